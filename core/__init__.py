@@ -1,0 +1,54 @@
+"""VRAMwise without ComfyUI: what this machine has, and what a picture says.
+
+Names are imported at first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import VramwiseError
+    from .hardware import DeviceReport, MachineReport, probe
+    from .loader import OCRHandle, ocr_handle
+    from .ocr.engine import ReadOptions
+    from .ocr.images import load_picture
+    from .ocr.result import OCRResult, Region, Regions, Word
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "VramwiseError": ".errors",
+    "DeviceReport": ".hardware",
+    "MachineReport": ".hardware",
+    "probe": ".hardware",
+    "OCRHandle": ".loader",
+    "ocr_handle": ".loader",
+    "ReadOptions": ".ocr.engine",
+    "load_picture": ".ocr.images",
+    "OCRResult": ".ocr.result",
+    "Region": ".ocr.result",
+    "Regions": ".ocr.result",
+    "Word": ".ocr.result",
+}
+__all__ = [
+    "DeviceReport",
+    "MachineReport",
+    "OCRHandle",
+    "OCRResult",
+    "ReadOptions",
+    "Region",
+    "Regions",
+    "VramwiseError",
+    "Word",
+    "load_picture",
+    "ocr_handle",
+    "probe",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,126 @@
+"""Typed readers of the catalog's CSV files. Each row carries its ``source`` and the ``date`` it was read."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+from ..errors import VramwiseError, nearest
+
+BUILTIN = "builtin"
+
+
+@dataclass(frozen=True)
+class OCRModel:
+    """A row of ocr_models.csv. ``weight_bytes`` is None where it depends on the machine (traineddata)."""
+
+    id: str
+    name: str
+    engine: str
+    runs_on: str
+    weight_bytes: int | None
+    licence: str
+    about: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True)
+class Language:
+    """A row of languages.csv.
+
+    ``recogniser`` is "builtin" (PP-OCR's own weights read it), the id of a recogniser that must be fetched,
+    or "" (only Tesseract reads it). ``tesseract`` is the stem of the traineddata file.
+    """
+
+    code: str
+    name: str
+    english: str
+    script: str
+    recogniser: str
+    tesseract: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A row of recognisers.csv: a PP-OCRv5 text recogniser of RapidOCR's catalogue. ``sha256`` is
+    hexadecimal.
+    """
+
+    id: str
+    reads: str
+    file: str
+    url: str
+    sha256: str
+    licence: str
+    source: str
+    date: str
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    yield from csv.DictReader(text.splitlines())
+
+
+@functools.cache
+def ocr_models() -> tuple[OCRModel, ...]:
+    return tuple(
+        OCRModel(**{**row, "weight_bytes": int(row["weight_bytes"]) if row["weight_bytes"] else None})  # type: ignore[arg-type]
+        for row in _rows("ocr_models.csv")
+    )
+
+
+@functools.cache
+def languages() -> tuple[Language, ...]:
+    return tuple(Language(**row) for row in _rows("languages.csv"))
+
+
+@functools.cache
+def recognisers() -> tuple[Recogniser, ...]:
+    return tuple(Recogniser(**row) for row in _rows("recognisers.csv"))
+
+
+def ocr_model(model_id: str) -> OCRModel:
+    """The row of ``model_id``; an unknown id raises VramwiseError that names the nearest."""
+    for row in ocr_models():
+        if row.id == model_id:
+            return row
+    known = [row.id for row in ocr_models()]
+    raise VramwiseError(
+        f'"{model_id}" is not an OCR model of this version of VRAMwise.{nearest(model_id, known)} '
+        f"Known models: {', '.join(known)}."
+    )
+
+
+def language(code: str) -> Language:
+    """The row of ``code``; an unknown code raises VramwiseError that names the nearest."""
+    for row in languages():
+        if row.code == code:
+            return row
+    known = [row.code for row in languages()]
+    raise VramwiseError(
+        f'"{code}" is not a language that VRAMwise knows.{nearest(code, known)} '
+        f"Use auto or one of: {', '.join(known)}."
+    )
+
+
+def recogniser(recogniser_id: str) -> Recogniser:
+    """The row of ``recogniser_id``; an unknown id raises VramwiseError that names the nearest."""
+    for row in recognisers():
+        if row.id == recogniser_id:
+            return row
+    known = [row.id for row in recognisers()]
+    raise VramwiseError(
+        f'There is no recogniser "{recogniser_id}" to download.{nearest(recogniser_id, known)} '
+        f"Known ones: {', '.join(known)}."
+    )
+
+
+def default_language(script: str) -> Language | None:
+    """The language assumed for a script found by ``language=auto``: the first row of that script."""
+    return next((row for row in languages() if row.script == script), None)

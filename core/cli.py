@@ -1,0 +1,128 @@
+"""The command line: ``vramwise ocr FILE`` and ``vramwise download NAME``.
+
+Exit codes: 0 done, 1 it failed (the sentence is on standard error), 2 wrong usage, 3 some of the files
+failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .catalog import languages, recogniser, recognisers
+from .errors import VramwiseError
+from .settings import load_settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except VramwiseError as error:
+        print(f"vramwise: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("vramwise: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    from . import __version__
+    from .loader import model_ids
+    from .ocr.engine import TASKS
+
+    parser = argparse.ArgumentParser(
+        prog="vramwise", description="Read text from pictures; know what fits your GPU."
+    )
+    parser.add_argument("--version", action="version", version=f"vramwise {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    ocr = verbs.add_parser("ocr", help="read the text of one or more pictures")
+    ocr.add_argument("files", nargs="+", metavar="FILE", help="picture files")
+    ocr.add_argument("--model", default="rapid", choices=model_ids(), help="default: %(default)s (built in)")
+    ocr.add_argument(
+        "--language",
+        default="auto",
+        metavar="CODE",
+        help=f"auto, {', '.join(row.code for row in languages()[:5])}, ru, ...",
+    )
+    ocr.add_argument("--task", default="text", choices=TASKS)
+    ocr.add_argument(
+        "--megapixels", type=float, default=0.0, help="scale larger pictures down to this; 0: automatic"
+    )
+    ocr.add_argument("--json", action="store_true", help="print regions, confidences and notes as JSON")
+    ocr.set_defaults(run=_ocr)
+
+    download = verbs.add_parser("download", help="fetch a recogniser for more languages")
+    download.add_argument(
+        "name", choices=[row.id for row in recognisers()], metavar="NAME", help=_recogniser_help()
+    )
+    download.set_defaults(run=_download)
+    return parser
+
+
+def _recogniser_help() -> str:
+    return "; ".join(f"{row.id}: {row.reads}" for row in recognisers())
+
+
+def _ocr(arguments: argparse.Namespace) -> int:
+    from .loader import ocr_handle
+    from .ocr.engine import ReadOptions
+    from .ocr.images import load_picture
+
+    if arguments.megapixels < 0:
+        raise VramwiseError("--megapixels must be 0 (automatic) or more.")
+    handle = ocr_handle(arguments.model)
+    options = ReadOptions(
+        task=arguments.task,
+        language=arguments.language,
+        max_pixels=int(arguments.megapixels * 1_000_000) or None,
+    )
+    several, failed, pages = len(arguments.files) > 1, 0, []
+    for name in arguments.files:
+        try:
+            (result,) = handle.read([load_picture(name)], options)
+        except VramwiseError as error:
+            print(f"vramwise: {name}: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        for note in result.notes:
+            print(f"vramwise: {name}: {note}", file=sys.stderr)
+        if arguments.json:
+            pages.append({"file": str(Path(name)), **result.to_dict()})
+        else:
+            print(f"== {name}\n{result.text}\n" if several else result.text)
+    if arguments.json:
+        print(json.dumps(pages, ensure_ascii=False, indent=2))
+    if failed:
+        return 3 if failed < len(arguments.files) else 1
+    return 0
+
+
+def _download(arguments: argparse.Namespace) -> int:
+    from .weights import download
+
+    row = recogniser(arguments.name)
+    shown = -1
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal shown
+        percent = 100 * done // total if total else done >> 20
+        if percent != shown and sys.stderr.isatty():
+            shown = percent
+            print(f"\r{row.file}: {percent}{' %' if total else ' MiB'}", end="", file=sys.stderr, flush=True)
+
+    path = download(row, load_settings(), progress)
+    if shown >= 0:
+        print(file=sys.stderr)
+    print(f"{row.reads}: {path} ({row.licence}, SHA-256 verified)")
+    return 0

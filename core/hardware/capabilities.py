@@ -1,0 +1,126 @@
+"""Optional things, probed in one place and lazily. Every answer carries its reason."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+from ..errors import VramwiseError
+
+log = logging.getLogger("vramwise.capabilities")
+OPENCV_BUILDS = (
+    "opencv-python",
+    "opencv-contrib-python",
+    "opencv-python-headless",
+    "opencv-contrib-python-headless",
+)
+
+
+@dataclass(frozen=True)
+class Capability:
+    """Whether something can be used here, and why not when it cannot."""
+
+    usable: bool
+    reason: str
+
+
+def pip_line(*requirements: str) -> str:
+    """The command that installs into THIS interpreter; portable ComfyUI builds have their own
+    python_embeded.
+    """
+    quoted = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+    isolated = " -s" if "python_embeded" in sys.executable else ""
+    named = " ".join(f'"{r}"' if any(c in r for c in "<>=; ") else r for r in requirements)
+    return f"{quoted}{isolated} -m pip install {named}"
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def rapid_runtime() -> str:
+    """ "openvino" where it is installed, else "onnxruntime"; VramwiseError when PP-OCR cannot run at all."""
+    if not _installed("rapidocr"):
+        raise VramwiseError(
+            "The built-in OCR engine needs the package rapidocr, which this Python does not have. "
+            f"Install it with: {pip_line('rapidocr>=3.10', 'openvino')}"
+        )
+    for runtime in ("openvino", "onnxruntime"):
+        if _installed(runtime):
+            return runtime
+    raise VramwiseError(
+        "PP-OCR needs OpenVINO or ONNX Runtime, and this Python has neither. "
+        f"Install one with: {pip_line('openvino')} (on an Intel Mac: {pip_line('onnxruntime')})"
+    )
+
+
+def import_openvino() -> ModuleType:
+    """Import OpenVINO without its usage report.
+
+    Importing openvino loads openvino_telemetry, which writes ~/intel and resolves an analytics host. A None
+    entry in sys.modules makes that import fail, which OpenVINO expects and answers with a silent stub; the
+    entry is taken out again so that other packs see their environment unchanged.
+    """
+    if "openvino" in sys.modules:
+        return sys.modules["openvino"]
+    held: Mapping[str, Any] = {
+        name: sys.modules[name] for name in ("openvino_telemetry",) if name in sys.modules
+    }
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        del sys.modules["openvino_telemetry"]
+        sys.modules.update(held)
+
+
+def tesseract() -> Capability:
+    """Whether tesserocr is installed (its wheels bring the Tesseract library)."""
+    if _installed("tesserocr"):
+        return Capability(True, "tesserocr is installed")
+    return Capability(False, f"tesserocr is not installed; {pip_line('tesserocr')} adds it")
+
+
+@functools.cache
+def check_opencv() -> str | None:
+    """A sentence when several OpenCV builds share one cv2 folder and the contrib modules were overwritten,
+    else None.
+
+    All four builds install into the same ``cv2`` folder; the one installed last wins, and when it is not a
+    contrib build, packs that need cv2.ximgproc break. Logged once.
+    """
+    present = [name for name in OPENCV_BUILDS if _has_distribution(name)]
+    if len(present) < 2 or not any("contrib" in name for name in present):
+        return None
+    import cv2
+
+    if hasattr(cv2, "ximgproc"):
+        return None
+    contrib = next(name for name in present if "contrib" in name)
+    hint = (
+        f"Several OpenCV builds are installed ({', '.join(present)}) and the contrib modules "
+        f"(cv2.ximgproc) of {contrib} "
+        f"have been overwritten. Packs that need them will fail. Mend it with: "
+        f"{pip_line('--force-reinstall', '--no-deps', contrib)}"
+    )
+    log.warning(hint)
+    return hint
+
+
+def _has_distribution(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Reading text: engines, routing by language, layout, results."""

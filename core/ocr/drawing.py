@@ -1,0 +1,65 @@
+"""Masks and overlays from regions, drawn straight into float arrays (OpenCV draws those in place)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .result import Point, Region
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+LINE_COLOUR = (0.0, 0.62, 0.36)  # read
+UNREAD_COLOUR = (0.85, 0.2, 0.1)  # detected, not read
+
+
+def fill_mask(mask: NDArray[float32], regions: Iterable[Region]) -> None:
+    """Set ``mask`` (height, width, float32 0..1, C-contiguous) to 1 inside every region's polygon, in
+    place.
+    """
+    import cv2
+
+    for region in regions:
+        cv2.fillPoly(mask, [_pixels(region.polygon)], 1.0)
+
+
+def draw_overlay(picture: NDArray[float32], regions: Sequence[Region]) -> None:
+    """Outline and number every region on ``picture`` (height, width, 3, float32 0..1, C-contiguous), in
+    place.
+    """
+    import cv2
+
+    thick = max(1, round(min(picture.shape[:2]) / 500))
+    for region in regions:
+        colour = UNREAD_COLOUR if region.category == "unread" else LINE_COLOUR
+        points = _pixels(region.polygon)
+        cv2.polylines(picture, [points], True, colour, thick)
+        x, y = (int(v) for v in points[0])
+        _badge(picture, str(region.order + 1), x, y, colour, thick)
+
+
+def _badge(picture: NDArray[float32], text: str, x: int, y: int, colour: Sequence[float], thick: int) -> None:
+    """A filled label whose lower left corner is (x, y). OpenCV 5 writes text on 8-bit pictures only, so the
+    label is written on its own and then pasted."""
+    import cv2
+    import numpy as np
+
+    scale = 0.4 * thick
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
+    pad = 2 * thick
+    label = np.empty((height + below + pad, width + 2 * pad, 3), np.uint8)
+    label[:] = [round(255 * c) for c in colour]
+    cv2.putText(
+        label, text, (pad, height + pad // 2), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), thick
+    )
+    left, top = max(0, x), max(0, y - label.shape[0])
+    part = picture[top : top + label.shape[0], left : left + label.shape[1]]
+    part[:] = label[: part.shape[0], : part.shape[1]].astype(np.float32) / 255
+
+
+def _pixels(polygon: Sequence[Point]) -> Any:
+    import numpy as np
+
+    return np.round(np.asarray(polygon, np.float64)).astype(np.int32)

@@ -1,0 +1,57 @@
+"""The protocol every engine shares. Adding a family is one file that provides it plus one catalog row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+    from .result import OCRResult
+
+TASKS = ("text", "markdown")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What the person asked for. ``max_pixels`` and ``max_new_tokens`` are None for the engine's own
+    choice.
+    """
+
+    task: str = "text"
+    prompt: str = ""
+    language: str = "auto"
+    max_pixels: int | None = None
+    max_new_tokens: int | None = None
+
+
+class Watch(Protocol):
+    """How a running engine hears of a cancel and says how far it is."""
+
+    def check(self) -> None:
+        """Raise the host's interrupt exception when the person pressed Cancel."""
+
+    def page_done(self, done: int, total: int) -> None:
+        """``done`` of ``total`` images are finished."""
+
+
+class Unwatched:
+    """The watch of a script: nobody cancels, nobody looks."""
+
+    def check(self) -> None:
+        return None
+
+    def page_done(self, done: int, total: int) -> None:
+        return None
+
+
+class Engine(Protocol):
+    """A live OCR engine. Not shared between threads: the pool gives one reader at a time."""
+
+    def read(
+        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: Watch
+    ) -> Iterator[OCRResult]:
+        """One result per image, in order. Images are uint8 RGB (height, width, 3)."""

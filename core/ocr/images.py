@@ -1,0 +1,86 @@
+"""Pictures on their way into an engine: 8-bit RGB, upright, within a pixel budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import VramwiseError
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+MAX_SIDE = 32_000  # cv2.resize and warpPerspective refuse sides of 32767 and more (SHRT_MAX)
+
+
+def load_picture(path: str | Path) -> NDArray[uint8]:
+    """Read a picture file as uint8 RGB (height, width, 3), turned upright by its EXIF tag, alpha over
+    white.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    path = Path(path)
+    if not path.is_file():
+        raise VramwiseError(
+            f"There is no file {path}. Give the path of a picture (PNG, JPEG, WebP, TIFF or BMP)."
+        )
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise VramwiseError(
+            f"{path} cannot be read as a picture: {error}. Save it again as PNG or JPEG."
+        ) from error
+    return from_pil(upright)
+
+
+def from_pil(picture: Any) -> NDArray[uint8]:
+    """A PIL image as uint8 RGB (height, width, 3); transparency is laid over white."""
+    import numpy as np
+
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        from PIL import Image
+
+        rgba = picture.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(white, rgba)
+    elif picture.mode.startswith("I;16"):
+        picture = picture.point(lambda value: value / 256).convert("L")
+    return np.ascontiguousarray(np.asarray(picture.convert("RGB"), dtype=np.uint8))
+
+
+def check_size(image: NDArray[uint8]) -> None:
+    """Refuse what no engine can take, with the remedy."""
+    height, width = image.shape[:2]
+    if max(height, width) > MAX_SIDE:
+        raise VramwiseError(
+            f"The picture is {width} x {height} pixels; OCR takes at most {MAX_SIDE} on a side. "
+            "Cut it into pages or scale it down first."
+        )
+
+
+def fit_pixels(image: NDArray[uint8], max_pixels: int | None) -> NDArray[uint8]:
+    """Scale down (never up) so that height x width <= max_pixels. The same array comes back when it fits."""
+    height, width = image.shape[:2]
+    if max_pixels is None or height * width <= max_pixels:
+        return image
+    import cv2
+
+    scale = (max_pixels / (height * width)) ** 0.5
+    size = max(1, int(width * scale)), max(1, int(height * scale))
+    smaller: NDArray[uint8] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return smaller
+
+
+def is_blank(image: NDArray[uint8]) -> bool:
+    """True for a picture of one even tone (spread of grey below 2 of 255 levels) or with a side under 4
+    pixels.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < 4:
+        return True
+    step = max(1, int((height * width / 4_000_000) ** 0.5))
+    sample = image[::step, ::step]
+    return int(sample.max()) - int(sample.min()) < 2

@@ -1,0 +1,75 @@
+"""What is in memory outside torch: live readers, one user at a time, released on request even while one is
+busy.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar, cast
+
+
+class Resource(Protocol):
+    def release(self) -> None:
+        """Free what is held; not used afterwards."""
+
+
+R = TypeVar("R", bound=Resource)
+
+
+class _Slot:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.resource: Resource | None = None
+        self.condemned = False
+
+
+class Residents:
+    """Resources by key. Two users of one key share one resource, one after the other."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._slots: dict[Hashable, _Slot] = {}
+
+    @contextmanager
+    def borrow(self, key: Hashable, make: Callable[[], R]) -> Iterator[R]:
+        """The resource of ``key``, made at first use and kept until ``release``."""
+        with self._guard:
+            slot = self._slots.setdefault(key, _Slot())
+        with slot.lock:
+            if slot.resource is None:
+                slot.resource = make()
+            try:
+                yield cast(R, slot.resource)
+            finally:
+                if slot.condemned:
+                    self._drop(slot)
+
+    def present(self) -> list[Hashable]:
+        """Keys of what is in memory now."""
+        with self._guard:
+            return [key for key, slot in self._slots.items() if slot.resource is not None]
+
+    def release(self) -> int:
+        """Drop everything. A busy resource is dropped when its reader is done. Returns how many are
+        affected.
+        """
+        with self._guard:
+            slots = [slot for slot in self._slots.values() if slot.resource is not None]
+        for slot in slots:
+            slot.condemned = True
+            if slot.lock.acquire(blocking=False):
+                try:
+                    self._drop(slot)
+                finally:
+                    slot.lock.release()
+        gc.collect()
+        return len(slots)
+
+    @staticmethod
+    def _drop(slot: _Slot) -> None:
+        resource, slot.resource, slot.condemned = slot.resource, None, False
+        if resource is not None:
+            resource.release()

@@ -1,0 +1,103 @@
+"""What reading a picture gives: regions, text, markdown, and how the reading ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SCHEMA_VERSION = 1
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word (in CJK text: a character) inside a region. ``polygon``: four points, pixels of the original
+    image.
+    """
+
+    text: str
+    polygon: tuple[Point, ...]
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Region:
+    """A line or block of text.
+
+    ``polygon`` is clockwise from the text's own top left corner, in pixels of the ORIGINAL image (x right,
+    y down). ``order`` is the place in reading order from 0. ``confidence`` is 0..1, or None where the
+    engine has none.
+    """
+
+    text: str
+    polygon: tuple[Point, ...]
+    order: int
+    category: str = "text"
+    confidence: float | None = None
+    words: tuple[Word, ...] = ()
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Upright bounding box (x0, y0, x1, y1)."""
+        xs, ys = [p[0] for p in self.polygon], [p[1] for p in self.polygon]
+        return min(xs), min(ys), max(xs), max(ys)
+
+
+@dataclass(frozen=True)
+class OCRResult:
+    """One image, read.
+
+    ``finish_reason``: "stop" (read to the end), "length" (cut by max_new_tokens), "loop" (a runaway was
+    cut) or "blank" (nothing to read). ``notes`` are sentences for the person: what was ignored, routed or
+    left unread. ``seconds`` is the time inside the engine; ``tokens`` and ``peak_bytes`` are None where the
+    engine has none.
+    """
+
+    text: str
+    markdown: str
+    regions: tuple[Region, ...]
+    width: int
+    height: int
+    finish_reason: str
+    model: str
+    precision: str
+    seconds: float
+    language: str = "auto"
+    tokens: int | None = None
+    peak_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; the layout is versioned by ``version`` and described by ocr_schema.json."""
+        data = asdict(self)
+        for region in data["regions"]:
+            region["words"] = list(region["words"])
+            for piece in (region, *region["words"]):
+                piece["polygon"] = _rounded(piece["polygon"])
+                if piece["confidence"] is not None:
+                    piece["confidence"] = round(piece["confidence"], 4)
+        return {
+            "version": SCHEMA_VERSION,
+            **data,
+            "regions": list(data["regions"]),
+            "notes": list(self.notes),
+            "seconds": round(self.seconds, 4),
+        }
+
+
+def _rounded(polygon: Iterable[Sequence[float]]) -> list[list[float]]:
+    return [[round(float(x), 1), round(float(y), 1)] for x, y in polygon]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The results of a whole batch, in order: what travels on a VRAMWISE_REGIONS link."""
+
+    pages: tuple[OCRResult, ...]
+
+    def __len__(self) -> int:
+        return len(self.pages)
+
+    def __iter__(self) -> Iterator[OCRResult]:
+        return iter(self.pages)

@@ -1,0 +1,27 @@
+"""The V3 nodes, one file each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .bridge.memory import listen_to_free
+from .bridge.paths import announce_places, offer_sample
+from .bridge.schema import ComfyExtension
+from .gpu_probe import GPUProbe
+from .memory_release import MemoryRelease
+from .ocr import OCR
+from .ocr_model_loader import OCRModelLoader
+
+NODES = (GPUProbe, OCRModelLoader, OCR, MemoryRelease)
+
+
+class VramwiseExtension(ComfyExtension):  # type: ignore[misc]
+    """What ComfyUI asks for the node list. Set-up happens here: on_load is not called on 0.3.75."""
+
+    def __init__(self) -> None:
+        announce_places()
+        offer_sample()
+        listen_to_free()
+
+    async def get_node_list(self) -> list[Any]:
+        return list(NODES)

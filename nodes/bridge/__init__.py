@@ -1,0 +1,1 @@
+"""The only folder that imports ComfyUI. Everything the nodes need of it goes through here."""

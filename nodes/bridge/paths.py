@@ -1,0 +1,51 @@
+"""ComfyUI's folders, and the sample picture that the first workflow reads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import folder_paths
+
+from ...core.settings import Places, set_places
+
+log = logging.getLogger("vramwise")
+SAMPLE = "vramwise_sample.png"
+
+
+def announce_places() -> None:
+    """Tell the core where this ComfyUI keeps models and private files. Both move with --base-directory."""
+    if hasattr(folder_paths, "get_system_user_directory"):
+        user = Path(folder_paths.get_system_user_directory("vramwise"))
+    else:
+        user = Path(folder_paths.get_user_directory()) / "__vramwise"
+    models = [Path(folder_paths.models_dir)]
+    for key in ("rapidocr", "tessdata"):  # from extra_model_paths.yaml: the folder itself is given there
+        if key in folder_paths.folder_names_and_paths:
+            models += [
+                Path(path).parent for path in folder_paths.get_folder_paths(key) if Path(path).name == key
+            ]
+    set_places(Places(user_dir=user, models_dirs=tuple(dict.fromkeys(models))))
+
+
+def offer_sample() -> None:
+    """Put the sample picture into ComfyUI's input folder unless a file of that name is there already.
+
+    A read-only input folder only costs the sample, so that is logged and not raised.
+    """
+    target = Path(folder_paths.get_input_directory()) / SAMPLE
+    source = Path(__file__).resolve().parents[2] / "assets" / SAMPLE
+    if target.exists():
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".vramwise.tmp")
+        os.close(handle)
+        shutil.copyfile(source, temporary)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except OSError as error:
+        log.warning("The sample picture could not be put into %s: %s.", target.parent, error)

@@ -1,0 +1,45 @@
+"""ComfyUI's V3 node API behind one import, on 0.3.75 and on newer versions with more fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+try:
+    from comfy_api.v0_0_2 import ComfyExtension, io
+except ImportError:  # a ComfyUI that has retired this version of its API
+    from comfy_api.latest import ComfyExtension, io
+
+GPU = io.Custom("VRAMWISE_GPU")
+OCRModel = io.Custom("VRAMWISE_OCR_MODEL")
+Regions = io.Custom("VRAMWISE_REGIONS")
+
+__all__ = ["GPU", "ComfyExtension", "OCRModel", "Regions", "field", "io", "schema"]
+
+
+def schema(**fields: Any) -> io.Schema:
+    """An io.Schema with the fields this ComfyUI knows; newer ones are dropped on older versions.
+
+    Words under which the node is also found come from search_aliases.json.
+    """
+    fields.setdefault("search_aliases", _aliases().get(fields["node_id"], []))
+    known = {field.name for field in dataclasses.fields(io.Schema)}
+    return io.Schema(**{name: value for name, value in fields.items() if name in known})
+
+
+@functools.cache
+def _aliases() -> dict[str, list[str]]:
+    path = Path(__file__).resolve().parents[1] / "search_aliases.json"
+    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def field(kind: Any, *positional: Any, **options: Any) -> Any:
+    """An input of ``kind`` (io.Int.Input, ...) with the options this ComfyUI knows; ``advanced`` is newer
+    than 0.3.75.
+    """
+    known = inspect.signature(kind).parameters
+    return kind(*positional, **{name: value for name, value in options.items() if name in known})

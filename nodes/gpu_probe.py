@@ -1,0 +1,57 @@
+"""GPU Probe: what this machine has, now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.hardware import device_names, probe
+from .bridge.memory import GIB, free_bytes
+from .bridge.schema import GPU, io, schema
+
+
+class GPUProbe(io.ComfyNode):  # type: ignore[misc]
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="VramwiseGPUProbe",
+            display_name="GPU Probe",
+            category="VRAMwise",
+            description=(
+                "What this machine has: devices, total and free memory, torch. Nothing is allocated by "
+                "asking."
+            ),
+            inputs=[
+                io.Combo.Input(
+                    "device",
+                    options=["auto", *device_names()],
+                    default="auto",
+                    tooltip="auto: the card that ComfyUI uses, else the CPU.",
+                ),
+                io.Int.Input(
+                    "refresh",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    tooltip="Change this number to look again; otherwise the last report is kept.",
+                ),
+            ],
+            outputs=[
+                GPU.Output(display_name="gpu"),
+                io.String.Output(display_name="report"),
+                io.Float.Output(display_name="total_gib"),
+                io.Float.Output(display_name="free_gib"),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, device: str | None = None) -> bool | str:
+        """Any device name passes: a workflow from another machine falls back when it runs."""
+        return True
+
+    @classmethod
+    def execute(cls, device: str, refresh: int) -> Any:
+        report = probe(device, free_bytes)
+        chosen = report.device
+        total, free = (chosen.total_bytes or 0) / GIB, (chosen.free_bytes or 0) / GIB
+        text = report.text()
+        return io.NodeOutput(report, text, round(total, 3), round(free, 3), ui={"text": [text]})

@@ -1,0 +1,87 @@
+"""Memory Release: give memory back in the middle of a graph, before the sampler runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import VramwiseError
+from ..core.loader import check_choice
+from .bridge.memory import GIB, measure, release
+from .bridge.schema import io, schema
+
+WHAT = ("ocr models", "all models", "cache")
+
+
+class MemoryRelease(io.ComfyNode):  # type: ignore[misc]
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="VramwiseMemoryRelease",
+            display_name="Memory Release",
+            category="VRAMwise",
+            description=(
+                "Pass anything through and give memory back on the way. Runs again only when its inputs "
+                "change."
+            ),
+            is_input_list=True,
+            is_output_node=True,
+            inputs=[
+                io.AnyType.Input(
+                    "anything",
+                    optional=True,
+                    tooltip="Comes out unchanged, lists too; it decides when memory is released.",
+                ),
+                io.Combo.Input(
+                    "what",
+                    options=list(WHAT),
+                    default="ocr models",
+                    tooltip=(
+                        "ocr models: this pack's. all models: everything ComfyUI has loaded. cache: unused "
+                        "reserve only."
+                    ),
+                ),
+                io.Int.Input(
+                    "refresh",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    tooltip="Change this number to release again although nothing before it changed.",
+                ),
+            ],
+            outputs=[
+                io.AnyType.Output(display_name="same", is_output_list=True),
+                io.String.Output(display_name="report"),
+                io.Float.Output(display_name="freed_gib"),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, what: Any = None) -> bool | str:
+        value = what[0] if isinstance(what, list) and what else what
+        try:
+            check_choice("what", value or WHAT[0], WHAT)
+        except VramwiseError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(cls, what: list[str], refresh: list[int], anything: list[Any] | None = None) -> Any:
+        check_choice("what", what[0], WHAT)
+        before = measure()
+        gone = release(what[0])
+        after = measure()
+        freed = after.device_bytes - before.device_bytes
+        ram = before.process_bytes - after.process_bytes
+        report = "\n".join(
+            [
+                f"Released: {what[0]}" + (f" ({', '.join(gone)})" if gone else ""),
+                f"{before.device}: {before.device_bytes / GIB:.2f} GiB free before, "
+                f"{after.device_bytes / GIB:.2f} after",
+                f"This process in RAM: {before.process_bytes / GIB:.2f} GiB before, "
+                f"{after.process_bytes / GIB:.2f} after",
+            ]
+        )
+        if before.device == "cpu":  # free RAM moves with every other program; our own share does not
+            freed = ram
+        passed = anything if anything is not None else [None]
+        return io.NodeOutput(passed, report, round(max(0, freed) / GIB, 3), ui={"text": [report]})

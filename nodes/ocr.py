@@ -1,0 +1,149 @@
+"""OCR Inference: read every image of a batch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..core.catalog import language, languages
+from ..core.errors import VramwiseError
+from ..core.loader import OCRHandle, check_choice
+from ..core.ocr.engine import TASKS, ReadOptions
+from ..core.ocr.result import Regions as RegionsValue
+from .bridge.pictures import Pages, masks_and_overlays
+from .bridge.progress import NodeWatch
+from .bridge.schema import OCRModel, Regions, field, io, schema
+
+MAX_MEGAPIXELS = 128.0
+MAX_NEW_TOKENS = 32_768
+
+
+class OCR(io.ComfyNode):  # type: ignore[misc]
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="VramwiseOCR",
+            display_name="OCR Inference",
+            category="VRAMwise",
+            description=(
+                "Read the text of every image of a batch: text, markdown, regions, mask, overlay, JSON."
+            ),
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("image", tooltip="One picture or a batch; each is read on its own, in order."),
+                OCRModel.Input(
+                    "ocr_model",
+                    optional=True,
+                    tooltip="From OCR Model Loader. Unconnected: the built-in engine.",
+                ),
+                io.Combo.Input(
+                    "task",
+                    options=list(TASKS),
+                    default="text",
+                    tooltip="What the text output carries.",
+                    optional=True,
+                ),
+                io.String.Input(
+                    "prompt",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="An instruction for models that take one. PP-OCR and Tesseract do not.",
+                ),
+                io.Combo.Input(
+                    "language",
+                    options=["auto", *(row.code for row in languages())],
+                    default="auto",
+                    optional=True,
+                    tooltip=(
+                        "auto detects the script. Russian and others need Tesseract or 'vramwise download'."
+                    ),
+                ),
+                field(
+                    io.Float.Input,
+                    "megapixels",
+                    default=0.0,
+                    min=0.0,
+                    max=MAX_MEGAPIXELS,
+                    step=0.1,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Larger pictures are scaled down to this for finding text. 0: automatic.",
+                ),
+                field(
+                    io.Int.Input,
+                    "max_new_tokens",
+                    default=0,
+                    min=0,
+                    max=MAX_NEW_TOKENS,
+                    optional=True,
+                    advanced=True,
+                    tooltip="A limit for models that generate text. 0: automatic.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(display_name="text", tooltip="All pages joined by a blank line."),
+                io.String.Output(display_name="texts", is_output_list=True, tooltip="One text a page."),
+                io.String.Output(
+                    display_name="markdown", is_output_list=True, tooltip="One markdown text a page."
+                ),
+                Regions.Output(
+                    display_name="regions", tooltip="Polygons, texts and confidences of the whole batch."
+                ),
+                io.Mask.Output(display_name="mask", tooltip="The union of the polygons, one mask a page."),
+                io.Image.Output(display_name="overlay", tooltip="The pages with their regions drawn."),
+                io.String.Output(display_name="json", tooltip="Everything as JSON, one entry a page."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, task: str | None = None, language: str | None = None) -> bool | str:
+        """On 0.3.75 the server does not check combos, so this does. Linked values arrive as None and are
+        checked later.
+        """
+        try:
+            _check(task or "text", language or "auto")
+        except VramwiseError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        image: Any,
+        ocr_model: OCRHandle | None = None,
+        task: str = "text",
+        prompt: str = "",
+        language: str = "auto",
+        megapixels: float = 0.0,
+        max_new_tokens: int = 0,
+    ) -> Any:
+        _check(task, language)
+        options = ReadOptions(
+            task=task,
+            prompt=prompt,
+            language=language,
+            max_pixels=int(megapixels * 1_000_000) or None,
+            max_new_tokens=max_new_tokens or None,
+        )
+        pages = Pages(image)
+        results = list((ocr_model or OCRHandle()).read(pages, options, NodeWatch(len(pages))))
+        mask, overlay = masks_and_overlays(image, results)
+        texts = [result.text for result in results]
+        records = [result.to_dict() for result in results]
+        return io.NodeOutput(
+            "\n\n".join(texts),
+            texts,
+            [result.markdown for result in results],
+            RegionsValue(tuple(results)),
+            mask,
+            overlay,
+            json.dumps(records, ensure_ascii=False),
+            ui={"text": texts, "ocr": records},
+        )
+
+
+def _check(task: str, code: str) -> None:
+    check_choice("task", task, TASKS)
+    if code != "auto":
+        language(code)

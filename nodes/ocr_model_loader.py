@@ -1,0 +1,76 @@
+"""OCR Model Loader: choose a model and how to run it. Weights are loaded by the first reading, not here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import VramwiseError
+from ..core.hardware import device_names
+from ..core.loader import ATTENTIONS, DEFAULT_MODEL, PRECISIONS, model_ids, ocr_handle
+from .bridge.schema import OCRModel, io, schema
+
+
+class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="VramwiseOCRModelLoader",
+            display_name="OCR Model Loader",
+            category="VRAMwise",
+            description="Choose an OCR model and how to run it. The plan says what will happen and why.",
+            inputs=[
+                io.Combo.Input(
+                    "model",
+                    options=model_ids(),
+                    default=DEFAULT_MODEL,
+                    tooltip=(
+                        "rapid is built in and runs anywhere. tesseract needs its language data on this "
+                        "machine."
+                    ),
+                ),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    default="auto",
+                    tooltip=(
+                        "auto: the best quality that fits. Engines with fixed weights ignore it and say so "
+                        "in the plan."
+                    ),
+                ),
+                io.Combo.Input(
+                    "attention",
+                    options=list(ATTENTIONS),
+                    default="auto",
+                    tooltip="auto: the fastest that works here. Engines without attention layers ignore it.",
+                ),
+                io.Combo.Input(
+                    "device",
+                    options=["auto", *device_names()],
+                    default="auto",
+                    tooltip="auto: where ComfyUI runs its models. CPU engines stay on the CPU.",
+                ),
+            ],
+            outputs=[OCRModel.Output(display_name="ocr_model"), io.String.Output(display_name="plan")],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        precision: str | None = None,
+        attention: str | None = None,
+        model: str | None = None,
+        device: str | None = None,
+    ) -> bool | str:
+        """Unknown models and devices explain themselves when run (the workflow may come from another
+        machine); a precision or attention that exists nowhere is refused at once."""
+        try:
+            ocr_handle(DEFAULT_MODEL, precision or "auto", attention or "auto")
+        except VramwiseError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(cls, model: str, precision: str, attention: str, device: str) -> Any:
+        handle = ocr_handle(model, precision, attention, device)
+        plan = handle.plan()
+        return io.NodeOutput(handle, plan, ui={"text": [plan]})
