@@ -2,10 +2,15 @@
 
 from .readers import (
     BUILTIN,
+    Family,
     Language,
     OCRModel,
     Recogniser,
+    Task,
     default_language,
+    families,
+    family,
+    family_of_model_type,
     language,
     languages,
     ocr_model,
@@ -16,10 +21,15 @@ from .readers import (
 
 __all__ = [
     "BUILTIN",
+    "Family",
     "Language",
     "OCRModel",
     "Recogniser",
+    "Task",
     "default_language",
+    "families",
+    "family",
+    "family_of_model_type",
     "language",
     "languages",
     "ocr_model",

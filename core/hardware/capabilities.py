@@ -94,33 +94,36 @@ def tesseract() -> Capability:
 
 @functools.cache
 def check_opencv() -> str | None:
-    """A sentence when several OpenCV builds share one cv2 folder and the contrib modules were overwritten,
-    else None.
+    """A sentence when several OpenCV builds share one cv2 folder and the contrib modules were lost, else
+    None.
 
-    All four builds install into the same ``cv2`` folder; the one installed last wins, and when it is not a
-    contrib build, packs that need cv2.ximgproc break. Logged once.
+    All four builds install into the same ``cv2`` folder and the one installed last wins. When that is no
+    contrib build, packs that need cv2.ximgproc break; an empty ``ximgproc`` folder stays, so a function is
+    asked for, not the module. Logged once.
     """
-    present = [name for name in OPENCV_BUILDS if _has_distribution(name)]
-    if len(present) < 2 or not any("contrib" in name for name in present):
+    present = {name: version for name in OPENCV_BUILDS if (version := _version(name))}
+    contrib = next((name for name in present if "contrib" in name), None)
+    if len(present) < 2 or contrib is None:
         return None
     import cv2
 
-    if hasattr(cv2, "ximgproc"):
+    if hasattr(getattr(cv2, "ximgproc", None), "guidedFilter"):
         return None
-    contrib = next(name for name in present if "contrib" in name)
+    newest = max(
+        present.values(), key=lambda version: [int(part) for part in version.split(".") if part.isdigit()]
+    )
     hint = (
         f"Several OpenCV builds are installed ({', '.join(present)}) and the contrib modules "
-        f"(cv2.ximgproc) of {contrib} "
-        f"have been overwritten. Packs that need them will fail. Mend it with: "
-        f"{pip_line('--force-reinstall', '--no-deps', contrib)}"
+        f"(cv2.ximgproc) of "
+        f"{contrib} have been overwritten, so packs that need them will fail. Mend it with: "
+        f"{pip_line('--force-reinstall', '--no-deps', f'{contrib}=={newest}')}"
     )
     log.warning(hint)
     return hint
 
 
-def _has_distribution(name: str) -> bool:
+def _version(distribution: str) -> str | None:
     try:
-        metadata.version(name)
+        return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None

@@ -37,6 +37,11 @@ class Watch(Protocol):
     def page_done(self, done: int, total: int) -> None:
         """``done`` of ``total`` images are finished."""
 
+    def token(self, done: int, limit: int, text: str) -> None:
+        """``done`` of at most ``limit`` tokens are generated and say ``text`` so far. Also a place to
+        cancel.
+        """
+
 
 class Unwatched:
     """The watch of a script: nobody cancels, nobody looks."""
@@ -45,6 +50,9 @@ class Unwatched:
         return None
 
     def page_done(self, done: int, total: int) -> None:
+        return None
+
+    def token(self, done: int, limit: int, text: str) -> None:
         return None
 
 

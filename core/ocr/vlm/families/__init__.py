@@ -1,0 +1,1 @@
+"""One adapter a way of preparing pictures and prompts."""

