@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .catalog import languages, recogniser, recognisers
@@ -66,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument(
         "name", choices=[row.id for row in recognisers()], metavar="NAME", help=_recogniser_help()
     )
+    download.add_argument(
+        "--models-dir", metavar="DIR", help="put it under this models folder (ComfyUI's, say)"
+    )
     download.set_defaults(run=_download)
     return parser
 
@@ -121,7 +125,10 @@ def _download(arguments: argparse.Namespace) -> int:
             shown = percent
             print(f"\r{row.file}: {percent}{' %' if total else ' MiB'}", end="", file=sys.stderr, flush=True)
 
-    path = download(row, load_settings(), progress)
+    settings = load_settings()
+    if arguments.models_dir:
+        settings = replace(settings, models_dirs=(Path(arguments.models_dir), *settings.models_dirs))
+    path = download(row, settings, progress)
     if shown >= 0:
         print(file=sys.stderr)
     print(f"{row.reads}: {path} ({row.licence}, SHA-256 verified)")

@@ -115,10 +115,7 @@ def _plan(handle: OCRHandle, settings: Settings) -> Iterator[str]:
             return
         size = f"weights {(row.weight_bytes or 0) / 1024**2:.0f} MiB ({row.source})"
         yield f"Runs on the CPU by {'OpenVINO' if runtime == 'openvino' else 'ONNX Runtime'}; {size}."
-    else:
-        usable = capabilities.tesseract()
-        yield f"Runs on the CPU. {'Ready' if usable.usable else 'Not usable here'}: {usable.reason}."
-    yield from _languages_here(settings)
+    yield from _languages_here(row.engine, settings)
     ignored = [
         f"{name} {value}"
         for name, value in (("precision", handle.precision), ("attention", handle.attention))
@@ -130,26 +127,34 @@ def _plan(handle: OCRHandle, settings: Settings) -> Iterator[str]:
         yield f"Ignored, because this engine has no such choice: {', '.join(ignored)}. No GPU memory is used."
 
 
-def _languages_here(settings: Settings) -> Iterator[str]:
+def _languages_here(engine: str, settings: Settings) -> Iterator[str]:
+    """What ``engine`` can read on this machine beyond its built-in weights, and how to add to it."""
     from .ocr.tesseract import find_traineddata
     from .weights import find
 
-    more: dict[str, list[str]] = {}
+    usable = capabilities.tesseract()
+    if engine == "tesseract":
+        yield f"Runs on the CPU: {usable.reason}."
+    own: list[str] = []
+    by_tesseract: list[str] = []
     for lang in languages():
-        if lang.recogniser == BUILTIN:
+        if engine == "rapid" and lang.recogniser == BUILTIN:
             continue
-        path = None
-        if lang.recogniser:
+        if engine == "rapid" and lang.recogniser:
             try:
-                path = find(recogniser(lang.recogniser), settings)
+                if find(recogniser(lang.recogniser), settings) is not None:
+                    own.append(lang.english)
+                    continue
             except VramwiseError as error:
-                more.setdefault(str(error), []).append(lang.english)
-                continue
-        if path is not None:
-            more.setdefault("by PP-OCR's own recogniser", []).append(lang.english)
-        elif capabilities.tesseract().usable and find_traineddata([lang.tesseract], settings):
-            more.setdefault("by Tesseract", []).append(lang.english)
-    for how, names in more.items():
-        yield f"Also here {how}: {', '.join(names)}." if how.startswith("by ") else how
-    if not more:
-        yield "Russian, Korean, Thai and others need a recogniser (vramwise download eslav) or Tesseract."
+                yield str(error)
+        if usable.usable and find_traineddata([lang.tesseract], settings):
+            by_tesseract.append(lang.english)
+    if own:
+        yield f"Also read here by PP-OCR's own recognisers: {', '.join(own)}."
+    if by_tesseract:
+        also = "Read" if engine == "tesseract" else "Also read"
+        yield f"{also} here by Tesseract: {', '.join(by_tesseract)}."
+    if engine == "tesseract" and not by_tesseract:
+        yield "No language data was found; choose a language and run to see where it was looked for."
+    if engine == "rapid" and not own and not by_tesseract:
+        yield f"For Russian: {settings.command('download', 'eslav')}, or Tesseract with its Russian data."

@@ -25,11 +25,14 @@ class Places:
     """Where this process may read weights and write its own files.
 
     ``user_dir`` holds config.yaml; ``models_dirs`` are searched in order, and the first writable one receives
-    what ``vramwise download`` fetches. Inside ComfyUI both come from its folder_paths.
+    what ``vramwise download`` fetches. ``checkpoint_dirs`` are further folders in which model folders lie.
+    Inside ComfyUI all come from its folder_paths, and ``hosted`` is True.
     """
 
     user_dir: Path
     models_dirs: tuple[Path, ...]
+    checkpoint_dirs: tuple[Path, ...] = ()
+    hosted: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,20 @@ class Settings:
     def all_models_dirs(self) -> tuple[Path, ...]:
         """Folders of config.yaml first, then VRAMWISE_MODELS, then the host's own."""
         return (*self.models_dirs, *self.places.models_dirs)
+
+    @property
+    def config_path(self) -> Path:
+        """The file that a person edits to change these."""
+        return self.places.user_dir / CONFIG_NAME
+
+    def command(self, *words: str) -> str:
+        """A command line of ours that works where this runs: ``vramwise download eslav`` from a script;
+        inside ComfyUI, where nothing is installed, this interpreter, our script and this ComfyUI's models
+        folder are spelt out."""
+        if not self.places.hosted:
+            return " ".join(("vramwise", *words))
+        script = Path(__file__).resolve().parents[1] / "scripts" / "vramwise.py"
+        return f'"{sys.executable}" "{script}" {" ".join(words)} --models-dir "{self.all_models_dirs[0]}"'
 
 
 def default_places() -> Places:

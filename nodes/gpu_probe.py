@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.hardware import device_names, probe
-from .bridge.memory import GIB, free_bytes
+from .bridge.memory import GIB, comfy_device, free_bytes
 from .bridge.schema import GPU, io, schema
 
 
@@ -20,6 +20,7 @@ class GPUProbe(io.ComfyNode):  # type: ignore[misc]
                 "What this machine has: devices, total and free memory, torch. Nothing is allocated by "
                 "asking."
             ),
+            is_output_node=True,
             inputs=[
                 io.Combo.Input(
                     "device",
@@ -50,7 +51,7 @@ class GPUProbe(io.ComfyNode):  # type: ignore[misc]
 
     @classmethod
     def execute(cls, device: str, refresh: int) -> Any:
-        report = probe(device, free_bytes)
+        report = probe(device, free_bytes, comfy_device())
         chosen = report.device
         total, free = (chosen.total_bytes or 0) / GIB, (chosen.free_bytes or 0) / GIB
         text = report.text()

@@ -56,7 +56,8 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
                     default="auto",
                     optional=True,
                     tooltip=(
-                        "auto detects the script. Russian and others need Tesseract or 'vramwise download'."
+                        "auto detects the script. Russian and others need Tesseract's data or a recogniser; "
+                        "see the help page."
                     ),
                 ),
                 field(
@@ -68,7 +69,10 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
                     step=0.1,
                     optional=True,
                     advanced=True,
-                    tooltip="Larger pictures are scaled down to this for finding text. 0: automatic.",
+                    tooltip=(
+                        "Larger pictures are scaled down to this: PP-OCR finds lines at it, Tesseract "
+                        "reads at it. 0: automatic."
+                    ),
                 ),
                 field(
                     io.Int.Input,

@@ -18,6 +18,7 @@ class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
             display_name="OCR Model Loader",
             category="VRAMwise",
             description="Choose an OCR model and how to run it. The plan says what will happen and why.",
+            is_output_node=True,
             inputs=[
                 io.Combo.Input(
                     "model",

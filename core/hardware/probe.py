@@ -111,10 +111,13 @@ def _accelerators(torch: Any) -> list[tuple[str, str]]:
     return found
 
 
-def probe(device: str = "auto", free_bytes: Callable[[str], int] | None = None) -> MachineReport:
+def probe(
+    device: str = "auto", free_bytes: Callable[[str], int] | None = None, preferred: str | None = None
+) -> MachineReport:
     """Look at the machine.
 
-    ``device``: "auto" (the first accelerator, else the CPU) or an id such as "cuda:0" or "cpu". An id that
+    ``device``: "auto" (``preferred`` where the host has one, the first accelerator otherwise, else the CPU)
+    or an id such as "cuda:0" or "cpu". An id that
     is not here falls back to auto with a note, so that a workflow from another machine still runs.
     ``free_bytes`` is asked for the free memory of an accelerator; inside ComfyUI that is
     comfy.model_management.get_free_memory.
@@ -135,7 +138,7 @@ def probe(device: str = "auto", free_bytes: Callable[[str], int] | None = None) 
         )
     )
     notes: tuple[str, ...] = ()
-    chosen = devices[0].id
+    chosen = preferred if preferred and any(d.id == preferred for d in devices) else devices[0].id
     if device != "auto":
         if any(d.id == device for d in devices):
             chosen = device

@@ -107,8 +107,8 @@ class CPUEngine:
     ) -> tuple[list[Line], list[str]]:
         """Have lines in scripts that the built-in recogniser lacks read by whoever can.
 
-        A page that is mostly in such a script and cannot be read is refused with a VramwiseError; a few such lines
-        on another page are left unread, with a note. Nothing wrong is ever returned for them.
+        A page that is mostly in such a script and cannot be read is refused with a VramwiseError; a few
+        such lines on another page are left unread, with a note. Nothing wrong is ever returned for them.
         """
         notes: list[str] = []
         for script in sorted({line.foreign for line in lines if line.foreign}):

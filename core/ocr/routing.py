@@ -82,7 +82,7 @@ def rapid_route(language: Language, settings: Settings) -> Route:
     try:
         return tesseract_route([language], settings)
     except VramwiseError as error:
-        raise VramwiseError(f"{_cannot(language)} {_ways(language, error)}") from error
+        raise VramwiseError(f"{_cannot(language)} {_ways(language, settings, error)}") from error
 
 
 def tesseract_route(languages: list[Language], settings: Settings) -> TesseractRoute:
@@ -96,10 +96,15 @@ def tesseract_route(languages: list[Language], settings: Settings) -> TesseractR
     names = tuple(dict.fromkeys(language.tesseract for language in languages))
     folder = find_traineddata(names, settings)
     if folder is None:
-        missing = next(
-            (lang for lang in languages if find_traineddata([lang.tesseract], settings) is None), languages[0]
+        for lang in languages:
+            if find_traineddata([lang.tesseract], settings) is None:
+                raise VramwiseError(missing_data_sentence(lang, settings))
+        raise VramwiseError(
+            f"Tesseract reads several languages from one folder only, and {', '.join(names)} lie in "
+            f"different ones. "
+            f"Put their .traineddata files together, for example into "
+            f"{settings.all_models_dirs[0] / 'tessdata'}."
         )
-        raise VramwiseError(missing_data_sentence(missing, settings))
     if "eng" not in names and (folder / "eng.traineddata").is_file():
         names += ("eng",)
     return TesseractRoute(folder, names)
@@ -109,11 +114,12 @@ def _cannot(language: Language) -> str:
     return f"{language.english} text ({language.script} script) cannot be read by PP-OCR's built-in weights."
 
 
-def _ways(language: Language, tesseract_error: VramwiseError) -> str:
+def _ways(language: Language, settings: Settings, tesseract_error: VramwiseError) -> str:
     if not language.recogniser:
         return str(tesseract_error)
+    command = settings.command("download", language.recogniser)
     return (
-        f"Two ways to mend it. 1: run 'vramwise download {language.recogniser}' once on this machine, "
-        f"which fetches "
-        f"PP-OCR's recogniser for {recogniser(language.recogniser).reads}. 2: Tesseract. {tesseract_error}"
+        f"Two ways to mend it. 1: PP-OCR's recogniser for {recogniser(language.recogniser).reads}: run "
+        f"{command} once, or "
+        f"set allow_downloads: true in {settings.config_path}. 2: Tesseract. {tesseract_error}"
     )

@@ -40,7 +40,7 @@ def find(recogniser: Recogniser, settings: Settings) -> Path | None:
                 raise VramwiseError(
                     f"{path} is not the file that the catalog describes (its SHA-256 differs): it is "
                     f"damaged or only "
-                    f"half downloaded. Delete it and run: vramwise download {recogniser.id}"
+                    f"half downloaded. Delete it and run: {settings.command('download', recogniser.id)}"
                 )
             return path
     return None

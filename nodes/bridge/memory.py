@@ -34,6 +34,14 @@ def free_bytes(device_id: str) -> int:
     return int(mm.get_free_memory(torch.device(device_id)))
 
 
+def comfy_device() -> str:
+    """The id of the device that ComfyUI runs its models on: "cuda:0", "cpu", "mps", ... Asked anew at each
+    run.
+    """
+    device = mm.get_torch_device()
+    return f"{device.type}:{device.index or 0}" if device.type in ("cuda", "xpu") else str(device.type)
+
+
 def measure() -> Free:
     """Memory now. On a CPU-only ComfyUI the device is the machine's RAM."""
     device = mm.get_torch_device()

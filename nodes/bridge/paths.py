@@ -23,12 +23,26 @@ def announce_places() -> None:
     else:
         user = Path(folder_paths.get_user_directory()) / "__vramwise"
     models = [Path(folder_paths.models_dir)]
-    for key in ("rapidocr", "tessdata"):  # from extra_model_paths.yaml: the folder itself is given there
-        if key in folder_paths.folder_names_and_paths:
-            models += [
-                Path(path).parent for path in folder_paths.get_folder_paths(key) if Path(path).name == key
-            ]
-    set_places(Places(user_dir=user, models_dirs=tuple(dict.fromkeys(models))))
+    for key in ("rapidocr", "tessdata"):  # extra_model_paths.yaml names the folder itself
+        models += [path.parent for path in _registered(key) if path.name == key]
+    checkpoints = [path for key in ("LLM", "prompt_generator") for path in _registered(key)]
+    set_places(
+        Places(
+            user_dir=user,
+            models_dirs=tuple(dict.fromkeys(models)),
+            checkpoint_dirs=tuple(dict.fromkeys(checkpoints)),
+            hosted=True,
+        )
+    )
+
+
+def _registered(key: str) -> list[Path]:
+    """The folders registered under ``key`` by extra_model_paths.yaml or another pack; none when nobody
+    did.
+    """
+    if key not in folder_paths.folder_names_and_paths:
+        return []
+    return [Path(path) for path in folder_paths.get_folder_paths(key)]
 
 
 def offer_sample() -> None:
