@@ -12,5 +12,5 @@ class VramwiseError(Exception):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``' Did you mean "x"?'`` for the closest known word, or an empty string when nothing is close."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
     return f' Did you mean "{close[0]}"?' if close else ""

@@ -1,44 +1,60 @@
-"""Handles: what a loader node passes on and a script asks to read. A handle is a spec; weights come at
-first use.
+"""Handles and the ModelLoader: the one place that turns a model's name into something that reads.
+
+A handle is a spec; weights come at the first read, may be evicted, and come back at the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from .catalog import BUILTIN, languages, ocr_model, ocr_models, recogniser
+from .catalog import BUILTIN, OCRModel, languages, ocr_models, recogniser
 from .errors import VramwiseError, nearest
 from .hardware import capabilities
 from .ocr.engine import TASKS, Engine, ReadOptions, Unwatched, Watch
+from .ocr.owner import living_owners
 from .ocr.residents import Residents
-from .settings import Settings, load_settings
+from .settings import ModelSettings, Settings, load_settings
 
 if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
     from .ocr.result import OCRResult
+    from .ocr.vlm.engine import VLMEngine
+    from .opening import Choice, Wish
 
 DEFAULT_MODEL = "rapid"
 PRECISIONS = ("auto", "fp16", "bf16", "int8", "int4")
 ATTENTIONS = ("auto", "flash_attention_2", "sdpa", "eager")
+CPU_ENGINES = ("rapid", "tesseract")
 
 _residents = Residents()
 
 
+class _Live:
+    """What a handle has opened. Outside the handle's identity: two equal handles are equal, opened or not."""
+
+    def __init__(self) -> None:
+        self.choice: Choice | None = None
+        self.engine: VLMEngine | None = None
+
+
 @dataclass(frozen=True)
 class OCRHandle:
-    """An OCR model, described and not loaded. Two equal handles share one resident engine.
+    """An OCR model, described and not loaded. Equal handles share one resident model.
 
-    Survives every release: weights that were dropped come back at the next ``read``.
+    ``model`` is a catalog id or the folder name of a checkpoint of the person's own. Survives every
+    release: weights that were dropped come back at the next ``read``.
     """
 
     model: str = DEFAULT_MODEL
     precision: str = "auto"
     attention: str = "auto"
     device: str = "auto"
+    quantise_vision: bool = False
+    _live: _Live = field(default_factory=_Live, compare=False, repr=False)
 
     def read(
         self,
@@ -56,26 +72,176 @@ class OCRHandle:
         return self._engine(load_settings()).read(images, options, watch or Unwatched())
 
     def plan(self) -> str:
-        """What will run and why, for a person: one sentence a line."""
-        return "\n".join(_plan(self, load_settings()))
+        """What will run and why, for a person. Never raises for what is missing: the sentence is the plan."""
+        settings = load_settings()
+        try:
+            if is_cpu_engine(self.model):
+                return "\n".join(_cpu_plan(self, settings))
+            return self._choice(settings).plan.text()
+        except VramwiseError as error:
+            return str(error)
+
+    @property
+    def patcher(self) -> Any:
+        """ComfyUI's patcher of the opened model, by which its caches recognise the handle; None before and
+        outside.
+        """
+        engine = self._live.engine
+        return getattr(engine.owner, "patcher", None) if engine is not None else None
+
+    def release(self) -> None:
+        """Let this handle's weights go; the next ``read`` brings them back."""
+        if self._live.engine is not None:
+            self._live.engine.owner.release()
+
+    def _wish(self) -> Wish:
+        from .opening import Wish
+
+        return Wish(self.model, self.precision, self.attention, self.device, self.quantise_vision)
+
+    def _choice(self, settings: Settings) -> Choice:
+        """Decided once for a handle, so that an evicted model comes back as the same one."""
+        if self._live.choice is None:
+            from .opening import choose
+
+            self._live.choice = choose(self._wish(), settings)
+        return self._live.choice
 
     def _engine(self, settings: Settings) -> Engine:
-        row = ocr_model(self.model)
-        if row.engine in ("rapid", "tesseract"):
+        if is_cpu_engine(self.model):
             from .ocr.reader import CPUEngine
 
-            return CPUEngine(row.engine, _residents, settings)
-        raise VramwiseError(f"The engine {row.engine} of {row.id} is not part of this version.")
+            return CPUEngine(self.model, _residents, settings)
+        if self._live.engine is None:
+            from .opening import open_engine
+
+            self._live.engine = open_engine(self._wish(), self._choice(settings), settings)
+        return self._live.engine
+
+
+class ModelLoader:
+    """The guide's API: ``ModelLoader.load_model('qwen3_vl_8b', precision='int8')``.
+
+    Arguments win over config.yaml (``models: qwen3_vl_8b: precision: "int8"``), the file over the built-in
+    defaults.
+    """
+
+    _loaded: ClassVar[dict[str, LoadedModel]] = {}
+
+    @classmethod
+    def load_model(
+        cls,
+        name: str,
+        precision: str | None = None,
+        use_flash_attention: bool | None = None,
+        device_map: str | None = None,
+        *,
+        attention: str | None = None,
+        quantise_vision: bool | None = None,
+    ) -> LoadedModel:
+        """Plan ``name`` and load its weights now.
+
+        ``precision`` None means config.yaml's, else "auto" (the best that fits). ``device_map='auto'``
+        spreads the model over the cards and RAM by accelerate; such a model is never moved. Raises
+        VramwiseError before a byte is read when a forced precision cannot fit, naming what would.
+        """
+        settings = load_settings()
+        _check_known(settings)
+        configured = settings.models.get(name, ModelSettings())
+        flash = configured.use_flash_attention if use_flash_attention is None else use_flash_attention
+        handle = ocr_handle(
+            name,
+            precision or configured.precision or "auto",
+            attention
+            or configured.attention
+            or {True: "flash_attention_2", False: "sdpa", None: "auto"}[flash],
+            "auto" if device_map in (None, "auto") else device_map,
+            bool(configured.quantise_vision if quantise_vision is None else quantise_vision),
+        )
+        loaded = LoadedModel(handle)
+        loaded.load(spread=device_map == "auto")
+        cls._loaded[name] = loaded
+        return loaded
+
+    @classmethod
+    def unload_model(cls, name: str) -> bool:
+        """Drop the weights of ``name``. True when something was loaded; an unknown name raises
+        VramwiseError.
+        """
+        loaded = cls._loaded.pop(name, None)
+        if loaded is None:
+            if name not in model_ids():
+                raise VramwiseError(f'"{name}" is not an OCR model.{nearest(name, model_ids())}')
+            return False
+        loaded.unload()
+        return True
+
+
+class LoadedModel:
+    """A model that a script holds. Reading after ``unload`` loads it again."""
+
+    def __init__(self, handle: OCRHandle) -> None:
+        self.handle = handle
+
+    @property
+    def plan(self) -> str:
+        return self.handle.plan()
+
+    def load(self, spread: bool = False) -> None:
+        """Bring the weights in now, so that a model which cannot be loaded says so here and not at the
+        first page.
+        """
+        if is_cpu_engine(self.handle.model):
+            return
+        settings = load_settings()
+        if spread:
+            self.handle._choice(settings)
+            _spread(self.handle)
+        engine = self.handle._engine(settings)
+        engine.owner.use(0)  # type: ignore[attr-defined]
+
+    def unload(self) -> None:
+        self.handle.release()
+
+    def read(
+        self, images: Any, task: str = "text", *, language: str = "auto", prompt: str = "", **more: Any
+    ) -> list[OCRResult]:
+        """Read one picture or several: file paths, PIL images or uint8 RGB arrays. Always a list, in
+        order.
+        """
+        from .ocr.images import as_picture
+
+        several = images if isinstance(images, list | tuple) else [images]
+        options = ReadOptions(task=task, language=language, prompt=prompt, **more)
+        return list(self.handle.read([as_picture(one) for one in several], options))
+
+
+def _spread(handle: OCRHandle) -> None:
+    """Turn the decided spec into accelerate's placement over every card and RAM (scripts only)."""
+    from dataclasses import replace
+
+    choice = handle._live.choice
+    if choice is not None:
+        handle._live.choice = replace(choice, spec=replace(choice.spec, device="auto"))
 
 
 def ocr_handle(
-    model: str = DEFAULT_MODEL, precision: str = "auto", attention: str = "auto", device: str = "auto"
+    model: str = DEFAULT_MODEL,
+    precision: str = "auto",
+    attention: str = "auto",
+    device: str = "auto",
+    quantise_vision: bool = False,
 ) -> OCRHandle:
     """A checked handle; unknown names raise VramwiseError with the nearest known one."""
-    ocr_model(model)
+    known = model_ids()
+    if model not in known:
+        raise VramwiseError(
+            f'"{model}" is not an OCR model that is known here.{nearest(model, known)} '
+            f"Known: {', '.join(known)}."
+        )
     check_choice("precision", precision, PRECISIONS)
     check_choice("attention", attention, ATTENTIONS)
-    return OCRHandle(model, precision, attention, device)
+    return OCRHandle(model, precision, attention, device, quantise_vision)
 
 
 def check_choice(name: str, value: str, known: Iterable[str]) -> None:
@@ -87,25 +253,60 @@ def check_choice(name: str, value: str, known: Iterable[str]) -> None:
         )
 
 
+def is_cpu_engine(model: str) -> bool:
+    """Whether ``model`` runs outside torch."""
+    return model in CPU_ENGINES
+
+
 def release_all() -> int:
-    """Drop every resident engine of ours that lives outside torch. Returns how many; busy ones go when they
-    are done.
-    """
+    """Drop every resident model of ours. Returns how many; busy CPU engines go when their page is done."""
+    owners = [owner for owner in living_owners() if owner.resident_bytes()]
+    for owner in owners:
+        owner.release()
+    return len(owners) + _residents.release()
+
+
+def release_cpu_engines() -> int:
+    """Drop the engines outside torch: what a host that owns our torch models itself leaves to us."""
     return _residents.release()
 
 
 def resident_engines() -> list[str]:
     """Names of what is in memory now, for reports."""
-    return [str(route) for route in _residents.present()]
+    torch_models = [
+        f"{owner.spec.path.name} {owner.spec.precision}"
+        for owner in living_owners()
+        if owner.resident_bytes()
+    ]
+    return torch_models + [str(route) for route in _residents.present()]
 
 
 def model_ids() -> list[str]:
-    """Catalog ids in the order in which a selector shows them."""
-    return [row.id for row in ocr_models()]
+    """What a selector shows: catalog ids, then the person's own checkpoints by folder name."""
+    from .weights.checkpoints import local_checkpoints
+
+    catalog = [row.id for row in ocr_models()]
+    taken = {row.repo.rsplit("/", 1)[-1].lower() for row in ocr_models() if row.repo}
+    own = [one.name for one in local_checkpoints(load_settings()) if one.name.lower() not in taken]
+    return catalog + [name for name in own if name not in catalog]
 
 
-def _plan(handle: OCRHandle, settings: Settings) -> Iterator[str]:
-    row = ocr_model(handle.model)
+def _check_known(settings: Settings) -> None:
+    known = model_ids()
+    for name in settings.models:
+        if name not in known:
+            raise VramwiseError(
+                f'{settings.origin} has settings for the model "{name}", which is not known.'
+                f"{nearest(name, known)}"
+            )
+
+
+def _row(model: str) -> OCRModel:
+    return next(row for row in ocr_models() if row.id == model)
+
+
+def _cpu_plan(handle: OCRHandle, settings: Settings) -> Iterator[str]:
+    row = _row(handle.model)
     yield f"{row.name}: {row.about}."
     if row.engine == "rapid":
         try:

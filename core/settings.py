@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .errors import VramwiseError, nearest
 
 CONFIG_NAME = "config.yaml"
+DOWNLOAD_SOURCES = ("huggingface", "modelscope")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -36,6 +37,16 @@ class Places:
 
 
 @dataclass(frozen=True)
+class ModelSettings:
+    """Defaults of one model, from ``models: <id>:`` in config.yaml; None where the file says nothing."""
+
+    precision: str | None = None
+    use_flash_attention: bool | None = None
+    attention: str | None = None
+    quantise_vision: bool | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """The machine's decisions. ``origin`` says where they were read, for error messages and reports."""
 
@@ -43,6 +54,9 @@ class Settings:
     download_mirror: str | None = None
     tessdata_dirs: tuple[Path, ...] = ()
     models_dirs: tuple[Path, ...] = ()
+    download_source: str = "huggingface"
+    quantised_cache: bool = False
+    models: Mapping[str, ModelSettings] = field(default_factory=dict)
     origin: str = "built-in defaults"
     places: Places = field(default_factory=lambda: default_places())
 
@@ -125,25 +139,74 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _from_mapping(data: dict[str, Any], path: Path, settings: Settings) -> Settings:
-    known = ("allow_downloads", "download_mirror", "tessdata_dir", "models_dir")
-    for key in data:
-        if key not in known:
-            raise VramwiseError(
-                f'{path} has the unknown key "{key}".{nearest(str(key), known)} '
-                f"Known keys: {', '.join(known)}."
-            )
-    allow = data.get("allow_downloads", settings.allow_downloads)
-    if not isinstance(allow, bool):
-        raise VramwiseError(f"{path}: allow_downloads must be true or false, not {allow!r}.")
+    _refuse_unknown(data, _KEYS, str(path))
     mirror = data.get("download_mirror", settings.download_mirror)
+    source = data.get("download_source", settings.download_source)
+    if source not in DOWNLOAD_SOURCES:
+        raise VramwiseError(
+            f"{path}: download_source must be one of {', '.join(DOWNLOAD_SOURCES)}, not {source!r}."
+        )
     return replace(
         settings,
-        allow_downloads=allow,
+        allow_downloads=_switch(data, "allow_downloads", settings.allow_downloads, path),
+        quantised_cache=_switch(data, "quantised_cache", settings.quantised_cache, path),
+        download_source=source,
+        models=_models(data.get("models"), path),
         download_mirror=_mirror(mirror, str(path)),
         tessdata_dirs=_folders(data.get("tessdata_dir"), "tessdata_dir", path),
         models_dirs=_folders(data.get("models_dir"), "models_dir", path),
         origin=str(path),
     )
+
+
+_KEYS = (
+    "allow_downloads",
+    "download_mirror",
+    "download_source",
+    "models",
+    "models_dir",
+    "quantised_cache",
+    "tessdata_dir",
+)
+
+
+def _refuse_unknown(data: Mapping[Any, Any], known: tuple[str, ...], where: str) -> None:
+    for key in data:
+        if key not in known:
+            raise VramwiseError(
+                f'{where} has the unknown key "{key}".{nearest(str(key), known)} '
+                f"Known keys: {', '.join(known)}."
+            )
+
+
+def _switch(data: Mapping[str, Any], key: str, default: bool, path: Path) -> bool:
+    value = data.get(key, default)
+    if not isinstance(value, bool):
+        raise VramwiseError(f"{path}: {key} must be true or false, not {value!r}.")
+    return value
+
+
+def _models(value: Any, path: Path) -> dict[str, ModelSettings]:
+    """The ``models:`` section: "
+    "``{model id: {precision, use_flash_attention, attention, quantise_vision}}``."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+        raise VramwiseError(
+            f"{path}: models must hold model names, each with keys such as 'precision: int8' below it."
+        )
+    known = tuple(one.name for one in fields(ModelSettings))
+    found: dict[str, ModelSettings] = {}
+    for name, one in value.items():
+        _refuse_unknown(one, known, f"{path}: models: {name}:")
+        for key in ("precision", "attention"):
+            if key in one and not isinstance(one[key], str):
+                raise VramwiseError(f"{path}: models: {name}: {key} must be a word, not {one[key]!r}.")
+        for key in ("use_flash_attention", "quantise_vision"):
+            if key in one:
+                _switch(one, key, False, path)
+        found[str(name)] = ModelSettings(**one)
+    return found
 
 
 def _folders(value: Any, key: str, path: Path) -> tuple[Path, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.host import set_budget_source
+from .bridge.managed import device_budget, manage_models
 from .bridge.memory import listen_to_free
 from .bridge.paths import announce_places, offer_sample
 from .bridge.schema import ComfyExtension
@@ -22,6 +24,8 @@ class VramwiseExtension(ComfyExtension):  # type: ignore[misc]
         announce_places()
         offer_sample()
         listen_to_free()
+        manage_models()
+        set_budget_source(device_budget)
 
     async def get_node_list(self) -> list[Any]:
         return list(NODES)

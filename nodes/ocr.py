@@ -29,6 +29,7 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
                 "Read the text of every image of a batch: text, markdown, regions, mask, overlay, JSON."
             ),
             is_output_node=True,
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("image", tooltip="One picture or a batch; each is read on its own, in order."),
                 OCRModel.Input(
@@ -123,6 +124,14 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
         max_new_tokens: int = 0,
     ) -> Any:
         _check(task, language)
+        if ocr_model is not None and not hasattr(ocr_model, "read"):
+            raise VramwiseError(
+                f"The ocr_model input holds {ocr_model!r}, which is no model. Link it to an OCR Model "
+                f"Loader, "
+                "or leave it unconnected for the built-in engine."
+            )
+        if megapixels != megapixels:  # JSON from Python may hold NaN, which passes every range check
+            raise VramwiseError("megapixels is not a number. Give 0 for automatic, or a size such as 4.")
         options = ReadOptions(
             task=task,
             prompt=prompt,
@@ -131,7 +140,9 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
             max_new_tokens=max_new_tokens or None,
         )
         pages = Pages(image)
-        results = list((ocr_model or OCRHandle()).read(pages, options, NodeWatch(len(pages))))
+        results = list(
+            (ocr_model or OCRHandle()).read(pages, options, NodeWatch(len(pages), cls.hidden.unique_id))
+        )
         mask, overlay = masks_and_overlays(image, results)
         texts = [result.text for result in results]
         records = [result.to_dict() for result in results]

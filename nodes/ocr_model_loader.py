@@ -25,8 +25,8 @@ class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
                     options=model_ids(),
                     default=DEFAULT_MODEL,
                     tooltip=(
-                        "rapid is built in and runs anywhere. tesseract needs its language data on this "
-                        "machine."
+                        "rapid is built in and runs anywhere. tesseract needs its language data, the others "
+                        "their weights on this machine."
                     ),
                 ),
                 io.Combo.Input(
@@ -50,6 +50,14 @@ class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
                     default="auto",
                     tooltip="auto: where ComfyUI runs its models. CPU engines stay on the CPU.",
                 ),
+                io.Boolean.Input(
+                    "quantise_vision",
+                    default=False,
+                    optional=True,
+                    tooltip=(
+                        "With int8 and int4, quantise the vision tower too: less memory, some accuracy lost."
+                    ),
+                ),
             ],
             outputs=[OCRModel.Output(display_name="ocr_model"), io.String.Output(display_name="plan")],
         )
@@ -71,7 +79,9 @@ class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
         return True
 
     @classmethod
-    def execute(cls, model: str, precision: str, attention: str, device: str) -> Any:
-        handle = ocr_handle(model, precision, attention, device)
+    def execute(
+        cls, model: str, precision: str, attention: str, device: str, quantise_vision: bool = False
+    ) -> Any:
+        handle = ocr_handle(model, precision, attention, device, quantise_vision)
         plan = handle.plan()
         return io.NodeOutput(handle, plan, ui={"text": [plan]})

@@ -92,6 +92,28 @@ def tesseract() -> Capability:
     return Capability(False, f"tesserocr is not installed; {pip_line('tesserocr')} adds it")
 
 
+def model_options() -> dict[str, Capability]:
+    """What this Python can run of a vision-language model: precisions and flash attention, each with its
+    reason.
+    """
+    missing = [name for name in ("torch", "transformers") if not _installed(name)]
+    if missing:
+        why = f"{' and '.join(missing)} not installed; {pip_line(*missing)} adds it"
+        return dict.fromkeys(("bf16", "fp16", "fp32", "int8", "int4"), Capability(False, why))
+    lacking = [name for name in ("bitsandbytes", "accelerate") if not _installed(name)]
+    quantised = (
+        Capability(False, f"{' and '.join(lacking)} not installed; {pip_line(*lacking)} adds it")
+        if lacking
+        else Capability(True, "bitsandbytes is installed")
+    )
+    flash = (
+        Capability(True, "flash-attn is installed")
+        if _installed("flash_attn")
+        else Capability(False, "flash-attn is not installed")
+    )
+    return {"int8": quantised, "int4": quantised, "flash_attention_2": flash}
+
+
 @functools.cache
 def check_opencv() -> str | None:
     """A sentence when several OpenCV builds share one cv2 folder and the contrib modules were lost, else

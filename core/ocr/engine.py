@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .result import OCRResult
 
-TASKS = ("text", "markdown")
+TASKS = ("text", "markdown", "table", "formula", "layout", "spotting", "custom")
 
 
 @dataclass(frozen=True)

@@ -84,3 +84,22 @@ def is_blank(image: NDArray[uint8]) -> bool:
     step = max(1, int((height * width / 4_000_000) ** 0.5))
     sample = image[::step, ::step]
     return int(sample.max()) - int(sample.min()) < 2
+
+
+def as_picture(image: Any) -> NDArray[uint8]:
+    """A file path, a PIL image or an array as uint8 RGB (height, width, 3).
+
+    Arrays must be uint8 with shape (height, width, 3); anything else raises VramwiseError.
+    """
+    if isinstance(image, str | Path):
+        return load_picture(image)
+    if hasattr(image, "mode") and hasattr(image, "convert"):
+        return from_pil(image)
+    shape: tuple[int, ...] = getattr(image, "shape", ())
+    kind = str(getattr(image, "dtype", type(image).__name__))
+    if len(shape) == 3 and shape[2] == 3 and kind == "uint8":
+        picture: NDArray[uint8] = image
+        return picture
+    raise VramwiseError(
+        f"A picture must be a file path, a PIL image or a uint8 RGB array (height, width, 3), not {kind} {shape}."
+    )

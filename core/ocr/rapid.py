@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 AUTO_PIXELS = 4_000_000  # what detection sees of a large picture: RapidOCR's own 2000 x 2000
 MAX_ASPECT = 8.0  # detection upscales the short side to 736; longer strips are padded instead
-MIN_SIDE = 48
+MIN_SIDE = 320  # RapidOCR upscales the short side to 736: of a small strip it would make giant letters
 TEXT_SCORE = 0.5  # RapidOCR's own threshold under which a line is dropped
 LINES_PER_CHECK = 24  # a multiple of RapidOCR's batch of 6
 TALL = 1.5  # RapidOCR turns crops that are this much higher than wide
@@ -118,7 +118,9 @@ class RapidReader:
         import numpy as np
         from rapidocr.main import RapidOCRError
 
-        small = fit_pixels(bgr, max_pixels)
+        long, short = max(bgr.shape[:2]), min(bgr.shape[:2])
+        padded_share = short / max(short, math.ceil(long / MAX_ASPECT))  # the budget counts the padding
+        small = fit_pixels(bgr, max(1, int(max_pixels * padded_share)))
         scale_x, scale_y = bgr.shape[1] / small.shape[1], bgr.shape[0] / small.shape[0]
         height, width = small.shape[:2]
         want_h = max(height, MIN_SIDE, math.ceil(width / MAX_ASPECT))
@@ -168,8 +170,7 @@ class RapidReader:
         if not crops:
             return [], []
         _, judged = self._ocr.cls_and_rotate(crops)
-        flips = [label == "180" and score > 0.9 for label, score in judged.cls_res]
-        if sum(flips) * 2 > len(flips):
+        if _upside_down(crops, [score if label == "180" else 1 - score for label, score in judged.cls_res]):
             crops = [cv2.rotate(crop, cv2.ROTATE_180) for crop in crops]
             polygons = [polygon[2:] + polygon[:2] for polygon in polygons]
         return polygons, crops
@@ -200,6 +201,16 @@ class RapidReader:
             for crop, (text, _, spans, _), guess in zip(crops, read, guesses, strict=True)
         ]
         return foreign_lines(evidence)
+
+
+def _upside_down(crops: Sequence[NDArray[uint8]], chances: Sequence[float]) -> bool:
+    """Whether the page hangs upside down: the lines' chances of that, weighed by how long each line is.
+
+    One or two short lines say little, so these must be sure.
+    """
+    weights = [crop.shape[1] / max(1, crop.shape[0]) for crop in crops]
+    mean = sum(w * float(c) for w, c in zip(weights, chances, strict=True)) / sum(weights)
+    return bool(mean > (0.5 if len(crops) > 2 else 0.9))
 
 
 def _border(image: NDArray[uint8]) -> NDArray[uint8]:

@@ -38,14 +38,14 @@ class Residents:
         """The resource of ``key``, made at first use and kept until ``release``."""
         with self._guard:
             slot = self._slots.setdefault(key, _Slot())
-        with slot.lock:
-            if slot.resource is None:
-                slot.resource = make()
-            try:
+        try:
+            with slot.lock:
+                if slot.resource is None:
+                    slot.condemned = False
+                    slot.resource = make()
                 yield cast(R, slot.resource)
-            finally:
-                if slot.condemned:
-                    self._drop(slot)
+        finally:
+            self._drop_condemned(slot)
 
     def present(self) -> list[Hashable]:
         """Keys of what is in memory now."""
@@ -60,16 +60,17 @@ class Residents:
             slots = [slot for slot in self._slots.values() if slot.resource is not None]
         for slot in slots:
             slot.condemned = True
-            if slot.lock.acquire(blocking=False):
-                try:
-                    self._drop(slot)
-                finally:
-                    slot.lock.release()
+            self._drop_condemned(slot)
         gc.collect()
         return len(slots)
 
     @staticmethod
-    def _drop(slot: _Slot) -> None:
-        resource, slot.resource, slot.condemned = slot.resource, None, False
-        if resource is not None:
-            resource.release()
+    def _drop_condemned(slot: _Slot) -> None:
+        """Drop a condemned resource unless somebody holds it; that one then drops it on the way out."""
+        if slot.condemned and slot.lock.acquire(blocking=False):
+            try:
+                resource, slot.resource, slot.condemned = slot.resource, None, False
+                if resource is not None:
+                    resource.release()
+            finally:
+                slot.lock.release()

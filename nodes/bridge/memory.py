@@ -14,7 +14,7 @@ import psutil
 import torch
 from aiohttp import web
 
-from ...core.loader import release_all, resident_engines
+from ...core.loader import release_all, release_cpu_engines, resident_engines
 
 log = logging.getLogger("vramwise")
 GIB = 1024**3
@@ -73,7 +73,7 @@ async def _release_on_free(request: web.Request, handler: Any) -> Any:
         except ValueError:
             return answer
         if isinstance(wanted, dict) and (wanted.get("unload_models") or wanted.get("free_memory")):
-            release_all()
+            release_cpu_engines()
     return answer
 
 

@@ -21,6 +21,11 @@ class Pages(Sequence[Any]):
     """
 
     def __init__(self, image: torch.Tensor) -> None:
+        if not isinstance(image, torch.Tensor):
+            raise VramwiseError(
+                f"The image input holds {image!r}, which is no picture. Link it to a Load Image node's "
+                f"output."
+            )
         if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
             raise VramwiseError(
                 f"The image has the shape {tuple(image.shape)}; OCR needs (batch, height, width, channels) "

@@ -1,19 +1,45 @@
-"""Progress and cancel inside a running node."""
+"""Progress, running text and cancel inside a running node."""
 
 from __future__ import annotations
 
+import time
+
 import comfy.model_management as mm
 from comfy.utils import ProgressBar
+
+PAGE = 1000  # progress steps of a page whose tokens are counted
+TEXT_EVERY_SECONDS = 0.2
+TEXT_TAIL = 600
 
 
 class NodeWatch:
     """The core's Watch inside ComfyUI. ``check`` raises ComfyUI's own interrupt, which nobody may swallow."""
 
-    def __init__(self, total: int) -> None:
-        self._bar = ProgressBar(total)
+    def __init__(self, total: int, node_id: str | None) -> None:
+        self._bar, self._total, self._node_id = ProgressBar(total), total, node_id
+        self._pages, self._counts_tokens, self._sent = 0, False, 0.0
 
     def check(self) -> None:
         mm.throw_exception_if_processing_interrupted()
 
     def page_done(self, done: int, total: int) -> None:
-        self._bar.update_absolute(done, total)
+        self._pages = done
+        scale = PAGE if self._counts_tokens else 1
+        self._bar.update_absolute(done * scale, total * scale)
+
+    def token(self, done: int, limit: int, text: str) -> None:
+        self.check()
+        self._counts_tokens = True
+        self._bar.update_absolute(self._pages * PAGE + PAGE * done // max(1, limit), self._total * PAGE)
+        now = time.monotonic()
+        if text and now - self._sent > TEXT_EVERY_SECONDS:
+            self._sent = now
+            self._show(text[-TEXT_TAIL:])
+
+    def _show(self, text: str) -> None:
+        """The text so far, on the node itself; without a server (unit tests) nothing happens."""
+        from server import PromptServer
+
+        server = getattr(PromptServer, "instance", None)
+        if server is not None and self._node_id is not None:
+            server.send_progress_text(text, self._node_id)

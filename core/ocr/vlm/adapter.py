@@ -1,0 +1,123 @@
+"""What a family must provide: pictures and a prompt become tensors, tensors become tokens, tokens become
+text.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ...catalog import Family, Task
+from ...errors import VramwiseError
+from . import compat
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_ASPECT = 200  # smart_resize of the Qwen family refuses longer strips
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Model inputs for a micro-batch of B pictures, on the CPU.
+
+    ``tensors`` go to ``generate`` as keyword arguments; "input_ids" is (B, prompt tokens), padded on the
+    left. ``seen`` is the (width, height) in pixels that the model looks at, for coordinates in resized
+    pixels.
+    """
+
+    tensors: Mapping[str, torch.Tensor]
+    seen: tuple[tuple[int, int], ...]
+
+
+class Adapter:
+    """The common case: a processor of transformers and ``generate``. A family's file overrides what differs.
+
+    Holds the processor and never the net, so that an evicted model is really gone.
+    """
+
+    def __init__(self, family: Family, path: Path) -> None:
+        self.family, self.path = family, path
+        self.processor = self.open_processor(path)
+        self.tokenizer: Any = self.processor.tokenizer
+        self.tokenizer.padding_side = "left"
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    @staticmethod
+    def model_class() -> Any:
+        """The class whose ``from_pretrained`` loads the family."""
+        from transformers import AutoModelForImageTextToText
+
+        return AutoModelForImageTextToText
+
+    @staticmethod
+    def open_processor(path: Path) -> Any:
+        """The checkpoint's own processor, from the local folder and nowhere else."""
+        return compat.open_processor(path)
+
+    def prepare(self, pictures: Sequence[Image], prompt: str, task: Task) -> Prepared:
+        """Inputs for ``pictures`` (RGB, already within the pixel limit), each with the same ``prompt``."""
+        raise NotImplementedError
+
+    def generate(
+        self, net: Any, prepared: Prepared, decoding: Mapping[str, Any], check: Callable[[], None]
+    ) -> None:
+        """Run ``net.generate``. ``decoding`` are its keyword arguments; their stopping criteria collect the
+        tokens.
+
+        ``net`` is used here and kept nowhere. ``check`` raises when the person pressed Cancel: call it
+        between long steps before the first token.
+        """
+        check()
+        self.run(net, self.placed(net, prepared.tensors), decoding)
+
+    def decode(self, ids: Sequence[int], task: Task | None = None) -> str:
+        """Text of generated tokens. Special tokens are left out, except where the task's form is made of
+        them.
+        """
+        made_of_tags = task is not None and task.parse == "doctags"
+        text: str = self.tokenizer.decode(
+            ids, skip_special_tokens=not made_of_tags, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def stop_ids(self) -> tuple[int, ...]:
+        """Tokens that end an answer besides those of the checkpoint's generation config."""
+        return ()
+
+    @staticmethod
+    def placed(net: Any, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """``tensors`` on the net's device; floating ones in its dtype."""
+        return {
+            name: tensor.to(net.device, net.dtype if tensor.is_floating_point() else None)
+            for name, tensor in tensors.items()
+        }
+
+    @staticmethod
+    def run(net: Any, tensors: Mapping[str, torch.Tensor], decoding: Mapping[str, Any]) -> None:
+        """``net.generate`` in inference mode.
+
+        When it raises (cancel, out of memory), the frames of ``generate`` are cleared at once: they hold the
+        key and value cache, and whoever looks at the exception would keep that alive.
+        """
+        try:
+            with torch.inference_mode():
+                net.generate(**tensors, **decoding)
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)
+            raise
+
+
+def check_aspect(width: int, height: int) -> None:
+    """Refuse a strip that no processor of this kind takes."""
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise VramwiseError(
+            f"The picture is {width} x {height} pixels: longer than {MAX_ASPECT} times its width. "
+            "Cut it into pieces first."
+        )

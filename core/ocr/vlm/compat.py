@@ -1,0 +1,156 @@
+"""Where transformers 4.57, transformers 5, bitsandbytes and torch spell things differently. Nothing else
+knows.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from ...catalog import Family
+from ...errors import VramwiseError
+from ...hardware.capabilities import pip_line
+
+MOVABLE_8BIT = (0, 48)  # bitsandbytes from which .to(device) of an 8-bit model is allowed
+_CAST_NOTICE = "MatMul8bitLt: inputs will be cast"
+
+
+def version_of(distribution: str) -> tuple[int, ...]:
+    """(major, minor) of an installed distribution; (0, 0) where it is missing."""
+    try:
+        parts = metadata.version(distribution).split(".")
+    except metadata.PackageNotFoundError:
+        return (0, 0)
+    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in parts[:2])
+
+
+def require_transformers(family: Family) -> None:
+    """Refuse a family that this transformers does not know yet."""
+    needed = tuple(int(part) for part in family.min_transformers.split(".")[:2])
+    if version_of("transformers") < needed:
+        raise VramwiseError(
+            f"{family.name} needs transformers {family.min_transformers} or newer; "
+            f"this Python has {metadata.version('transformers')}. "
+            f"Update with: {pip_line(f'transformers>={family.min_transformers}')}"
+        )
+
+
+def open_processor(path: Path) -> Any:
+    """AutoProcessor of a local folder. Never looks at the Hub and never runs code from the folder."""
+    from transformers import AutoProcessor
+
+    try:
+        return AutoProcessor.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
+    except ImportError as error:
+        hint = f" Install it with: {pip_line('torchvision')}" if "torchvision" in str(error).lower() else ""
+        raise VramwiseError(
+            f"The processor in {path} needs a package that is missing: {error}{hint}"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VramwiseError(
+            f"The processor in {path} cannot be opened: {first_line(error)} "
+            "Download the model's folder again: its tokenizer and processor files belong beside the weights."
+        ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that memory ran out, on the accelerator or in RAM."""
+    kinds = tuple(
+        kind
+        for kind in (getattr(torch, "OutOfMemoryError", None), getattr(torch.cuda, "OutOfMemoryError", None))
+        if kind is not None
+    )
+    if isinstance(error, (MemoryError, *kinds)):
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in said or "can't allocate memory" in said or "not enough memory" in said
+    )
+
+
+def flash_attention_2() -> bool:
+    """Whether the flash-attn package itself can be used. The Hub kernel that transformers would fetch
+    instead is not.
+    """
+    from transformers.utils import is_flash_attn_2_available
+
+    return bool(is_flash_attn_2_available())
+
+
+def import_bitsandbytes() -> ModuleType:
+    """Import bitsandbytes without its download.
+
+    On CPUs with AVX512-BF16 the import asks the package ``kernels``, where that is installed, to fetch
+    compiled code from the Hub. A None entry in sys.modules makes ``import kernels`` fail, which bitsandbytes
+    expects: it keeps its own CPU code. The entry is taken out again at once, so other packs see ``kernels``
+    unchanged; a process-wide HF_HUB_OFFLINE would break their downloads.
+    """
+    if "bitsandbytes" in sys.modules:
+        return _quiet(sys.modules["bitsandbytes"])
+    if find_spec("bitsandbytes") is None:
+        raise VramwiseError(
+            "int8 and int4 need the package bitsandbytes, which this Python does not have. "
+            f"Install it with: {pip_line('bitsandbytes>=0.48')}, or choose bf16 or fp16."
+        )
+    held = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "kernels"}
+    sys.modules["kernels"] = None  # type: ignore[assignment]
+    functions = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    functions.addFilter(_without_kernels)
+    try:
+        return _quiet(importlib.import_module("bitsandbytes"))
+    except (ImportError, OSError, RuntimeError) as error:
+        raise VramwiseError(
+            f"bitsandbytes is installed but cannot run here: {first_line(error)} "
+            "Choose bf16 or fp16, or install a build for this machine."
+        ) from error
+    finally:
+        functions.removeFilter(_without_kernels)
+        del sys.modules["kernels"]
+        sys.modules.update(held)
+
+
+def guard_kernels() -> None:
+    """Have bitsandbytes imported by us where transformers or accelerate might do it first and fetch code."""
+    if find_spec("kernels") is not None and find_spec("bitsandbytes") is not None:
+        import_bitsandbytes()
+
+
+def _without_kernels(record: logging.LogRecord) -> bool:
+    return "kernels-community" not in record.getMessage()
+
+
+class _Once(logging.Filter):
+    """Lets the cast notice of the 8-bit matmul through once; it comes at every layer and token."""
+
+    said = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _CAST_NOTICE not in record.getMessage():
+            return True
+        first, self.said = not self.said, True
+        return first
+
+
+_once = _Once()
+
+
+def _quiet(module: ModuleType) -> ModuleType:
+    log = logging.getLogger("bitsandbytes.autograd._functions")
+    if _once not in log.filters:
+        log.addFilter(_once)
+    return module
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, ending in a full stop."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    line = lines[0] if lines else type(error).__name__
+    return line if line.endswith((".", "!", "?")) else line + "."

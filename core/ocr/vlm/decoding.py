@@ -1,0 +1,107 @@
+"""Greedy decoding under watch: cancel, progress, running text and the loop guard, once a token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import StoppingCriteriaList
+
+from ..engine import Watch
+from .adapter import Adapter, Prepared
+from .guards import LoopGuard
+
+TEXT_EVERY = 0.1  # seconds between two decodings of the running text
+
+
+@dataclass
+class Row:
+    """The tokens of one picture so far, its end token left out. ``ended``: the model said that it is done."""
+
+    guard: LoopGuard
+    ended: bool = False
+
+    @property
+    def done(self) -> bool:
+        return self.ended or self.guard.tripped
+
+
+@dataclass
+class RunningText:
+    """The text of a growing token list, decoded a line at a time so that long answers stay cheap."""
+
+    decode: Callable[[Sequence[int]], str]
+    text: str = ""
+    _settled: str = ""
+    _from: int = 0
+    _next: float = field(default=0.0)
+
+    def of(self, ids: Sequence[int]) -> str:
+        """At most ten decodings a second; between them the last text is repeated."""
+        now = time.monotonic()
+        if now < self._next:
+            return self.text
+        self._next = now + TEXT_EVERY
+        fresh = self.decode(ids[self._from :])
+        self.text = self._settled + fresh
+        if fresh.endswith("\n") or (len(ids) - self._from > 256 and not fresh.endswith("\ufffd")):
+            self._settled, self._from = self.text, len(ids)
+        return self.text
+
+
+class TokenWatch:
+    """A stopping criterion of ``generate``: sees every new token of every row.
+
+    Raises what ``watch`` raises; stops the rows that run in circles.
+    """
+
+    def __init__(
+        self, rows: Sequence[Row], ends: frozenset[int], limit: int, watch: Watch, adapter: Adapter
+    ) -> None:
+        self.rows, self.ends, self.limit, self.watch = rows, ends, limit, watch
+        self.texts = [RunningText(adapter.decode) for _ in rows]
+        self.done = 0
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        self.done += 1
+        for row, token in zip(self.rows, input_ids[:, -1].tolist(), strict=True):
+            if row.done:
+                continue  # padding
+            if token in self.ends:
+                row.ended = True
+            else:
+                row.guard.push(token)
+        self.watch.check()
+        shown = next((number for number, row in enumerate(self.rows) if not row.done), len(self.rows) - 1)
+        self.watch.token(self.done, self.limit, self.texts[shown].of(self.rows[shown].guard.ids))
+        return torch.tensor([row.done for row in self.rows], device=input_ids.device)
+
+
+def generate_rows(
+    adapter: Adapter, prepared: Prepared, net: Any, new_tokens: int, watch: Watch
+) -> tuple[int | None, list[Row]]:
+    """(peak bytes on a CUDA device or None, one Row per picture). ``net`` is used here and kept nowhere."""
+    config = net.generation_config
+    ends = frozenset((*_ids(config.eos_token_id), *adapter.stop_ids()))
+    rows = [Row(LoopGuard(adapter.decode)) for _ in prepared.seen]
+    decoding = {
+        "do_sample": False,
+        "max_new_tokens": new_tokens,
+        "eos_token_id": sorted(ends) or None,
+        "pad_token_id": config.pad_token_id if config.pad_token_id is not None else min(ends, default=0),
+        "stopping_criteria": StoppingCriteriaList([TokenWatch(rows, ends, new_tokens, watch, adapter)]),
+    }
+    on_cuda = net.device.type == "cuda"
+    if on_cuda:
+        torch.cuda.reset_peak_memory_stats(net.device)
+    adapter.generate(net, prepared, decoding, watch.check)
+    return (torch.cuda.max_memory_allocated(net.device) if on_cuda else None), rows
+
+
+def _ids(value: Any) -> tuple[int, ...]:
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, (list, tuple)) else (int(value),)

@@ -1,0 +1,237 @@
+"""Reading pictures with a vision-language model: micro-batches, one token at a time, within a memory
+limit.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...catalog import Family, Task, families
+from ...errors import VramwiseError
+from ..engine import ReadOptions, Watch
+from ..images import check_size, fit_pixels, is_blank
+from ..owner import Owner
+from ..result import OCRResult
+from . import compat
+from .families import adapter_class
+from .parse import parse
+from .result import page_result
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+    from .adapter import Adapter
+
+log = logging.getLogger("vramwise.ocr.vlm")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the plan allows.
+
+    ``activation_bytes(pixels, images, new_tokens)`` is the memory beside the weights for one micro-batch of
+    ``images`` pictures of at most ``pixels``; ``remedies`` gives this machine's sentences for the
+    out-of-memory message.
+    """
+
+    max_pixels: int
+    micro_batch: int = 1
+    max_new_tokens: int | None = None
+    activation_bytes: Callable[[int, int, int], int] = lambda pixels, images, new_tokens: 0
+    remedies: Callable[[], str] = lambda: ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One picture's tokens (``text`` decoded) and how they ended; ``seen`` is (width, height) as the model
+    saw it.
+    """
+
+    text: str
+    tokens: int
+    finish_reason: str
+    seen: tuple[int, int]
+    seconds: float
+    peak_bytes: int | None
+
+
+class VLMEngine:
+    """One family's model behind the Engine protocol.
+
+    The net comes from ``owner`` at every generate call and lives in a local variable only: between two calls
+    it may be evicted, and the answers are the same.
+    """
+
+    def __init__(
+        self, family: Family, path: Path, owner: Owner, model: str, precision: str, limits: Limits
+    ) -> None:
+        self.family, self.path, self.owner = family, path, owner
+        self.model, self.precision, self.limits = model, precision, limits
+        self._adapter: Adapter | None = None
+
+    def read(
+        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: Watch
+    ) -> Iterator[OCRResult]:
+        """One result per image, in order. Raises VramwiseError for a task that the family does not do."""
+        task, prompt = recipe(self.family, options)
+        for image in images:
+            check_size(image)
+        size = max(1, self.limits.micro_batch)
+        done = 0
+        for start in range(0, len(images), size):
+            watch.check()
+            for result in self._batch(images[start : start + size], options, task, prompt, watch):
+                done += 1
+                watch.page_done(done, len(images))
+                yield result
+
+    def _batch(
+        self,
+        images: Sequence[NDArray[uint8]],
+        options: ReadOptions,
+        task: Task,
+        prompt: str,
+        watch: Watch,
+    ) -> list[OCRResult]:
+        written = [number for number, image in enumerate(images) if not is_blank(image)]
+        read = _Reading(self, options, task, prompt, watch)
+        answers = dict(zip(written, read.all([images[number] for number in written]), strict=True))
+        results = []
+        for number, image in enumerate(images):
+            answer = answers.get(number)
+            parsed = parse(task.parse, answer.text, answer.finish_reason != "stop") if answer else None
+            results.append(page_result(self, image, parsed, answer, options, tuple(read.notes)))
+        return results
+
+    def adapter(self) -> Adapter:
+        """The family's adapter with the checkpoint's processor, opened at the first read."""
+        if self._adapter is None:
+            compat.require_transformers(self.family)
+            compat.guard_kernels()
+            self._adapter = adapter_class(self.family)(self.family, self.path)
+        return self._adapter
+
+
+def recipe(family: Family, options: ReadOptions) -> tuple[Task, str]:
+    """The family's way of doing ``options.task``, and the prompt: the person's own where one is given."""
+    task = family.tasks.get(options.task)
+    if task is None:
+        able = [row.name for row in families() if options.task in row.tasks]
+        others = f" These can: {', '.join(able)}." if able else ""
+        raise VramwiseError(
+            f"{family.name} cannot do the task {options.task}.{others} It does: {', '.join(family.tasks)}."
+        )
+    if options.task != "custom":
+        return task, task.prompt
+    if not options.prompt.strip():
+        raise VramwiseError(
+            "The task custom needs a prompt: write what the model should do with the picture."
+        )
+    return task, options.prompt.strip()
+
+
+class _Reading:
+    """One micro-batch on its way: shrinks once in number and once in pixels when memory runs out."""
+
+    def __init__(
+        self, engine: VLMEngine, options: ReadOptions, task: Task, prompt: str, watch: Watch
+    ) -> None:
+        self.engine, self.task, self.prompt, self.watch = engine, task, prompt, watch
+        self.notes: list[str] = []
+        if options.prompt.strip() and options.task != "custom":
+            self.notes.append(
+                f"The prompt is ignored: the task {options.task} has its own. "
+                "Choose the task custom to use yours."
+            )
+        asked = options.max_pixels or engine.limits.max_pixels or engine.family.default_pixels
+        self.max_pixels = min(asked, engine.family.max_pixels) if engine.family.max_pixels else asked
+        self.new_tokens = (
+            options.max_new_tokens or engine.limits.max_new_tokens or engine.family.max_new_tokens
+        )
+
+    def all(self, images: Sequence[NDArray[uint8]]) -> list[Answer]:
+        """Answers for ``images``. Out of memory: half as many at once, then half the pixels, then
+        VramwiseError.
+        """
+        if not images:
+            return []
+        size = len(images)
+        answers: list[Answer] = []
+        while len(answers) < len(images):
+            failed = self._try(images[len(answers) : len(answers) + size], answers)
+            if failed is None:
+                continue
+            gc.collect()  # the exception is gone by now, and with it every tensor of the failed attempt
+            largest = max(image.shape[0] * image.shape[1] for image in images[len(answers) :])
+            size = self._smaller(size, largest, failed)
+        return answers
+
+    def _try(self, images: Sequence[NDArray[uint8]], answers: list[Answer]) -> str | None:
+        """Append the answers, or return what an out-of-memory error said (its traceback holds tensors)."""
+        try:
+            answers.extend(self._generate(images))
+        except (RuntimeError, MemoryError) as error:
+            if not compat.is_out_of_memory(error):
+                raise
+            return compat.first_line(error)
+        return None
+
+    def _smaller(self, size: int, largest: int, failed: str) -> int:
+        log.warning("Out of memory: %s", failed)
+        if size > 1 and not any("at once" in note for note in self.notes):
+            self.notes.append(
+                f"Memory ran out with {size} pictures at once; they were read {size // 2} at a time."
+            )
+            return size // 2
+        if not any("megapixels" in note for note in self.notes):
+            before = min(self.max_pixels, largest)
+            self.max_pixels = before // 2
+            self.notes.append(
+                f"Memory ran out at {before / 1e6:.2g} megapixels; "
+                f"the picture was read at {self.max_pixels / 1e6:.2g} megapixels."
+            )
+            return 1
+        remedies = self.engine.limits.remedies()
+        raise VramwiseError(
+            f"{self.engine.family.name} ran out of memory, also with one picture at a time "
+            f"at {self.max_pixels / 1e6:.2g} megapixels. {failed} {remedies}".strip()
+        )
+
+    def _generate(self, images: Sequence[NDArray[uint8]]) -> list[Answer]:
+        from PIL import Image
+
+        engine = self.engine
+        adapter = engine.adapter()
+        pictures = [Image.fromarray(fit_pixels(image, self.max_pixels)) for image in images]
+        pixels = max(picture.width * picture.height for picture in pictures)
+        started = time.perf_counter()
+        prepared = adapter.prepare(pictures, self.prompt, self.task)
+        self.watch.check()
+        from .decoding import generate_rows
+
+        peak, rows = generate_rows(
+            adapter,
+            prepared,
+            engine.owner.use(engine.limits.activation_bytes(pixels, len(images), self.new_tokens)),
+            self.new_tokens,
+            self.watch,
+        )
+        seconds = (time.perf_counter() - started) / len(images)
+        return [
+            Answer(
+                text=adapter.decode(row.guard.kept(), self.task),
+                tokens=len(row.guard.ids),
+                finish_reason="loop" if row.guard.tripped else "stop" if row.ended else "length",
+                seen=seen,
+                seconds=seconds,
+                peak_bytes=peak,
+            )
+            for row, seen in zip(rows, prepared.seen, strict=True)
+        ]

@@ -1,0 +1,302 @@
+"""From a folder of safetensors to a live net: one device, one precision, every key accounted for."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...catalog import Family
+from ...errors import VramwiseError
+from ...hardware.capabilities import pip_line
+from ..owner import LoadSpec
+from . import compat
+from .families import adapter_class
+
+log = logging.getLogger("vramwise.ocr.vlm")
+QUANTISED = ("int8", "int4")
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+_PROCESSOR_SUFFIXES = (".json", ".jinja", ".txt", ".model", ".tiktoken")
+_WEIGHT_CONFIGS = ("config.json", "generation_config.json")
+
+
+def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
+    """The net of ``spec``, in eval mode on ``spec.device`` ("auto": accelerate's placement over cards and
+    RAM).
+
+    Reads ``spec.path`` and nothing else: no Hub, no code from the folder, no pickles. A folder that was
+    saved quantised is loaded as it is. Raises VramwiseError when a key is missing, unexpected or of another
+    shape, when the attention or the precision is not to be had here; out of memory passes through as torch
+    raised it.
+    """
+    compat.require_transformers(family)
+    check_attention(spec.attention, family)
+    compat.guard_kernels()
+    arguments: dict[str, Any] = {
+        "dtype": compute_dtype(spec.precision, spec.device),
+        "attn_implementation": spec.attention,
+        "local_files_only": True,
+        "trust_remote_code": False,
+        "use_safetensors": True,
+        "output_loading_info": True,
+        **_placement(spec),
+        **_quantisation(spec, family),
+    }
+    model_class = adapter_class(family).model_class()
+    try:
+        # Prompts of ComfyUI run in inference mode; parameters made there could never be used outside it.
+        with torch.inference_mode(False), torch.no_grad():
+            net, info = model_class.from_pretrained(str(spec.path), **arguments)
+    except (OSError, ValueError, KeyError, AttributeError, ImportError, RuntimeError) as error:
+        if compat.is_out_of_memory(error):
+            raise
+        raise VramwiseError(
+            f"{family.name} in {spec.path} cannot be loaded at {spec.precision}: {compat.first_line(error)} "
+            "If other folders of this model load, download this one again."
+        ) from error
+    _check_keys({**info, "misshapen_keys": list(_misshapen(net))}, spec, family)
+    if "device_map" not in arguments:
+        net = net.to(spec.device)
+    net.eval()
+    _greedy(net)
+    return net  # type: ignore[no-any-return]
+
+
+def compute_dtype(precision: str, device: str) -> torch.dtype:
+    """The dtype of everything that is not quantised. Under int8 and int4: bf16 where the device computes
+    in it.
+    """
+    if precision in DTYPES:
+        return DTYPES[precision]
+    if precision not in QUANTISED:
+        raise VramwiseError(f'There is no precision "{precision}". Use one of: bf16, fp16, fp32, int8, int4.')
+    kind = torch.device(
+        "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
+    )
+    if kind.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(kind)[0] < 8:
+        return torch.float16
+    return torch.bfloat16
+
+
+def check_attention(attention: str, family: Family) -> None:
+    """Refuse what would fail in the middle of a load, or fetch a kernel from the Hub."""
+    if attention not in family.attention:
+        raise VramwiseError(
+            f"{family.name} has no {attention} attention in transformers. "
+            f"Use one of: {', '.join(family.attention)}."
+        )
+    if attention == "flash_attention_2" and not compat.flash_attention_2():
+        raise VramwiseError(
+            "flash_attention_2 needs the package flash-attn and a GPU that it supports: not here. "
+            "Set attention to auto or sdpa; VRAMwise fetches no kernel in its place."
+        )
+
+
+def skip_modules(spec: LoadSpec, family: Family) -> list[str]:
+    """Modules that stay 16-bit. Any list replaces transformers' default, so the language head is in it
+    again.
+    """
+    vision = () if spec.quantise_vision else family.vision_modules
+    return list(dict.fromkeys((*family.keep_16bit, *vision)))
+
+
+def _placement(spec: LoadSpec) -> dict[str, Any]:
+    from transformers.utils import is_accelerate_available
+
+    if is_accelerate_available():
+        return {"device_map": "auto" if spec.device == "auto" else {"": spec.device}}
+    if spec.device == "auto":
+        raise VramwiseError(
+            "device_map auto needs the package accelerate. "
+            f"Install it with: {pip_line('accelerate')}, or name one device."
+        )
+    return {}
+
+
+def _quantisation(spec: LoadSpec, family: Family) -> dict[str, Any]:
+    saved = json.loads((spec.path / "config.json").read_text(encoding="utf-8")).get("quantization_config")
+    if saved is not None:
+        if saved.get("quant_method") == "bitsandbytes":
+            _import_quantiser(spec)
+        return {}
+    if spec.precision not in QUANTISED:
+        return {}
+    skip = skip_modules(spec, family)
+    if spec.precision == "int8" and int8_library(spec.device) == "torchao":
+        from torchao.quantization import Int8WeightOnlyConfig
+        from transformers import TorchAoConfig
+
+        config = TorchAoConfig(Int8WeightOnlyConfig(), modules_to_not_convert=skip)
+        return {"quantization_config": config}
+    _import_quantiser(spec)
+    from transformers import BitsAndBytesConfig
+
+    if spec.precision == "int8":
+        return {"quantization_config": BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skip)}
+    return {
+        "quantization_config": BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=compute_dtype(spec.precision, spec.device),
+            llm_int8_skip_modules=skip,
+        )
+    }
+
+
+def int8_library(device: str) -> str:
+    """ "bitsandbytes", or "torchao" where that is the one that can run: no bitsandbytes here, or an Apple
+    GPU.
+    """
+    lacking = find_spec("bitsandbytes") is None or device.startswith("mps")
+    return "torchao" if lacking and find_spec("torchao") is not None else "bitsandbytes"
+
+
+def _import_quantiser(spec: LoadSpec) -> None:
+    if spec.device.startswith("mps"):
+        raise VramwiseError(
+            "bitsandbytes on Apple GPUs fetches its kernels from the Hub while it runs, "
+            "which VRAMwise does not allow. Choose bf16 or fp16."
+        )
+    compat.import_bitsandbytes()
+    from transformers.utils import is_accelerate_available
+
+    if not is_accelerate_available():
+        raise VramwiseError(
+            "int8 and int4 need the package accelerate beside bitsandbytes. "
+            f"Install it with: {pip_line('accelerate')}"
+        )
+
+
+def _check_keys(info: dict[str, Any], spec: LoadSpec, family: Family) -> None:
+    for kind in (
+        "missing_keys",
+        "unexpected_keys",
+        "mismatched_keys",
+        "misshapen_keys",
+        "error_msgs",
+        "conversion_errors",
+    ):
+        found = info.get(kind)
+        if not found:
+            continue
+        names = sorted(str(item[0] if isinstance(item, tuple) else item) for item in found)
+        few = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise VramwiseError(
+            f"{spec.path} does not hold the weights of {family.name} as its config.json describes them: "
+            f"{kind.replace('_', ' ')} {few}. Such a model would answer garbage. Download the folder again."
+        )
+
+
+def _misshapen(net: torch.nn.Module) -> Iterator[str]:
+    """Quantised layers whose weight is not (out_features, in_features): transformers 5.23 compares no shapes
+    once a quantiser has taken the tensor.
+    """
+    for name, module in net.named_modules():
+        wanted = getattr(module, "out_features", None), getattr(module, "in_features", None)
+        weight = getattr(module, "weight", None)
+        if None in wanted or weight is None or type(module) is torch.nn.Linear:
+            continue
+        state = getattr(weight, "quant_state", None)
+        if tuple(weight.shape if state is None else state.shape) != wanted:
+            yield f"{name}.weight"
+
+
+def _greedy(net: Any) -> None:
+    """Leave only what ends an answer: sampling fields beside do_sample=False are a warning at every call."""
+    old = net.generation_config
+    from transformers import GenerationConfig
+
+    net.generation_config = GenerationConfig(
+        eos_token_id=old.eos_token_id,
+        pad_token_id=old.pad_token_id if old.pad_token_id is not None else _first(old.eos_token_id),
+        bos_token_id=old.bos_token_id,
+        do_sample=False,
+        use_cache=True,
+    )
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, (list, tuple)) else value
+
+
+def true_bytes(net: torch.nn.Module) -> int:
+    """Bytes of parameters, buffers and quantisation state (absmax, codes, row scales), shared storage
+    counted once.
+
+    ``get_memory_footprint`` leaves the state out: 0.7 to 2.7 % low at nf4 (reference/models.md 0.9).
+    """
+    seen: dict[tuple[str, int], int] = {}
+    for tensor in _tensors(net):
+        storage = tensor.untyped_storage()
+        seen[(str(tensor.device), storage.data_ptr())] = min(
+            storage.nbytes(), tensor.numel() * tensor.element_size()
+        )
+    return sum(seen.values())
+
+
+def _tensors(net: torch.nn.Module) -> Iterator[torch.Tensor]:
+    for parameter in net.parameters():
+        yield from _inner(parameter)
+        for name in ("CB", "SCB"):
+            yield from _inner(getattr(parameter, name, None))
+        yield from _quant_state(getattr(parameter, "quant_state", None))
+    for buffer in net.buffers():
+        yield from _inner(buffer)
+    for module in net.modules():
+        state = getattr(module, "state", None)  # bitsandbytes moves CB and SCB here at the first forward
+        for name in ("CB", "SCB"):
+            yield from _inner(getattr(state, name, None))
+
+
+def _inner(tensor: Any) -> Iterator[torch.Tensor]:
+    if not isinstance(tensor, torch.Tensor):
+        return
+    if hasattr(tensor, "__tensor_flatten__"):
+        for name in tensor.__tensor_flatten__()[0]:
+            yield from _inner(getattr(tensor, name))
+    else:
+        yield tensor.detach()
+
+
+def _quant_state(state: Any) -> Iterator[torch.Tensor]:
+    if state is None:
+        return
+    for name in ("absmax", "code", "offset"):
+        yield from _inner(getattr(state, name, None))
+    yield from _quant_state(getattr(state, "state2", None))
+
+
+def movable(net: torch.nn.Module) -> bool:
+    """Whether ``net.to(device)`` is allowed: not for a net spread over devices, nor 8-bit by an old
+    bitsandbytes.
+    """
+    places = getattr(net, "hf_device_map", None) or {}
+    if len(set(map(str, places.values()))) > 1:
+        return False
+    if getattr(net, "is_loaded_in_8bit", False):
+        return compat.version_of("bitsandbytes") >= compat.MOVABLE_8BIT
+    method = getattr(getattr(net, "quantization_method", None), "value", None)
+    return method in (None, "bitsandbytes")
+
+
+def save_quantised(net: torch.nn.Module, source: Path, folder: Path) -> None:
+    """Save a freshly quantised ``net`` and the processor files of ``source`` so that ``load_net`` reads
+    ``folder``.
+
+    Call it before the first read: on some CPUs a 4-bit net repacks its weights at the first forward, and
+    saving then loses precision. Raises OSError as the disk does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.inference_mode(False), torch.no_grad():
+        net.save_pretrained(str(folder))  # type: ignore[operator]
+    for file in sorted(source.iterdir()):
+        ours = file.suffix in _PROCESSOR_SUFFIXES and not file.name.endswith(".index.json")
+        if file.is_file() and ours and file.name not in _WEIGHT_CONFIGS:
+            shutil.copyfile(file, folder / file.name)

@@ -1,0 +1,32 @@
+"""What a model needs and what fits, computed from config.json and safetensors headers."""
+
+from .footprint import (
+    PRECISIONS,
+    Footprint,
+    Term,
+    Workload,
+    footprint,
+    reading_bytes,
+    weight_bytes,
+)
+from .plan import Budget, Choice, Plan, Verdict, make_plan
+from .shapes import Weight, published_config, weights_of_config, weights_of_files
+
+__all__ = [
+    "PRECISIONS",
+    "Budget",
+    "Choice",
+    "Footprint",
+    "Plan",
+    "Term",
+    "Verdict",
+    "Weight",
+    "Workload",
+    "footprint",
+    "make_plan",
+    "published_config",
+    "reading_bytes",
+    "weight_bytes",
+    "weights_of_config",
+    "weights_of_files",
+]

@@ -1,0 +1,296 @@
+"""ComfyUI's memory manager owns our torch models.
+
+A Shell is what ComfyUI tracks by weak reference, a ManagedPatcher what it calls, a ComfyOwner what the core
+holds. Loading is all or nothing: transformers layers cannot run half on the device. See the memory contract
+in docs and the traps in comfy/model_management.py: a model is only ever evictable while it is known there.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_management as mm
+import torch
+from comfy.model_patcher import ModelPatcher
+
+from ...core.errors import VramwiseError
+from ...core.ocr.owner import LoadSpec, living_owners, set_owner_factory
+from ...core.planning import Budget
+
+log = logging.getLogger("vramwise")
+
+# What the rest of the machine keeps when an evicted model moves to RAM: the system, ComfyUI's caches, a
+# browser.
+RAM_MARGIN_BYTES = 2 * 1024**3
+
+
+class Shell(torch.nn.Module):
+    """The stable object that ComfyUI tracks; the net in it comes and goes.
+
+    ``where`` is kept here and not asked of a tensor: a tensor forgets the index of its device, and a
+    dropped net has none. ``size_bytes`` is the caller's estimate until the first load, then what was
+    measured.
+    """
+
+    def __init__(self, load: Callable[[], torch.nn.Module], size_bytes: int) -> None:
+        super().__init__()
+        self.load, self.size_bytes = load, size_bytes
+        self.net: torch.nn.Module | None = None
+        self.where: torch.device | None = None
+        self.movable = False
+
+    def resident(self, device: torch.device) -> bool:
+        return self.net is not None and self.where == device
+
+    def drop(self) -> None:
+        """Forget the net and reclaim reference cycles through it."""
+        self.net = self.where = None
+        gc.collect()
+
+
+class ManagedPatcher(ModelPatcher):  # type: ignore[misc]
+    """A ModelPatcher around a Shell: everything that core asks about weights is answered from the shell."""
+
+    def __init__(
+        self,
+        model: Shell,
+        load_device: torch.device,
+        offload_device: torch.device,
+        size: int = 0,
+        **more: Any,
+    ) -> None:
+        super().__init__(model, load_device, offload_device, size=size, **more)
+
+    def model_size(self) -> int:
+        return self.model.size_bytes  # type: ignore[no-any-return]
+
+    def loaded_size(self) -> int:
+        return self.model.size_bytes if self.model.resident(self.load_device) else 0
+
+    def get_ram_usage(self) -> int:
+        """Bytes in the machine's RAM, by which ComfyUI's cache decides what to drop when RAM runs short."""
+        where = self.model.where
+        return self.model.size_bytes if where is not None and where.type == "cpu" else 0
+
+    def current_loaded_device(self) -> torch.device:
+        resident = self.model.resident(self.load_device)
+        return self.load_device if resident else self.offload_device
+
+    def is_dynamic(self) -> bool:
+        return False
+
+    def partially_load(
+        self, device_to: torch.device, extra_memory: int = 0, force_patch_weights: bool = False, **more: Any
+    ) -> int:
+        """The whole net on ``device_to``; core has made the room before. Returns the bytes that this took.
+
+        On failure, an interrupt included, nothing stays behind and the error goes on to the caller.
+        """
+        shell = self.model
+        if shell.resident(device_to):
+            return 0
+        try:
+            # Prompts run inside inference_mode: parameters made there could not be used elsewhere.
+            with torch.inference_mode(False):
+                if shell.net is None:
+                    shell.net = shell.load()
+                    shell.size_bytes, shell.movable = _measured(shell.net)
+                else:
+                    shell.net.to(device_to)
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)  # their locals hold half-loaded weights
+            shell.drop()
+            shell.device = self.offload_device
+            mm.soft_empty_cache()
+            raise
+        self.size = shell.size_bytes
+        shell.device = shell.where = device_to
+        return int(shell.size_bytes)
+
+    def partially_unload(
+        self, device_to: torch.device, memory_to_free: int = 0, force_patch_weights: bool = False, **more: Any
+    ) -> int:
+        """Never a part: with 0 freed, core goes on to ``detach`` and lets the whole net go."""
+        return 0
+
+    def detach(self, unpatch_all: bool = True) -> Shell:
+        """Evict, when ``unpatch_all``. Without it core only re-registers the model, and nothing may move."""
+        if unpatch_all and self.model.resident(self.load_device):
+            self._evict()
+        return self.model  # type: ignore[no-any-return]
+
+    def patch_model(self, *positional: Any, **named: Any) -> Shell:
+        return self.model  # type: ignore[no-any-return]
+
+    def unpatch_model(self, device_to: torch.device | None = None, unpatch_weights: bool = True) -> None:
+        if unpatch_weights:
+            self.detach(True)
+
+    def unpin_all_weights(self) -> None:
+        """Nothing is ever pinned; called by the base class when a patcher dies."""
+
+    def _evict(self) -> None:
+        shell = self.model
+        shell.device = self.offload_device
+        if not self._may_wait_in_ram():
+            shell.drop()
+            return
+        try:
+            with torch.inference_mode(False):
+                shell.net.to(self.offload_device)
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)
+            shell.drop()
+            if not isinstance(error, (RuntimeError, MemoryError)):
+                raise
+            # Whoever asked for room gets it either way; the next use reads the weights from disk.
+            log.warning("An evicted OCR model could not move to RAM (%s) and was dropped.", error)
+        else:
+            shell.where = self.offload_device
+
+    def _may_wait_in_ram(self) -> bool:
+        """Whether eviction keeps the weights in RAM.
+
+        Where the offload device is the load device (--cpu, --gpu-only, --highvram) or RAM is the device's own
+        memory (Apple), a move would give nothing back.
+        """
+        if not self.model.movable or self.load_device == self.offload_device:
+            return False
+        if self.load_device.type == "mps" or mm.vram_state == mm.VRAMState.SHARED:
+            return False
+        free = mm.get_free_memory(torch.device("cpu"))
+        return bool(free > self.model.size_bytes + RAM_MARGIN_BYTES)
+
+
+class ComfyOwner:
+    """core.ocr.owner.Owner inside ComfyUI. The patcher, and through it the net, lives as long as this object.
+
+    Its methods belong to the thread that runs prompts, as all of ComfyUI's memory manager does.
+    """
+
+    def __init__(self, spec: LoadSpec, load: Callable[[], torch.nn.Module], size_bytes: int) -> None:
+        self.spec = spec
+        device = _device(spec.device)
+        self.patcher = ManagedPatcher(Shell(load, size_bytes), device, _offload_device(device), size_bytes)
+
+    def use(self, activation_bytes: int) -> torch.nn.Module:
+        """The net on its device, with ``activation_bytes`` free beside it as far as others could be
+        evicted.
+        """
+        mm.load_models_gpu([self.patcher], memory_required=activation_bytes)
+        net = self.patcher.model.net
+        if net is None:
+            raise VramwiseError(
+                f"{self.spec.path.name} was let go again while it was being loaded. Queue the prompt once "
+                "more; if that repeats, choose a smaller precision or close other programs that use the GPU."
+            )
+        return net  # type: ignore[no-any-return]
+
+    def release(self) -> None:
+        """Drop the weights, on the device and in RAM, and leave ComfyUI's list of loaded models."""
+        shell = self.patcher.model
+        if shell.net is not None:
+            shell.drop()
+        others = [entry for entry in mm.current_loaded_models if entry.model is not self.patcher]
+        mm.free_memory(1e30, self.patcher.load_device, keep_loaded=others)
+
+    def resident_bytes(self) -> int:
+        """Bytes on the device now; 0 while the weights wait in RAM or are dropped."""
+        return self.patcher.loaded_size()
+
+    def get_ram_usage(self) -> int:
+        return self.patcher.get_ram_usage()
+
+    def __del__(self) -> None:
+        # Layers with hooks form reference cycles: without a collection their weights would stay until some
+        # later one.
+        patcher = self.__dict__.pop("patcher", None)
+        held = patcher is not None and patcher.model.net is not None
+        del patcher
+        if held and not sys.is_finalizing():
+            gc.collect()
+
+
+@dataclass(frozen=True)
+class ManagedModel:
+    """One model of ours as ComfyUI's memory manager sees it. ``device_bytes`` and ``ram_bytes`` are 0 when
+    not there.
+    """
+
+    spec: LoadSpec
+    device: str
+    device_bytes: int
+    ram_bytes: int
+
+
+def comfy_owner_factory(spec: LoadSpec, load: Callable[[], torch.nn.Module], size_bytes: int) -> ComfyOwner:
+    """core.ocr.owner.OwnerFactory. ``size_bytes`` is the predicted weight size: core makes that much room
+    first.
+    """
+    return ComfyOwner(spec, load, size_bytes)
+
+
+def manage_models() -> None:
+    """From now on every torch model of the pack belongs to ComfyUI's memory manager. Called once at
+    set-up.
+    """
+    set_owner_factory(comfy_owner_factory)
+
+
+def managed_owners_report() -> list[ManagedModel]:
+    """What each living model of ours holds now, for the probe and the release node."""
+    report = []
+    for owner in living_owners():
+        if isinstance(owner, ComfyOwner):
+            device = owner.patcher.load_device
+            on_device = owner.resident_bytes()
+            in_ram = 0 if on_device else owner.get_ram_usage()
+            report.append(ManagedModel(owner.spec, str(device), on_device, in_ram))
+    return report
+
+
+def device_budget(device: str = "auto") -> Budget:
+    """Memory of a device as the plan wants it; "auto" is the device ComfyUI computes on.
+
+    Free is what the driver and torch's unused reserve have; reclaimable what every managed model holds there,
+    ours too: a model that is already loaded must not make the next plan choose a smaller one.
+    """
+    chosen = mm.get_torch_device() if device == "auto" else _device(device)
+    held = sum(entry.model.loaded_size() for entry in mm.current_loaded_models if _holds(entry, chosen))
+    kind = "rocm" if chosen.type == "cuda" and torch.version.hip else chosen.type
+    capability = torch.cuda.get_device_capability(chosen) if kind == "cuda" else None
+    return Budget(str(chosen), kind, int(mm.get_free_memory(chosen)), int(held), capability)
+
+
+def _holds(entry: Any, device: torch.device) -> bool:
+    return entry.model is not None and entry.device == device
+
+
+def default_device() -> str:
+    """The device ComfyUI computes on, as LoadSpec.device wants it."""
+    return str(mm.get_torch_device())
+
+
+def _device(named: str) -> torch.device:
+    """``named`` with its index: core compares devices, and "cuda" is not "cuda:0" to it."""
+    device, comfys = torch.device(named), mm.get_torch_device()
+    return comfys if device.index is None and device.type == comfys.type else device
+
+
+def _offload_device(device: torch.device) -> torch.device:
+    """RAM, or the device itself where ComfyUI was started to keep models on it."""
+    keeps = mm.unet_offload_device() == mm.get_torch_device()
+    return device if keeps else torch.device("cpu")
+
+
+def _measured(net: torch.nn.Module) -> tuple[int, bool]:
+    """Real bytes of the weights, and whether they may be moved between devices."""
+    from ...core.ocr.vlm.load import movable, true_bytes  # brings transformers, which a loaded net has anyway
+
+    return true_bytes(net), movable(net)

@@ -1,0 +1,41 @@
+"""ComfyUI on the CPU and the pack, both imported as ComfyUI would; results go to a file."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+sys.path.insert(0, os.environ.get("VRAMWISE_COMFY_DIR", str(ROOT / ".comfy" / "ComfyUI")))
+
+from comfy.cli_args import args  # noqa: E402
+
+args.cpu = True  # before anything that imports comfy.model_management
+
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+spec = importlib.util.spec_from_file_location(
+    "vramwise_pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+)
+assert spec is not None and spec.loader is not None
+sys.modules["vramwise_pack"] = pack = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(pack)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """One line a check: its call, or the set-up or tear-down that went wrong."""
+    target = os.environ.get("VRAMWISE_RESULTS")
+    if target is None or (report.when != "call" and report.outcome == "passed"):
+        return
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+    row = {"name": report.nodeid.rpartition("::")[2], "outcome": report.outcome, "text": str(text)}
+    with open(target, "a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")

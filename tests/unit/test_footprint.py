@@ -1,0 +1,357 @@
+"""Predicted weights against the real classes of transformers, the real quantiser, and the published sizes."""
+
+from __future__ import annotations
+
+import collections
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from vramwise.catalog import families
+from vramwise.errors import VramwiseError
+from vramwise.planning import (
+    Workload,
+    footprint,
+    published_config,
+    reading_bytes,
+    weight_bytes,
+    weights_of_config,
+    weights_of_files,
+)
+
+GIB, MIB = 1024**3, 1024**2
+
+# Parameters, then bytes by bnb's own rules on meta-device models (shared/reference/models.md 4): bf16, int8,
+# nf4 and nf4 with double quantisation, first with the vision tower quantised, then with it kept at 16 bits.
+TABLE = {
+    "stepfun-ai/GOT-OCR-2.0-hf": (
+        *(560528640, 1121057280, 728160768, 554315840, 536154020),
+        *(812763648, 676406336, 662155748),
+    ),
+    "Qwen/Qwen2-VL-2B-Instruct": (
+        *(2208985600, 4417971200, 2448632832, 1581200768, 1489513624),
+        *(3110355968, 2534577408, 2473683344),
+    ),
+    "Qwen/Qwen2-VL-7B-Instruct": (
+        *(8291375616, 16582751232, 9390824448, 6234211712, 5898851352),
+        *(10063025152, 7202661632, 6898583312),
+    ),
+    "Qwen/Qwen3-VL-2B-Instruct": (
+        *(2127532032, 4255064064, 2446401536, 1650420480, 1566236592),
+        *(2848071680, 2229227776, 2163713040),
+    ),
+    "Qwen/Qwen3-VL-4B-Instruct": (
+        *(4437815808, 8875631616, 4836688896, 3061890304, 2873664400),
+        *(5246739456, 3652756224, 3483590640),
+    ),
+    "Qwen/Qwen3-VL-8B-Instruct": (
+        *(8767123696, 17534247392, 10023806880, 6728195296, 6378036920),
+        *(10594083296, 7549722848, 7226094800),
+    ),
+    "rednote-hilab/dots.ocr": (
+        *(3039179264, 6078358528, 3512439808, 2382227968, 2262748288),
+        *(4770743296, 4194964736, 4134070672),
+    ),
+}
+# KV cache bytes of a token at 16 bits, image tokens and activation MiB of 1024x1024 pixels (the same table).
+READING = {
+    "stepfun-ai/GOT-OCR-2.0-hf": (98304, 256, 2335),
+    "Qwen/Qwen2-VL-2B-Instruct": (28672, 1369, 235),
+    "Qwen/Qwen2-VL-7B-Instruct": (57344, 1369, 240),
+    "Qwen/Qwen3-VL-2B-Instruct": (114688, 1024, 172),
+    "Qwen/Qwen3-VL-4B-Instruct": (147456, 1024, 174),
+    "Qwen/Qwen3-VL-8B-Instruct": (147456, 1024, 207),
+    "rednote-hilab/dots.ocr": (28672, 1369, 234),
+}
+MODELS = pytest.mark.parametrize("repo", sorted(TABLE), ids=lambda repo: repo.rpartition("/")[2])
+NATIVE = pytest.mark.parametrize(
+    "repo", sorted(set(TABLE) - {"rednote-hilab/dots.ocr"}), ids=lambda repo: repo.rpartition("/")[2]
+)
+
+
+@dataclass(frozen=True)
+class Info:
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+def config_of(repo: str) -> Any:
+    config = published_config(repo)
+    assert config is not None
+    return config
+
+
+@pytest.fixture(scope="module")
+def meta() -> Iterator[Any]:
+    """``meta(repo)``: the real class at its true size, without its weights."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    built: dict[str, Any] = {}
+
+    def build(repo: str) -> Any:
+        if repo not in built:
+            facts = {key: value for key, value in config_of(repo).items() if key != "model_type"}
+            text = dict(facts.pop("text_config"))
+            kind = config_of(repo)["model_type"]
+            if kind.startswith("qwen"):
+                half = (text.get("head_dim") or text["hidden_size"] // text["num_attention_heads"]) // 2
+                sections = [half - 2 * (half // 3), half // 3, half // 3]
+                rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": sections}
+                name = "rope_parameters" if int(transformers.__version__[0]) >= 5 else "rope_scaling"
+                text[name] = rope
+            text["tie_word_embeddings"] = facts["tie_word_embeddings"]
+            config = transformers.AutoConfig.for_model(kind, text_config=text, **facts)
+            with torch.device("meta"):
+                model = transformers.AutoModelForImageTextToText.from_config(config)
+            model.tie_weights()
+            built[repo] = model
+        return built[repo]
+
+    yield build
+
+
+def star(name: str) -> str:
+    """The name with the number of its layer as "*"; the numbers inside an nn.Sequential called mlp stay."""
+    return re.sub(r"(?<!mlp)\.\d+\.", ".*.", name)
+
+
+@MODELS
+def test_parameters_of_every_seed_model_are_counted_exactly(repo: str) -> None:
+    assert sum(weight.count for weight in weights_of_config(config_of(repo))) == TABLE[repo][0]
+
+
+@MODELS
+def test_weights_of_every_seed_model_and_precision_agree_with_the_table(repo: str) -> None:
+    weights = weights_of_config(config_of(repo))
+    vision = ("lm_head", "model.visual", "model.vision_tower")
+    cases = [
+        ("bf16", ("lm_head",), True),
+        *((p, ("lm_head",), dq) for p, dq in (("int8", True), ("int4", False), ("int4", True))),
+        *((p, vision, dq) for p, dq in (("int8", True), ("int4", False), ("int4", True))),
+    ]
+    for (precision, kept, double), expected in zip(cases, TABLE[repo][1:], strict=True):
+        got = weight_bytes(weights, precision, kept, double_quant=double)
+        assert got == pytest.approx(expected, rel=0.005), (precision, kept, double)
+
+
+@MODELS
+def test_the_footprint_keeps_vision_at_16_bits_unless_told(repo: str) -> None:
+    config, work = config_of(repo), Workload(1024 * 1024)
+    assert footprint(config, None, "int8", workload=work).weights_bytes == pytest.approx(
+        TABLE[repo][5], rel=5e-3
+    )
+    assert footprint(config, None, "int4", workload=work).weights_bytes == pytest.approx(
+        TABLE[repo][7], rel=5e-3
+    )
+    both = footprint(config, None, "int4", workload=work, quantise_vision=True).weights_bytes
+    # GOT's tower is never quantised: int8 cannot multiply its 4-D activations
+    assert both == pytest.approx(TABLE[repo][7 if "GOT" in repo else 4], rel=5e-3)
+    assert footprint(config, None, "fp32", workload=work).weights_bytes == 4 * TABLE[repo][0]
+
+
+@pytest.mark.slow
+@NATIVE
+def test_formulas_give_the_names_shapes_and_linears_of_the_real_class(repo: str, meta: Any) -> None:
+    import torch
+
+    model = meta(repo)
+    linears = {name for name, module in model.named_modules() if type(module) is torch.nn.Linear}
+    real: collections.Counter[Any] = collections.Counter()
+    for name, parameter in model.named_parameters():
+        matrix = name.endswith(".weight") and name.rpartition(".")[0] in linears
+        real[(name, tuple(parameter.shape), matrix)] += 1
+    folded: collections.Counter[Any] = collections.Counter()
+    for (name, shape, matrix), _ in real.items():
+        folded[(star(name), shape, matrix)] += 1
+    ours: collections.Counter[Any] = collections.Counter()
+    for weight in weights_of_config(config_of(repo)):
+        ours[(star(weight.name), weight.shape, weight.linear)] += weight.copies
+    assert ours == folded
+
+
+@pytest.mark.slow
+@NATIVE
+def test_headers_of_files_are_read_as_the_real_class_reads_them(repo: str, meta: Any) -> None:
+    import torch
+
+    model, config = meta(repo), config_of(repo)
+    headers = {
+        name: Info("BF16", tuple(parameter.shape), 2 * parameter.numel())
+        for name, parameter in model.named_parameters()
+    }
+    if config["tie_word_embeddings"]:  # some files repeat it
+        headers["lm_head.weight"] = headers["model.language_model.embed_tokens.weight"]
+    linears = {name for name, module in model.named_modules() if type(module) is torch.nn.Linear}
+    for weight in weights_of_files(headers, config):
+        assert weight.linear == (
+            weight.name.endswith(".weight") and weight.name.rpartition(".")[0] in linears
+        )
+    work = Workload(1024 * 1024)
+    for precision in ("bf16", "int8", "int4"):
+        for vision in (False, True):
+            from_files = footprint(config, headers, precision, workload=work, quantise_vision=vision)
+            from_config = footprint(config, None, precision, workload=work, quantise_vision=vision)
+            assert from_files.weights_bytes == from_config.weights_bytes, (precision, vision)
+
+
+def test_older_key_names_of_a_vision_tower_are_still_kept_at_16_bits() -> None:
+    config = config_of("Qwen/Qwen2-VL-2B-Instruct")
+    headers = {
+        "visual.blocks.0.attn.proj.weight": Info("BF16", (64, 64), 8192),
+        "model.layers.0.mlp.up_proj.weight": Info("BF16", (64, 64), 8192),
+    }
+    got = footprint(config, headers, "int8", workload=Workload(1024 * 1024)).weights_bytes
+    assert got == 64 * 64 * 2 + (64 * 64 + 4 * 64)
+
+
+def test_files_in_fp32_count_as_the_precision_they_are_loaded_at() -> None:
+    config = config_of("Qwen/Qwen2-VL-2B-Instruct")
+    headers = {"model.norm.weight": Info("F32", (100,), 400)}
+    assert footprint(config, headers, "bf16", workload=Workload(1)).weights_bytes == 200
+
+
+def test_a_folder_saved_quantised_counts_as_its_files_do() -> None:
+    config = {**config_of("Qwen/Qwen2-VL-2B-Instruct"), "quantization_config": {"load_in_8bit": True}}
+    headers = {
+        "model.layers.0.mlp.up_proj.weight": Info("I8", (64, 64), 4096),
+        "model.layers.0.mlp.up_proj.SCB": Info("F32", (64,), 256),
+    }
+    assert footprint(config, headers, "int8", workload=Workload(1)).weights_bytes == 4096 + 256
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_a_matrix_takes_what_bitsandbytes_really_holds(precision: str) -> None:
+    torch = pytest.importorskip("torch")
+    bnb = pytest.importorskip("bitsandbytes")
+    from vramwise.ocr.vlm.load import true_bytes
+    from vramwise.planning import Weight
+
+    if precision == "int8":
+        layer = bnb.nn.Linear8bitLt(512, 384, bias=False, has_fp16_weights=False)
+    else:
+        layer = bnb.nn.Linear4bit(512, 384, bias=False, quant_type="nf4", compress_statistics=True)
+    layer = layer.to(torch.device("cpu"))
+    predicted = weight_bytes([Weight("layers.0.up_proj.weight", (384, 512), linear=True)], precision)
+    assert true_bytes(layer) == pytest.approx(predicted, rel=0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_type", ["got_ocr2", "qwen2_vl", "qwen3_vl"])
+def test_tiny_checkpoints_take_what_was_predicted_from_their_headers_and_from_config(model_type: str) -> None:
+    for needed in ("torch", "transformers", "bitsandbytes", "accelerate"):
+        pytest.importorskip(needed)
+    from vramwise.catalog import family
+    from vramwise.ocr.owner import LoadSpec
+    from vramwise.ocr.vlm.load import load_net, true_bytes
+    from vramwise.weights.checkpoints import read_config, tensor_index
+
+    from devtools.tiny import tiny_checkpoint
+
+    path = tiny_checkpoint(model_type)
+    config, headers, work = read_config(path), tensor_index(path), Workload(512 * 512)
+    for precision in ("bf16", "fp16", "fp32", "int8", "int4"):
+        for vision in (False, True) if precision.startswith("int") else (False,):
+            net = load_net(LoadSpec(path, model_type, precision, "eager", "cpu", vision), family(model_type))
+            predicted = footprint(
+                config, headers, precision, workload=work, quantise_vision=vision
+            ).weights_bytes
+            assert true_bytes(net) == pytest.approx(predicted, rel=0.005), (precision, vision)
+            without = footprint(config, None, precision, workload=work, quantise_vision=vision).weights_bytes
+            assert without == predicted, (precision, vision)
+
+
+@MODELS
+def test_reading_a_megapixel_takes_the_tokens_and_the_activations_that_were_measured(repo: str) -> None:
+    token_bytes, tokens, activation_mib = READING[repo]
+    # the vision processors round the side to their grid: 1036 for a factor of 28
+    pixels = {28: 1036**2, 32: 1024**2}[28 if tokens == 1369 else 32]
+    it = footprint(config_of(repo), None, "bf16", workload=Workload(pixels, prompt_tokens=100))
+    assert it.kv_bytes == token_bytes * (tokens + 100 + 2048)
+    assert it.activation_bytes == pytest.approx(activation_mib * MIB, rel=0.01)
+
+
+def test_activations_are_linear_in_pixels_and_pictures_but_one_tile_for_got() -> None:
+    qwen, got = config_of("Qwen/Qwen2-VL-2B-Instruct"), config_of("stepfun-ai/GOT-OCR-2.0-hf")
+
+    def activations(config: Any, pixels: int, images: int = 1) -> int:
+        return footprint(config, None, "bf16", workload=Workload(pixels, images)).activation_bytes
+
+    assert activations(qwen, 2044**2) == pytest.approx(914 * MIB, rel=0.02)  # measured: 914 MiB
+    assert activations(qwen, 1036**2, 4) == pytest.approx(4 * activations(qwen, 1036**2), rel=1e-6)
+    assert activations(got, 12 * 1024**2, 4) == activations(got, 1024**2) == 2335 * MIB
+
+
+def test_got_pays_tokens_for_every_tile_and_the_thumbnail() -> None:
+    got = config_of("stepfun-ai/GOT-OCR-2.0-hf")
+    one = footprint(got, None, "bf16", workload=Workload(1024**2)).kv_bytes
+    six = footprint(got, None, "bf16", workload=Workload(6 * 1024**2)).kv_bytes
+    assert six - one == 6 * 256 * 98304
+
+
+def test_eager_attention_of_a_page_needs_a_matrix_for_each_head() -> None:
+    config, page = config_of("Qwen/Qwen2-VL-2B-Instruct"), Workload(2480 * 3508)
+    sdpa = footprint(config, None, "bf16", workload=page, attention="sdpa").activation_bytes
+    eager = footprint(config, None, "bf16", workload=page, attention="eager").activation_bytes
+    assert sdpa < 3 * GIB
+    assert eager > 100 * GIB
+
+
+def test_every_term_says_where_its_number_comes_from() -> None:
+    it = footprint(config_of("Qwen/Qwen3-VL-8B-Instruct"), None, "int4", workload=Workload(1024**2))
+    assert [term.name for term in it.terms] == ["weights", "kv", "activations", "context", "margin"]
+    assert all(len(term.source) > 15 and term.bytes > 0 for term in it.terms)
+    assert it.need_bytes == it.weights_bytes + it.kv_bytes + it.activation_bytes + it.overhead_bytes
+    cpu = footprint(
+        config_of("Qwen/Qwen3-VL-8B-Instruct"), None, "int4", workload=Workload(1024**2), device_kind="cpu"
+    )
+    assert it.need_bytes - cpu.need_bytes == int(0.6 * GIB)
+
+
+def test_what_an_engine_asks_room_for_is_activations_and_kv() -> None:
+    config = config_of("Qwen/Qwen3-VL-2B-Instruct")
+    it = footprint(config, None, "int8", workload=Workload(2**20, 3, new_tokens=500))
+    assert reading_bytes(config, "int8")(2**20, 3, 500) == it.activation_bytes + it.kv_bytes
+
+
+def test_every_catalogued_family_can_be_planned_from_its_files() -> None:
+    for family in families():
+        for model_type in family.model_types:
+            config = {
+                "model_type": model_type,
+                "text_config": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
+                "vision_config": {
+                    "hidden_size": 64,
+                    "patch_size": 14,
+                    "num_attention_heads": 4,
+                    "image_size": 224,
+                },
+            }
+            headers = {"model.layers.0.up_proj.weight": Info("BF16", (64, 64), 8192)}
+            it = footprint(config, headers, "int4", workload=Workload(family.default_pixels))
+            assert it.activation_bytes > 0, model_type
+
+
+def test_an_unknown_architecture_without_files_is_refused_with_a_remedy() -> None:
+    with pytest.raises(VramwiseError, match="only known from its files"):
+        weights_of_config({"model_type": "gpt2"})
+    with pytest.raises(VramwiseError, match="does not give 'hidden_size'"):
+        weights_of_config({"model_type": "qwen3_vl", "vision_config": {}})
+    with pytest.raises(VramwiseError, match="Use one of: bf16"):
+        footprint(config_of("Qwen/Qwen3-VL-2B-Instruct"), None, "int3", workload=Workload(1))
+
+
+def test_planning_imports_neither_torch_nor_transformers() -> None:
+    code = (
+        "import sys, vramwise.planning as p;"
+        "c = p.published_config('Qwen/Qwen3-VL-8B-Instruct');"
+        "p.footprint(c, None, 'int4', workload=p.Workload(1 << 20));"
+        "print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

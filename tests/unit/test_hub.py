@@ -1,0 +1,519 @@
+"""Fetching a checkpoint: the real huggingface_hub against a loopback hub that drops, lies and refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from vramwise.catalog import OCRModel
+from vramwise.errors import VramwiseError
+from vramwise.settings import Places, Settings
+from vramwise.weights import DownloadStopped, download_model, locate, verify
+from vramwise.weights import hub as module
+
+pytest.importorskip("huggingface_hub")
+
+REPO = "Qwen/Qwen3-VL-2B-Instruct"
+NAME = "Qwen3-VL-2B-Instruct"
+COMMIT = "89644892e4d85e24eaac8bacfd4f463576704203"
+MODEL = OCRModel(
+    id="qwen3_vl_2b", name="Qwen3-VL 2B", engine="vlm", runs_on="gpu", weight_bytes=None,
+    licence="", about="", source="", date="", family="qwen3_vl", repo=REPO,
+)  # fmt: skip
+
+
+def weights(tensor: str, rows: int) -> bytes:
+    header = json.dumps(
+        {tensor: {"dtype": "U8", "shape": [rows, 64], "data_offsets": [0, rows * 64]}}
+    ).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(range(64)) * rows
+
+
+SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+CONTENT = {
+    "config.json": b'{"model_type": "qwen3_vl"}',
+    "model.safetensors.index.json": json.dumps({"weight_map": {"a": SHARDS[0], "b": SHARDS[1]}}).encode(),
+    SHARDS[0]: weights("a", 40_000),
+    SHARDS[1]: weights("b", 20_000),
+    "chat_template.jinja": b"{{ messages }}",
+    "merges.txt": b"a b",
+    "LICENSE": b"free",
+}
+UNWANTED = {
+    "pytorch_model.bin": b"pickle",
+    "modeling_evil.py": b"import os",
+    "README.md": b"# card",
+    ".gitattributes": b"x",
+    "onnx/model.onnx": b"x",
+    "sub/config.json": b"{}",
+    "consolidated.safetensors": b"x",
+}
+WANTED_BYTES = sum(map(len, CONTENT.values()))
+
+
+@dataclass
+class World:
+    """What the loopback hub holds and how it misbehaves."""
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=lambda: {**CONTENT, **UNWANTED})
+    sent: dict[str, bytes] = field(default_factory=dict)  # other bytes than listed
+    listed_size: dict[str, int] = field(default_factory=dict)
+    drop_after: int | None = None
+    drops: int = 0  # how many answers are still cut off; -1: all
+    status: dict[str, int] = field(default_factory=dict)
+    asked: list[tuple[str, str | None, str | None]] = field(
+        default_factory=list
+    )  # path, Range, Authorization
+    ranges: bool = True
+    agents: set[str] = field(default_factory=set)
+
+    def fetched(self, name: str) -> list[str | None]:
+        return [wanted for path, wanted, _ in self.asked if path.endswith(f"/{name}") and "/resolve/" in path]
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    world: World
+
+    def do_HEAD(self) -> None:
+        self.answer(head=True)
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def answer(self, head: bool = False) -> None:
+        world, path = self.world, urlsplit(self.path).path
+        world.asked.append((path, self.headers.get("Range"), self.headers.get("Authorization")))
+        world.agents.add(self.headers.get("User-Agent", ""))
+        for part, status in world.status.items():
+            if part in path:
+                self.refuse(status)
+                return
+        if path == f"/api/models/{REPO}" or path.startswith(f"/api/models/{REPO}/revision/"):
+            assert parse_qs(urlsplit(self.path).query)["blobs"][0].lower() == "true"
+            self.json({"id": REPO, "sha": COMMIT, "siblings": [self.sibling(name) for name in world.files]})
+        elif path == f"/api/v1/models/{REPO}/repo/files":
+            self.json(self.modelscope())
+        elif path.startswith((f"/{REPO}/resolve/", f"/models/{REPO}/resolve/")):
+            self.file(path.split("/resolve/", 1)[1].split("/", 1)[1], head)
+        elif path.startswith("/cdn/"):
+            self.file(path.removeprefix("/cdn/"), head, cdn=True)
+        elif "/api/v1/" in path:
+            self.json({"Code": 200, "Data": {"Files": None}, "Success": True})
+        else:
+            self.refuse(404)
+
+    def sibling(self, name: str) -> dict[str, Any]:
+        content = self.world.files[name]
+        size = self.world.listed_size.get(name, len(content))
+        blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        entry: dict[str, Any] = {"rfilename": name, "size": size, "blobId": blob}
+        if name.endswith((".safetensors", ".bin")):
+            sha = hashlib.sha256(content).hexdigest()
+            entry["lfs"] = {"size": size, "sha256": sha, "pointerSize": 135}
+        return entry
+
+    def modelscope(self) -> dict[str, Any]:
+        files: list[dict[str, Any]] = [{"Path": "sub", "Type": "tree", "Size": 0, "Revision": "0" * 40}]
+        for name, content in self.world.files.items():
+            sha = hashlib.sha256(content).hexdigest()
+            one = {"Path": name, "Type": "blob", "Size": len(content), "Sha256": sha, "Revision": "5" * 40}
+            files.append(one)
+        data = {"Files": files, "LatestCommitter": {"Id": "", "ShortId": "5" * 8}}
+        return {"Code": 200, "Data": data, "Success": True}
+
+    def file(self, name: str, head: bool, cdn: bool = False) -> None:
+        world = self.world
+        if name not in world.files:
+            self.refuse(404)
+            return
+        if name.endswith(".safetensors") and not cdn:  # large files lie elsewhere
+            self.send_response(302)
+            self.send_header("Location", f"/cdn/{name}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        content = world.sent.get(name, world.files[name])
+        wanted = self.headers.get("Range") if world.ranges else None
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        if wanted and start >= len(content):
+            self.refuse(416)
+            return
+        body = content[start:]
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        if head:
+            return
+        if world.drop_after is not None and world.drops and len(body) > world.drop_after:
+            world.drops -= 1
+            self.wfile.write(body[: world.drop_after])
+            self.close_connection = True
+        else:
+            self.wfile.write(body)
+
+    def json(self, data: object) -> None:
+        body = json.dumps(data).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def refuse(self, status: int) -> None:
+        codes = {404: "RepoNotFound", 403: "GatedRepo"}
+        self.send_response(status)
+        if status in codes:
+            self.send_header("X-Error-Code", codes[status])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        return None
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    world = World()
+    handler = type("Handler", (Hub,), {"world": world})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    world.url = f"http://127.0.0.1:{server.server_address[1]}"
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", world.url)
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", world.url)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.0)
+    yield world
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Settings:
+    return Settings(places=Places(user_dir=tmp_path / "user", models_dirs=(tmp_path / "models",)))
+
+
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models" / "LLM" / NAME
+
+
+def names(tmp_path: Path) -> set[str]:
+    return {path.name for path in (tmp_path / "models").rglob("*") if path.is_file()}
+
+
+def test_a_download_is_whole_and_recorded_and_holds_no_pickle_and_no_code(
+    tmp_path: Path, world: World, machine: Settings
+) -> None:
+    seen: list[tuple[int, int, str]] = []
+    path = download_model(MODEL, machine, lambda *step: seen.append(step))
+    assert path == folder(tmp_path) and names(tmp_path) == {*CONTENT, ".vramwise.json"}
+    assert all((path / name).read_bytes() == content for name, content in CONTENT.items())
+    done = [step[0] for step in seen]
+    assert done == sorted(done) and seen[-1] == (WANTED_BYTES, WANTED_BYTES, SHARDS[0])
+    record = json.loads((path / ".vramwise.json").read_text(encoding="utf-8"))
+    assert record["repo"] == REPO and record["commit"] == COMMIT and record["source"] == "huggingface"
+    assert record["files"][SHARDS[0]]["size"] == len(CONTENT[SHARDS[0]])
+    verify(path)
+    assert locate(MODEL, machine).revision == COMMIT
+    asked = len(world.asked)
+    assert download_model(MODEL, machine) == path and len(world.asked) == asked, "nothing is asked again"
+
+
+def test_nothing_but_the_listing_and_the_files_is_asked_and_no_more_is_told_than_our_name(
+    world: World, machine: Settings
+) -> None:
+    download_model(MODEL, machine)
+    paths = {path for path, *_ in world.asked}
+    assert all(
+        path.startswith((f"/api/models/{REPO}", f"/{REPO}/resolve/{COMMIT}/", "/cdn/")) for path in paths
+    )
+    assert world.agents == {"vramwise"}
+
+
+def test_the_pinned_commit_is_the_one_asked_for(world: World, machine: Settings) -> None:
+    path = download_model(replace(MODEL, revision=COMMIT), machine)
+    assert f"/api/models/{REPO}/revision/{COMMIT}" in {path for path, *_ in world.asked}
+    assert json.loads((path / ".vramwise.json").read_text(encoding="utf-8"))["pinned"] is True
+
+
+def test_a_dropped_line_is_taken_up_again_in_the_same_run(world: World, machine: Settings) -> None:
+    world.drop_after, world.drops = 600_000, 3
+    path = download_model(MODEL, machine)
+    assert (path / SHARDS[0]).read_bytes() == CONTENT[SHARDS[0]]
+    assert [wanted for wanted in world.fetched(SHARDS[0]) if wanted], "by a range, not from the start"
+
+
+def test_what_a_dead_line_has_brought_is_kept_and_the_next_run_goes_on_from_there(
+    tmp_path: Path, world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TRIES", 1)
+    world.drop_after, world.drops = 700_000, -1
+
+    def dead(path: str) -> None:
+        world.status = {"/cdn/": 503}
+
+    def after_some(done: int, total: int, name: str) -> None:
+        if name in SHARDS and done > 500_000:
+            dead(name)
+
+    with pytest.raises(VramwiseError, match=r"is kept and the next try goes on from there"):
+        download_model(MODEL, machine, after_some)
+    (part,) = folder(tmp_path).glob("*.part")
+    kept = part.stat().st_size
+    assert kept > 250_000 and ".incomplete" in names(tmp_path)
+    with pytest.raises(VramwiseError, match=r"only partly downloaded.*vramwise download qwen3_vl_2b"):
+        locate(MODEL, machine)
+    world.status, world.drops, world.asked = {}, 0, []
+    path = download_model(MODEL, machine)
+    assert world.fetched(SHARDS[1]) == [f"bytes={kept}-"] and not world.fetched("config.json")
+    assert (path / SHARDS[1]).read_bytes() == CONTENT[SHARDS[1]]
+    assert names(tmp_path) == {*CONTENT, ".vramwise.json"}
+
+
+def test_a_server_without_ranges_starts_the_file_over(
+    tmp_path: Path, world: World, machine: Settings
+) -> None:
+    world.drop_after, world.drops, world.ranges = 600_000, 1, False
+    path = download_model(MODEL, machine)
+    assert (path / SHARDS[0]).read_bytes() == CONTENT[SHARDS[0]]
+
+
+def test_cancel_stops_within_a_chunk_and_keeps_what_has_arrived(
+    tmp_path: Path, world: World, machine: Settings
+) -> None:
+    done = 0
+
+    def progress(bytes_done: int, _total: int, _name: str) -> None:
+        nonlocal done
+        done = bytes_done
+
+    with pytest.raises(DownloadStopped, match=r"kept"):
+        download_model(MODEL, machine, progress, lambda: done > 600_000)
+    assert done < 600_000 + 2 * module.CHUNK
+    arrived = sum(path.stat().st_size for path in folder(tmp_path).iterdir() if path.name[0] != ".")
+    assert arrived == done
+    world.asked = []
+    download_model(MODEL, machine)
+    assert any(world.fetched(shard) != [None] for shard in SHARDS)
+
+
+def test_a_callback_that_raises_stops_it_too_and_loses_nothing(
+    tmp_path: Path, world: World, machine: Settings
+) -> None:
+    class Interrupted(BaseException):
+        pass
+
+    def progress(*_: object) -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        download_model(MODEL, machine, progress)
+    assert ".vramwise.lock" not in names(tmp_path)
+    verify(download_model(MODEL, machine))
+
+
+@pytest.mark.parametrize("change", ["shorter", "longer"])
+def test_a_wrong_size_is_thrown_away(tmp_path: Path, world: World, machine: Settings, change: str) -> None:
+    right = CONTENT[SHARDS[1]]
+    world.sent[SHARDS[1]] = right[:-5] if change == "shorter" else right + b"extra"
+    with pytest.raises(VramwiseError, match=r"bytes where the hub's listing says"):
+        download_model(MODEL, machine)
+    assert SHARDS[1] not in names(tmp_path) and not list(folder(tmp_path).glob("*.part"))
+    world.sent = {}
+    verify(download_model(MODEL, machine))
+
+
+@pytest.mark.parametrize("name", [SHARDS[0], "config.json"])
+def test_a_wrong_hash_is_thrown_away_for_weights_and_for_small_files(
+    tmp_path: Path, world: World, machine: Settings, name: str
+) -> None:
+    world.sent[name] = CONTENT[name][:-1] + b"!"
+    with pytest.raises(VramwiseError, match=r"its hash differs"):
+        download_model(MODEL, machine)
+    assert name not in names(tmp_path) and ".incomplete" in names(tmp_path)
+
+
+def test_a_file_that_another_program_left_damaged_is_fetched_again(
+    tmp_path: Path, world: World, machine: Settings
+) -> None:
+    folder(tmp_path).mkdir(parents=True)
+    for name in ("config.json", SHARDS[0]):
+        (folder(tmp_path) / name).write_bytes(CONTENT[name])
+    (folder(tmp_path) / SHARDS[1]).write_bytes(bytes(len(CONTENT[SHARDS[1]])))
+    path = download_model(MODEL, machine)
+    assert (path / SHARDS[1]).read_bytes() == CONTENT[SHARDS[1]]
+    assert not world.fetched(SHARDS[0]), "a right one is kept"
+
+
+def test_bytes_of_another_commit_are_never_appended_to(
+    tmp_path: Path, world: World, machine: Settings
+) -> None:
+    folder(tmp_path).mkdir(parents=True)
+    (folder(tmp_path) / f"{SHARDS[0]}.000000000000.part").write_bytes(b"old" * 1000)
+    verify(download_model(MODEL, machine))
+    assert world.fetched(SHARDS[0]) == [None] and names(tmp_path) == {*CONTENT, ".vramwise.json"}
+
+
+def test_a_full_disk_is_noticed_before_the_first_byte(
+    tmp_path: Path, world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": WANTED_BYTES})())
+    with pytest.raises(VramwiseError, match=rf"{WANTED_BYTES} bytes.*models_dir"):
+        download_model(MODEL, machine)
+    assert not world.fetched("config.json") and not folder(tmp_path).exists()
+
+
+def test_a_disk_that_fills_up_on_the_way_keeps_what_has_arrived(
+    tmp_path: Path, world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "replace", full)
+        with pytest.raises(VramwiseError, match=r"No space left on device.*kept"):
+            download_model(MODEL, machine)
+    verify(download_model(MODEL, machine))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(404, "has no model Qwen"), (401, "HF_TOKEN"), (403, "is gated: accept its licence at .*HF_TOKEN")],
+)
+def test_a_refusal_is_a_sentence_with_the_way_out(
+    tmp_path: Path, world: World, machine: Settings, status: int, said: str
+) -> None:
+    world.status = {"/api/models/": status}
+    with pytest.raises(VramwiseError, match=said):
+        download_model(MODEL, machine)
+    assert not folder(tmp_path).exists()
+
+
+def test_weights_behind_a_gate_are_a_sentence_too(world: World, machine: Settings) -> None:
+    world.status = {"/resolve/": 403}
+    with pytest.raises(VramwiseError, match=r"is gated: accept its licence at http://127.0.0.1"):
+        download_model(MODEL, machine)
+
+
+def test_the_token_goes_with_every_request_to_the_hub(
+    world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    path = download_model(MODEL, machine)
+    hub = [token for asked, _, token in world.asked if not asked.startswith("/cdn/")]
+    assert set(hub) == {"Bearer hf_secret"}
+    assert "hf_secret" not in (path / ".vramwise.json").read_text(encoding="utf-8")
+
+
+def test_an_unreachable_hub_is_a_sentence_that_names_the_mirror_variable(
+    tmp_path: Path, world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(VramwiseError, match=r"could not be listed at http://127.0.0.1:9.*HF_ENDPOINT"):
+        download_model(MODEL, machine)
+    assert names(tmp_path) == set()
+
+
+def test_without_huggingface_hub_the_way_to_install_it_is_named(
+    world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(VramwiseError, match=r"pip install transformers"):
+        download_model(MODEL, machine)
+    assert world.asked == []
+
+
+def test_a_repo_of_pickles_is_refused_before_anything_is_fetched(world: World, machine: Settings) -> None:
+    world.files = {"config.json": b"{}", "pytorch_model.bin": b"x"}
+    with pytest.raises(VramwiseError, match=r"no config.json with safetensors weights"):
+        download_model(MODEL, machine)
+    assert len(world.asked) == 1
+
+
+def test_names_that_would_leave_the_folder_are_not_fetched(
+    tmp_path: Path, world: World, machine: Settings
+) -> None:
+    evil = ("../evil.json", "..\\evil.json", "/etc/evil.json", "C:evil.json", ".vramwise.json", "a/b.json")
+    world.files = {**CONTENT, **dict.fromkeys(evil, b"{}")}
+    download_model(MODEL, machine)
+    assert names(tmp_path) == {*CONTENT, ".vramwise.json"}
+    assert not [path for path in tmp_path.rglob("*evil*")]
+
+
+def test_two_downloads_at_once_do_not_write_one_file(tmp_path: Path, world: World, machine: Settings) -> None:
+    folder(tmp_path).mkdir(parents=True)
+    lock = folder(tmp_path) / ".vramwise.lock"
+    lock.write_text(str(os.getpid()), encoding="ascii")
+    with pytest.raises(VramwiseError, match=rf"being written by process {os.getpid()}"):
+        download_model(MODEL, machine)
+    os.utime(lock, (0, 0))  # before this process began: its number was another's then
+    verify(download_model(MODEL, machine))
+
+
+@pytest.mark.parametrize("left", ["999999999", "", "nonsense"])
+def test_the_lock_of_a_process_that_is_gone_is_taken_over(
+    tmp_path: Path, world: World, machine: Settings, left: str
+) -> None:
+    folder(tmp_path).mkdir(parents=True)
+    lock = folder(tmp_path) / ".vramwise.lock"
+    lock.write_text(left, encoding="ascii")
+    os.utime(lock, (time.time() - 60, time.time() - 60))
+    verify(download_model(MODEL, machine))
+
+
+@pytest.fixture
+def modelscope(machine: Settings) -> Settings:
+    """A machine whose setting says ModelScope."""
+    return replace(machine, download_source="modelscope")
+
+
+def test_modelscope_is_asked_where_the_machine_says_so(
+    tmp_path: Path, world: World, modelscope: Settings
+) -> None:
+    world.drop_after, world.drops = 600_000, 1
+    path = download_model(replace(MODEL, revision=COMMIT), modelscope)
+    verify(path)
+    assert names(tmp_path) == {*CONTENT, ".vramwise.json"}
+    record = json.loads((path / ".vramwise.json").read_text(encoding="utf-8"))
+    assert record["source"] == "modelscope" and record["commit"] == "5" * 40 and not record["pinned"]
+    assert not any(path.startswith("/api/models") for path, *_ in world.asked)
+
+
+def test_modelscopes_silence_about_an_unknown_repo_is_a_sentence(world: World, modelscope: Settings) -> None:
+    with pytest.raises(VramwiseError, match=r"has no files of Qwen/unknown"):
+        download_model(replace(MODEL, repo="Qwen/unknown"), modelscope)
+
+
+def test_modelscope_checks_every_hash(world: World, modelscope: Settings) -> None:
+    world.sent["merges.txt"] = b"a c"
+    with pytest.raises(VramwiseError, match=r"its hash differs"):
+        download_model(MODEL, modelscope)
+
+
+def test_a_read_only_models_folder_is_passed_over(
+    tmp_path: Path, world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Callable[..., bool] = os.access
+    monkeypatch.setattr(
+        module.os, "access", lambda path, mode: "locked" not in str(path) and real(path, mode)
+    )
+    path = download_model(MODEL, replace(machine, models_dirs=(tmp_path / "locked",)))
+    assert path == folder(tmp_path)

@@ -1,0 +1,202 @@
+"""What a line's script is, how much of it was read, and which lines of a page are foreign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from vramwise.ocr.script import (
+    SCRIPTS,
+    LineEvidence,
+    ScriptGuess,
+    character_spans,
+    explained_share,
+    foreign_lines,
+    guess_scripts,
+    normalise_line,
+)
+
+LINES = Path(__file__).resolve().parents[1] / "fixtures" / "lines"
+STRIP_HEIGHT = 40  # of one line in a strip of benchmarks/train_script_net.py --strips
+
+
+def strip(name: str) -> list[NDArray[np.uint8]]:
+    """The committed lines of one script, (40, 320, 3) each, drawn in fonts that the net was not trained on."""
+    picture = cv2.imread(str(LINES / f"{name}.png"))
+    return [picture[y : y + STRIP_HEIGHT] for y in range(0, picture.shape[0], STRIP_HEIGHT)]
+
+
+def paper(width: int = 200, height: int = 40, dark: bool = False) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), 20 if dark else 240, np.uint8)
+
+
+def with_bars(crop: NDArray[np.uint8], starts: range, wide: int = 6) -> NDArray[np.uint8]:
+    """Strokes of ink where letters would be."""
+    for x in starts:
+        crop[10:30, x : x + wide] = 260 - int(crop[0, 0, 0])
+    return crop
+
+
+def line(text: str, explained: float, script: str, confidence: float) -> LineEvidence:
+    return LineEvidence(text, explained, ScriptGuess(script, confidence))
+
+
+ENGLISH = [line(f"A well read line {i}", 1.0, "Latin", 0.96) for i in range(5)]
+RUSSIAN = [line("   2026-1147 14", 0.3, "Cyrillic", 0.97), line("", 0.0, "Cyrillic", 0.95), line(" . ", 0.02, "Cyrillic", 0.9)]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_lines_in_fonts_never_trained_on_are_told(name: str) -> None:
+    found = [guess.script for guess in guess_scripts(strip(name))]
+    assert found.count(name) >= 7, found
+
+
+@pytest.mark.parametrize("name", ["Latin", "Cyrillic", "Han", "Arabic"])
+def test_light_on_dark_reads_like_dark_on_light(name: str) -> None:
+    plain = guess_scripts(strip(name))
+    inverted = guess_scripts([255 - crop for crop in strip(name)])
+    assert [guess.script for guess in inverted] == [guess.script for guess in plain]
+
+
+def test_a_guess_does_not_depend_on_the_other_lines_or_on_the_channel_order() -> None:
+    crops = strip("Cyrillic") + strip("Thai")
+    together = guess_scripts(crops)
+    alone = [guess_scripts([crop[:, :, ::-1]])[0] for crop in crops]
+    assert [guess.script for guess in alone] == [guess.script for guess in together]
+    assert [g.confidence for g in alone] == pytest.approx([g.confidence for g in together], abs=1e-3)
+
+
+def test_confidences_are_probabilities() -> None:
+    for guess in guess_scripts(strip("Greek")):
+        assert 1 / len(SCRIPTS) <= guess.confidence <= 1
+
+
+def test_no_lines_give_no_guesses() -> None:
+    assert guess_scripts([]) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 400, 3), (400, 1, 3), (3, 9000, 3)])
+def test_slivers_are_judged_without_an_error(shape: tuple[int, ...]) -> None:
+    guesses = guess_scripts([np.full(shape, 128, np.uint8), *strip("Latin")[:1]])
+    assert len(guesses) == 2 and all(guess.script in SCRIPTS for guess in guesses)
+
+
+def test_a_crop_without_pixels_is_common_with_no_confidence() -> None:
+    crops = [np.zeros((0, 30, 3), np.uint8), strip("Hebrew")[0]]
+    assert guess_scripts(crops)[0] == ScriptGuess("Common", 0.0)
+    assert guess_scripts(crops)[1].script == "Hebrew"
+
+
+def test_a_normalised_line_is_ink_on_nothing_whatever_its_size() -> None:
+    for scale in (1, 3):
+        crop = cv2.resize(with_bars(paper(), range(20, 180, 20)), None, fx=scale, fy=scale)
+        normal = normalise_line(crop)
+        assert normal.shape[0] == 24
+        assert np.median(normal) == pytest.approx(0, abs=0.05)
+        assert normal.max() == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_explained_share_is_the_share_of_ink_under_the_characters(dark: bool) -> None:
+    crop = with_bars(paper(dark=dark), range(20, 180, 20))  # 8 strokes of 6 columns
+    assert explained_share(crop, []) == 0.0
+    assert explained_share(crop, [(0.0, 200.0)]) == 1.0
+    assert explained_share(crop, [(18.0, 48.0)]) == pytest.approx(2 / 8)
+    assert explained_share(crop, [(18.0, 48.0), (15.0, 30.0), (158.0, 168.0)]) == pytest.approx(3 / 8)
+
+
+def test_noise_on_the_paper_is_not_ink() -> None:
+    crop = with_bars(paper(), range(20, 180, 20))
+    noisy = np.clip(crop + np.random.default_rng(1).normal(0, 20, crop.shape), 0, 255).astype(np.uint8)
+    assert explained_share(noisy, [(18.0, 98.0)]) == pytest.approx(4 / 8, abs=0.05)
+
+
+@pytest.mark.parametrize("crop", [paper(), np.zeros((1, 1, 3), np.uint8), np.zeros((0, 5, 3), np.uint8)])
+def test_nothing_drawn_leaves_nothing_unexplained(crop: NDArray[np.uint8]) -> None:
+    assert explained_share(crop, []) == 1.0
+
+
+def test_spans_follow_the_time_steps_and_leave_spaces_out() -> None:
+    info = SimpleNamespace(words=[["a", "b"], ["c"]], word_cols=[[2, 4], [20]], line_txt_len=40.0)
+    spans = character_spans(info, 400)  # 10 pixels a step
+    assert all(x0 < centre < x1 for (x0, x1), centre in zip(spans, (25, 45, 205), strict=True))
+    assert spans[0][1] == spans[1][0] == 35.0  # neighbours meet half way
+    assert spans[2][0] > 170  # and nobody reaches over a gap
+
+
+def test_spans_stay_inside_the_crop() -> None:
+    info = SimpleNamespace(words=[["a"], ["b"]], word_cols=[[0], [9]], line_txt_len=10.0)
+    assert character_spans(info, 50)[0][0] == 0.0
+    assert character_spans(info, 50)[1][1] == 50.0
+
+
+def test_a_line_without_text_has_no_spans() -> None:
+    assert character_spans(SimpleNamespace(words=[], word_cols=[], line_txt_len=0.0), 100) == []
+
+
+def test_a_page_without_lines_has_no_foreign_ones() -> None:
+    assert foreign_lines([]) == {}
+
+
+def test_every_line_of_a_cyrillic_page_is_foreign() -> None:
+    assert foreign_lines(RUSSIAN) == {0: "Cyrillic", 1: "Cyrillic", 2: "Cyrillic"}
+
+
+def test_one_unread_word_alone_on_a_page_is_foreign() -> None:
+    assert foreign_lines([line("", 0.0, "Cyrillic", 0.8)]) == {0: "Cyrillic"}
+
+
+def test_an_english_page_has_no_foreign_lines() -> None:
+    assert foreign_lines(ENGLISH) == {}
+
+
+def test_a_heading_of_look_alike_capitals_belongs_to_its_cyrillic_page() -> None:
+    heading = line("MOCKBA", 1.0, "Latin", 0.95)
+    assert foreign_lines([heading, *RUSSIAN]) == {i: "Cyrillic" for i in range(4)}
+    assert foreign_lines([heading, *ENGLISH]) == {}
+
+
+def test_an_address_in_latin_letters_on_a_cyrillic_page_stays_read() -> None:
+    assert 3 not in foreign_lines([*RUSSIAN, line("desk@example.org.", 1.0, "Latin", 0.97)])
+
+
+def test_digits_on_a_cyrillic_page_stay_read() -> None:
+    assert 3 not in foreign_lines([*RUSSIAN, line("1 284,50", 1.0, "Common", 0.9)])
+
+
+def test_a_russian_sentence_on_an_english_page_is_the_only_foreign_line() -> None:
+    assert foreign_lines([*ENGLISH, line("    .", 0.02, "Cyrillic", 0.97)]) == {5: "Cyrillic"}
+
+
+@pytest.mark.parametrize(
+    "oddity",
+    [
+        line("O", 0.1, "Common", 0.9),  # a drawing
+        line("", 0.0, "Armenian", 0.4),  # a flourish
+        line("Oui l s szzd ze tnd.", 0.39, "Cyrillic", 0.6),  # a line upside down
+        line("Grand Bazaar", 1.0, "Cyrillic", 0.8),  # a fancy typeface, read all the same
+        line("88%", 1.0, "Tamil", 0.95),  # digits, read
+        line("TOM ATE HAM", 1.0, "Cyrillic", 0.7),  # capitals that both alphabets have
+    ],
+)
+def test_an_oddity_on_an_english_page_is_not_foreign(oddity: LineEvidence) -> None:
+    assert foreign_lines([*ENGLISH, oddity]) == {}
+
+
+def test_a_line_read_as_look_alikes_throughout_is_foreign_when_the_net_is_certain() -> None:
+    assert foreign_lines([line("npucma1o nymu", 1.0, "Cyrillic", 0.97)]) == {0: "Cyrillic"}
+
+
+def test_greek_is_foreign_although_the_recogniser_has_its_plain_letters() -> None:
+    text = "".join(map(chr, (0x3BA, 0x3B5, 0x3BC, 0x3B5, 0x3BD, 0x3BF)))
+    assert foreign_lines([line(text, 0.97, "Greek", 0.9)]) == {0: "Greek"}
+    assert foreign_lines([*ENGLISH, line(text[:2] + " = sum(x)", 1.0, "Greek", 0.8)]) == {}
+
+
+def test_each_script_of_a_mixed_page_is_named() -> None:
+    mixed = [*ENGLISH, line("", 0.0, "Hangul", 0.95), line("", 0.0, "Hangul", 0.9), line("", 0.0, "Thai", 0.97)]
+    assert foreign_lines(mixed) == {5: "Hangul", 6: "Hangul", 7: "Thai"}
