@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import VramwiseError
     from .hardware import DeviceReport, MachineReport, probe
-    from .loader import OCRHandle, ocr_handle
+    from .loader import LoadedModel, ModelLoader, OCRHandle, ocr_handle
     from .ocr.engine import ReadOptions
     from .ocr.images import load_picture
     from .ocr.result import OCRResult, Region, Regions, Word
@@ -23,6 +23,8 @@ _HOME = {
     "DeviceReport": ".hardware",
     "MachineReport": ".hardware",
     "probe": ".hardware",
+    "LoadedModel": ".loader",
+    "ModelLoader": ".loader",
     "OCRHandle": ".loader",
     "ocr_handle": ".loader",
     "ReadOptions": ".ocr.engine",
@@ -34,7 +36,9 @@ _HOME = {
 }
 __all__ = [
     "DeviceReport",
+    "LoadedModel",
     "MachineReport",
+    "ModelLoader",
     "OCRHandle",
     "OCRResult",
     "ReadOptions",

@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from . import __version__
-    from .loader import model_ids
-    from .ocr.engine import TASKS
+    from .choices import TASKS
+    from .models import model_ids
 
     parser = argparse.ArgumentParser(
         prog="vramwise", description="Read text from pictures; know what fits your GPU."

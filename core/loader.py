@@ -5,14 +5,16 @@ A handle is a spec; weights come at the first read, may be evicted, and come bac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .catalog import BUILTIN, OCRModel, languages, ocr_models, recogniser
+from .choices import ATTENTIONS, CPU_ENGINES, DEFAULT_MODEL, PRECISIONS, TASKS, check_choice
 from .errors import VramwiseError, nearest
 from .hardware import capabilities
-from .ocr.engine import TASKS, Engine, ReadOptions, Unwatched, Watch
+from .models import model_ids
+from .ocr.engine import Engine, ReadOptions, Unwatched, Watch
 from .ocr.owner import living_owners
 from .ocr.residents import Residents
 from .settings import ModelSettings, Settings, load_settings
@@ -24,11 +26,6 @@ if TYPE_CHECKING:
     from .ocr.result import OCRResult
     from .ocr.vlm.engine import VLMEngine
     from .opening import Choice, Wish
-
-DEFAULT_MODEL = "rapid"
-PRECISIONS = ("auto", "fp16", "bf16", "int8", "int4")
-ATTENTIONS = ("auto", "flash_attention_2", "sdpa", "eager")
-CPU_ENGINES = ("rapid", "tesseract")
 
 _residents = Residents()
 
@@ -88,6 +85,12 @@ class OCRHandle:
         """
         engine = self._live.engine
         return getattr(engine.owner, "patcher", None) if engine is not None else None
+
+    def get_ram_usage(self) -> int:
+        """Bytes of RAM that evicted weights hold; ComfyUI's cache asks its outputs for this."""
+        engine = self._live.engine
+        held = getattr(engine.owner, "get_ram_usage", None) if engine is not None else None
+        return int(held()) if held is not None else 0
 
     def release(self) -> None:
         """Let this handle's weights go; the next ``read`` brings them back."""
@@ -244,15 +247,6 @@ def ocr_handle(
     return OCRHandle(model, precision, attention, device, quantise_vision)
 
 
-def check_choice(name: str, value: str, known: Iterable[str]) -> None:
-    """Raise VramwiseError when ``value`` is none of ``known``."""
-    known = list(known)
-    if value not in known:
-        raise VramwiseError(
-            f'{name} "{value}" is unknown.{nearest(value, known)} Use one of: {", ".join(known)}.'
-        )
-
-
 def is_cpu_engine(model: str) -> bool:
     """Whether ``model`` runs outside torch."""
     return model in CPU_ENGINES
@@ -279,16 +273,6 @@ def resident_engines() -> list[str]:
         if owner.resident_bytes()
     ]
     return torch_models + [str(route) for route in _residents.present()]
-
-
-def model_ids() -> list[str]:
-    """What a selector shows: catalog ids, then the person's own checkpoints by folder name."""
-    from .weights.checkpoints import local_checkpoints
-
-    catalog = [row.id for row in ocr_models()]
-    taken = {row.repo.rsplit("/", 1)[-1].lower() for row in ocr_models() if row.repo}
-    own = [one.name for one in local_checkpoints(load_settings()) if one.name.lower() not in taken]
-    return catalog + [name for name in own if name not in catalog]
 
 
 def _check_known(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from .catalog import Family, OCRModel, family_of_model_type, ocr_models
 from .errors import VramwiseError
 from .hardware import capabilities, device_names, probe
 from .host import budget_source
-from .ocr.owner import LoadSpec, owner_of
+from .ocr.owner import LoadSpec, living_owners, owner_of
 from .planning import Budget, Plan, make_plan, reading_bytes
 from .settings import Settings
 from .weights import checkpoints, quantised
@@ -60,7 +60,7 @@ def budget_for(device: str) -> Budget:
         device=chosen.id,
         kind=chosen.kind,
         free_bytes=chosen.free_bytes or 0,
-        reclaimable_bytes=0,
+        reclaimable_bytes=sum(owner.resident_bytes() for owner in living_owners()),
         capability=_capability(chosen.compute_capability),
     )
 

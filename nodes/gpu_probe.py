@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.hardware import device_names, probe
+from ..core.hardware import device_names
 from .bridge.memory import GIB, comfy_device, free_bytes
 from .bridge.schema import GPU, io, schema
 
@@ -51,6 +51,8 @@ class GPUProbe(io.ComfyNode):  # type: ignore[misc]
 
     @classmethod
     def execute(cls, device: str, refresh: int) -> Any:
+        from ..core.hardware import probe
+
         report = probe(device, free_bytes, comfy_device())
         chosen = report.device
         total, free = (chosen.total_bytes or 0) / GIB, (chosen.free_bytes or 0) / GIB

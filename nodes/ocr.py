@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.catalog import language, languages
+from ..core.choices import TASKS, check_choice
 from ..core.errors import VramwiseError
-from ..core.loader import OCRHandle, check_choice
-from ..core.ocr.engine import TASKS, ReadOptions
-from ..core.ocr.result import Regions as RegionsValue
 from .bridge.pictures import Pages, masks_and_overlays
 from .bridge.progress import NodeWatch
 from .bridge.schema import OCRModel, Regions, field, io, schema
+
+if TYPE_CHECKING:
+    from ..core.loader import OCRHandle
 
 MAX_MEGAPIXELS = 128.0
 MAX_NEW_TOKENS = 32_768
@@ -123,6 +124,10 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
         megapixels: float = 0.0,
         max_new_tokens: int = 0,
     ) -> Any:
+        from ..core.loader import OCRHandle
+        from ..core.ocr.engine import ReadOptions
+        from ..core.ocr.result import Regions as RegionsValue
+
         _check(task, language)
         if ocr_model is not None and not hasattr(ocr_model, "read"):
             raise VramwiseError(

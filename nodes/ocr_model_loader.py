@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.choices import ATTENTIONS, DEFAULT_MODEL, PRECISIONS, check_choice
 from ..core.errors import VramwiseError
 from ..core.hardware import device_names
-from ..core.loader import ATTENTIONS, DEFAULT_MODEL, PRECISIONS, model_ids, ocr_handle
+from ..core.models import model_ids
 from .bridge.schema import OCRModel, io, schema
 
 
@@ -73,7 +74,8 @@ class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
         """Unknown models and devices explain themselves when run (the workflow may come from another
         machine); a precision or attention that exists nowhere is refused at once."""
         try:
-            ocr_handle(DEFAULT_MODEL, precision or "auto", attention or "auto")
+            check_choice("precision", precision or "auto", PRECISIONS)
+            check_choice("attention", attention or "auto", ATTENTIONS)
         except VramwiseError as error:
             return str(error)
         return True
@@ -82,6 +84,8 @@ class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
     def execute(
         cls, model: str, precision: str, attention: str, device: str, quantise_vision: bool = False
     ) -> Any:
+        from ..core.loader import ocr_handle
+
         handle = ocr_handle(model, precision, attention, device, quantise_vision)
         plan = handle.plan()
         return io.NodeOutput(handle, plan, ui={"text": [plan]})

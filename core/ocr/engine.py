@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from .result import OCRResult
 
-TASKS = ("text", "markdown", "table", "formula", "layout", "spotting", "custom")
-
 
 @dataclass(frozen=True)
 class ReadOptions:

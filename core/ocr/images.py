@@ -101,5 +101,6 @@ def as_picture(image: Any) -> NDArray[uint8]:
         picture: NDArray[uint8] = image
         return picture
     raise VramwiseError(
-        f"A picture must be a file path, a PIL image or a uint8 RGB array (height, width, 3), not {kind} {shape}."
+        "A picture must be a file path, a PIL image or a uint8 RGB array (height, width, 3), "
+        f"not {kind} {shape}."
     )

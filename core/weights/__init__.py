@@ -1,20 +1,47 @@
-"""Where weights are: find, verify, download, and the cache of quantised ones."""
+"""Where weights are: find, verify, download, and the cache of quantised ones.
 
-from .checkpoints import (
-    Checkpoint,
-    TensorInfo,
-    huggingface_cache,
-    local_checkpoint,
-    local_checkpoints,
-    locate,
-    read_config,
-    searched_model_folders,
-    tensor_index,
-    verify,
-)
-from .hub import DownloadStopped, download_model
-from .recognisers import download, find, folder_to_write, searched_folders
+Names are imported at first use: ComfyUI starts with none of this.
+"""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .checkpoints import (
+        Checkpoint,
+        TensorInfo,
+        huggingface_cache,
+        local_checkpoint,
+        local_checkpoints,
+        locate,
+        read_config,
+        searched_model_folders,
+        tensor_index,
+        verify,
+    )
+    from .hub import DownloadStopped, download_model
+    from .recognisers import download, find, folder_to_write, searched_folders
+
+_HOME = {
+    "Checkpoint": "checkpoints",
+    "DownloadStopped": "hub",
+    "TensorInfo": "checkpoints",
+    "download": "recognisers",
+    "download_model": "hub",
+    "find": "recognisers",
+    "folder_to_write": "recognisers",
+    "huggingface_cache": "checkpoints",
+    "local_checkpoint": "checkpoints",
+    "local_checkpoints": "checkpoints",
+    "locate": "checkpoints",
+    "read_config": "checkpoints",
+    "searched_folders": "recognisers",
+    "searched_model_folders": "checkpoints",
+    "tensor_index": "checkpoints",
+    "verify": "checkpoints",
+}
 __all__ = [
     "Checkpoint",
     "DownloadStopped",
@@ -33,3 +60,9 @@ __all__ = [
     "tensor_index",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comfy.model_management as mm
 import torch
@@ -21,7 +21,9 @@ from comfy.model_patcher import ModelPatcher
 
 from ...core.errors import VramwiseError
 from ...core.ocr.owner import LoadSpec, living_owners, set_owner_factory
-from ...core.planning import Budget
+
+if TYPE_CHECKING:
+    from ...core.planning import Budget
 
 log = logging.getLogger("vramwise")
 
@@ -261,6 +263,8 @@ def device_budget(device: str = "auto") -> Budget:
     Free is what the driver and torch's unused reserve have; reclaimable what every managed model holds there,
     ours too: a model that is already loaded must not make the next plan choose a smaller one.
     """
+    from ...core.planning import Budget
+
     chosen = mm.get_torch_device() if device == "auto" else _device(device)
     held = sum(entry.model.loaded_size() for entry in mm.current_loaded_models if _holds(entry, chosen))
     kind = "rocm" if chosen.type == "cuda" and torch.version.hip else chosen.type

@@ -14,8 +14,6 @@ import psutil
 import torch
 from aiohttp import web
 
-from ...core.loader import release_all, release_cpu_engines, resident_engines
-
 log = logging.getLogger("vramwise")
 GIB = 1024**3
 
@@ -52,6 +50,8 @@ def release(what: str) -> list[str]:
     """Give memory back. ``what``: "ocr models", "all models" or "cache". Returns the names of our engines
     let go.
     """
+    from ...core.loader import release_all, resident_engines
+
     gone: list[str] = []
     if what in ("ocr models", "all models"):
         gone = resident_engines()
@@ -73,6 +73,8 @@ async def _release_on_free(request: web.Request, handler: Any) -> Any:
         except ValueError:
             return answer
         if isinstance(wanted, dict) and (wanted.get("unload_models") or wanted.get("free_memory")):
+            from ...core.loader import release_cpu_engines
+
             release_cpu_engines()
     return answer
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ...core.errors import VramwiseError
-from ...core.ocr.drawing import draw_overlay, fill_mask
 
 if TYPE_CHECKING:
     from ...core.ocr.result import OCRResult
@@ -51,6 +50,8 @@ def masks_and_overlays(
     image: torch.Tensor, results: Sequence[OCRResult]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """MASK (B, H, W) with the union of each page's polygons, and IMAGE (B, H, W, 3) with them drawn on it."""
+    from ...core.ocr.drawing import draw_overlay, fill_mask
+
     batch, height, width, channels = image.shape
     mask = torch.zeros((batch, height, width), dtype=torch.float32)
     overlay = _rgb(image, channels)

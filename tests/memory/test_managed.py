@@ -48,7 +48,7 @@ def outcomes(
         "VRAMWISE_COMFY_DIR": str(checkout),
         "VRAMWISE_RESULTS": str(results),
         "OMP_NUM_THREADS": "1",
-        # glibc raises this by itself and then keeps freed weights in its heap: 10 MiB of noise in a leak check
+        # glibc raises this by itself and then keeps freed weights in its heap: 10 MiB of noise
         "MALLOC_MMAP_THRESHOLD_": str(256 * 1024),
     }
     for inherited in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):

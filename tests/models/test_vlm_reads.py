@@ -233,7 +233,7 @@ def test_cancel_stops_within_one_token_and_frees_the_cache(family_id: str) -> No
     assert len(watch.tokens) == 3
     # The exception with its traceback is still in hand here, as it is in ComfyUI's executor.
     assert caught.value.__traceback__ is not None
-    assert not [thing for thing in gc.get_objects() if isinstance(thing, DynamicCache)]
+    assert not [thing for thing in gc.get_objects() if type(thing) is DynamicCache]
 
 
 def failing(engine: VLMEngine, fits: Callable[[int, int], bool]) -> list[tuple[int, int]]:

@@ -25,8 +25,10 @@ STRIP_HEIGHT = 40  # of one line in a strip of benchmarks/train_script_net.py --
 
 
 def strip(name: str) -> list[NDArray[np.uint8]]:
-    """The committed lines of one script, (40, 320, 3) each, drawn in fonts that the net was not trained on."""
+    """The committed lines of one script, (40, 320, 3) each, in fonts that the net was not trained on."""
     picture = cv2.imread(str(LINES / f"{name}.png"))
+    assert picture is not None
+    picture = picture.astype(np.uint8)
     return [picture[y : y + STRIP_HEIGHT] for y in range(0, picture.shape[0], STRIP_HEIGHT)]
 
 
@@ -46,7 +48,11 @@ def line(text: str, explained: float, script: str, confidence: float) -> LineEvi
 
 
 ENGLISH = [line(f"A well read line {i}", 1.0, "Latin", 0.96) for i in range(5)]
-RUSSIAN = [line("   2026-1147 14", 0.3, "Cyrillic", 0.97), line("", 0.0, "Cyrillic", 0.95), line(" . ", 0.02, "Cyrillic", 0.9)]
+RUSSIAN = [
+    line("   2026-1147 14", 0.3, "Cyrillic", 0.97),
+    line("", 0.0, "Cyrillic", 0.95),
+    line(" . ", 0.02, "Cyrillic", 0.9),
+]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -198,5 +204,10 @@ def test_greek_is_foreign_although_the_recogniser_has_its_plain_letters() -> Non
 
 
 def test_each_script_of_a_mixed_page_is_named() -> None:
-    mixed = [*ENGLISH, line("", 0.0, "Hangul", 0.95), line("", 0.0, "Hangul", 0.9), line("", 0.0, "Thai", 0.97)]
+    mixed = [
+        *ENGLISH,
+        line("", 0.0, "Hangul", 0.95),
+        line("", 0.0, "Hangul", 0.9),
+        line("", 0.0, "Thai", 0.97),
+    ]
     assert foreign_lines(mixed) == {5: "Hangul", 6: "Hangul", 7: "Thai"}

@@ -150,7 +150,14 @@ class _Reading:
                 f"The prompt is ignored: the task {options.task} has its own. "
                 "Choose the task custom to use yours."
             )
-        asked = options.max_pixels or engine.limits.max_pixels or engine.family.default_pixels
+        planned = engine.limits.max_pixels or engine.family.default_pixels
+        asked = options.max_pixels or planned
+        if asked > planned:
+            self.notes.append(
+                f"{asked / 1e6:.1f} megapixels do not fit here; "
+                f"the picture was read at {planned / 1e6:.1f} at most."
+            )
+            asked = planned
         self.max_pixels = min(asked, engine.family.max_pixels) if engine.family.max_pixels else asked
         self.new_tokens = (
             options.max_new_tokens or engine.limits.max_new_tokens or engine.family.max_new_tokens

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .devices import accelerators
+
 GIB = 1024**3
 
 
@@ -86,31 +88,6 @@ def _torch() -> Any:
     return torch
 
 
-def device_names() -> list[str]:
-    """Device ids for a selector, without importing torch: those torch knows when the host has imported it,
-    and cpu.
-    """
-    torch = sys.modules.get("torch")
-    return [device_id for device_id, _ in _accelerators(torch)] + ["cpu"]
-
-
-def _accelerators(torch: Any) -> list[tuple[str, str]]:
-    """(id, kind) of every accelerator torch can see."""
-    found: list[tuple[str, str]] = []
-    if torch is None:
-        return found
-    if torch.cuda.is_available():
-        kind = "rocm" if getattr(torch.version, "hip", None) else "cuda"
-        found += [(f"cuda:{index}", kind) for index in range(torch.cuda.device_count())]
-    xpu = getattr(torch, "xpu", None)
-    if xpu is not None and xpu.is_available():
-        found += [(f"xpu:{index}", "xpu") for index in range(xpu.device_count())]
-    mps = getattr(torch.backends, "mps", None)
-    if mps is not None and mps.is_available():
-        found.append(("mps", "mps"))
-    return found
-
-
 def probe(
     device: str = "auto", free_bytes: Callable[[str], int] | None = None, preferred: str | None = None
 ) -> MachineReport:
@@ -126,7 +103,7 @@ def probe(
 
     torch = _torch()
     ram = psutil.virtual_memory()
-    devices = [_accelerator(torch, device_id, kind, free_bytes) for device_id, kind in _accelerators(torch)]
+    devices = [_accelerator(torch, device_id, kind, free_bytes) for device_id, kind in accelerators(torch)]
     devices.append(
         DeviceReport(
             id="cpu",

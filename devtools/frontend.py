@@ -1,0 +1,270 @@
+"""Drive the real ComfyUI frontend of a running server in a headless Chromium, by Playwright.
+
+    with Frontend() as frontend:
+        frontend.open(server.url, locale="ru")
+        frontend.load_workflow(ui)
+        frontend.run_and_wait()
+
+Nothing outside 127.0.0.1 can be reached from the page. Playwright's own browser is used where it is installed,
+else a Chromium or Chrome of the system.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ConsoleMessage, Page, Route
+
+Workflow = dict[str, Any]
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,  # else the first visit opens the template browser by itself
+    "Comfy.Workflow.Persist": False,  # else a default workflow is put into the graph some time after the start
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Graph.CanvasInfo": False,
+    "Comfy.Notification.ShowVersionUpdates": False,
+    "Comfy.VersionCompatibility.DisableWarnings": True,
+}
+
+READY = """type => !!(window.app && window.app.graph && window.app.extensionManager
+    && window.LiteGraph && window.LiteGraph.registered_node_types[type])"""
+WATCH_RUNS = """() => {
+    window.vramwiseRuns = {}
+    for (const end of ['execution_success', 'execution_error', 'execution_interrupted'])
+        window.app.api.addEventListener(end, event => {
+            window.vramwiseRuns[event.detail.prompt_id] = { end, detail: event.detail }
+        })
+}"""
+LOAD = """async ([ui, name]) => {
+    await window.app.loadGraphData(ui, true, true, name)
+}"""
+BOUNDS = """([ids, margin]) => {
+    const boxes = window.app.graph.nodes.filter(node => !ids || ids.includes(Number(node.id)))
+        .map(node => node.getBounding())
+    const left = Math.min(...boxes.map(box => box[0])) - margin
+    const top = Math.min(...boxes.map(box => box[1])) - margin
+    const right = Math.max(...boxes.map(box => box[0] + box[2])) + margin
+    const bottom = Math.max(...boxes.map(box => box[1] + box[3])) + margin
+    return [left, top, right - left, bottom - top]
+}"""
+LOOK_AT = """([left, top, scale]) => {
+    const canvas = window.app.canvas
+    canvas.deselectAll()
+    canvas.ds.scale = scale
+    canvas.ds.offset = [-left, -top]
+    canvas.setDirty(true, true)
+}"""
+FOCUS_MODE = "id => window.app.extensionManager.command.execute(id)"
+
+
+class FrontendError(RuntimeError):
+    """The page did not do what was asked. The message says what it showed instead."""
+
+
+def chromium_path(playwright: Any) -> str | None:
+    """The browser to start: VRAMWISE_CHROMIUM, Playwright's own, one on PATH, or None."""
+    found = (os.environ.get("VRAMWISE_CHROMIUM"), playwright.chromium.executable_path)
+    return next((path for path in found if path and Path(path).is_file()), None) or next(
+        filter(None, map(shutil.which, PROGRAMS)), None
+    )
+
+
+class Frontend:
+    """A browser with one page, as a context manager. `open` may be called again for other settings.
+
+    `console` holds what this pack is answerable for: errors and warnings that come from its files or name it, and
+    uncaught errors that do. `refused` is every address outside 127.0.0.1 that the page asked for in vain.
+    """
+
+    def __init__(self, width: int = 1600, height: int = 900, timeout_s: float = 60.0) -> None:
+        self.size = {"width": width, "height": height}
+        self.timeout_ms = timeout_s * 1000
+        self.console: list[str] = []
+        self.refused: list[str] = []
+        self.url = ""
+
+    def __enter__(self) -> Frontend:
+        from playwright.sync_api import sync_playwright
+
+        self._playwright = sync_playwright().start()
+        try:
+            program = chromium_path(self._playwright)
+            if program is None:
+                raise FrontendError(
+                    "There is no Chromium. Install one (apt-get install chromium, or "
+                    "python -m playwright install chromium), or name one in VRAMWISE_CHROMIUM."
+                )
+            self._browser = self._playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+            self.page: Page = self._new_page()
+        except BaseException:
+            self._playwright.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._browser.close()
+        self._playwright.stop()
+
+    def _new_page(self) -> Page:
+        page = self._browser.new_page(viewport=self.size)
+        page.set_default_timeout(self.timeout_ms)
+        page.route(lambda url: urlsplit(url).hostname != "127.0.0.1", self._refuse)
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self._keep("uncaught", f"{error.message}\n{error.stack}", ""))
+        return page
+
+    def _refuse(self, route: Route) -> None:
+        if urlsplit(route.request.url).scheme in ("data", "blob"):
+            route.fallback()
+            return
+        self.refused.append(route.request.url)
+        route.abort()
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self._keep(message.type, message.text, message.location.get("url", ""))
+
+    def _keep(self, kind: str, text: str, source: str) -> None:
+        if "api.comfy.org" in text:  # the frontend asks its registry about every node; it never gets there
+            return
+        if "/extensions/vramwise/" in source or "vramwise" in text.lower():
+            self.console.append(f"{kind}: {text} ({source})")
+
+    def open(self, url: str, locale: str = "en", nodes2: bool = False) -> None:
+        """Open the server's page with these settings and wait until this pack's nodes are there.
+
+        The settings are stored on the server, for its one user. Starts with a fresh page: nothing that an earlier
+        one had open or kept is left.
+        """
+        self.url = url
+        chosen = {**SETTINGS, "Comfy.Locale": locale, "Comfy.VueNodes.Enabled": nodes2}
+        request = urllib.request.Request(
+            f"{url}/settings", json.dumps(chosen).encode(), {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=60).close()
+        self.page.close()
+        self.page = self._new_page()
+        self.page.goto(url)
+        self.page.wait_for_function(READY, arg="VramwiseOCR")
+        self.page.locator("[data-testid=queue-button]").wait_for()
+        self.page.evaluate(WATCH_RUNS)
+
+    def load_workflow(self, ui: Workflow, name: str = "workflow") -> None:
+        """Put a workflow (UI format) into the canvas. Raises FrontendError where node types are missing."""
+        self.page.evaluate(LOAD, [ui, name])
+        self.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(ui["nodes"]))
+        if missing := self.missing_nodes():
+            raise FrontendError(f"The workflow has nodes that this server does not: {', '.join(missing)}.")
+
+    def missing_nodes(self) -> list[str]:
+        """Types of nodes in the graph that the frontend does not know."""
+        return list(
+            self.page.evaluate(
+                """() => window.app.graph.nodes.map(node => node.type)
+                    .filter(type => !window.LiteGraph.registered_node_types[type])"""
+            )
+        )
+
+    def serialize(self) -> Workflow:
+        """The graph as the frontend would save it."""
+        return self._as_json("window.app.graph.serialize()")
+
+    def prompt_of_graph(self) -> dict[str, Any]:
+        """The graph in API format, as pressing Run would send it."""
+        return self._as_json("(await window.app.graphToPrompt()).output")
+
+    def _as_json(self, expression: str) -> dict[str, Any]:
+        # through text: Playwright makes null of an undefined member, which the frontend then refuses to open
+        return dict(json.loads(self.page.evaluate(f"async () => JSON.stringify({expression})")))
+
+    def widgets(self) -> dict[str, dict[str, Any]]:
+        """Node id -> widget name -> value, of the graph that is open."""
+        return self._as_json(
+            """Object.fromEntries(window.app.graph.nodes.map(node =>
+                [node.id, Object.fromEntries((node.widgets ?? []).map(w => [w.name, w.value]))]))"""
+        )
+
+    def toasts(self) -> list[str]:
+        """What the pop-up messages on the page say now."""
+        return self.page.locator(".p-toast-message").all_inner_texts()
+
+    def run_and_wait(self, timeout_s: float = 120.0) -> str:
+        """Press Run and wait for the end; answers the prompt's id. Raises FrontendError unless it succeeds."""
+        with self.page.expect_response(
+            lambda reply: urlsplit(reply.url).path == "/api/prompt" and reply.request.method == "POST"
+        ) as posted:
+            self.page.locator("[data-testid=queue-button] button").first.click()
+        answer = posted.value.json()
+        if posted.value.status != 200 or answer.get("node_errors"):
+            raise FrontendError(f"The server refused the workflow: {json.dumps(answer)[:2000]}")
+        prompt_id = str(answer["prompt_id"])
+        self.page.wait_for_function(
+            "id => window.vramwiseRuns[id]", arg=prompt_id, timeout=timeout_s * 1000
+        )
+        run = self.page.evaluate("id => window.vramwiseRuns[id]", prompt_id)
+        if run["end"] != "execution_success":
+            raise FrontendError(f"{run['end']}: {run['detail'].get('exception_message', '')}")
+        return prompt_id
+
+    def wait_for_pictures(self) -> None:
+        """Wait until every preview on the canvas is loaded, and the canvas is drawn with it."""
+        self.page.wait_for_function(
+            """() => window.app.graph.nodes.every(node => {
+                const shown = window.app.nodeOutputs?.[node.id]?.images
+                return !shown?.length || (node.imgs?.length && node.imgs.every(i => i.complete && i.naturalWidth))
+            })"""
+        )
+        self.page.evaluate("() => window.app.canvas.setDirty(true, true)")
+        self.page.wait_for_timeout(400)
+
+    def show_graph_only(self) -> None:
+        """Hide the frontend's menus (its focus mode), so that only the graph is seen. For good: `open` again."""
+        self.page.evaluate(FOCUS_MODE, "Workspace.ToggleFocusMode")
+        self.page.add_style_tag(content=".comfy-menu-hamburger, .p-buttongroup, .p-toast { display: none !important }")
+
+    def look_at(
+        self, node_ids: Iterable[int] | None = None, scale: float | None = None, margin: float = 30
+    ) -> dict[str, float]:
+        """Move these nodes (all, unless named) to the upper left of the view; answers their box in the page.
+
+        Without `scale` they are fitted to the view, at most at 100 %. The box suits `screenshot`'s `clip`.
+        """
+        ids = sorted(node_ids) if node_ids is not None else None
+        left, top, width, height = self.page.evaluate(BOUNDS, [ids, margin])
+        if scale is None:
+            scale = min(self.size["width"] / width, self.size["height"] / height, 1.0)
+        self.page.evaluate(LOOK_AT, [left, top, scale])
+        self.page.wait_for_timeout(600)  # DOM widgets follow the canvas a moment later
+        return {
+            "x": 0.0,
+            "y": 0.0,
+            "width": min(width * scale, self.size["width"]),
+            "height": min(height * scale, self.size["height"]),
+        }
+
+    def screenshot(
+        self, path: Path | None = None, clip: dict[str, float] | None = None, quality: int | None = None
+    ) -> bytes:
+        """A picture of the page: PNG, or JPEG where a quality is given."""
+        kind = {} if quality is None else {"type": "jpeg", "quality": quality}
+        return self.page.screenshot(path=path, clip=clip, **kind)
