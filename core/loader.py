@@ -6,10 +6,19 @@ A handle is a spec; weights come at the first read, may be evicted, and come bac
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet
 
-from .catalog import BUILTIN, OCRModel, languages, ocr_models, recogniser
+from .catalog import (
+    BUILTIN,
+    OCRModel,
+    family,
+    family_of_model_type,
+    languages,
+    ocr_models,
+    recogniser,
+)
 from .choices import ATTENTIONS, CPU_ENGINES, DEFAULT_MODEL, PRECISIONS, TASKS, check_choice
 from .errors import VramwiseError, nearest
 from .hardware import capabilities
@@ -92,10 +101,14 @@ class OCRHandle:
         held = getattr(engine.owner, "get_ram_usage", None) if engine is not None else None
         return int(held()) if held is not None else 0
 
-    def release(self) -> None:
-        """Let this handle's weights go; the next ``read`` brings them back."""
-        if self._live.engine is not None:
-            self._live.engine.owner.release()
+    def release(self) -> bool:
+        """Let this handle's weights go; the next ``read`` brings them back. True when they were in memory."""
+        if self._live.engine is None:
+            return False
+        owner = self._live.engine.owner
+        held = bool(owner.resident_bytes())
+        owner.release()
+        return held
 
     def _wish(self) -> Wish:
         from .opening import Wish
@@ -129,7 +142,8 @@ class ModelLoader:
     defaults.
     """
 
-    _loaded: ClassVar[dict[str, LoadedModel]] = {}
+    _loaded: ClassVar[dict[str, LoadedModel]] = {}  # the latest of a name lives also where nobody keeps it
+    _living: ClassVar[WeakSet[LoadedModel]] = WeakSet()
 
     @classmethod
     def load_model(
@@ -144,40 +158,45 @@ class ModelLoader:
     ) -> LoadedModel:
         """Plan ``name`` and load its weights now.
 
-        ``precision`` None means config.yaml's, else "auto" (the best that fits). ``device_map='auto'``
-        spreads the model over the cards and RAM by accelerate; such a model is never moved. Raises
-        VramwiseError before a byte is read when a forced precision cannot fit, naming what would.
+        ``precision`` None means config.yaml's, else "auto" (the best that fits). ``use_flash_attention`` is a
+        wish: where it cannot run the plan says why and what runs instead; ``attention`` is an order, and
+        refused. ``device_map='auto'`` spreads the model over the cards and RAM by accelerate; such a model
+        is never moved. Raises VramwiseError before a byte is read when a forced precision cannot fit,
+        naming what would.
         """
         settings = load_settings()
         _check_known(settings)
         configured = settings.models.get(name, ModelSettings())
-        flash = configured.use_flash_attention if use_flash_attention is None else use_flash_attention
+        if attention is None and use_flash_attention is None:
+            attention, use_flash_attention = configured.attention, configured.use_flash_attention
         handle = ocr_handle(
             name,
             precision or configured.precision or "auto",
-            attention
-            or configured.attention
-            or {True: "flash_attention_2", False: "sdpa", None: "auto"}[flash],
+            attention or "auto",
             "auto" if device_map in (None, "auto") else device_map,
             bool(configured.quantise_vision if quantise_vision is None else quantise_vision),
         )
+        if attention is None and use_flash_attention is False:
+            handle = replace(handle, attention=_without_flash(name, settings))
         loaded = LoadedModel(handle)
         loaded.load(spread=device_map == "auto")
         cls._loaded[name] = loaded
+        cls._living.add(loaded)
         return loaded
 
     @classmethod
     def unload_model(cls, name: str) -> bool:
-        """Drop the weights of ``name``. True when something was loaded; an unknown name raises
-        VramwiseError.
+        """Drop the weights of ``name``, at every precision. True when something was in memory; an unknown
+        name raises VramwiseError.
         """
-        loaded = cls._loaded.pop(name, None)
-        if loaded is None:
-            if name not in model_ids():
-                raise VramwiseError(f'"{name}" is not an OCR model.{nearest(name, model_ids())}')
-            return False
-        loaded.unload()
-        return True
+        held = [one for one in cls._living if one.handle.model == name]
+        cls._loaded.pop(name, None)
+        if not held and name not in model_ids():
+            raise VramwiseError(f'"{name}" is not an OCR model.{nearest(name, model_ids())}')
+        if is_cpu_engine(name):
+            return bool(_residents.release())
+        gone = [one.unload() for one in held]
+        return any(gone)
 
 
 class LoadedModel:
@@ -197,14 +216,15 @@ class LoadedModel:
         if is_cpu_engine(self.handle.model):
             return
         settings = load_settings()
-        if spread:
-            self.handle._choice(settings)
+        # ComfyUI gives one device; on a machine without a GPU there is nothing to spread over
+        if spread and not settings.places.hosted and self.handle._choice(settings).spec.device != "cpu":
             _spread(self.handle)
         engine = self.handle._engine(settings)
         engine.owner.use(0)  # type: ignore[attr-defined]
 
-    def unload(self) -> None:
-        self.handle.release()
+    def unload(self) -> bool:
+        """Let the weights go; True when they were in memory."""
+        return self.handle.release()
 
     def read(
         self, images: Any, task: str = "text", *, language: str = "auto", prompt: str = "", **more: Any
@@ -219,10 +239,20 @@ class LoadedModel:
         return list(self.handle.read([as_picture(one) for one in several], options))
 
 
+def _without_flash(model: str, settings: Settings) -> str:
+    """The best attention of ``model``'s family that is not flash attention; "auto" for engines without."""
+    from .opening import catalog_row, find_checkpoint
+
+    if is_cpu_engine(model):
+        return "auto"
+    row = catalog_row(model)
+    its = family(row.family) if row else family_of_model_type(find_checkpoint(model, settings).model_type)
+    others = [name for name in its.attention if name != "flash_attention_2"] if its else []
+    return others[0] if others else "auto"
+
+
 def _spread(handle: OCRHandle) -> None:
     """Turn the decided spec into accelerate's placement over every card and RAM (scripts only)."""
-    from dataclasses import replace
-
     choice = handle._live.choice
     if choice is not None:
         handle._live.choice = replace(choice, spec=replace(choice.spec, device="auto"))
