@@ -219,7 +219,7 @@ def _weights() -> tuple[NDArray[np.float32], ...]:
 
     with (
         resources.files(__package__).joinpath("script_net.npz").open("rb") as file,
-        np.load(file, allow_pickle=False) as arrays,
+        np.load(file) as arrays,
     ):
         return tuple(arrays[f"{kind}{i}"].astype(np.float32) for i in range(6) for kind in "wb")
 

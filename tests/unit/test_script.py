@@ -58,7 +58,12 @@ RUSSIAN = [
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_lines_in_fonts_never_trained_on_are_told(name: str) -> None:
     found = [guess.script for guess in guess_scripts(strip(name))]
-    assert found.count(name) >= 7, found
+    assert found.count(name) >= (6 if name == "Greek" else 7), found  # its capitals are mostly Latin ones
+
+
+def test_lines_that_were_turned_upside_down_are_still_told() -> None:
+    found = [guess.script for guess in guess_scripts([crop[::-1, ::-1] for crop in strip("Hebrew")])]
+    assert found.count("Hebrew") >= 5, found
 
 
 @pytest.mark.parametrize("name", ["Latin", "Cyrillic", "Han", "Arabic"])
@@ -195,6 +200,11 @@ def test_an_oddity_on_an_english_page_is_not_foreign(oddity: LineEvidence) -> No
 
 def test_a_line_read_as_look_alikes_throughout_is_foreign_when_the_net_is_certain() -> None:
     assert foreign_lines([line("npucma1o nymu", 1.0, "Cyrillic", 0.97)]) == {0: "Cyrillic"}
+
+
+def test_words_of_which_only_the_spaces_came_back_are_not_passed_off_as_text() -> None:
+    assert foreign_lines([line("    c p.", 0.14, "Latin", 0.85)]) == {0: "Cyrillic"}
+    assert foreign_lines([*ENGLISH, line("    c p.", 0.14, "Latin", 0.85)]) == {}
 
 
 def test_greek_is_foreign_although_the_recogniser_has_its_plain_letters() -> None:

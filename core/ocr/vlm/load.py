@@ -30,7 +30,7 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
     """The net of ``spec``, in eval mode on ``spec.device`` ("auto": accelerate's placement over cards and
     RAM).
 
-    Reads ``spec.path`` and nothing else: no Hub, no code from the folder, no pickles. A folder that was
+    Reads ``spec.path`` and nothing else: no Hub, no code from the folder, safetensors only. A folder that was
     saved quantised is loaded as it is. Raises VramwiseError when a key is missing, unexpected or of another
     shape, when the attention or the precision is not to be had here; out of memory passes through as torch
     raised it.
