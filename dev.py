@@ -439,6 +439,14 @@ def comfy(args: argparse.Namespace, rest: list) -> int:
     return serve("comfy", args, [*more, *rest])
 
 
+def workflows(args: argparse.Namespace, rest: list) -> int:
+    """Write workflows/api/ from workflows/*.json by the real frontend; with --previews, the pictures too."""
+    comfy = chosen_comfy(args)
+    prepare(comfy=comfy is None)
+    chosen = ["--comfy", comfy] if comfy else []
+    return run([PYTHON, "-m", "devtools.workflows", *chosen, *rest])
+
+
 def comfy_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--comfy", metavar="DIR", help="use a ComfyUI you already have (it is only read), with .venv's Python"
@@ -466,6 +474,7 @@ VERBS = {
     "lint": (lint, None, False),
     "bench": (bench, comfy_option, True),
     "comfy": (comfy, comfy_options, True),
+    "workflows": (workflows, comfy_option, True),
 }
 
 terminated = threading.Event()

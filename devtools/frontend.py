@@ -5,8 +5,8 @@
         frontend.load_workflow(ui)
         frontend.run_and_wait()
 
-Nothing outside 127.0.0.1 can be reached from the page. Playwright's own browser is used where it is installed,
-else a Chromium or Chrome of the system.
+Nothing outside 127.0.0.1 can be reached from the page. Playwright's own browser is used where it is
+installed, else a Chromium or Chrome of the system.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import json
 import os
 import shutil
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import ConsoleMessage, Page, Route
+    from playwright.sync_api import ConsoleMessage, FloatRect, Page, Route, ViewportSize
 
 Workflow = dict[str, Any]
 
@@ -37,7 +37,7 @@ ARGUMENTS = (
 )
 SETTINGS = {
     "Comfy.TutorialCompleted": True,  # else the first visit opens the template browser by itself
-    "Comfy.Workflow.Persist": False,  # else a default workflow is put into the graph some time after the start
+    "Comfy.Workflow.Persist": False,  # else a default workflow comes into the graph after the start
     "Comfy.Minimap.Visible": False,
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.Notification.ShowVersionUpdates": False,
@@ -90,12 +90,12 @@ def chromium_path(playwright: Any) -> str | None:
 class Frontend:
     """A browser with one page, as a context manager. `open` may be called again for other settings.
 
-    `console` holds what this pack is answerable for: errors and warnings that come from its files or name it, and
-    uncaught errors that do. `refused` is every address outside 127.0.0.1 that the page asked for in vain.
+    `console` holds what this pack is answerable for: errors and warnings, uncaught ones too, that come from
+    its files or name it. `refused` is every address outside 127.0.0.1 that the page asked for in vain.
     """
 
     def __init__(self, width: int = 1600, height: int = 900, timeout_s: float = 60.0) -> None:
-        self.size = {"width": width, "height": height}
+        self.size: ViewportSize = {"width": width, "height": height}
         self.timeout_ms = timeout_s * 1000
         self.console: list[str] = []
         self.refused: list[str] = []
@@ -145,16 +145,22 @@ class Frontend:
             self._keep(message.type, message.text, message.location.get("url", ""))
 
     def _keep(self, kind: str, text: str, source: str) -> None:
-        if "api.comfy.org" in text:  # the frontend asks its registry about every node; it never gets there
-            return
+        if "api.comfy.org" in text or source.endswith("/en.md"):
+            return  # habits of the frontend: it asks its registry about every node, and for en.md first
         if "/extensions/vramwise/" in source or "vramwise" in text.lower():
             self.console.append(f"{kind}: {text} ({source})")
 
-    def open(self, url: str, locale: str = "en", nodes2: bool = False) -> None:
+    def open(
+        self,
+        url: str,
+        locale: str = "en",
+        nodes2: bool = False,
+        prepare: Callable[[Page], None] | None = None,
+    ) -> None:
         """Open the server's page with these settings and wait until this pack's nodes are there.
 
-        The settings are stored on the server, for its one user. Starts with a fresh page: nothing that an earlier
-        one had open or kept is left.
+        The settings are stored on the server, for its one user. The page is a fresh one: nothing that an
+        earlier one had open or kept is left. `prepare` sees it before it goes anywhere.
         """
         self.url = url
         chosen = {**SETTINGS, "Comfy.Locale": locale, "Comfy.VueNodes.Enabled": nodes2}
@@ -164,6 +170,8 @@ class Frontend:
         urllib.request.urlopen(request, timeout=60).close()
         self.page.close()
         self.page = self._new_page()
+        if prepare is not None:
+            prepare(self.page)
         self.page.goto(url)
         self.page.wait_for_function(READY, arg="VramwiseOCR")
         self.page.locator("[data-testid=queue-button]").wait_for()
@@ -209,7 +217,10 @@ class Frontend:
         return self.page.locator(".p-toast-message").all_inner_texts()
 
     def run_and_wait(self, timeout_s: float = 120.0) -> str:
-        """Press Run and wait for the end; answers the prompt's id. Raises FrontendError unless it succeeds."""
+        """Press Run and wait for the end; answers the prompt's id.
+
+        Raises FrontendError unless the server takes the workflow and the run succeeds.
+        """
         with self.page.expect_response(
             lambda reply: urlsplit(reply.url).path == "/api/prompt" and reply.request.method == "POST"
         ) as posted:
@@ -218,9 +229,7 @@ class Frontend:
         if posted.value.status != 200 or answer.get("node_errors"):
             raise FrontendError(f"The server refused the workflow: {json.dumps(answer)[:2000]}")
         prompt_id = str(answer["prompt_id"])
-        self.page.wait_for_function(
-            "id => window.vramwiseRuns[id]", arg=prompt_id, timeout=timeout_s * 1000
-        )
+        self.page.wait_for_function("id => window.vramwiseRuns[id]", arg=prompt_id, timeout=timeout_s * 1000)
         run = self.page.evaluate("id => window.vramwiseRuns[id]", prompt_id)
         if run["end"] != "execution_success":
             raise FrontendError(f"{run['end']}: {run['detail'].get('exception_message', '')}")
@@ -231,20 +240,24 @@ class Frontend:
         self.page.wait_for_function(
             """() => window.app.graph.nodes.every(node => {
                 const shown = window.app.nodeOutputs?.[node.id]?.images
-                return !shown?.length || (node.imgs?.length && node.imgs.every(i => i.complete && i.naturalWidth))
+                const drawn = node.imgs?.length ? node.imgs  // else Nodes 2.0: one of them as an element
+                    : [...document.querySelectorAll(`[data-node-id="${node.id}"] img`)]
+                return !shown?.length || drawn.some(image => image.complete && image.naturalWidth)
             })"""
         )
         self.page.evaluate("() => window.app.canvas.setDirty(true, true)")
         self.page.wait_for_timeout(400)
 
     def show_graph_only(self) -> None:
-        """Hide the frontend's menus (its focus mode), so that only the graph is seen. For good: `open` again."""
+        """Hide the frontend's menus (its focus mode), so that only the graph is seen, until `open`."""
         self.page.evaluate(FOCUS_MODE, "Workspace.ToggleFocusMode")
-        self.page.add_style_tag(content=".comfy-menu-hamburger, .p-buttongroup, .p-toast { display: none !important }")
+        self.page.add_style_tag(
+            content=".comfy-menu-hamburger, .p-buttongroup, .p-toast { display: none !important }"
+        )
 
     def look_at(
         self, node_ids: Iterable[int] | None = None, scale: float | None = None, margin: float = 30
-    ) -> dict[str, float]:
+    ) -> FloatRect:
         """Move these nodes (all, unless named) to the upper left of the view; answers their box in the page.
 
         Without `scale` they are fitted to the view, at most at 100 %. The box suits `screenshot`'s `clip`.
@@ -262,9 +275,6 @@ class Frontend:
             "height": min(height * scale, self.size["height"]),
         }
 
-    def screenshot(
-        self, path: Path | None = None, clip: dict[str, float] | None = None, quality: int | None = None
-    ) -> bytes:
-        """A picture of the page: PNG, or JPEG where a quality is given."""
-        kind = {} if quality is None else {"type": "jpeg", "quality": quality}
-        return self.page.screenshot(path=path, clip=clip, **kind)
+    def screenshot(self, path: Path | None = None, clip: FloatRect | None = None) -> bytes:
+        """A picture of the page as PNG; `clip` is a box of the page such as `look_at` answers."""
+        return self.page.screenshot(path=path, clip=clip)

@@ -77,7 +77,7 @@ def failed(client, graph, node):
 
 def test_a_model_this_machine_lacks_validates_and_explains_itself_when_run(client, graph):
     error = failed(client, loader(graph, model="qwen9_vl"), "loader")
-    assert '"qwen9_vl" is not an OCR model of this version' in error["exception_message"]
+    assert '"qwen9_vl" is not an OCR model that is known here' in error["exception_message"]
     assert "rapid" in error["exception_message"] and "tesseract" in error["exception_message"]
 
 

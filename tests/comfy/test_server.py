@@ -31,6 +31,12 @@ def signature(info: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def node_of(class_type):
+    """The id of the first node of a class in workflows/api/read_text.json."""
+    prompt = json.loads((ROOT / "workflows" / "api" / "read_text.json").read_text(encoding="utf-8"))
+    return next(id for id, node in prompt.items() if node["class_type"] == class_type)
+
+
 @pytest.fixture(scope="module")
 def sample_run(client, read_text):
     """The first workflow, run once over the websocket."""
@@ -144,7 +150,7 @@ def test_words_lie_along_their_line_from_left_to_right(sample_page):
 
 
 def test_the_mask_fetched_by_view_has_the_pictures_size_and_is_white_on_the_words_only(sample_run, fetch):
-    mask = fetch(sample_run.outputs["6"]["images"][0]).convert("L")
+    mask = fetch(sample_run.outputs[node_of("MaskPreview")]["images"][0]).convert("L")
     assert mask.size == SAMPLE_SIZE
     assert mask.getpixel((480, 62)) == 255 and mask.getpixel((828, 287)) == 255
     assert mask.getpixel((560, 287)) == 0 and mask.getpixel((20, 620)) == 0
@@ -153,7 +159,7 @@ def test_the_mask_fetched_by_view_has_the_pictures_size_and_is_white_on_the_word
 def test_the_overlay_fetched_by_view_is_the_picture_with_only_the_regions_changed(sample_run, fetch):
     from PIL import Image, ImageChops
 
-    overlay = fetch(sample_run.outputs["5"]["images"][0]).convert("RGB")
+    overlay = fetch(sample_run.outputs[node_of("PreviewImage")]["images"][0]).convert("RGB")
     with Image.open(ROOT / "assets" / "vramwise_sample.png") as file:
         original = file.convert("RGB")
     assert overlay.size == SAMPLE_SIZE

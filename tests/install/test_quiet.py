@@ -33,7 +33,8 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     environ = {
         name: value
         for name, value in os.environ.items()
-        if name not in {"CI", "GITHUB_ACTIONS", "DO_NOT_TRACK"} and not name.startswith(("XDG_", "VRAMWISE_", "HF_"))
+        if name not in {"CI", "GITHUB_ACTIONS", "DO_NOT_TRACK"}
+        and not name.startswith(("XDG_", "VRAMWISE_", "HF_"))
     }
     environ |= {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     command = ["strace", "-f", "-qq", "-e", "trace=network,openat,open,creat", "-o", str(log)]

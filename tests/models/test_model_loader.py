@@ -1,7 +1,7 @@
 """The guide's ModelLoader as a script calls it: arguments, config.yaml, unloading, the quantised cache.
 
-Checkpoints are tiny and random, but talkative: what they write depends on the picture, the precision and every
-weight, so the same text again means the same model again.
+Checkpoints are tiny and random, but talkative: what they write depends on the picture, the precision and
+every weight, so the same text again means the same model again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from vramwise.loader import release_all, resident_engines  # noqa: E402
 
 from devtools.tiny import tiny_checkpoint  # noqa: E402
 
-FOLDERS = {"qwen3_vl_2b": "Qwen3-VL-2B-Instruct", "qwen3_vl_8b": "Qwen3-VL-8B-Instruct", "got_ocr": "GOT-OCR-2.0-hf"}
+FOLDERS = {
+    "qwen3_vl_2b": "Qwen3-VL-2B-Instruct",
+    "qwen3_vl_8b": "Qwen3-VL-8B-Instruct",
+    "got_ocr": "GOT-OCR-2.0-hf",
+}
 TOKENS = 12
 
 
@@ -33,7 +37,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def talkative(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders by family. Only capital letters can be said, and all but the embeddings are ten times larger."""
+    """Folders by family. Only capital letters can be said; all but the embeddings are ten times larger."""
     from safetensors.torch import load_file, save_file
     from transformers import AutoTokenizer
 
@@ -41,7 +45,9 @@ def talkative(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for family in ("qwen3_vl", "got_ocr2"):
         folder = tmp_path_factory.mktemp("talkative") / family
         shutil.copytree(tiny_checkpoint(family), folder)
-        letters = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids(list("ABCDEFGHJKLMNPQRSTUVWXYZ"))
+        letters = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids(
+            list("ABCDEFGHJKLMNPQRSTUVWXYZ")
+        )
         weights = load_file(folder / "model.safetensors")
         for name, tensor in weights.items():
             if name.endswith("embed_tokens.weight"):
@@ -124,7 +130,9 @@ def text_of(model: Any, picture: Any) -> str:
     ],
     ids=lambda given: ", ".join(f"{name}={value}" for name, value in given.items()),
 )
-def test_every_call_of_the_guide_loads_and_reads(models: Path, picture: Any, arguments: dict[str, Any]) -> None:
+def test_every_call_of_the_guide_loads_and_reads(
+    models: Path, picture: Any, arguments: dict[str, Any]
+) -> None:
     if str(arguments.get("precision")).startswith("int"):
         pytest.importorskip("bitsandbytes")
     model = ModelLoader.load_model("qwen3_vl_8b", **arguments)
@@ -136,7 +144,9 @@ def test_every_call_of_the_guide_loads_and_reads(models: Path, picture: Any, arg
     assert resident_engines() == []
 
 
-def test_flash_attention_asked_for_where_it_cannot_run_is_replaced_and_the_plan_says_why(models: Path) -> None:
+def test_flash_attention_asked_for_where_it_cannot_run_is_replaced_and_the_plan_says_why(
+    models: Path,
+) -> None:
     from vramwise.ocr.vlm import compat
 
     if compat.flash_attention_2() and torch.cuda.is_available():
@@ -146,13 +156,19 @@ def test_flash_attention_asked_for_where_it_cannot_run_is_replaced_and_the_plan_
 
 
 @pytest.mark.parametrize("use", [True, False])
-def test_either_flash_setting_loads_got_which_has_only_eager_attention(models: Path, loads: list[Any], use: bool) -> None:
+def test_either_flash_setting_loads_got_which_has_only_eager_attention(
+    models: Path, loads: list[Any], use: bool
+) -> None:
     ModelLoader.load_model("got_ocr", use_flash_attention=use)
     assert [spec.attention for spec in loads] == ["eager"]
 
 
-def test_flash_attention_named_as_the_attention_is_refused_where_it_cannot_run(models: Path, loads: list[Any]) -> None:
-    with pytest.raises(VramwiseError, match=r"flash_attention_2 cannot be used for GOT-OCR 2\.0.*Set attention to auto"):
+def test_flash_attention_named_as_the_attention_is_refused_where_it_cannot_run(
+    models: Path, loads: list[Any]
+) -> None:
+    with pytest.raises(
+        VramwiseError, match=r"flash_attention_2 cannot be used for GOT-OCR 2\.0.*Set attention to auto"
+    ):
         ModelLoader.load_model("got_ocr", attention="flash_attention_2")
     assert loads == []
 
@@ -161,7 +177,9 @@ def test_without_a_precision_load_model_means_auto(models: Path) -> None:
     assert "Chosen: bf16, " in ModelLoader.load_model("qwen3_vl_2b").plan
 
 
-def test_a_catalog_model_that_is_not_here_lists_the_folders_searched_and_the_name_expected(models: Path) -> None:
+def test_a_catalog_model_that_is_not_here_lists_the_folders_searched_and_the_name_expected(
+    models: Path,
+) -> None:
     with pytest.raises(VramwiseError) as caught:
         ModelLoader.load_model("qwen2_vl_2b")
     said = str(caught.value)
@@ -172,12 +190,14 @@ def test_a_catalog_model_that_is_not_here_lists_the_folders_searched_and_the_nam
 
 def test_a_misspelt_model_name_names_the_nearest(models: Path) -> None:
     for call in (ModelLoader.load_model, ModelLoader.unload_model):
-        with pytest.raises(VramwiseError, match='"qwen3_vl_8" is not an OCR model.*Did you mean "qwen3_vl_8b"'):
+        with pytest.raises(
+            VramwiseError, match=r'"qwen3_vl_8" is not an OCR model.*Did you mean "qwen3_vl_8b"'
+        ):
             call("qwen3_vl_8")
 
 
 def test_a_misspelt_precision_names_the_nearest(models: Path) -> None:
-    with pytest.raises(VramwiseError, match='precision "int9" is unknown.*Did you mean "int[48]"'):
+    with pytest.raises(VramwiseError, match=r'precision "int9" is unknown.*Did you mean "int[48]"'):
         ModelLoader.load_model("qwen3_vl_8b", precision="int9")
 
 
@@ -200,7 +220,9 @@ def test_config_yaml_gives_the_defaults_of_a_model(
 def test_arguments_win_over_the_file(models: Path, config: Callable[[str], None], loads: list[Any]) -> None:
     config("models:\n  qwen3_vl_2b:\n    precision: int4\n    attention: eager\n    quantise_vision: true\n")
     ModelLoader.load_model("qwen3_vl_2b", precision="fp16", attention="sdpa", quantise_vision=False)
-    assert [(spec.precision, spec.attention, spec.quantise_vision) for spec in loads] == [("fp16", "sdpa", False)]
+    assert [(spec.precision, spec.attention, spec.quantise_vision) for spec in loads] == [
+        ("fp16", "sdpa", False)
+    ]
 
 
 def test_flash_switched_off_in_the_call_wins_over_the_file(
@@ -211,7 +233,9 @@ def test_flash_switched_off_in_the_call_wins_over_the_file(
     assert [spec.attention for spec in loads] == ["sdpa"]
 
 
-def test_an_argument_auto_wins_over_the_file(models: Path, config: Callable[[str], None], loads: list[Any]) -> None:
+def test_an_argument_auto_wins_over_the_file(
+    models: Path, config: Callable[[str], None], loads: list[Any]
+) -> None:
     config("models:\n  qwen3_vl_2b:\n    precision: fp16\n    attention: eager\n")
     ModelLoader.load_model("qwen3_vl_2b", precision="auto", attention="auto")
     assert [(spec.precision, spec.attention) for spec in loads] == [("bf16", "sdpa")]
@@ -254,7 +278,9 @@ def test_a_misspelt_word_in_config_yaml_names_the_nearest_right_one(
     assert loads == []
 
 
-def test_a_number_where_config_yaml_wants_a_word_is_refused(models: Path, config: Callable[[str], None]) -> None:
+def test_a_number_where_config_yaml_wants_a_word_is_refused(
+    models: Path, config: Callable[[str], None]
+) -> None:
     config("models:\n  qwen3_vl_8b:\n    precision: 8\n")
     with pytest.raises(VramwiseError, match="precision must be a word, not 8"):
         ModelLoader.load_model("qwen3_vl_8b")
@@ -304,7 +330,9 @@ def test_loading_the_same_model_twice_reads_its_files_once(models: Path, loads: 
     assert len(loads) == 1 and len(resident_engines()) == 1 and len(kept) == 2
 
 
-def test_another_precision_never_reads_with_the_old_weights(models: Path, picture: Any, loads: list[Any]) -> None:
+def test_another_precision_never_reads_with_the_old_weights(
+    models: Path, picture: Any, loads: list[Any]
+) -> None:
     pytest.importorskip("bitsandbytes")
     texts = {}
     for precision in ("bf16", "int4", "bf16"):
@@ -500,7 +528,9 @@ def test_a_checkpoint_in_shards_reads_as_the_single_file_does(models: Path, pict
 
 
 @pytest.mark.parametrize("damage", ["missing", "half"])
-def test_a_half_downloaded_folder_is_refused_naming_the_shard(models: Path, loads: list[Any], damage: str) -> None:
+def test_a_half_downloaded_folder_is_refused_naming_the_shard(
+    models: Path, loads: list[Any], damage: str
+) -> None:
     shard = in_shards(models / FOLDERS["qwen3_vl_8b"])[1]
     if damage == "missing":
         shard.unlink()

@@ -1,0 +1,56 @@
+"""Trains tests/fixtures/trained/got_ocr2: a GOT-OCR of a few million parameters that reads short printed strings.
+
+    python benchmarks/train_tiny_got.py [STEPS]      trains on the CPU, resumes from .comfy/train/tiny_got.pt
+    python benchmarks/train_tiny_got.py export       writes the fixture (with transformers 4.57)
+
+The 320 x 64 pictures become squares of 256 x 256, as the processor does it: 16 x 16 patches and 16 image tokens.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import train_tiny
+from train_tiny import tiny
+
+NAME = "tiny_got"
+STEPS = 2000
+SIDE = 256
+
+
+def make() -> tuple[Any, Any]:
+    torch.manual_seed(1)
+    return tiny.got_ocr2(
+        hidden=128, wide=256, layers=3, side=SIDE, sight=64, depth=3, channels=64, everywhere=True
+    )
+
+
+def main() -> None:
+    net, processor = make()
+    if sys.argv[1:] == ["export"]:
+        train_tiny.export(NAME, "got_ocr2", net, processor)
+        return
+    print(f"{sum(weight.numel() for weight in net.parameters()):,} parameters")
+    words = processor.tokenizer
+    blank = train_tiny.Image.new("RGB", (SIDE, SIDE))
+    asked = processor(blank, num_image_tokens=(SIDE // 64) ** 2, return_tensors="pt")["input_ids"][0].tolist()
+
+    # 4 x 4 tokens, each a quarter of the line's width; five slices a token
+    reader = train_tiny.Reader(net.model.multi_modal_projector, 128, rows=4, columns=4, slices=20)
+
+    def batch_of(lines: Sequence[train_tiny.Line], chance: random.Random) -> dict[str, Any]:
+        rows = [asked + words(f"{line.text}<|im_end|>")["input_ids"] for line in lines]
+        batch = words.pad({"input_ids": rows}, return_tensors="pt")
+        pictures = [line.picture for line in lines]
+        seen = processor.image_processor(pictures, return_tensors="pt")["pixel_values"]
+        return train_tiny.labelled({**batch, "pixel_values": seen}, [line.text for line in lines], words)
+
+    train_tiny.train(NAME, net, reader, batch_of, steps=int(sys.argv[1]) if sys.argv[1:] else STEPS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Node names and help pages in the real frontend, in every language that the pack speaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+    from devtools.comfy_client import ComfyClient
+    from devtools.frontend import Frontend
+
+pytestmark = [pytest.mark.web, pytest.mark.comfy]
+
+ROOT = Path(__file__).resolve().parents[2]
+NODE = "VramwiseOCR"
+NAMES_OF_A_NEW_NODE = """type => {
+    const node = window.LiteGraph.createNode(type)
+    const shown = slot => slot.label ?? slot.localized_name ?? slot.name
+    const inputs = Object.fromEntries(node.inputs.map(input => [input.name, shown(input)]))
+    for (const widget of node.widgets) inputs[widget.name] = widget.label ?? widget.name
+    return { title: node.title, inputs, outputs: node.outputs.map(shown) }
+}"""
+
+# grouped by language, so that a page serves all of its tests; English last: test_templates goes on with it
+each_language = pytest.mark.parametrize("locale", ["ru", "zh", "en"], scope="module")
+
+
+def node_words(locale: str) -> dict[str, Any]:
+    words = (ROOT / "locales" / locale / "nodeDefs.json").read_text(encoding="utf-8")
+    return dict(json.loads(words)[NODE])
+
+
+def help_page(locale: str) -> str:
+    docs = ROOT / "web" / "docs"
+    page = docs / f"{NODE}.md" if locale == "en" else docs / NODE / f"{locale}.md"
+    return page.read_text(encoding="utf-8")
+
+
+def keep_words_of_packs(page: Page) -> None:
+    """Put one word of frontend 1.32.9 right, where it is served.
+
+    It merges the translations of packs first and then sets the language's own messages over them, so that in
+    no language but English a pack's words are seen (Comfy-Org/ComfyUI_frontend, issue 6748). Later ones keep
+    them since pull request 7214.
+    """
+
+    def mended(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(
+            response=answer,
+            body=answer.text().replace("global.setLocaleMessage(", "global.mergeLocaleMessage("),
+        )
+
+    page.route("**/assets/index-*.js", mended)
+
+
+def opened_in(visit: Callable[..., Frontend], locale: str) -> Frontend:
+    if locale == "en":
+        return visit()
+    return visit(locale=locale, prepare=keep_words_of_packs)
+
+
+@each_language
+def test_a_node_and_its_inputs_and_outputs_have_the_names_of_the_language(
+    visit: Callable[..., Frontend], locale: str
+) -> None:
+    names = opened_in(visit, locale).page.evaluate(NAMES_OF_A_NEW_NODE, NODE)
+    words = node_words(locale)
+    assert names["title"] == words["display_name"]
+    assert names["inputs"] == {key: one["name"] for key, one in words["inputs"].items()}
+    assert names["outputs"] == [one["name"] for one in words["outputs"].values()]
+
+
+@each_language
+def test_the_help_panel_shows_our_page_in_the_language(visit: Callable[..., Frontend], locale: str) -> None:
+    page = opened_in(visit, locale).page
+    panel = page.locator(".side-bar-panel")
+    if not panel.is_visible():
+        page.locator(".node-library-tab-button").click()
+    name = node_words(locale)["display_name"]
+    panel.locator("input[type=text]").first.fill(name)
+    entry = panel.locator(".node-lib-node-container").filter(has_text=name)
+    entry.hover()
+    entry.locator(".help-button").click()
+    title, first = [line for line in help_page(locale).splitlines() if line.strip()][:2]
+    content = page.locator(".node-help-content")
+    content.get_by_role("heading", name=title.removeprefix("# "), exact=True).wait_for()
+    content.get_by_text(first).wait_for()
+    page.locator(".node-library-tab-button").click()
+
+
+@pytest.mark.parametrize("path", [f"{NODE}.md", f"{NODE}/ru.md", f"{NODE}/zh.md"])
+def test_the_server_gives_the_help_page(client: ComfyClient, path: str) -> None:
+    answer = client.request(f"/extensions/vramwise/docs/{path}")
+    assert answer.status == 200
+    assert answer.body == (ROOT / "web" / "docs" / path).read_bytes()
+
+
+@each_language
+def test_the_server_gives_the_words_of_the_language(client: ComfyClient, locale: str) -> None:
+    assert client.get_json("/i18n")[locale]["nodeDefs"][NODE] == node_words(locale)

@@ -1,0 +1,162 @@
+"""Every example workflow, opened in the real frontend as a person would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from devtools.workflows import PREVIEW_BYTES, WORKFLOWS, api_twin, read_workflow, twin_of, workflow_files
+
+if TYPE_CHECKING:
+    from devtools.frontend import Frontend
+
+pytestmark = [pytest.mark.web, pytest.mark.comfy]
+
+READ_TEXT = WORKFLOWS / "read_text.json"
+SAMPLE_LINES = (
+    "The Lighthouse Cafe",
+    "Open daily from 7:30 to 19:00",
+    "Cinnamon roll 2.95",
+    "\u4eca\u65e5\u7279\u4ef7\uff1a\u624b\u5de5\u9762\u5305",
+    "Please order at the counter.",
+)
+
+each_workflow = pytest.mark.parametrize("workflow", workflow_files(), ids=lambda path: path.stem)
+
+
+def node_showing_the_text(workflow: Path) -> str:
+    """The id of the PreviewAny that the `text` output of OCR Inference goes into."""
+    twin = json.loads(twin_of(workflow).read_text(encoding="utf-8"))
+    ocr = next(key for key, node in twin.items() if node["class_type"] == "VramwiseOCR")
+    return next(
+        key
+        for key, node in twin.items()
+        if node["class_type"] == "PreviewAny" and node["inputs"]["source"] == [ocr, 0]
+    )
+
+
+def saved_widgets(node: dict[str, Any]) -> dict[str, Any]:
+    """Widget name -> value as the file has them: values by position, names by the inputs beside them."""
+    names = [one["widget"]["name"] for one in node.get("inputs", ()) if "widget" in one]
+    for seed in ("seed", "noise_seed"):
+        if seed in names:
+            names.insert(names.index(seed) + 1, "control_after_generate")
+    values = node.get("widgets_values") or []
+    assert not names or len(names) == len(values), f"{node['type']} has {names} and {values}"
+    return dict(zip(names, values, strict=False))
+
+
+def overlapping(boxes: list[list[Any]]) -> list[tuple[str, str]]:
+    """The pairs of boxes, each [name, left, top, width, height], that have room in common."""
+    return [
+        (one, other)
+        for (one, x, y, w, h), (other, left, top, width, height) in combinations(boxes, 2)
+        if x < left + width and left < x + w and y < top + height and top < y + h
+    ]
+
+
+def open_from_template_browser(frontend: Frontend, name: str) -> None:
+    """Templates, our pack under Extensions, the card: three clicks."""
+    page = frontend.page
+    page.locator(".templates-tab-button").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("vramwise", exact=True).click()
+    card = dialog.get_by_test_id(f"template-workflow-{name}")
+    card.locator("img").first.wait_for()
+    page.wait_for_function(
+        "name => document.querySelector(`[data-testid=template-workflow-${name}] img`)?.naturalWidth > 0",
+        arg=name,
+    )
+    assert card.locator("img").first.evaluate("image => image.src").startswith("blob:"), "no preview picture"
+    card.click()
+    dialog.wait_for(state="detached")
+
+
+@pytest.fixture
+def opened(visit: Callable[..., Frontend], request: pytest.FixtureRequest) -> Iterator[Frontend]:
+    """The workflow of a parametrised test, loaded; nothing may pop up over it."""
+    frontend = visit()
+    workflow: Path = request.getfixturevalue("workflow")
+    frontend.load_workflow(read_workflow(workflow), workflow.stem)
+    yield frontend
+    assert frontend.toasts() == []
+
+
+@each_workflow
+def test_the_api_twin_is_what_the_frontend_would_send(opened: Frontend, workflow: Path) -> None:
+    committed = twin_of(workflow).read_text(encoding="utf-8")
+    assert api_twin(opened, workflow) == committed, "run `python dev.py workflows`"
+
+
+@each_workflow
+def test_every_widget_has_the_value_that_the_file_gives_it(opened: Frontend, workflow: Path) -> None:
+    shown = opened.widgets()
+    for node in read_workflow(workflow)["nodes"]:
+        values = shown[str(node["id"])]
+        for name, saved in saved_widgets(node).items():
+            assert values[name] == saved, f"{name} of {node['type']} (node {node['id']})"
+
+
+@each_workflow
+def test_no_node_lies_on_another(opened: Frontend, workflow: Path) -> None:
+    boxes = opened.page.evaluate(
+        "() => window.app.graph.nodes.map(node => [node.title, ...node.getBounding()])"
+    )
+    assert overlapping(boxes) == []
+
+
+@each_workflow
+def test_a_workflow_has_a_preview_picture_of_a_modest_size(workflow: Path) -> None:
+    assert 0 < workflow.with_suffix(".jpg").stat().st_size <= PREVIEW_BYTES
+
+
+def test_no_api_twin_is_left_without_its_workflow() -> None:
+    assert sorted((WORKFLOWS / "api").iterdir()) == [twin_of(workflow) for workflow in workflow_files()]
+
+
+def test_read_text_opens_from_the_template_browser_and_reads_the_sample(
+    visit: Callable[..., Frontend],
+) -> None:
+    frontend = visit()
+    open_from_template_browser(frontend, "read_text")
+    ui = read_workflow(READ_TEXT)
+    frontend.page.wait_for_function("n => window.app.graph.nodes.length === n", arg=len(ui["nodes"]))
+    assert frontend.missing_nodes() == []
+    assert frontend.page.get_by_role("dialog").count() == 0
+    assert frontend.toasts() == []
+
+    frontend.run_and_wait()
+    text = frontend.widgets()[node_showing_the_text(READ_TEXT)]["preview"].splitlines()
+    assert [line for line in SAMPLE_LINES if line not in text] == []
+    frontend.page.get_by_text("Please order at the counter.").filter(visible=True).first.wait_for()
+    frontend.wait_for_pictures()
+    assert frontend.toasts() == []
+
+
+def test_in_nodes_2_the_workflow_opens_and_reads_too(visit: Callable[..., Frontend]) -> None:
+    frontend = visit(nodes2=True)
+    ui = read_workflow(READ_TEXT)
+    frontend.load_workflow(ui, "read_text")
+    nodes = frontend.page.locator("[data-node-id]")
+    frontend.page.wait_for_function(
+        "n => document.querySelectorAll('[data-node-id]').length === n", arg=len(ui["nodes"])
+    )
+    assert sorted(nodes.evaluate_all("all => all.map(node => Number(node.dataset.nodeId))")) == sorted(
+        node["id"] for node in ui["nodes"]
+    )
+    frontend.run_and_wait()
+    boxes = nodes.evaluate_all(
+        """all => all.map(node => [node.dataset.nodeId, node.getBoundingClientRect()])
+            .map(([id, box]) => [id, box.x, box.y, box.width, box.height])"""
+    )
+    assert overlapping(boxes) == []
+    shown = frontend.page.locator(f"[data-node-id='{node_showing_the_text(READ_TEXT)}']")
+    for line in SAMPLE_LINES:
+        shown.get_by_text(line).first.wait_for(state="attached")
+    frontend.wait_for_pictures()
+    assert frontend.toasts() == []
