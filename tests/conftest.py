@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from devtools.comfy_server import ComfyServer
 
 ROOT = Path(__file__).resolve().parents[1]
+# As a person's ComfyUI starts: with compiled modules, whatever this environment says about writing them.
+BYTECODE: dict[str, str | None] = {
+    "PYTHONDONTWRITEBYTECODE": None,
+    "PYTHONPYCACHEPREFIX": str(ROOT / ".comfy" / "pycache"),
+}
 
 
 def _require(present: object, missing: str) -> None:
@@ -47,7 +52,7 @@ def comfy(require: Callable[[object, str], None]) -> Iterator[ComfyServer]:
         (checkout / "main.py").is_file(),
         f"There is no ComfyUI in {checkout}: run `python dev.py demo` once, or give one with --comfy DIR.",
     )
-    with ComfyServer() as server:
+    with ComfyServer(env=BYTECODE) as server:
         try:
             server.wait_ready()
             if not server.has_node("VramwiseOCR"):
@@ -63,3 +68,9 @@ def client(comfy: ComfyServer) -> ComfyClient:
     from devtools.comfy_client import ComfyClient
 
     return ComfyClient(comfy.url)
+
+
+@pytest.fixture(scope="session")
+def bytecode() -> dict[str, str | None]:
+    """The environment that `comfy` starts with, for tests that start a server of their own."""
+    return BYTECODE

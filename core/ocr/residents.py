@@ -4,7 +4,6 @@ busy.
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -54,14 +53,14 @@ class Residents:
 
     def release(self) -> int:
         """Drop everything. A busy resource is dropped when its reader is done. Returns how many are
-        affected.
+        affected. Nothing is collected here: inside ComfyUI this runs in the server's thread, and a collection
+        there beside the prompt thread's own unloading lets models die between two of its lines.
         """
         with self._guard:
             slots = [slot for slot in self._slots.values() if slot.resource is not None]
         for slot in slots:
             slot.condemned = True
             self._drop_condemned(slot)
-        gc.collect()
         return len(slots)
 
     @staticmethod

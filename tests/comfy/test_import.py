@@ -79,9 +79,9 @@ def test_the_check_above_would_see_a_heavy_import():
 IMPORT_LINE = r"^\s+(\d+\.\d) seconds( \(IMPORT FAILED\))?: .*custom_nodes[/\\]vramwise\s*$"
 
 
-def test_comfyui_reports_zero_seconds_for_the_pack(comfy):
+def test_comfyui_reports_zero_seconds_for_the_pack(comfy, bytecode):
     """ComfyUI rounds to tenths. The first start on a fresh clone compiles, and a busy machine can double the
-    figure, so that the better of two starts counts."""
+    figure, so that the best of three starts counts."""
     from devtools.comfy_server import ComfyServer
 
     def reported(log: str) -> str:
@@ -90,8 +90,8 @@ def test_comfyui_reports_zero_seconds_for_the_pack(comfy):
         return seconds
 
     figures = [reported(comfy.log)]
-    while "0.0" not in figures and len(figures) < 2:
-        with ComfyServer(extra_args=["--quick-test-for-ci"]) as server:
+    while "0.0" not in figures and len(figures) < 3:
+        with ComfyServer(extra_args=["--quick-test-for-ci"], env=bytecode) as server:
             server.process.wait(120)
             figures.append(reported(server.log))
     assert "0.0" in figures, figures
@@ -119,12 +119,12 @@ def bare_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bare_client(comfy, bare_folder):
+def bare_client(comfy, bare_folder, bytecode):
     """A second server with --cache-none whose pack has only what it needs: no web, no workflows, no docs."""
     from devtools.comfy_client import ComfyClient
     from devtools.comfy_server import ComfyServer
 
-    with ComfyServer(pack=bare_folder, extra_args=["--cache-none"]) as server:
+    with ComfyServer(pack=bare_folder, extra_args=["--cache-none"], env=bytecode) as server:
         server.wait_ready()
         yield ComfyClient(server.url)
 
