@@ -1,6 +1,6 @@
 """A quiet neighbour: with every system call watched, reading a picture sends nothing and writes nowhere else.
 
-strace sees what native libraries do, not only Python. CI is unset, because some libraries are quiet only there.
+strace sees what native libraries do, not only Python. CI is unset: some libraries are quiet only there.
 """
 
 from __future__ import annotations
