@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 from ..catalog import OCRModel
 from ..errors import VramwiseError
+from ..hardware.capabilities import pip_line
 from ..settings import Settings
 from .checkpoints import CONFIG, INCOMPLETE, RECORD, locate, verify
 from .locks import only_writer
@@ -127,7 +128,7 @@ def _huggingface(model: OCRModel) -> Listing:
     except ImportError as error:
         raise VramwiseError(
             "Models are fetched with huggingface_hub, which is not installed (it comes with transformers). "
-            "Run: pip install transformers"
+            f"Run: {pip_line('huggingface-hub')}"
         ) from error
     agent = {"user-agent": "vramwise"}
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, headers=agent)
