@@ -436,7 +436,7 @@ def test_without_huggingface_hub_the_way_to_install_it_is_named(
     world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(VramwiseError, match=r"pip install transformers"):
+    with pytest.raises(VramwiseError, match=r"-m pip install huggingface-hub"):
         download_model(MODEL, machine)
     assert world.asked == []
 
