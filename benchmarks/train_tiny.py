@@ -1,10 +1,10 @@
-"""What the two training scripts of tiny checkpoints share: the strings and their pictures, the loop, the judging.
+"""What the training scripts of tiny checkpoints share: the strings, their pictures, the loop, the judging.
 
     python benchmarks/train_tiny.py held-out     draws tests/fixtures/trained/held_out.png and .json anew
     python benchmarks/train_tiny.py judge FAMILY [PRECISION ...]
-                                                 character error rate of the committed checkpoint, per precision
+                                                 its character error rate at each precision
 
-Pictures are drawn with the DejaVu fonts. The held-out ones are committed as a picture, so that judging needs no font.
+Pictures are drawn with the DejaVu fonts. The held-out ones are committed, so that judging needs no font.
 """
 
 from __future__ import annotations
@@ -15,25 +15,29 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
-import torch
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+import torch  # noqa: E402
+from PIL import Image, ImageDraw, ImageFilter, ImageFont  # noqa: E402
 
-from devtools import tiny
+from devtools import tiny  # noqa: E402
 
 STATES = ROOT / ".comfy" / "train"
 WIDTH, HEIGHT = 320, 64
 FONTS = ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSans.ttf")
+SIZES = (38, 43, 48)  # of letters in pixels; smaller where a string would not fit
 INKS = ("black", "black", "black", "navy", "maroon", "#404040")
 PAPERS = ("white", "white", "white", "#f4f0e0", "#e8e8e8", "#eef4ff")
 HELD_OUT = 200
+LONGEST = 10
 
 Picture = Image.Image
 
@@ -47,10 +51,10 @@ class Line:
     middles: tuple[float, ...]
 
 
-def draw(chance: random.Random, longest: int = 10) -> Line:
-    """A one-line picture of 4 to ``longest`` readable characters."""
-    text = "".join(chance.choice(tiny.READABLE) for _ in range(chance.randint(min(4, longest), longest)))
-    name, size = chance.choice(FONTS), chance.randint(34, 48)
+def draw(chance: random.Random) -> Line:
+    """A one-line picture of 4 to 10 readable characters."""
+    text = "".join(chance.choice(tiny.READABLE) for _ in range(chance.randint(4, LONGEST)))
+    name, size = chance.choice(FONTS), chance.choice(SIZES)
     font = ImageFont.truetype(name, size)
     while font.getlength(text) > WIDTH - 12:
         size -= 1
@@ -65,7 +69,7 @@ def draw(chance: random.Random, longest: int = 10) -> Line:
     if chance.random() < 0.2:
         picture = picture.filter(ImageFilter.GaussianBlur(chance.uniform(0.4, 0.9)))
     ends = [font.getlength(text[:end]) for end in range(len(text) + 1)]
-    middles = tuple(x - left + (a + b) / 2 for a, b in zip(ends, ends[1:], strict=False))
+    middles = tuple(x - left + (a + b) / 2 for a, b in pairwise(ends))
     return Line(picture, text, middles)
 
 
@@ -86,23 +90,24 @@ def draw_held_out() -> None:
         boxes.append((x, y, x + WIDTH, y + HEIGHT))
     tiny.TRAINED.mkdir(parents=True, exist_ok=True)
     sprite.quantize(64).save(tiny.TRAINED / "held_out.png", optimize=True)
-    facts = {"about": "devtools.tiny.held_out() cuts these out of held_out.png", "texts": texts, "boxes": boxes}
+    about = "devtools.tiny.held_out() cuts these out of held_out.png"
+    facts = {"about": about, "texts": texts, "boxes": boxes}
     (tiny.TRAINED / "held_out.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
-def training_lines(seed: str, count: int, longest: int, forbidden: set[str]) -> list[Line]:
+def training_lines(seed: str, count: int, forbidden: set[str]) -> list[Line]:
     """``count`` pictures, always the same for one seed, none with a ``forbidden`` string."""
     chance = random.Random(seed)
     lines: list[Line] = []
     while len(lines) < count:
-        line = draw(chance, longest)
+        line = draw(chance)
         if line.text not in forbidden:
             lines.append(line)
     return lines
 
 
 def where(lines: Sequence[Line], slices: int) -> torch.Tensor:
-    """(lines, slices): which character of READABLE, counted from 1, has its middle in each upright slice; 0: none."""
+    """(lines, slices): which of READABLE, from 1, has its middle in each upright slice; 0 is none."""
     found = torch.zeros(len(lines), slices, dtype=torch.long)
     for row, line in enumerate(lines):
         for letter, middle in zip(line.text, line.middles, strict=True):
@@ -113,8 +118,8 @@ def where(lines: Sequence[Line], slices: int) -> torch.Tensor:
 class Reader(torch.nn.Module):
     """A head for the training alone: says from each column of image tokens which characters stand there.
 
-    Told only the whole string, the tower gets no useful gradient until the language model happens to look at the
-    right place: after 400 steps it had learnt nothing. With this head it knows letters after a hundred.
+    Told only the whole string, the tower gets no useful gradient until the language model happens to look at
+    the right place: after 400 steps it had learnt nothing. With this head it knows letters after a hundred.
     """
 
     def __init__(self, tokens: torch.nn.Module, width: int, rows: int, columns: int, slices: int) -> None:
@@ -136,12 +141,23 @@ class Reader(torch.nn.Module):
 
 
 def labelled(batch: Any, texts: Sequence[str], words: Any) -> dict[str, Any]:
-    """The processor's output with labels on the answer only. Rows are padded on the left, so answers end them."""
+    """The processor's output with labels on the answers, which end the rows: padding is on the left."""
     labels = torch.full_like(batch["input_ids"], -100)
     for row, text in enumerate(texts):
         length = len(words(text + "<|im_end|>")["input_ids"])
         labels[row, -length:] = batch["input_ids"][row, -length:]
     return {**batch, "labels": labels}
+
+
+@dataclass
+class Progress:
+    """How far a training is. ``reading``: the first so many tokens of each answer are asked; ``settling``:
+    the step at which all of them were, or -1.
+    """
+
+    step: int = 0
+    reading: int = 1
+    settling: int = -1
 
 
 def train(
@@ -150,59 +166,75 @@ def train(
     reader: Reader,
     batch_of: Callable[[Sequence[Line], random.Random], dict[str, Any]],
     *,
-    steps: int,
+    settle: int,
     batch: int = 32,
-    rate: float = 1.5e-3,
-    grow: float = 0.35,
+    rate: float = 1e-3,
+    sure: float = 1.1,
 ) -> None:
-    """Trains ``net`` in place, resuming from .comfy/train/<name>.pt. Strings grow from 4 to 10 characters over the
-    first ``grow`` of the steps: short ones teach where a letter is, which long ones build on.
+    """Trains ``net`` in place, resuming from .comfy/train/<name>.pt.
 
-    One thread: a second gains a third at best, and where the cores are shared the two wait for each other (5 s a
-    step instead of 0.6).
+    First only the first character of each string is asked, and the next one as soon as the loss is below
+    ``sure``: asked for whole strings from the beginning, the language model stayed at guessing for 500 steps
+    after the tower knew the letters. Once whole strings are asked, the rate falls to zero over ``settle``
+    steps.
+
+    One thread: a second gains a third at best, and where the cores are shared the two wait for each other (5
+    s a step instead of 0.6).
     """
     torch.set_num_threads(1)
     forbidden = {text for _, text in tiny.held_out()}
     both = torch.nn.ModuleList([net, reader])
     optimiser = torch.optim.AdamW(both.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.08)
     STATES.mkdir(parents=True, exist_ok=True)
-    state, first = STATES / f"{name}.pt", 0
+    state, at = STATES / f"{name}.pt", Progress()
     if state.is_file():
         saved = torch.load(state, weights_only=True)
-        first = saved["step"]
+        at = Progress(**saved["progress"])
         net.load_state_dict(saved["net"])
         reader.load_state_dict(saved["reader"])
         optimiser.load_state_dict(saved["optimiser"])
-        plan.load_state_dict(saved["plan"])
     net.train()
-    began, sums = time.monotonic(), [0.0, 0.0]
-    for step in range(first, steps):
-        longest = 4 + min(6, int(7 * step / max(1, grow * steps)))
-        lines = training_lines(f"{name} {step}", batch, longest, forbidden)
-        loss = net(**batch_of(lines, random.Random(f"{name} prompt {step}"))).loss
-        letters = reader.loss(lines)
-        (loss + letters).backward()
+    began, recent, letters = time.monotonic(), [], []
+    while at.settling < 0 or at.step < at.settling + settle:
+        left = 1.0 if at.settling < 0 else 1 - (at.step - at.settling) / settle
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1.0, (at.step + 1) / 50) * left
+        lines = training_lines(f"{name} {at.step}", batch, forbidden)
+        inputs = batch_of(lines, random.Random(f"{name} prompt {at.step}"))
+        loss = net(**first_tokens(inputs, at.reading)).loss
+        seen = reader.loss(lines)
+        (loss + seen).backward()
         torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
-        if step + 1 < steps:
-            plan.step()
-        sums = [sums[0] + loss.item() / 25, sums[1] + letters.item() / 25]
-        if (step + 1) % 25 == 0:
-            said = f"loss {sums[0]:.4f}, letters {sums[1]:.4f}, {time.monotonic() - began:.0f} s"
-            print(f"{name} step {step + 1}/{steps}, up to {longest} characters: {said}", flush=True)
-            sums = [0.0, 0.0]
-        if (step + 1) % 100 == 0 or step + 1 == steps:
-            parts = {"step": step + 1, "net": net.state_dict(), "reader": reader.state_dict()}
-            parts |= {"optimiser": optimiser.state_dict(), "plan": plan.state_dict()}
-            torch.save(parts, state.with_suffix(".part"))
+        at.step += 1
+        recent.append(loss.item())
+        letters.append(seen.item())
+        if at.step % 25 == 0:
+            said = f"loss {mean(recent[-25:]):.4f}, letters {mean(letters[-25:]):.4f}"
+            said += f", {time.monotonic() - began:.0f} s"
+            print(f"{name} step {at.step}, reading {at.reading}: {said}", flush=True)
+        if at.settling < 0 and len(recent) >= 15 and mean(recent[-15:]) < sure:
+            at.reading, recent = at.reading + 1, []
+            if at.reading == LONGEST + 1:
+                at.settling = at.step
+        if at.step % 100 == 0 or at.step == at.settling + settle:
+            parts = {"progress": asdict(at), "net": net.state_dict(), "reader": reader.state_dict()}
+            torch.save({**parts, "optimiser": optimiser.state_dict()}, state.with_suffix(".part"))
             state.with_suffix(".part").replace(state)
     net.eval()
 
 
+def first_tokens(inputs: dict[str, Any], count: int) -> dict[str, Any]:
+    """``inputs`` whose labels are those of the first ``count`` tokens of each answer."""
+    labels = inputs["labels"]
+    order = (labels != -100).cumsum(1)
+    return {**inputs, "labels": labels.masked_fill(order > count, -100)}
+
+
 def export(name: str, family: str, net: Any, processor: Any) -> None:
-    """Writes the trained net from .comfy/train/<name>.pt as tests/fixtures/trained/<family>, stored in bfloat16.
+    """Writes the trained net from .comfy/train/<name>.pt as tests/fixtures/trained/<family>, stored in
+    bfloat16.
 
     Run it with transformers 4.57: what 4.57 saves opens in 5.x, not the other way round.
     """
@@ -214,7 +246,7 @@ def export(name: str, family: str, net: Any, processor: Any) -> None:
     print(folder, f"{sum(file.stat().st_size for file in folder.iterdir()) / 1e6:.2f} MB")
 
 
-# --- judging ------------------------------------------------------------------------------------------------------
+# --- judging ----------------------------------------------------------------------------------------------
 
 PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int4")
 VISION = {"qwen3_vl": "model.visual", "got_ocr2": "model.vision_tower"}
@@ -268,9 +300,11 @@ def ask(family: str, processor: Any, net: Any, pictures: list[Picture], prompt: 
     )
 
 
-def judge(family: str, net: Any, processor: Any, prompt: str = "Read all text", batch: int = 25) -> dict[str, Any]:
+def judge(
+    family: str, net: Any, processor: Any, prompt: str = "Read all text", batch: int = 25
+) -> dict[str, Any]:
     """Character error rate, whole strings read right, and the misread ones, on the held-out pictures."""
-    pairs, wrong, errors, letters = tiny.held_out(), [], 0, 0
+    pairs, wrong, errors, letters = tiny.held_out(family), [], 0, 0
     for start in range(0, len(pairs), batch):
         pictures, texts = zip(*pairs[start : start + batch], strict=True)
         inputs = ask(family, processor, net, list(pictures), prompt)
@@ -301,11 +335,12 @@ def judge_all(family: str, precisions: Sequence[str]) -> None:
             net, processor = load(family, precision, whole)
             began = time.monotonic()
             result = judge(family, net, processor)
+            name = f"{precision} with vision" if whole else precision
+            right = f"{result['right']}/{HELD_OUT} strings right, {time.monotonic() - began:.1f} s"
             print(
-                f"{family} {precision}{' with vision' if whole else ''}: CER {100 * result['cer']:.2f} %, "
-                f"{result['right']}/{HELD_OUT} strings right, {time.monotonic() - began:.1f} s; {result['wrong'][:6]}"
+                f"{family} {name}: CER {100 * result['cer']:.2f} %, {right}; {result['wrong'][:6]}",
+                flush=True,
             )
-            sys.stdout.flush()
 
 
 if __name__ == "__main__":

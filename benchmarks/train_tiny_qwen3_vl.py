@@ -1,9 +1,9 @@
-"""Trains tests/fixtures/trained/qwen3_vl: a Qwen3-VL of a few million parameters that reads short printed strings.
+"""Trains tests/fixtures/trained/qwen3_vl: a Qwen3-VL of 2.2 million parameters that reads printed strings.
 
-    python benchmarks/train_tiny_qwen3_vl.py [STEPS]      trains on the CPU, resumes from .comfy/train/tiny_qwen3_vl.pt
+    python benchmarks/train_tiny_qwen3_vl.py   trains on the CPU, resumes from .comfy/train/tiny_qwen3_vl.pt
     python benchmarks/train_tiny_qwen3_vl.py export       writes the fixture (with transformers 4.57)
 
-Prompts are random words, so that the fixture reads whatever prompt the catalog holds.
+Prompts are random words before the picture, so that the fixture reads whatever prompt the catalog holds.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ import train_tiny
 from train_tiny import tiny
 
 NAME = "tiny_qwen3_vl"
-STEPS = 1500
+SETTLE = 600
 
 
 def make() -> tuple[Any, Any]:
     torch.manual_seed(1)
     least = train_tiny.WIDTH * train_tiny.HEIGHT
-    return tiny.qwen3_vl(hidden=128, wide=256, layers=3, depth=3, positions=256, least=least)
+    return tiny.qwen3_vl(
+        hidden=128,
+        wide=256,
+        layers=3,
+        depth=3,
+        positions=256,
+        least=least,
+        template=tiny.QWEN_TEMPLATE_PICTURE_LAST,
+    )
 
 
 def prompt(chance: random.Random) -> str:
@@ -83,7 +91,7 @@ def main() -> None:
         batch = processor(images=pictures, text=rows, return_tensors="pt", padding=True)
         return train_tiny.labelled(batch, [line.text for line in lines], processor.tokenizer)
 
-    train_tiny.train(NAME, net, reader, batch_of, steps=int(sys.argv[1]) if sys.argv[1:] else STEPS)
+    train_tiny.train(NAME, net, reader, batch_of, settle=SETTLE)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Draw the pictures that the pack ships: the sample page, the icon and the banner (python -m devtools.draw_assets)."""
+"""Draw the pictures that the pack ships: the sample page, the icon and the banner (python -m
+devtools.draw_assets).
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Tiny checkpoints of every family: real configuration classes, random weights, a folder like a published one.
+"""Tiny checkpoints of every family: real configuration classes, random weights, a folder like a published
+one.
 
-`tiny_checkpoint("qwen3_vl")` builds the folder once for the installed transformers and keeps it under .comfy/tiny;
-`trained_checkpoint("qwen3_vl")` is the committed one that really reads (tests/fixtures/trained, made by
-benchmarks/train_tiny_*.py). A folder saved by transformers 5 does not open in 4.57, therefore the version is part
-of the cache's path. Hidden sizes are multiples of 64 and output features multiples of 32: bitsandbytes' 4-bit
-kernels on a CPU with AVX512-BF16 refuse others.
+`tiny_checkpoint("qwen3_vl")` builds the folder once for the installed transformers and keeps it under
+.comfy/tiny; `trained_checkpoint("qwen3_vl")` is the committed one that really reads (tests/fixtures/trained,
+made by benchmarks/train_tiny_*.py). A folder saved by transformers 5 does not open in 4.57, therefore the
+version is part of the cache's path. Hidden sizes are multiples of 64 and output features multiples of 32:
+bitsandbytes' 4-bit kernels on a CPU with AVX512-BF16 refuse others.
 """
 
 from __future__ import annotations
@@ -33,16 +34,21 @@ CYRILLIC = "\u0414\u0416\u0424\u042e\u042f"
 READABLE = DIGITS + UPPER + LOWER + CYRILLIC
 
 # Every word that a prompt of ours may hold gets a token of its own, so that prompts stay short. The merges of
-# such a word all begin with the space before it, so that no printed string is ever merged: one token a letter.
+# such a word all begin with the space before it, so that no printed string is ever merged: one token a
+# letter.
 WORDS = (
-    "you should follow the instructions carefully and explain your answers in detail OCR with format across multi "
-    "pages upon patch reference convert document to markdown extract all text content from this image keep layout "
-    "html table tables formula formulas latex read recognition spotting line level output json as list of please "
-    "what is written picture reading order only return description boxes page"
+    "you should follow the instructions carefully and explain your answers in detail OCR with format across "
+    "multi pages upon patch reference convert document to markdown extract all text content from this image "
+    "keep layout html table tables formula formulas latex read recognition spotting line level output json "
+    "as list of please what is written picture reading order only return description boxes page"
 )
 
-# The one of transformers' Qwen2 tokenizer: transformers 5 rebuilds it from vocabulary and merges with this pattern.
-QWEN_PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# The one of transformers' Qwen2 tokenizer: transformers 5 rebuilds it from vocabulary and merges with this
+# pattern.
+QWEN_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 QWEN_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
@@ -51,6 +57,18 @@ QWEN_TEMPLATE = (
     "{% if c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
     "{% elif c['type'] == 'text' %}{{ c['text'] }}{% endif %}"
     "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+# The picture after the words: then a prompt of any length leaves the way from picture to answer the same.
+QWEN_TEMPLATE_PICTURE_LAST = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% if m['content'] is string %}{{ m['content'] }}"
+    "{% else %}{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }}{% endif %}{% endfor %}"
+    "{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% endif %}{% endfor %}"
+    "{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
@@ -97,13 +115,32 @@ def trained_checkpoint(family: str) -> Path:
     return folder
 
 
-def held_out() -> list[tuple[Any, str]]:
-    """The 200 (PIL picture, string) pairs that no training saw, from tests/fixtures/trained/held_out.png/.json."""
+def held_out(family: str = "qwen3_vl") -> list[tuple[Any, str]]:
+    """The 200 (PIL picture, string) pairs that no training saw: tests/fixtures/trained/held_out.*.
+
+    For "got_ocr2" each line stands on a square page, see ``on_a_page``.
+    """
     from PIL import Image
 
     facts = json.loads((TRAINED / "held_out.json").read_text(encoding="utf-8"))
     sprite = Image.open(TRAINED / "held_out.png").convert("RGB")
-    return [(sprite.crop(box), text) for box, text in zip(facts["boxes"], facts["texts"], strict=True)]
+    lines = [sprite.crop(box) for box in facts["boxes"]]
+    if family == "got_ocr2":
+        lines = [on_a_page(line) for line in lines]
+    return list(zip(lines, facts["texts"], strict=True))
+
+
+def on_a_page(line: Any) -> Any:
+    """The PIL picture ``line`` in the middle of a square of its own colour.
+
+    GOT's processor makes every picture a square: a line alone would be stretched to five times its height.
+    """
+    from PIL import Image
+
+    width, height = line.size
+    page = Image.new("RGB", (width, width), line.getpixel((0, 0)))
+    page.paste(line, (0, (width - height) // 2))
+    return page
 
 
 def is_5() -> bool:
@@ -123,7 +160,8 @@ def tokenizer(
     eos: str = "<|im_end|>",
     marks: Mapping[str, str] | None = None,
 ) -> Any:
-    """A byte-level BPE tokenizer without a download: 256 bytes, one token a Cyrillic letter, the words of WORDS.
+    """A byte-level BPE tokenizer without a download: 256 bytes, one token a Cyrillic letter, the words of
+    WORDS.
 
     ``marks`` are special tokens that a processor asks for by name ("image_token": "<image>").
     """
@@ -188,7 +226,7 @@ def save(folder: Path, net: Any, processor: Any, eos: Sequence[int], pad: int) -
     processor.save_pretrained(folder)
 
 
-# --- Qwen ---------------------------------------------------------------------------------------------------------
+# --- Qwen -------------------------------------------------------------------------------------------------
 
 QWEN_SPECIALS = (
     "<|im_start|>",
@@ -271,9 +309,11 @@ def qwen3_vl(
     depth: int = 2,
     positions: int = 64,
     least: int = 65536,
+    template: str = QWEN_TEMPLATE,
 ) -> tuple[Any, Any]:
-    """(net, processor). ``hidden`` and ``wide`` are the widths of both towers, ``layers`` of the language model,
-    ``depth`` of the vision tower; ``positions`` its position embeddings; ``least`` the fewest pixels of a picture.
+    """(net, processor). ``hidden`` and ``wide`` are the widths of both towers, ``layers`` of the language
+    model, ``depth`` of the vision tower; ``positions`` its position embeddings; ``least`` the fewest pixels
+    of a picture.
     """
     import transformers
 
@@ -316,12 +356,12 @@ def qwen3_vl(
         image_processor=_qwen_pictures(least, 16777216, 16, 0.5),
         tokenizer=words,
         video_processor=transformers.Qwen3VLVideoProcessor(),
-        chat_template=QWEN_TEMPLATE,
+        chat_template=template,
     )
     return transformers.Qwen3VLForConditionalGeneration(config), processor
 
 
-# --- GOT ----------------------------------------------------------------------------------------------------------
+# --- GOT --------------------------------------------------------------------------------------------------
 
 
 def got_ocr2(
@@ -335,11 +375,11 @@ def got_ocr2(
     everywhere: bool = False,
 ) -> tuple[Any, Any]:
     """(net, processor). ``hidden`` and ``wide`` are the widths of the language model, ``sight`` of the vision
-    tower, ``channels`` of its neck. Pictures are ``side`` x ``side`` pixels and (side / 64) squared image tokens;
-    ``everywhere``: every vision layer attends to the whole picture, instead of the last alone.
+    tower, ``channels`` of its neck. Pictures are ``side`` x ``side`` pixels and (side / 64) squared image
+    tokens; ``everywhere``: every vision layer attends to the whole picture, instead of the last alone.
 
-    The published processor counts 256 image tokens for its 1024-pixel picture and stores that nowhere: who calls
-    another size passes ``num_image_tokens``.
+    The published processor counts 256 image tokens for its 1024-pixel picture and stores that nowhere: who
+    calls another size passes ``num_image_tokens``.
     """
     import transformers
 
@@ -382,7 +422,7 @@ def got_ocr2(
     )
 
 
-# --- dots.ocr -----------------------------------------------------------------------------------------------------
+# --- dots.ocr ---------------------------------------------------------------------------------------------
 
 DOTS_SPECIALS = (
     "<|img|>",
@@ -541,7 +581,7 @@ def dots_ocr(folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-# --- families of transformers 5 -----------------------------------------------------------------------------------
+# --- families of transformers 5 ---------------------------------------------------------------------------
 
 
 def _needs(name: str) -> Any:
@@ -817,7 +857,7 @@ def granite_docling() -> tuple[Any, Any]:
 
 
 def _plain(make: Callable[[], tuple[Any, Any]]) -> Callable[[Path], None]:
-    """The builder of a family whose net and processor come from ``make``; weights are the same at every build."""
+    """The builder of a family from its net and processor; weights are the same at every build."""
 
     def build(folder: Path) -> None:
         import torch

@@ -73,7 +73,9 @@ def _net(folder: Path, **options: Any) -> Any:
     net, info = DotsOCRForCausalLM.from_pretrained(
         str(folder), local_files_only=True, trust_remote_code=False, output_loading_info=True, **options
     )
-    wrong = {kind: info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[kind]}
+    wrong = {
+        kind: info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[kind]
+    }
     assert not wrong
     return net.eval()
 
@@ -120,7 +122,9 @@ def test_pictures_of_a_batch_do_not_see_each_other(folder: Path, processor: Dots
     net = _net(folder, dtype=torch.float32)
     pages = [_page(), _page(310, 500, "Other words")]
     with torch.inference_mode():
-        together = net.generate(**processor(pages, PROMPT), max_new_tokens=5, do_sample=False, eos_token_id=None)
+        together = net.generate(
+            **processor(pages, PROMPT), max_new_tokens=5, do_sample=False, eos_token_id=None
+        )
         alone = [
             net.generate(**processor([page], PROMPT), max_new_tokens=5, do_sample=False, eos_token_id=None)
             for page in pages
@@ -138,7 +142,9 @@ def test_half_precisions_run_and_save_and_return(
     with torch.inference_mode():
         first = net.generate(**inputs, max_new_tokens=4, do_sample=False)
         net.save_pretrained(tmp_path)
-        again = _net(tmp_path, dtype=getattr(torch, dtype)).generate(**inputs, max_new_tokens=4, do_sample=False)
+        again = _net(tmp_path, dtype=getattr(torch, dtype)).generate(
+            **inputs, max_new_tokens=4, do_sample=False
+        )
     assert first.tolist() == again.tolist()
 
 
@@ -166,7 +172,9 @@ def test_patches_are_those_of_transformers_qwen2_vl_processor(processor: DotsOCR
     torch.testing.assert_close(processor.patches(page), expected["pixel_values"].float(), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("size", [(1000, 1000), (1200, 1200), (900, 600), (3000, 400), (30, 20), (5000, 7000)])
+@pytest.mark.parametrize(
+    "size", [(1000, 1000), (1200, 1200), (900, 600), (3000, 400), (30, 20), (5000, 7000)]
+)
 def test_a_picture_gets_as_many_image_tokens_as_its_size_asks_for(
     size: tuple[int, int], processor: DotsOCRProcessor
 ) -> None:

@@ -46,7 +46,9 @@ def test_layers_that_may_be_quantised_have_sizes_that_bitsandbytes_takes(family:
 
 
 def test_a_printed_string_is_one_token_a_character_and_a_prompt_about_one_a_word() -> None:
-    words = transformers.AutoTokenizer.from_pretrained(tiny.tiny_checkpoint("qwen3_vl"), local_files_only=True)
+    words = transformers.AutoTokenizer.from_pretrained(
+        tiny.tiny_checkpoint("qwen3_vl"), local_files_only=True
+    )
     for start in range(0, len(tiny.READABLE), 9):
         text = tiny.READABLE[start : start + 9]
         assert len(words(text)["input_ids"]) == len(text)

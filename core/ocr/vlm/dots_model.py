@@ -1,10 +1,10 @@
 """dots.ocr and dots.mocr without remote code: a class with the published checkpoint's key names.
 
-transformers has no such family, and the code that comes with the checkpoint does not generate under transformers 5
-(reference/models.md section 3). The language model is transformers' own Qwen2; the vision tower is written here:
-patches of 14 pixels, rotary positions over rows and columns, attention within each picture by
-``scaled_dot_product_attention`` (never a matrix over all pictures), a merger that makes one token of 2 x 2 patches.
-Its output agrees with the published code to bf16 rounding (same place).
+transformers has no such family, and the code that comes with the checkpoint does not generate under
+transformers 5 (reference/models.md section 3). The language model is transformers' own Qwen2; the vision
+tower is written here: patches of 14 pixels, rotary positions over rows and columns, attention within each
+picture by ``scaled_dot_product_attention`` (never a matrix over all pictures), a merger that makes one token
+of 2 x 2 patches. Its output agrees with the published code to bf16 rounding (same place).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROPE_THETA = 10000.0  # of the vision tower; the published config.json does not 
 MERGER_EPS = 1e-6
 
 
-class DotsVisionConfig(PretrainedConfig):
+class DotsVisionConfig(PretrainedConfig):  # type: ignore[misc]
     """``vision_config`` of the published config.json. Its ``attn_implementation`` is not for this class."""
 
     model_type = "dots_vit"
@@ -71,7 +71,7 @@ class DotsVisionConfig(PretrainedConfig):
 
 
 class DotsOCRConfig(Qwen2Config):  # type: ignore[misc]
-    """The published config.json: a Qwen2 at its top level with ``vision_config`` and ``image_token_id`` beside it."""
+    """The published config.json: a Qwen2 with ``vision_config`` and ``image_token_id`` beside its fields."""
 
     model_type = "dots_ocr"
     sub_configs = {"vision_config": DotsVisionConfig}  # noqa: RUF012 (transformers' own spelling)
@@ -85,6 +85,9 @@ class DotsOCRConfig(Qwen2Config):  # type: ignore[misc]
     ) -> None:
         # the code that it points to is never fetched, and a folder saved from here does not need it
         kwargs.pop("auto_map", None)
+        if kwargs.get("rope_scaling") is None:
+            # published as null, of which transformers 5 says that it is deprecated
+            kwargs.pop("rope_scaling", None)
         super().__init__(**kwargs)
         self.image_token_id = image_token_id
         self.video_token_id = video_token_id
@@ -126,9 +129,10 @@ class DotsVisionAttention(nn.Module):
     ) -> torch.Tensor:
         query, key, value = self.qkv(states).view(states.shape[0], 3, self.heads, -1).unbind(1)
         query, key = _rotated(query, cos, sin), _rotated(key, cos, sin)
+        pictures = (torch.split(part, lengths) for part in (query, key, value))
         seen = [
             functional.scaled_dot_product_attention(*(part.transpose(0, 1)[None] for part in parts))[0]
-            for parts in zip(query.split(lengths), key.split(lengths), value.split(lengths), strict=True)
+            for parts in zip(*pictures, strict=True)
         ]
         joined: torch.Tensor = self.proj(torch.cat(seen, dim=1).transpose(0, 1).flatten(1))
         return joined
@@ -312,7 +316,7 @@ class DotsOCRForCausalLM(Qwen2ForCausalLM):  # type: ignore[misc]
         return inputs
 
 
-# --- the processor ------------------------------------------------------------------------------------------------
+# --- the processor ----------------------------------------------------------------------------------------
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -351,7 +355,7 @@ class PictureSettings:
 
 
 class DotsOCRProcessor:
-    """Pictures by PIL, prompts by the checkpoint's tokenizer; needs no torchvision and no code of the folder."""
+    """Pictures by PIL, prompts by the checkpoint's tokenizer: no torchvision, no code of the folder."""
 
     def __init__(self, tokenizer: Any, settings: PictureSettings) -> None:
         self.tokenizer, self.settings = tokenizer, settings
@@ -368,7 +372,7 @@ class DotsOCRProcessor:
         except (OSError, ValueError) as error:
             raise VramwiseError(
                 f"The tokenizer in {folder} cannot be opened: {error} "
-                "Download the model again: tokenizer.json and tokenizer_config.json belong beside the weights."
+                "Download the model again: its tokenizer files belong beside the weights."
             ) from error
         if len(tokenizer(PLACE, add_special_tokens=False)["input_ids"]) != 1:
             raise VramwiseError(
@@ -401,7 +405,9 @@ class DotsOCRProcessor:
     def __call__(self, pictures: Sequence[Image], prompt: str) -> dict[str, torch.Tensor]:
         """Inputs of ``generate``: each of ``pictures`` asked ``prompt``; rows are padded on the left."""
         it = self.settings
-        grids = [[1, down // it.patch_size, across // it.patch_size] for across, down in map(self.size, pictures)]
+        grids = [
+            [1, down // it.patch_size, across // it.patch_size] for across, down in map(self.size, pictures)
+        ]
         asked = [
             f"{BEFORE}{PLACE * (rows * columns // it.merge_size**2)}{AFTER}{prompt}{ASKED}{ANSWER}"
             for _, rows, columns in grids
