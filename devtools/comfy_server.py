@@ -20,6 +20,8 @@ from types import TracebackType
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / ".comfy" / "runs"
 OLDEST_COMFYUI = (0, 3, 75)
+# by its folder in custom_nodes: the clone itself may lie in a folder of the same name
+PACK_IN_LOG = re.compile(r"custom_nodes[/\\]vramwise")
 BASE_FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
 
 
@@ -109,7 +111,7 @@ def pack_import_problem(log: str) -> str:
     """The part of a ComfyUI log that says why this pack did not load, or "" where it loaded."""
     lines = log.splitlines()
     for number, line in enumerate(lines):
-        if "vramwise" not in line.lower():
+        if not PACK_IN_LOG.search(line):
             continue
         if "comfy_entrypoint" in line and "Error" in line:
             return line  # ComfyUI 0.3.75 tells this one without a traceback

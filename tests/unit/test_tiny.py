@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -62,9 +60,3 @@ def test_held_out_strings_are_two_hundred_different_readable_ones() -> None:
     assert len(pairs) == len({text for _, text in pairs}) == 200
     assert {picture.size for picture, _ in pairs} == {(320, 64)}
     assert all(set(text) <= set(tiny.READABLE) and 4 <= len(text) <= 10 for _, text in pairs)
-
-
-@pytest.mark.parametrize("family", ["qwen3_vl", "got_ocr2"])
-def test_trained_checkpoints_are_small_enough_to_be_committed(family: str) -> None:
-    folder: Path = tiny.trained_checkpoint(family)
-    assert sum(file.stat().st_size for file in folder.iterdir()) <= 12_000_000
