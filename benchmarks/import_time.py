@@ -12,8 +12,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = """
 import importlib.util, sys, time
 started = time.perf_counter()
-spec = importlib.util.spec_from_file_location("vramwise_pack", ROOT + "/__init__.py",
-submodule_search_locations=[ROOT]) module = importlib.util.module_from_spec(spec)
+spec = importlib.util.spec_from_file_location(
+    "vramwise_pack", ROOT + "/__init__.py", submodule_search_locations=[ROOT]
+)
+module = importlib.util.module_from_spec(spec)
 sys.modules["vramwise_pack"] = module
 spec.loader.exec_module(module)
 print((time.perf_counter() - started) * 1000)

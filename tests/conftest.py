@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 # As a person's ComfyUI starts: with compiled modules, whatever this environment says about writing them.
-BYTECODE: dict[str, str | None] = {
-    "PYTHONDONTWRITEBYTECODE": None,
-    "PYTHONPYCACHEPREFIX": str(ROOT / ".comfy" / "pycache"),
-}
+BYTECODE: dict[str, str | None] = {"PYTHONDONTWRITEBYTECODE": None, "PYTHONPYCACHEPREFIX": None}
 
 
 def _require(present: object, missing: str) -> None:
