@@ -9,6 +9,7 @@ import importlib.util
 import statistics
 import sys
 import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,12 @@ def _in_process_pack() -> tuple[Any, list[Any]]:
     sys.modules["vramwise_pack"] = pack
     spec.loader.exec_module(pack)
     node = importlib.import_module("vramwise_pack.nodes.ocr").OCR
+    node.hidden = types.SimpleNamespace(unique_id=None)  # what ComfyUI fills in for a running node
     load = importlib.import_module("vramwise_pack.core.ocr.images").load_picture
     torch = importlib.import_module("torch")
     pages = importlib.import_module("benchmarks.pages").true_pages("accuracy")
     images = [
-        torch.from_numpy(load(page.path)).float().div(255).unsqueeze(0)
+        torch.from_numpy(load(page.path).copy()).float().div(255).unsqueeze(0)
         for page in pages
         if page.language in ("en", "zh")
     ]

@@ -371,12 +371,14 @@ def got_ocr2(
     side: int = 128,
     sight: int = 64,
     depth: int = 2,
+    heads: int = 2,
     channels: int = 32,
     everywhere: bool = False,
 ) -> tuple[Any, Any]:
-    """(net, processor). ``hidden`` and ``wide`` are the widths of the language model, ``sight`` of the vision
-    tower, ``channels`` of its neck. Pictures are ``side`` x ``side`` pixels and (side / 64) squared image
-    tokens; ``everywhere``: every vision layer attends to the whole picture, instead of the last alone.
+    """(net, processor). ``hidden`` and ``wide`` are the widths of the language model, ``sight`` and
+    ``heads`` of the vision tower, ``channels`` of its neck. Pictures are ``side`` x ``side`` pixels and (side
+    / 64) squared image tokens; ``everywhere``: every vision layer attends to the whole picture, instead of
+    the last alone.
 
     The published processor counts 256 image tokens for its 1024-pixel picture and stores that nowhere: who
     calls another size passes ``num_image_tokens``.
@@ -389,7 +391,7 @@ def got_ocr2(
             "hidden_size": sight,
             "output_channels": channels,
             "num_hidden_layers": depth,
-            "num_attention_heads": 2,
+            "num_attention_heads": heads,
             "image_size": side,
             "patch_size": 16,
             "mlp_dim": 2 * sight,
