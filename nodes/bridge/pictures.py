@@ -40,10 +40,21 @@ class Pages(Sequence[Any]):
         page = self._image[index].detach().cpu()
         if page.shape[-1] == 4:
             page = page[..., :3] * page[..., 3:] + (1 - page[..., 3:])
-        page = page.mul(255.0).add_(0.5).clamp_(0, 255).to(torch.uint8)
         if page.shape[-1] == 1:
-            page = page.expand(-1, -1, 3).contiguous()
-        return page.numpy()
+            page = page.expand(-1, -1, 3)
+        return _eight_bit(page)
+
+
+def _eight_bit(page: torch.Tensor) -> Any:
+    """(H, W, C) float 0..1 as a uint8 array; OpenCV rounds and saturates in one pass over the memory."""
+    import cv2
+    import numpy as np
+
+    values = np.ascontiguousarray(page.to(torch.float32).numpy())
+    if values.min() < 0:  # some upscalers leave such values, and convertScaleAbs would mirror them
+        values = values.clip(0)
+    flat = values.reshape(values.shape[0], -1)
+    return cv2.convertScaleAbs(flat, alpha=255.0).reshape(values.shape)
 
 
 def masks_and_overlays(
@@ -68,7 +79,8 @@ def _rgb(image: torch.Tensor, channels: int) -> torch.Tensor:
         return (picture[..., :3] * picture[..., 3:] + (1 - picture[..., 3:])).contiguous()
     if channels == 1:
         return picture.repeat(1, 1, 1, 3)
-    return picture.clone(memory_format=torch.contiguous_format)
+    # One thread: torch's own would wait for the engine's, which spin for a while after a reading.
+    return torch.from_numpy(picture.numpy().copy())
 
 
 def _numbered(results: Sequence[OCRResult]) -> Iterator[tuple[int, OCRResult]]:
