@@ -12,11 +12,10 @@ from weakref import WeakSet
 
 from .catalog import (
     BUILTIN,
-    OCRModel,
     family,
     family_of_model_type,
     languages,
-    ocr_models,
+    ocr_model,
     recogniser,
 )
 from .choices import ATTENTIONS, CPU_ENGINES, DEFAULT_MODEL, PRECISIONS, TASKS, check_choice
@@ -315,12 +314,8 @@ def _check_known(settings: Settings) -> None:
             )
 
 
-def _row(model: str) -> OCRModel:
-    return next(row for row in ocr_models() if row.id == model)
-
-
 def _cpu_plan(handle: OCRHandle, settings: Settings) -> Iterator[str]:
-    row = _row(handle.model)
+    row = ocr_model(handle.model)
     yield f"{row.name}: {row.about}."
     if row.engine == "rapid":
         try:

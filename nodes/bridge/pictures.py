@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,7 +66,7 @@ def masks_and_overlays(
     batch, height, width, channels = image.shape
     mask = torch.zeros((batch, height, width), dtype=torch.float32)
     overlay = _rgb(image, channels)
-    for page, result in _numbered(results):
+    for page, result in enumerate(results):
         fill_mask(mask[page].numpy(), result.regions)
         draw_overlay(overlay[page].numpy(), result.regions)
     return mask, overlay
@@ -81,7 +81,3 @@ def _rgb(image: torch.Tensor, channels: int) -> torch.Tensor:
         return picture.repeat(1, 1, 1, 3)
     # One thread: torch's own would wait for the engine's, which spin for a while after a reading.
     return torch.from_numpy(picture.numpy().copy())
-
-
-def _numbered(results: Sequence[OCRResult]) -> Iterator[tuple[int, OCRResult]]:
-    yield from enumerate(results)
