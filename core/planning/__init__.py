@@ -9,8 +9,8 @@ from .footprint import (
     reading_bytes,
     weight_bytes,
 )
-from .plan import Budget, Choice, Plan, Verdict, make_plan
 from .shapes import Weight, published_config, weights_of_config, weights_of_files
+from .verdicts import Budget, Choice, Plan, Verdict, make_plan
 
 __all__ = [
     "PRECISIONS",

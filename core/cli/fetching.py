@@ -1,0 +1,82 @@
+"""The verbs for weights on disk: ``vramwise download NAME``, ``vramwise cache list|clear``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..catalog import ocr_models, recogniser, recognisers
+from ..settings import load_settings
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add ``download`` and ``cache`` to the parser's verbs."""
+    download = verbs.add_parser("download", help="fetch an OCR model, or a recogniser for more languages")
+    models = [row.id for row in ocr_models() if row.repo]
+    names = [row.id for row in recognisers()] + models
+    more = "; ".join(f"{row.id}: {row.reads}" for row in recognisers())
+    download.add_argument(
+        "name", choices=names, metavar="NAME", help=f"a model ({', '.join(models)}) or a recogniser ({more})"
+    )
+    download.add_argument(
+        "--models-dir", metavar="DIR", help="put it under this models folder (ComfyUI's, say)"
+    )
+    download.set_defaults(run=_download)
+
+    cache = verbs.add_parser("cache", help="the quantised weights kept on disk")
+    cache.add_argument("action", choices=("list", "clear"))
+    cache.set_defaults(run=_cache)
+
+
+def _download(arguments: argparse.Namespace) -> int:
+    from ..weights import download, download_model, locate
+
+    settings = load_settings()
+    if arguments.models_dir:
+        settings = replace(settings, models_dirs=(Path(arguments.models_dir), *settings.models_dirs))
+    shown = _Percent()
+    model = next((row for row in ocr_models() if row.repo and row.id == arguments.name), None)
+    if model is not None:
+        path = download_model(model, settings, shown)
+        shown.end()
+        print(f"{model.name}: {path} (commit {locate(model, settings).revision}, licence: {model.licence})")
+        return 0
+    row = recogniser(arguments.name)
+    path = download(row, settings, lambda done, total: shown(done, total, row.file))
+    shown.end()
+    print(f"{row.reads}: {path} ({row.licence}, SHA-256 verified)")
+    return 0
+
+
+def _cache(arguments: argparse.Namespace) -> int:
+    from ..weights import quantised
+
+    settings = load_settings()
+    if arguments.action == "clear":
+        print(f"{quantised.clear(settings) / 1e9:.2f} GB freed.")
+        return 0
+    for one in quantised.entries(settings):
+        print(f"{one.name}  {one.precision}  {one.bytes / 1e9:.2f} GB  {one.created}  {one.path}")
+    if not settings.quantised_cache:
+        print("The cache is off; quantised_cache: true in config.yaml switches it on.", file=sys.stderr)
+    return 0
+
+
+class _Percent:
+    """A line on a terminal that counts up; silent when standard error is a file."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, done: int, total: int | None, name: str) -> None:
+        text = f"{name}: {100 * done // total} %" if total else f"{name}: {done >> 20} MiB"
+        if text != self._last and sys.stderr.isatty():
+            self._last = text
+            print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._last:
+            print(file=sys.stderr)
