@@ -156,10 +156,10 @@ def run(command: list, cwd: Path = ROOT, env: dict | None = None) -> int:
         end_tree(process)
 
 
-def pip(*arguments: str, what: str) -> None:
-    """Run .venv's pip: short progress lines here, everything into the log."""
+def pip(*arguments: str, what: str, python: Path = PYTHON) -> None:
+    """Run .venv's pip, or another environment's: short progress lines here, everything into the log."""
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--retries", "5", "--timeout", "60"]
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "--retries", "5", "--timeout", "60"]
     command += [*arguments, "--progress-bar", "off"]
     begun = last = time.monotonic()
     process = subprocess.Popen(
@@ -399,12 +399,55 @@ def demo(args: argparse.Namespace, rest: list) -> int:
     return serve("demo", args, [*image, "--out", Path(args.out).expanduser().resolve()])
 
 
+def second_environment(transformers: str) -> Path:
+    """The Python of an environment that differs from .venv in the version of transformers alone.
+
+    It is a venv of its own whose path goes on into .venv's packages, so torch is not installed twice.
+    """
+    folder = COMFY / f"venv-transformers-{transformers}"
+    python = folder / PYTHON.relative_to(VENV)
+    packages = PYTHON.parent.parent / "Lib" / "site-packages"
+    if os.name != "nt":
+        packages = next((VENV / "lib").glob("python3.*")) / "site-packages"
+
+    def make() -> None:
+        if subprocess.run([PYTHON, "-m", "venv", "--clear", str(folder)]).returncode != 0:
+            raise Stop(f"A second virtual environment could not be made in {folder}.")
+        inner = folder / packages.relative_to(VENV)
+        # through a line of code, so that .venv's own .pth files (the editable install) count as well
+        (inner / "first.pth").write_text(
+            f"import site; site.addsitedir({str(packages)!r})\n", encoding="utf-8"
+        )
+        wanted = [f"transformers=={transformers}"]
+        pip("install", *wanted, what=wanted[0], python=python)
+
+    step = Step(
+        f"Making a second environment with transformers {transformers}",
+        folder / "stamp",
+        [transformers, venv_version(), str(folder)],
+        make,
+        python,
+    )
+    if not step.done():
+        with set_up_lock():
+            step.do()
+    return python
+
+
+# What the version of transformers can change.
+MODEL_TESTS = ["tests/models", "tests/memory", "tests/comfy/test_models.py", "tests/unit/test_dots_model.py"]
+
+
 def test(args: argparse.Namespace, rest: list) -> int:
-    """All tests. Further arguments go to pytest."""
+    """All tests; with --transformers, those of the models with that version. The rest goes to pytest."""
     comfy = chosen_comfy(args)
     prepare(comfy=comfy is None)
     env = {**os.environ, "VRAMWISE_COMFY_DIR": str(comfy)} if comfy else None
-    return run([PYTHON, "-m", "pytest", "--durations=15", *rest], env=env)
+    python = PYTHON
+    if args.transformers:
+        python = second_environment(args.transformers)
+        rest = rest if any((ROOT / one.split("::")[0]).exists() for one in rest) else [*MODEL_TESTS, *rest]
+    return run([python, "-m", "pytest", "--durations=15", *rest], env=env)
 
 
 def lint(args: argparse.Namespace, rest: list) -> int:
@@ -453,6 +496,15 @@ def comfy_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def test_options(parser: argparse.ArgumentParser) -> None:
+    comfy_option(parser)
+    parser.add_argument(
+        "--transformers",
+        metavar="VERSION",
+        help="run the models' tests with this version, 4.57.6 say, in an environment of its own",
+    )
+
+
 def demo_options(parser: argparse.ArgumentParser) -> None:
     comfy_option(parser)
     parser.add_argument("--image", metavar="FILE", help="read your own picture instead of the sample")
@@ -470,7 +522,7 @@ def comfy_options(parser: argparse.ArgumentParser) -> None:
 # verb: (function, its options or None, whether it takes arguments it does not know)
 VERBS = {
     "demo": (demo, demo_options, False),
-    "test": (test, comfy_option, True),
+    "test": (test, test_options, True),
     "lint": (lint, None, False),
     "bench": (bench, comfy_option, True),
     "comfy": (comfy, comfy_options, True),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from vramwise.catalog import families
-from vramwise.ocr.vlm.parse import CUT, KINDS, json_objects, otsl_to_html, parse
+from vramwise.ocr.vlm.answers import CUT, KINDS, json_objects, otsl_to_html, parse
 
 BOXES = [
     {"bbox_2d": [10, 20, 300, 40], "text_content": "Invoice 4711"},
@@ -210,3 +210,12 @@ def test_no_answer_makes_a_reader_fail(kind: str, said: str) -> None:
 
 def test_every_recipe_names_a_reader_that_exists() -> None:
     assert {task.parse for family in families() for task in family.tasks.values()} <= set(KINDS)
+
+
+def test_a_bare_otsl_answer_becomes_an_html_table() -> None:
+    parsed = parse("otsl", "<ched>Item<ched>Price<nl><fcel>Tea<fcel>3.40<nl><fcel>Both<lcel><nl>", False)
+    assert parsed.text == (
+        "<table><tr><th>Item</th><th>Price</th></tr><tr><td>Tea</td><td>3.40</td></tr>"
+        '<tr><td colspan="2">Both</td></tr></table>'
+    )
+    assert parse("otsl", "no table here", False).text == "no table here"

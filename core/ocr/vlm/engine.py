@@ -20,7 +20,7 @@ from ..owner import Owner
 from ..result import OCRResult
 from . import compat
 from .families import adapter_class
-from .parse import parse
+from .answers import parse
 from .result import page_result
 
 if TYPE_CHECKING:

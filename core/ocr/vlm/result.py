@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..engine import ReadOptions
     from .engine import Answer, VLMEngine
-    from .parse import Parsed, RawRegion
+    from .answers import Parsed, RawRegion
 
 
 def page_result(

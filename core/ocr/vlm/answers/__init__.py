@@ -1,0 +1,120 @@
+"""What a model wrote, as text, markdown and boxes. Strict where it can be, and never evaluated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from .doctags import doctags
+from .html_pages import html, qwen_html
+from .parsed import CUT, Parsed, RawRegion, as_markdown, flat, numbers, points_of, unfenced, unread
+from .tables import latex_table_to_html, otsl_to_html
+from .written_json import json_objects, mended
+
+__all__ = ["CUT", "KINDS", "Parsed", "RawRegion", "json_objects", "otsl_to_html", "parse"]
+
+_COMMENT = re.compile(r"<!--\s*(\w+)\s*\(([^)]*)\)\s*-->[ \t]*\n?")
+_TABULAR = re.compile(
+    r"\\begin\{(tabular|array)\}\s*(?:\[[^\]]*\])?\{(?:[^{}]|\{[^{}]*\})*\}(.*?)(?:\\end\{\1\}|\Z)", re.DOTALL
+)
+
+
+def parse(kind: str, answer: str, cut: bool) -> Parsed:
+    """Read ``answer`` as the recipe's ``kind``; ``cut`` says that the model did not come to its end."""
+    return _KINDS[kind](answer, cut)
+
+
+def _plain(answer: str, cut: bool) -> Parsed:
+    text = answer.strip()
+    return Parsed(text, text)
+
+
+def _markdown(answer: str, cut: bool) -> Parsed:
+    """Markdown; coordinates in comments (``<!-- Table (x0, y0, x1, y1) -->`` of Qwen3-VL) become regions."""
+    text = unfenced(answer)
+    regions = []
+    for found in _COMMENT.finditer(text):
+        points = points_of(numbers(found[2]))
+        category = found[1].capitalize()
+        if points:
+            block = text[found.end() :].split("\n\n", 1)[0].split("<!--", 1)[0].strip()
+            regions.append(RawRegion("" if category == "Image" else block, points, category))
+    clean = _COMMENT.sub("", text).strip()
+    return Parsed(clean, clean, tuple(regions))
+
+
+def _latex(answer: str, cut: bool) -> Parsed:
+    text = unfenced(answer)
+    for opening, closing in (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"), ("$", "$")):
+        if len(text) > len(opening + closing) and text.startswith(opening) and text.endswith(closing):
+            text = text[len(opening) : -len(closing)].strip()
+            break
+    return Parsed(text, f"$$\n{text}\n$$" if text else "")
+
+
+def _qwen_boxes(answer: str, cut: bool) -> Parsed:
+    """``[{"bbox_2d": [x0, y0, x1, y1], "text_content": "..."}]``; a point list of eight numbers is a
+    polygon.
+    """
+    entries, whole = json_objects(answer)
+    regions = []
+    for entry in entries:
+        points = points_of(flat(entry.get("bbox_2d", entry.get("bbox", entry.get("poly")))))
+        text = entry.get("text_content", entry.get("text", entry.get("label", "")))
+        if points:
+            regions.append(RawRegion(mended(text), points, "text"))
+    if not regions:
+        return unread(answer, cut)
+    text = "\n".join(region.text for region in regions)
+    return Parsed(text, text, tuple(regions), ordered=False, notes=() if whole and not cut else (CUT,))
+
+
+def _dots_layout(answer: str, cut: bool) -> Parsed:
+    """``[{"bbox": [...], "category": "...", "text": "..."}]`` in reading order: tables are HTML, formulas
+    LaTeX.
+    """
+    entries, whole = json_objects(answer)
+    regions = []
+    for entry in entries:
+        points = points_of(flat(entry.get("bbox", entry.get("bbox_2d"))))
+        category = str(entry.get("category", "Text"))
+        if points:
+            text = mended(entry.get("text", ""), formula=category == "Formula")
+            regions.append(RawRegion(text, points, category))
+    if not regions:
+        return unread(answer, cut)
+    return Parsed(
+        "\n".join(region.text for region in regions if region.text),
+        "\n\n".join(filter(None, map(as_markdown, regions))),
+        tuple(regions),
+        notes=() if whole and not cut else (CUT,),
+    )
+
+
+def _latex_table(answer: str, cut: bool) -> Parsed:
+    """GOT's Mathpix markdown with its LaTeX tables as HTML; whatever stands around them stays."""
+    marked = _markdown(answer, cut)
+    text = _TABULAR.sub(lambda found: latex_table_to_html(found[2]), marked.text)
+    return Parsed(text, text, marked.regions)
+
+
+def _otsl(answer: str, cut: bool) -> Parsed:
+    """A table in OTSL alone, as PaddleOCR-VL writes it."""
+    text = unfenced(answer)
+    table = otsl_to_html(text) or text
+    return Parsed(table, table, notes=(CUT,) if cut else ())
+
+
+_KINDS: dict[str, Callable[[str, bool], Parsed]] = {
+    "plain": _plain,
+    "markdown": _markdown,
+    "html": html,
+    "latex": _latex,
+    "latex_table": _latex_table,
+    "qwen_boxes": _qwen_boxes,
+    "qwen_html": qwen_html,
+    "dots_layout": _dots_layout,
+    "doctags": doctags,
+    "otsl": _otsl,
+}
+KINDS = tuple(_KINDS)

@@ -1,0 +1,95 @@
+"""What every reading of an answer gives, and the small pieces that several of them use."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...result import Point
+
+CUT = "The answer ended before it was complete; what was whole in it is here."
+
+
+_FENCE = re.compile(r"^\s*```[\w+-]*[ \t]*\n?")
+
+
+@dataclass(frozen=True)
+class RawRegion:
+    """A piece of text with its place: two opposite corners, or a polygon, in the family's own units."""
+
+    text: str
+    points: tuple[Point, ...]
+    category: str = "text"
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """``ordered``: the model gave the regions in reading order; else they are lines to be arranged by
+    place.
+    """
+
+    text: str
+    markdown: str
+    regions: tuple[RawRegion, ...] = ()
+    ordered: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def unfenced(answer: str) -> str:
+    """``answer`` without the code fence that chat models put around it."""
+    opened = _FENCE.match(answer)
+    if opened is None:
+        return answer.strip()
+    inside = answer[opened.end() :]
+    closed = inside.rfind("```")
+    return (inside if closed < 0 else inside[:closed]).strip()
+
+
+def unread(answer: str, cut: bool) -> Parsed:
+    """An answer without a single entry: an empty list is an empty page, anything else is shown as it is."""
+    text = unfenced(answer)
+    if text in ("", "[]", "{}"):
+        return Parsed("", "")
+    return Parsed(
+        text, text, notes=("The model did not answer in the form asked for; its words are the text.",)
+    )
+
+
+def as_markdown(region: RawRegion) -> str:
+    text = region.text.strip()
+    if region.category == "Formula" and text and not text.startswith(("$", "\\[", "\\(")):
+        return f"$$\n{text}\n$$"
+    if region.category in ("Title", "Section-header") and text and not text.startswith("#"):
+        return f"{'#' if region.category == 'Title' else '##'} {text}"
+    if region.category == "List-item" and text and not re.match(r"([-*+]|\d+[.)])\s", text):
+        return f"- {text}"
+    return text
+
+
+def flat(value: Any) -> list[float]:
+    """The numbers of a box, also where it is a list of points."""
+    if isinstance(value, str):
+        return numbers(value)
+    if not isinstance(value, (list, tuple)):
+        return []
+    out: list[float] = []
+    for item in value:
+        if isinstance(item, (list, tuple)):
+            out.extend(flat(item))
+        elif isinstance(item, (int, float)) and not isinstance(item, bool) and math.isfinite(item):
+            out.append(float(item))
+    return out
+
+
+def numbers(text: str) -> list[float]:
+    return [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+
+def points_of(numbers: Sequence[float]) -> tuple[Point, ...]:
+    """Corners from x0, y0, x1, y1 or a polygon's points; empty for any other count."""
+    if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
+        return ()
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))

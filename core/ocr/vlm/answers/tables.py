@@ -1,0 +1,74 @@
+"""Tables in the models' own notations, as HTML."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+_RULE = re.compile(r"\\(?:hline|toprule|midrule|bottomrule|c(?:mid)?(?:line|rule)(?:\([lr]+\))?\{[\d-]+\})")
+_SPAN = re.compile(r"\\multi(column|row)\{(\d+)\}\{[^{}]*\}\{(.*)\}", re.DOTALL)
+
+
+def otsl_to_html(body: str) -> str:
+    """An OTSL table as HTML: <fcel> full, <ecel> empty, <lcel> joined to the left, <ucel> to the cell above,
+    <xcel> to both; <ched>, <rhed> and <srow> are headers; <nl> ends a row.
+    """
+    rows: list[list[tuple[str, str]]] = [[]]
+    for found in re.finditer(r"<([a-z]+)>([^<]*)", body):
+        if found[1] == "nl":
+            rows.append([])
+        else:
+            rows[-1].append((found[1], found[2].strip()))
+    rows = [row for row in rows if row]
+    out = ["<table>"]
+    for y, row in enumerate(rows):
+        out.append("<tr>")
+        for x, (kind, text) in enumerate(row):
+            if kind in ("lcel", "ucel", "xcel"):
+                continue
+            across = 1
+            while x + across < len(row) and row[x + across][0] == "lcel":
+                across += 1
+            down = 1
+            while y + down < len(rows) and x < len(rows[y + down]) and rows[y + down][x][0] == "ucel":
+                down += 1
+            tag = "th" if kind in ("ched", "rhed", "srow") else "td"
+            spans = (f' colspan="{across}"' if across > 1 else "") + (
+                f' rowspan="{down}"' if down > 1 else ""
+            )
+            out.append(f"<{tag}{spans}>{escape(text, quote=False)}</{tag}>")
+        out.append("</tr>")
+    out.append("</table>")
+    return "".join(out) if rows else ""
+
+
+def latex_table_to_html(body: str) -> str:
+    """The inside of a tabular as an HTML table; cells keep their LaTeX.
+
+    Cells under a multirow are left out.
+    """
+    covered: dict[int, int] = {}  # column: rows below that a multirow still takes
+    out = ["<table>"]
+    for line in re.split(r"\\\\(?:\[[^\]]*\])?", _RULE.sub("", body)):
+        if not line.strip():
+            continue
+        out.append("<tr>")
+        column = 0
+        for cell in re.split(r"(?<!\\)&", line):
+            text, spans, across = cell.strip(), "", 1
+            while (found := _SPAN.fullmatch(text)) is not None:
+                count, text = int(found[2]), found[3].strip()
+                if found[1] == "column":
+                    across = count
+                else:
+                    covered[column] = count
+                spans += f' {"colspan" if found[1] == "column" else "rowspan"}="{count}"'
+            if spans.find("rowspan") >= 0 or text or not covered.get(column):
+                plain = text.replace(r"\&", "&")
+                out.append(f"<td{spans}>{escape(plain, quote=False)}</td>")
+            if covered.get(column):
+                covered[column] -= 1
+            column += across
+        out.append("</tr>")
+    out.append("</table>")
+    return "".join(out) if len(out) > 2 else ""

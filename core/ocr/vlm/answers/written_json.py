@@ -1,0 +1,165 @@
+"""JSON as models write it: read strictly, and forgivingly where that fails. Never evaluated."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from .parsed import unfenced
+
+
+def json_objects(answer: str) -> tuple[list[dict[str, Any]], bool]:
+    """Every whole object in ``answer``, and whether the list came to its end.
+
+    JSON is read strictly; an object that is not JSON (a backslash of LaTeX, a bare quote, single quotes) is
+    read by a tolerant reader of the same grammar; one that is cut off is left out.
+    """
+    text = unfenced(answer)
+    strict = json.JSONDecoder(strict=False)
+    objects: list[dict[str, Any]] = []
+    at = text.find("{")
+    end = 0
+    while at >= 0:
+        try:
+            value, end = strict.raw_decode(text, at)
+        except ValueError:
+            try:
+                reader = _Lenient(text, at)
+                value, end = reader.value(), reader.at
+            except (ValueError, RecursionError):
+                # Only an object that starts a line or follows a comma can be the next entry.
+                following = re.compile(r"(?:^|[,\n\[])\s*\{").search(text, at + 1)
+                if following is None:
+                    return objects, False
+                at = following.end() - 1
+                continue
+        except RecursionError:
+            return objects, False
+        if isinstance(value, dict):
+            objects.append(value)
+        at = text.find("{", end)
+    opened = text.find("[")
+    listed = 0 <= opened < (text.find("{") if "{" in text else len(text))
+    return objects, not listed or "]" in text[end:]
+
+
+class _Lenient:
+    """Reads one JSON value from ``at``, forgiving what models get wrong inside strings. ValueError at a
+    cut.
+    """
+
+    def __init__(self, text: str, at: int) -> None:
+        self.text, self.at = text, at
+
+    def value(self) -> Any:
+        self._space()
+        character = self._here()
+        if character == "{":
+            return self._object()
+        if character == "[":
+            return self._list()
+        if character in "\"'":
+            return self._string(character)
+        found = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|True|False|None").match(
+            self.text, self.at
+        )
+        if found is None:
+            raise ValueError(f"no value at {self.at}")
+        self.at = found.end()
+        word = found[0].lower()
+        return (
+            {"true": True, "false": False, "null": None, "none": None}.get(word)
+            if word.isalpha()
+            else float(word)
+        )
+
+    def _object(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        self.at += 1
+        while not self._closes("}"):
+            self._space()
+            quote = self._here()
+            if quote not in "\"'":
+                raise ValueError(f"no key at {self.at}")
+            key = self._string(quote)
+            self._space()
+            self._take(":")
+            found[key] = self.value()
+        return found
+
+    def _list(self) -> list[Any]:
+        found: list[Any] = []
+        self.at += 1
+        while not self._closes("]"):
+            found.append(self.value())
+        return found
+
+    def _closes(self, closing: str) -> bool:
+        self._space()
+        if self._here() == ",":
+            self.at += 1
+            self._space()
+        if self._here() != closing:
+            return False
+        self.at += 1
+        return True
+
+    def _string(self, quote: str) -> str:
+        out: list[str] = []
+        self.at += 1
+        while True:
+            character = self._here()
+            self.at += 1
+            if character == "\\":
+                out.append(self._escaped())
+            elif character == quote and self._ends():
+                return "".join(out)
+            else:
+                out.append(character)
+
+    def _escaped(self) -> str:
+        character = self._here()
+        self.at += 1
+        if character == "u":
+            digits = self.text[self.at : self.at + 4]
+            if re.fullmatch(r"[0-9a-fA-F]{4}", digits):
+                self.at += 4
+                return chr(int(digits, 16))
+        simple = {"n": "\n", "t": "\t", '"': '"', "'": "'", "/": "/", "\\": "\\"}
+        following = self.text[self.at : self.at + 1]
+        if character in "nt" and following.isalpha() and following.islower():
+            return "\\" + character  # \nu, \theta: this string is not JSON anyway
+        return simple.get(character, "\\" + character)
+
+    def _ends(self) -> bool:
+        """Whether the quote just passed closes the string: then grammar follows, or the text is over."""
+        rest = self.text[self.at : self.at + 32].lstrip()
+        return not rest or rest[0] in ",:}]"
+
+    def _space(self) -> None:
+        while self.text[self.at : self.at + 1].isspace():
+            self.at += 1
+
+    def _take(self, expected: str) -> None:
+        if self._here() != expected:
+            raise ValueError(f"no {expected} at {self.at}")
+        self.at += 1
+
+    def _here(self) -> str:
+        if self.at >= len(self.text):
+            raise ValueError("cut off")
+        return self.text[self.at]
+
+
+def mended(text: Any, formula: bool = False) -> str:
+    """A string out of JSON in which a lone backslash of LaTeX was taken for an escape (``\\frac`` for form
+    feed).
+    """
+    if not isinstance(text, str):
+        return "" if text is None else str(text)
+    mended: str = text.replace("\f", "\\f").replace("\b", "\\b")
+    if formula:
+        mended = re.sub(r"\t(?=[a-z])", r"\\t", mended)
+        mended = re.sub(r"\r(?=[a-z])", r"\\r", mended)
+    return mended.strip()
