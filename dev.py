@@ -32,6 +32,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMPS = VENV / "stamps"
 COMFY = ROOT / ".comfy"
 CHECKOUT = COMFY / "ComfyUI"
+CLI = COMFY / "venv-comfy-cli"
 LOG = COMFY / "set-up.log"
 
 # By name and together: asked for one alone, pip may pick a pair that does not fit.
@@ -63,6 +64,7 @@ COMFY_NEEDS = [
     "pydantic~=2.0",
     "pydantic-settings~=2.0",
 ]
+COMFY_CLI = "comfy-cli==1.23.0"
 # Only where there is a wheel for this machine; the tests say what is missing.
 IF_THERE_IS_A_WHEEL = ["tesserocr>=2.8"]
 
@@ -274,6 +276,13 @@ def unpack_comfy() -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def install_comfy_cli() -> None:
+    """A tool of the tests and of docs/headless.md. It brings telemetry, so nothing else shares its place."""
+    if subprocess.run([PYTHON, "-m", "venv", "--clear", str(CLI)]).returncode != 0:
+        raise Stop(f"A virtual environment for comfy-cli could not be made in {CLI}.")
+    pip("install", COMFY_CLI, what=COMFY_CLI, python=CLI / PYTHON.relative_to(VENV))
+
+
 @contextlib.contextmanager
 def set_up_lock():
     """One set-up at a time in this folder; a second dev.py waits for the first."""
@@ -348,6 +357,14 @@ def prepare(comfy: bool) -> None:
                     inputs,
                     unpack_comfy,
                     CHECKOUT,
+                )
+            )
+            steps.append(
+                Step(
+                    "Installing comfy-cli in an environment of its own",
+                    CLI / "stamp",
+                    [COMFY_CLI, version],
+                    install_comfy_cli,
                 )
             )
         return steps

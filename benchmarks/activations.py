@@ -1,0 +1,254 @@
+"""Peak memory beside the weights while reading: real classes at true widths against what the plan says.
+
+The nets are the published ones cut to a few layers, with random weights, on the CPU in bf16; the peak is what
+torch's allocator reports to its profiler during the product's own generate call: inputs, vision tower,
+prompt, first tokens. Depth enters a peak in two ways only, and both are in the formula: the KV cache holds
+every text layer, and DeepStack features wait for their layer (``run`` measures deeper nets to show it).
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+MIB = 1024**2
+SIZES = ((512, 512), (1024, 1024), (2048, 2048), (2480, 3508))
+PROMPT = 40  # tokens around those of the picture
+MODELS = (
+    "got_ocr",
+    "qwen2_vl_2b",
+    "qwen2_vl_7b",
+    "qwen3_vl_2b",
+    "qwen3_vl_4b",
+    "qwen3_vl_8b",
+    "dots_ocr",
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run. ``config`` is that of the cut net; ``pixels`` are of one picture as the model sees it."""
+
+    model: str
+    config: Mapping[str, Any]
+    attention: str
+    pixels: int
+    images: int
+    prompt_tokens: int
+    new_tokens: int
+    peak_bytes: int
+    seconds: float
+
+    def predicted_bytes(self) -> int:
+        """What the shipped formula says beside the weights, without context and margin."""
+        from vramwise.planning import reading_bytes
+
+        beside = reading_bytes(self.config, "bf16", self.attention, prompt_tokens=self.prompt_tokens)
+        return beside(self.pixels, self.images, self.new_tokens)
+
+    @property
+    def error(self) -> float:
+        """Share by which the prediction is above (or, negative, below) the measured peak."""
+        return self.predicted_bytes() / self.peak_bytes - 1
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most that ``work`` held at once, by the events that the CPU allocator sends to torch's profiler."""
+    from torch.profiler import ProfilerActivity, profile
+
+    gc.collect()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        work()
+    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = most = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return most
+
+
+def cut_config(model: str, text_layers: int, vision_layers: int) -> dict[str, Any]:
+    """The published config.json of a catalog id with fewer layers, everything else as it is."""
+    from vramwise.catalog import ocr_model
+    from vramwise.planning import published_config
+
+    config: dict[str, Any] = copy.deepcopy(dict(published_config(ocr_model(model).repo) or {}))
+    text, vision = config.get("text_config", config), config["vision_config"]
+    text["num_hidden_layers"] = text_layers
+    vision["depth" if "depth" in vision else "num_hidden_layers"] = vision_layers
+    if "deepstack_visual_indexes" in vision:
+        vision["deepstack_visual_indexes"] = list(range(min(3, vision_layers)))
+    if "global_attn_indexes" in vision:
+        vision["global_attn_indexes"] = [vision_layers - 1]
+    return config
+
+
+def build(config: Mapping[str, Any], attention: str) -> Any:
+    """The real class of ``config`` in bf16, its weights zeroed: allocation does not depend on their values."""
+    import torch
+    import transformers
+
+    facts = copy.deepcopy({key: value for key, value in config.items() if key != "model_type"})
+    kind = config["model_type"]
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with _empty_weights():
+            if kind == "dots_ocr":
+                from vramwise.ocr.vlm.dots_model import DotsOCRConfig, DotsOCRForCausalLM
+
+                net = DotsOCRForCausalLM._from_config(DotsOCRConfig(**facts), attn_implementation=attention)
+            else:
+                if kind.startswith("qwen"):
+                    _rope(facts["text_config"])
+                facts["text_config"]["tie_word_embeddings"] = facts["tie_word_embeddings"]
+                made = transformers.AutoConfig.for_model(kind, **facts)
+                net = transformers.AutoModelForImageTextToText.from_config(made, attn_implementation=attention)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+    return net.eval()
+
+
+def _rope(text: dict[str, Any]) -> None:
+    import transformers
+
+    half = (text.get("head_dim") or text["hidden_size"] // text["num_attention_heads"]) // 2
+    sections = [half - 2 * (half // 3), half // 3, half // 3]
+    name = "rope_parameters" if int(transformers.__version__.split(".")[0]) >= 5 else "rope_scaling"
+    text[name] = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": sections}
+
+
+@contextmanager
+def _empty_weights() -> Iterator[None]:
+    """Skip random initialisation: seconds a gigabyte, for values that are overwritten."""
+    from torch import nn
+
+    names = ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "xavier_uniform_")
+    kept = {name: getattr(nn.init, name) for name in names}
+    try:
+        for name in names:
+            setattr(nn.init, name, lambda tensor, *rest, **more: tensor)
+        yield
+    finally:
+        for name, function in kept.items():
+            setattr(nn.init, name, function)
+
+
+def inputs(config: Mapping[str, Any], width: int, height: int, images: int) -> tuple[dict[str, Any], int]:
+    """(tensors as the family's processor makes them, pixels of one picture as the model sees it)."""
+    import torch
+    from vramwise.catalog import family_of_model_type
+    from vramwise.ocr.coordinates import smart_resize
+
+    kind, vision = config["model_type"], config["vision_config"]
+    family = family_of_model_type(kind)
+    assert family is not None
+    if kind == "got_ocr2":
+        tiles = _got_tiles(width, height, vision["image_size"], family.max_pixels)
+        tokens, pixels = 256 * tiles, width * height
+        side = vision["image_size"]
+        tensors = {"pixel_values": torch.zeros(tiles * images, 3, side, side)}
+        image_token = 151859
+    else:
+        wide, high = smart_resize(width, height, family.factor, family.min_pixels, family.max_pixels)
+        patch, frames = vision["patch_size"], vision["temporal_patch_size"]
+        rows, columns = high // patch, wide // patch
+        tokens, pixels = rows * columns // 4, wide * high
+        tensors = {
+            "pixel_values": torch.zeros(rows * columns * images, 3 * frames * patch * patch),
+            "image_grid_thw": torch.tensor([[1, rows, columns]] * images),
+        }
+        image_token = {"dots_ocr": 151665}.get(kind, 151655)
+    ids = torch.full((images, tokens + PROMPT), 5)
+    ids[:, PROMPT // 2 : PROMPT // 2 + tokens] = image_token
+    tensors |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if kind.startswith("qwen"):
+        tensors["mm_token_type_ids"] = (ids == image_token).long()
+    return tensors, pixels
+
+
+def _got_tiles(width: int, height: int, side: int, most: int) -> int:
+    """Tiles that the processor cuts, its thumbnail counted."""
+    from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
+
+    tiles = min(12, -(-width * height // side**2))
+    if tiles <= 2:
+        return 1
+    columns, rows = get_optimal_tiled_canvas((height, width), (side, side), 1, tiles)
+    return int(columns * rows) + 1
+
+
+def measure(
+    model: str,
+    width: int,
+    height: int,
+    *,
+    images: int = 1,
+    text_layers: int = 2,
+    vision_layers: int = 1,
+    new_tokens: int = 3,
+    attention: str = "",
+    net: Any = None,
+) -> Measured:
+    """Read one invented micro-batch by the family's own adapter. ``net`` is one of the same ``cut_config``."""
+    import torch
+    from vramwise.catalog import family_of_model_type
+    from vramwise.ocr.vlm.adapter import Prepared
+    from vramwise.ocr.vlm.families import adapter_class
+
+    torch.set_num_threads(1)
+    attention = attention or ("eager" if model == "got_ocr" else "sdpa")
+    config = cut_config(model, text_layers, vision_layers)
+    family = family_of_model_type(config["model_type"])
+    assert family is not None
+    net = net if net is not None else build(config, attention)
+    tensors, pixels = inputs(config, width, height, images)
+    adapter = object.__new__(adapter_class(family))  # without a checkpoint's processor
+    adapter.processor = SimpleNamespace(image_token_id=151859)
+    prepared = Prepared(tensors, ((width, height),) * images)
+    decoding = {"do_sample": False, "max_new_tokens": new_tokens, "eos_token_id": None, "pad_token_id": 0}
+    started = time.perf_counter()
+    most = peak_bytes(lambda: adapter.generate(net, prepared, decoding, lambda: None))
+    spent = time.perf_counter() - started
+    return Measured(model, config, attention, pixels, images, PROMPT, new_tokens, most, spent)
+
+
+def run(models: tuple[str, ...] = MODELS, sizes: tuple[tuple[int, int], ...] = SIZES) -> dict[str, Any]:
+    """The full matrix; about half an hour on one core, most of it in the attention of the large pages."""
+    import torch
+
+    torch.set_num_threads(1)
+    figures: dict[str, Any] = {}
+    print(f"{'model':12} {'pixels':>11} {'pictures':>8} {'layers':>7} {'MiB':>8} {'plan':>8} {'off':>7} {'s':>6}")
+    for model in models:
+        net = build(cut_config(model, 2, 1), "eager" if model == "got_ocr" else "sdpa")
+        cases: list[dict[str, Any]] = [{"width": w, "height": h, "net": net} for w, h in sizes]
+        cases += [
+            {"width": 512, "height": 512, "images": 3, "net": net},
+            {"width": 512, "height": 512, "new_tokens": 200, "net": net},
+        ]
+        for case in cases:
+            _report(figures, measure(model, **case), 2, 1)
+        del net, cases
+        deep = (8, 4) if model != "qwen2_vl_7b" else (4, 4)
+        it = measure(model, 1024, 1024, text_layers=deep[0], vision_layers=deep[1])
+        _report(figures, it, *deep)
+    return figures
+
+
+def _report(figures: dict[str, Any], it: Measured, text_layers: int, vision_layers: int) -> None:
+    print(
+        f"{it.model:12} {it.pixels:11} {it.images:8} {f'{text_layers}+{vision_layers}':>7} "
+        f"{it.peak_bytes / MIB:8.1f} {it.predicted_bytes() / MIB:8.1f} {100 * it.error:+6.1f}% {it.seconds:6.1f}",
+        flush=True,
+    )
+    name = f"{it.model} {it.pixels} x{it.images} {text_layers}+{vision_layers} {it.new_tokens}"
+    figures[name] = {"peak_bytes": it.peak_bytes, "predicted_bytes": it.predicted_bytes()}

@@ -1,0 +1,109 @@
+"""docs/headless.md: every piece of code in it is taken out and run as it stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from devtools.comfy_client import ComfyClient
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "headless.md").read_text(encoding="utf-8")
+PIECES = {
+    name: (language, code)
+    for name, language, code in re.findall(r"<!-- run: (\S+) -->\n```(\w+)\n(.*?)```", PAGE, re.DOTALL)
+}
+CLI = ROOT / ".comfy" / "venv-comfy-cli" / ("Scripts" if os.name == "nt" else "bin")
+
+pytestmark = pytest.mark.comfy
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder as the page expects it."""
+    shutil.copyfile(ROOT / "workflows" / "api" / "read_text.json", tmp_path / "read_text.json")
+    shutil.copyfile(ROOT / "assets" / "vramwise_sample.png", tmp_path / "page.png")
+    return tmp_path
+
+
+def run(name: str, folder: Path, client: ComfyClient) -> str:
+    """What the piece ``name`` prints; it fails the test when it fails."""
+    language, code = PIECES[name]
+    where = urlsplit(client.url)
+    environment = {
+        **os.environ,
+        "COMFY": client.url,
+        "COMFY_HOST": str(where.hostname),
+        "COMFY_PORT": str(where.port),
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder),
+        "DO_NOT_TRACK": "1",
+        "PATH": f"{CLI}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = (
+        [sys.executable, "-c", code] if language == "python" else ["bash", "-euo", "pipefail", "-c", code]
+    )
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_page_has_the_pieces_that_are_run_here() -> None:
+    assert set(PIECES) == {"curl", "python", "comfy-cli", "many"}
+    fenced = len(re.findall(r"^```\w+$", PAGE, re.MULTILINE))
+    assert fenced == len(PIECES), "a piece of code on the page is run by nobody"
+
+
+def test_curl_uploads_queues_and_gets_the_text(
+    folder: Path, client: ComfyClient, sample_text: str, require: Callable[[object, str], None]
+) -> None:
+    require(shutil.which("curl"), "curl is missing: on Debian, apt install curl.")
+    run("curl", folder, client)
+    (entry,) = json.loads((folder / "history.json").read_text(encoding="utf-8")).values()
+    (ocr,) = (one for one in entry["outputs"].values() if "ocr" in one)
+    assert ocr["text"] == [sample_text]
+
+
+def test_python_hears_the_end_over_the_websocket(folder: Path, client: ComfyClient, sample_text: str) -> None:
+    assert run("python", folder, client).startswith(sample_text + "\n")
+
+
+def test_comfy_cli_completes_and_the_text_is_in_the_history(
+    folder: Path, client: ComfyClient, sample_text: str, require: Callable[[object, str], None]
+) -> None:
+    require((CLI / "comfy").exists(), "comfy-cli is missing: `python dev.py test` puts it into .comfy.")
+    said = [
+        json.loads(line) for line in run("comfy-cli", folder, client).splitlines() if line.startswith("{")
+    ]
+    assert said[-1]["ok"] is True, said[-1]
+    history = client.request("/history?max_items=1").json
+    (entry,) = history.values()
+    assert entry["status"]["completed"]
+    assert [sample_text] in [one.get("text") for one in entry["outputs"].values()]
+
+
+def test_many_pictures_are_queued_and_each_text_lies_beside_its_picture(
+    folder: Path, client: ComfyClient, draw: Callable[..., Image.Image]
+) -> None:
+    (folder / "pictures").mkdir()
+    words = ["first one", "second one", "third one"]
+    for number, text in enumerate(words):
+        draw([text]).save(folder / "pictures" / f"headless_{number}.png")
+    run("many", folder, client)
+    read = [path.read_text(encoding="utf-8").strip() for path in sorted((folder / "pictures").glob("*.txt"))]
+    assert read == words
