@@ -90,7 +90,7 @@ def test_the_block_blocks(models: Path, tmp_path: Path) -> None:
         assert result.returncode != 0 and "a look outside" in result.stderr
 
 
-def test_models_that_are_here_load_and_read_with_sockets_blocked(models: Path, tmp_path: Path) -> None:
+def test_6_models_that_are_here_load_and_read_with_sockets_blocked(models: Path, tmp_path: Path) -> None:
     script = f"""
     from vramwise import ModelLoader
 
@@ -148,7 +148,7 @@ def test_a_snapshot_of_the_hugging_face_cache_is_read_with_sockets_blocked(
     assert sorted(path for path in repo.rglob("*")) == before, "the Hugging Face cache is only read"
 
 
-def test_a_model_that_is_not_here_lists_every_folder_searched_and_the_exact_name(
+def test_6_a_model_that_is_not_here_lists_every_folder_searched_and_the_exact_name(
     models: Path, tmp_path: Path
 ) -> None:
     absent = {

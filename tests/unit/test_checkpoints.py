@@ -187,7 +187,7 @@ def test_an_absent_model_names_every_folder_the_exact_name_and_the_command(machi
     assert all(str(folder) in said for folder in searched_model_folders(machine))
 
 
-def test_a_missing_shard_is_named(tmp_path: Path, machine: Settings) -> None:
+def test_7_a_missing_shard_is_named(tmp_path: Path, machine: Settings) -> None:
     folder = sharded(tmp_path / "models" / NAME)
     assert len(locate(MODEL, machine).weight_files) == 3
     (folder / "model-00002-of-00003.safetensors").unlink()

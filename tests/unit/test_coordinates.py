@@ -13,7 +13,7 @@ TRUE_BOX = (0.11, 0.25, 0.83, 0.5)  # of the sides
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_thousandths_come_back_within_one_percent_of_the_side(size: tuple[int, int]) -> None:
+def test_9_thousandths_come_back_within_one_percent_of_the_side(size: tuple[int, int]) -> None:
     said = [round(share * 1000) for share in TRUE_BOX]
     found = to_pixels([(said[0], said[1]), (said[2], said[3])], "thousandths", (1, 1), size)
     _near(found, size)
@@ -24,7 +24,7 @@ def test_thousandths_come_back_within_one_percent_of_the_side(size: tuple[int, i
 )
 @pytest.mark.parametrize("factor", [28, 32])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_resized_pixels_come_back_within_one_percent_of_the_side(
+def test_9_resized_pixels_come_back_within_one_percent_of_the_side(
     size: tuple[int, int], factor: int, limits: tuple[int, int]
 ) -> None:
     seen = smart_resize(*size, factor, *limits)

@@ -87,7 +87,7 @@ RUNAWAYS = {
 
 @pytest.mark.parametrize("tokenizer", [Words(), Letters()], ids=["words", "letters"])
 @pytest.mark.parametrize("name", REAL)
-def test_what_real_pages_repeat_is_left_alone(name: str, tokenizer: Words | Letters) -> None:
+def test_10_what_real_pages_repeat_is_left_alone(name: str, tokenizer: Words | Letters) -> None:
     guard, count = fed(tokenizer, REAL[name])
     assert not guard.tripped
     assert tokenizer.text(guard.kept()) == REAL[name]
@@ -96,7 +96,7 @@ def test_what_real_pages_repeat_is_left_alone(name: str, tokenizer: Words | Lett
 
 @pytest.mark.parametrize("tokenizer", [Words(), Letters()], ids=["words", "letters"])
 @pytest.mark.parametrize("name", RUNAWAYS)
-def test_a_runaway_is_cut_to_one_repetition(name: str, tokenizer: Words | Letters) -> None:
+def test_10_a_runaway_is_cut_to_one_repetition(name: str, tokenizer: Words | Letters) -> None:
     text = RUNAWAYS[name]
     guard, count = fed(tokenizer, text)
     assert guard.tripped

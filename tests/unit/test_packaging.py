@@ -240,7 +240,7 @@ def test_python_sources_can_be_shown_on_a_windows_console():
     assert bad == []
 
 
-def test_the_shipped_code_does_none_of_what_the_registry_refuses():
+def test_12_the_shipped_code_does_none_of_what_the_registry_refuses():
     refused = re.compile(
         r"(^|[^a-zA-Z_.])(eval|exec)\(|pickle|os\.system|subprocess|trust_remote_code\s*=\s*True"
         r"|\.to\(\"cuda\"\)|\.cuda\(\)|torch\.cuda\.empty_cache"
