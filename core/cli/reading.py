@@ -1,24 +1,42 @@
-"""The verb that reads text: ``vramwise ocr FILE...``."""
+"""The verb that reads text: ``vramwise ocr INPUT... [--out DIR]``."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..catalog import languages
-from ..choices import TASKS
+from ..choices import DEFAULT_MODEL, TASKS
 from ..errors import VramwiseError
+from ..jobs.outputs import FORMATS
 from ..models import model_ids
+
+if TYPE_CHECKING:
+    from ..jobs.job import Reader
+    from ..jobs.manifest import Entry
+    from ..ocr.engine import ReadOptions
 
 
 def add_verbs(verbs: Any) -> None:
     """Add ``ocr`` to the parser's verbs."""
-    ocr = verbs.add_parser("ocr", help="read the text of one or more pictures")
-    ocr.add_argument("files", nargs="+", metavar="FILE", help="picture files")
-    ocr.add_argument("--model", default="rapid", choices=model_ids(), help="default: %(default)s (built in)")
+    ocr = verbs.add_parser("ocr", help="read the text of pictures, PDFs and folders of them")
+    ocr.add_argument("inputs", nargs="+", metavar="INPUT", help='files, folders or patterns ("scans/*.png")')
+    ocr.add_argument("--out", metavar="DIR", help="write one file a page there, with a manifest; else print")
+    ocr.add_argument("--resume", action="store_true", help="go on with the job in --out where it stopped")
+    ocr.add_argument(
+        "--format", choices=FORMATS, default="text", help="of the files, or of what is printed (%(default)s)"
+    )
+    ocr.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="short for that format"
+    )
+    where = ocr.add_mutually_exclusive_group()
+    where.add_argument("--model", choices=model_ids(), help=f"default: {DEFAULT_MODEL} (built in)")
+    where.add_argument("--endpoint", metavar="NAME", help="a server of config.yaml that reads instead")
+    ocr.add_argument("--precision", default="auto", help="of --model; auto: the best that fits")
     ocr.add_argument(
         "--language",
         default="auto",
@@ -26,42 +44,113 @@ def add_verbs(verbs: Any) -> None:
         help=f"auto, {', '.join(row.code for row in languages()[:5])}, ru, ...",
     )
     ocr.add_argument("--task", default="text", choices=TASKS)
+    ocr.add_argument("--prompt", default="", help="an instruction, for task custom")
     ocr.add_argument(
         "--megapixels", type=float, default=0.0, help="scale larger pictures down to this; 0: automatic"
     )
-    ocr.add_argument("--json", action="store_true", help="print regions, confidences and notes as JSON")
+    ocr.add_argument("--dpi", type=int, default=200, help="of PDF pages (%(default)s)")
     ocr.set_defaults(run=_ocr)
 
 
 def _ocr(arguments: argparse.Namespace) -> int:
-    from ..loader import ocr_handle
     from ..ocr.engine import ReadOptions
-    from ..ocr.images import load_picture
 
-    if arguments.megapixels < 0:
-        raise VramwiseError("--megapixels must be 0 (automatic) or more.")
-    handle = ocr_handle(arguments.model)
+    if arguments.megapixels < 0 or not 36 <= arguments.dpi <= 1200:
+        raise VramwiseError("--megapixels must be 0 (automatic) or more, and --dpi from 36 to 1200.")
+    if arguments.resume and not arguments.out:
+        raise VramwiseError("--resume goes on with the job in a folder: name it with --out DIR.")
     options = ReadOptions(
         task=arguments.task,
+        prompt=arguments.prompt,
         language=arguments.language,
         max_pixels=int(arguments.megapixels * 1_000_000) or None,
     )
-    several, failed, pages = len(arguments.files) > 1, 0, []
-    for name in arguments.files:
-        try:
-            (result,) = handle.read([load_picture(name)], options)
-        except VramwiseError as error:
-            print(f"vramwise: {name}: {error}", file=sys.stderr)
+    reader = _reader(arguments)
+    if arguments.out:
+        return _job(arguments, reader, options)
+    return _print(arguments, reader, options)
+
+
+def _reader(arguments: argparse.Namespace) -> Reader:
+    if arguments.endpoint:
+        from ..ocr.remote import open_remote
+
+        remote: Reader = open_remote(arguments.endpoint)
+        return remote
+    from ..loader import ocr_handle
+
+    return ocr_handle(arguments.model or DEFAULT_MODEL, arguments.precision)
+
+
+def _job(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) -> int:
+    from ..jobs import JobOptions, run_job
+
+    name = arguments.endpoint or f"{arguments.model or DEFAULT_MODEL} {arguments.precision}"
+    job = JobOptions(name, arguments.format, arguments.dpi, options)
+    with _Bar() as bar:
+        report = run_job(
+            arguments.inputs, Path(arguments.out), reader, job, resume=arguments.resume, progress=bar
+        )
+    for page, sentence in report.failed:
+        print(f"vramwise: {page}: {sentence}", file=sys.stderr)
+    good = report.read + report.before - len(report.failed)
+    earlier = f", {report.before} of them before" if report.before else ""
+    print(f"{good} pages in {arguments.out}{earlier}; {len(report.failed)} failed.", file=sys.stderr)
+    return 3 if report.failed else 0
+
+
+def _print(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) -> int:
+    from ..jobs import find_units
+    from ..jobs.job import JobOptions, read_units
+    from ..jobs.outputs import encoded
+    from ..pages import PageFiles
+
+    files = PageFiles()
+    units = list(find_units(arguments.inputs, files))
+    failed, records = 0, []
+    job = JobOptions("", arguments.format, arguments.dpi, options)
+    for unit, outcome in read_units(units, reader, job, files):
+        page = unit.file if unit.index == 0 and "_p" not in unit.stem else unit.key
+        if isinstance(outcome, VramwiseError):
+            print(f"vramwise: {page}: {outcome}", file=sys.stderr)
             failed += 1
             continue
-        for note in result.notes:
-            print(f"vramwise: {name}: {note}", file=sys.stderr)
-        if arguments.json:
-            pages.append({"file": str(Path(name)), **result.to_dict()})
+        for note in outcome.notes:
+            print(f"vramwise: {page}: {note}", file=sys.stderr)
+        if arguments.format == "json":
+            records.append({"file": str(page), **outcome.to_dict()})
         else:
-            print(f"== {name}\n{result.text}\n" if several else result.text)
-    if arguments.json:
-        print(json.dumps(pages, ensure_ascii=False, indent=2))
+            heading = f"== {page}\n" if len(units) > 1 and arguments.format != "hocr" else ""
+            said = encoded(outcome, arguments.format, str(page)).decode("utf-8")
+            print(f"{heading}{said}", end="\n" if heading else "")
+    if arguments.format == "json":
+        print(json.dumps(records, ensure_ascii=False, indent=2))
     if failed:
-        return 3 if failed < len(arguments.files) else 1
+        return 3 if failed < len(units) else 1
     return 0
+
+
+class _Bar:
+    """Pages done, pages a second and the time left, on a terminal; silent when standard error is a file."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, done: int, total: int | None, entry: Entry) -> None:
+        if not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit="page", file=sys.stderr, initial=0)
+            self._bar.start_t -= time.monotonic() - self._begun  # the first page counts too
+        self._bar.update(done - self._bar.n)
+        self._bar.set_postfix_str(Path(entry.page).name[:40])

@@ -1,0 +1,74 @@
+"""One result as the bytes of a file: text, markdown, JSON or hOCR."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from xml.sax.saxutils import escape, quoteattr
+
+from ..ocr.result import OCRResult, Point, Word
+
+ENDINGS = {"text": "txt", "markdown": "md", "json": "json", "hocr": "hocr"}
+FORMATS = tuple(ENDINGS)
+_NOT_XML = {code: None for code in range(32) if code not in (9, 10, 13)} | {0xFFFE: None, 0xFFFF: None}
+_NOT_XML |= dict.fromkeys(range(0xD800, 0xE000))
+
+
+def encoded(result: OCRResult, form: str, page: str) -> bytes:
+    """``result`` of ``page`` in UTF-8; ``form`` is one of FORMATS."""
+    if form == "json":
+        text = json.dumps({"page": page, **result.to_dict()}, ensure_ascii=False, indent=1) + "\n"
+    elif form == "hocr":
+        text = hocr(result, page)
+    else:
+        text = (result.markdown if form == "markdown" else result.text) + "\n"
+    return text.encode("utf-8", "replace")
+
+
+def hocr(result: OCRResult, page: str) -> str:
+    """``result`` as hOCR 1.2 (http://kba.github.io/hocr-spec/1.2/): a page, its lines and their words, with
+    boxes in pixels and confidences in per cent."""
+    lines = "\n".join(
+        f"   <span class='ocr_line' id='line_{number}' title={_title(region.polygon, region.confidence)}>"
+        f"{_words(region.text, region.words, number)}</span>"
+        for number, region in enumerate(result.regions, 1)
+    )
+    whole = quoteattr(
+        f"image {json.dumps(page, ensure_ascii=False)}; bbox 0 0 {result.width} {result.height}"
+    )
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">
+<html xmlns="http://www.w3.org/1999/xhtml">
+ <head>
+  <title>{_safe(page)}</title>
+  <meta http-equiv="Content-Type" content="text/html; charset=utf-8"/>
+  <meta name="ocr-system" content={quoteattr(f"vramwise {result.model}")}/>
+  <meta name="ocr-capabilities" content="ocr_page ocr_line ocrx_word ocrp_wconf"/>
+ </head>
+ <body>
+  <div class="ocr_page" id="page_1" title={whole}>
+{lines}
+  </div>
+ </body>
+</html>
+"""
+
+
+def _words(text: str, words: Iterable[Word], line: int) -> str:
+    pieces = [
+        f"<span class='ocrx_word' id='word_{line}_{number}' title={_title(word.polygon, word.confidence)}>"
+        f"{_safe(word.text)}</span>"
+        for number, word in enumerate(words, 1)
+    ]
+    return " ".join(pieces) if pieces else _safe(text)
+
+
+def _title(polygon: tuple[Point, ...], confidence: float | None) -> str:
+    xs, ys = [point[0] for point in polygon], [point[1] for point in polygon]
+    box = " ".join(str(round(value)) for value in (min(xs), min(ys), max(xs), max(ys)))
+    sure = "" if confidence is None else f"; x_wconf {round(100 * confidence)}"
+    return quoteattr(f"bbox {box}{sure}")
+
+
+def _safe(text: str) -> str:
+    return escape(text.translate(_NOT_XML))
