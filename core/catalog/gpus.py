@@ -161,5 +161,5 @@ def _plain(name: str) -> str:
     """A name without case, maker and marks: "NVIDIA GeForce RTX 4090" and "rtx4090" become "rtx 4090"."""
     text = re.sub(r"\((?:r|tm)\)", "", name.lower())
     text = re.sub(r"([a-z])(?=\d{4})|(?<=\d{4})(?=ti\b|super\b|xt)", r"\1 ", text)
-    text = re.sub(r"\b(?:nvidia|geforce|amd|intel|graphics card)\b", " ", text)
+    text = re.sub(r"\b(?:nvidia|geforce|amd|radeon|intel|graphics card)\b", " ", text)
     return " ".join(re.sub(r"[^a-z0-9.+]+", " ", text).split())

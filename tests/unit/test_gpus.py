@@ -29,6 +29,7 @@ def test_every_card_has_memory_a_source_and_a_date() -> None:
         ("4080 super", []),
         ("RTX 4080 Super", [16]),
         ("RTX 3050 6GB Laptop GPU", [6]),
+        ("RX 7900 XTX", [24]),
         ("Apple M3 Ultra", [96, 256, 512]),
     ],
 )

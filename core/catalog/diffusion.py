@@ -1,0 +1,270 @@
+"""Image and video models: the weight of their files, how ComfyUI counts activations, published needs.
+
+diffusion.csv has a row a model, diffusion_weights.csv a row a precision, text_encoders.csv a row a text
+encoder, diffusion_published.csv what others said it needs, licences.csv what may be done with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import TypeVar
+
+from ..errors import UnknownName, nearest
+from .gpus import GIB
+
+# Undistilled models of the catalog sample 15 steps or more.
+_FEW_STEPS = 10
+Row = Mapping[str, str]
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True)
+class DiffusionWeights:
+    """One precision of a model. All sizes in bytes, of one of its ``copies`` (Wan 2.2 has two experts).
+
+    ``held_bytes`` is the diffusion model alone as it lies in VRAM, ``rest_bytes`` what else of the same file
+    gets loaded (text encoder and VAE of an all-in-one file). ``at_once`` copies are needed in every step.
+    ``factor_scale`` multiplies the model's activations.
+    """
+
+    precision: str
+    format: str
+    file_bytes: int
+    held_bytes: int
+    rest_bytes: int
+    copies: int
+    at_once: int
+    with_text_encoder: bool
+    with_vae: bool
+    factor_scale: float
+    note: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """A text encoder that a model can be given. ``optional`` ones rewrite the prompt and can be left out."""
+
+    name: str
+    bytes: int
+    optional: bool
+    source: str
+    date: str
+
+
+@dataclass(frozen=True)
+class PublishedNeed:
+    """What ``who`` ("official" or "community") said: ``level`` is "minimum" or "optimum", in the GB of the
+    source; None where only the other bound was given."""
+
+    who: str
+    level: str
+    gb_low: float | None
+    gb_high: float | None
+    note: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True)
+class Licence:
+    """``commercial`` is "yes", "no", "conditions" (``note`` says which) or "unknown" (not read)."""
+
+    licence: str
+    commercial: str
+    note: str
+    source: str
+    date: str
+
+
+# A row is itself: comparing by its hundred values would cost more than what is computed from them.
+@dataclass(frozen=True, eq=False)
+class DiffusionModel:
+    """A row of diffusion.csv.
+
+    ``factor`` is ComfyUI's memory_usage_factor; the latent is ``width`` and ``height`` divided by
+    ``spatial`` and (``frames`` - 1) // ``temporal`` + 1 long, times ``area_channels`` where ComfyUI counts
+    channels, times 1 + ``references`` for pictures or layers that go in beside the latent. ``fp16`` is False
+    where ComfyUI computes it in bf16 or fp32 only. ``decoder`` is the kind of
+    VAE in core.planning.diffusion, empty where ComfyUI's estimate is not usable. ``steps`` is the sampling of
+    its template without a step-saving LoRA.
+    """
+
+    id: str
+    name: str
+    family: str
+    tasks: tuple[str, ...]
+    release: str
+    parameters: int
+    text_encoder_parameters: int
+    vae_parameters: int
+    vae_bytes: int
+    decoder: str
+    comfy_class: str
+    factor: float
+    factor_source: str
+    fp16: bool
+    width: int
+    height: int
+    frames: int
+    spatial: int
+    temporal: float
+    area_channels: int
+    references: int
+    steps: int
+    steps_source: str
+    licence: Licence
+    templates: tuple[str, ...]
+    weights: tuple[DiffusionWeights, ...]
+    text_encoders: tuple[TextEncoder, ...]
+    published: tuple[PublishedNeed, ...]
+    source: str
+    date: str
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        return tuple(one.precision for one in self.weights)
+
+    @property
+    def distilled(self) -> bool:
+        """True where it is made for few steps (Turbo, schnell, klein): quicker, with no fewer bytes."""
+        return self.steps <= _FEW_STEPS
+
+    @property
+    def factor_estimated(self) -> bool:
+        """True where ComfyUI's own factor of this model was not read."""
+        return self.factor_source.startswith("estimated")
+
+    def of(self, precision: str) -> DiffusionWeights:
+        """The weights at ``precision``. Raises UnknownName with the nearest."""
+        for one in self.weights:
+            if one.precision.lower() == precision.lower():
+                return one
+        raise UnknownName(
+            f'{self.name} is not listed at "{precision}".{nearest(precision, self.precisions)} '
+            f"Use one of: {', '.join(self.precisions)}."
+        )
+
+    def text_encoder(self, name: str | None = None) -> TextEncoder | None:
+        """The text encoder called ``name``, or the smallest that is not optional; None where the file of the
+        model brings it. Raises UnknownName with the nearest.
+        """
+        if name is None:
+            needed = [one for one in self.text_encoders if not one.optional]
+            return min(needed, key=lambda one: one.bytes, default=None)
+        for one in self.text_encoders:
+            if one.name == name:
+                return one
+        known = [one.name for one in self.text_encoders]
+        raise UnknownName(
+            f'{self.name} has no text encoder "{name}".{nearest(name, known)} '
+            f"Use one of: {', '.join(known) or 'none, it is part of the model file'}."
+        )
+
+
+@functools.cache
+def diffusion_models() -> tuple[DiffusionModel, ...]:
+    """Every model, in the order of the file."""
+    weights = _grouped("diffusion_weights.csv", _weights)
+    encoders = _grouped("text_encoders.csv", _text_encoder)
+    published = _grouped("diffusion_published.csv", _published)
+    return tuple(
+        _model(row, tuple(weights[row["id"]]), tuple(encoders[row["id"]]), tuple(published[row["id"]]))
+        for row in table("diffusion.csv")
+    )
+
+
+def diffusion_model(name: str) -> DiffusionModel:
+    """The model with this id or name, whatever the case. Raises UnknownName with the nearest."""
+    known = {word.lower(): model for model in diffusion_models() for word in (model.name, model.id)}
+    if name.lower() not in known:
+        raise UnknownName(
+            f'There is no image or video model "{name}".{nearest(name.lower(), known)} '
+            "`vramwise models` lists them."
+        )
+    return known[name.lower()]
+
+
+@functools.cache
+def licences() -> Mapping[str, Licence]:
+    """The licences by name."""
+    return {row["licence"]: Licence(**row) for row in table("licences.csv")}
+
+
+def table(name: str) -> list[dict[str, str]]:
+    """The rows of a CSV file of the catalog, as text."""
+    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _grouped(name: str, make: Callable[[Row], _Made]) -> defaultdict[str, list[_Made]]:
+    groups: defaultdict[str, list[_Made]] = defaultdict(list)
+    for row in table(name):
+        groups[row["model"]].append(make(row))
+    return groups
+
+
+def _model(
+    row: Row,
+    weights: tuple[DiffusionWeights, ...],
+    text_encoders: tuple[TextEncoder, ...],
+    published: tuple[PublishedNeed, ...],
+) -> DiffusionModel:
+    counts = ("parameters", "text_encoder_parameters", "vae_parameters")
+    sizes = ("width", "height", "frames", "spatial", "area_channels", "references", "steps")
+    known = {key: value for key, value in row.items() if key not in ("vae_gib", "licence")}
+    numbers = {key: int(row[key]) for key in (*counts, *sizes)}
+    made = {
+        **known,
+        **numbers,
+        "factor": float(row["factor"]),
+        "fp16": row["fp16"] == "yes",
+        "temporal": float(row["temporal"]),
+        "vae_bytes": _bytes(row["vae_gib"]),
+        "tasks": tuple(row["tasks"].split("|")),
+        "templates": tuple(filter(None, row["templates"].split("|"))),
+        "licence": licences()[row["licence"]],
+        "weights": weights,
+        "text_encoders": text_encoders,
+        "published": published,
+    }
+    return DiffusionModel(**made)  # type: ignore[arg-type]
+
+
+def _weights(row: Row) -> DiffusionWeights:
+    file = _bytes(row["file_gib"])
+    held = _bytes(row["held_gib"]) if row["held_gib"] else file
+    return DiffusionWeights(
+        precision=row["precision"],
+        format=row["format"],
+        file_bytes=file,
+        held_bytes=held,
+        rest_bytes=_bytes(row["rest_gib"]) if row["rest_gib"] else max(0, file - held),
+        copies=int(row["copies"]),
+        at_once=int(row["at_once"]),
+        with_text_encoder=row["with_text_encoder"] == "yes",
+        with_vae=row["with_vae"] == "yes",
+        factor_scale=float(row["factor_scale"]),
+        note=row["note"],
+        source=row["source"],
+        date=row["date"],
+    )
+
+
+def _text_encoder(row: Row) -> TextEncoder:
+    return TextEncoder(row["name"], _bytes(row["gib"]), row["optional"] == "yes", row["source"], row["date"])
+
+
+def _published(row: Row) -> PublishedNeed:
+    low, high = (float(row[key]) if row[key] else None for key in ("gb_low", "gb_high"))
+    return PublishedNeed(row["who"], row["level"], low, high, row["note"], row["source"], row["date"])
+
+
+def _bytes(gib: str) -> int:
+    return round(float(gib) * GIB)
