@@ -1,0 +1,20 @@
+"""Texts drawn into regions: fonts by coverage, lines that fit, columns, outlines, the region's own slant."""
+
+from __future__ import annotations
+
+from .fonts import FontShelf
+from .room import rescaled
+from .setting import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, Setter, Style
+from .texts import assigned
+
+__all__ = [
+    "ALIGNMENTS",
+    "BACKGROUNDS",
+    "DIRECTIONS",
+    "TOO_LONG",
+    "FontShelf",
+    "Setter",
+    "Style",
+    "assigned",
+    "rescaled",
+]
