@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .masks import fill_polygons
 from .result import Point, Region
 
 if TYPE_CHECKING:
@@ -19,10 +20,7 @@ def fill_mask(mask: NDArray[float32], regions: Iterable[Region]) -> None:
     """Set ``mask`` (height, width, float32 0..1, C-contiguous) to 1 inside every region's polygon, in
     place.
     """
-    import cv2
-
-    for region in regions:
-        cv2.fillPoly(mask, [_pixels(region.polygon)], 1.0)
+    fill_polygons(mask, (region.polygon for region in regions))
 
 
 def draw_overlay(picture: NDArray[float32], regions: Sequence[Region]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from ..errors import VramwiseError
 
 SCHEMA_VERSION = 1
 Point = tuple[float, float]
@@ -68,18 +71,21 @@ class OCRResult:
     peak_bytes: int | None = None
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; the layout is versioned by ``version`` and described by ocr_schema.json."""
+    def to_dict(self, exact: bool = False) -> dict[str, Any]:
+        """Plain JSON types; the layout is versioned by ``version`` and described by ocr_schema.json.
+
+        Positions are rounded to tenths of a pixel unless ``exact``.
+        """
         return {
             "version": SCHEMA_VERSION,
             "text": self.text,
             "markdown": self.markdown,
             "regions": [
                 {
-                    **_piece(region),
+                    **_piece(region, exact),
                     "order": region.order,
                     "category": region.category,
-                    "words": [_piece(word) for word in region.words],
+                    "words": [_piece(word, exact) for word in region.words],
                 }
                 for region in self.regions
             ],
@@ -88,24 +94,31 @@ class OCRResult:
             "finish_reason": self.finish_reason,
             "model": self.model,
             "precision": self.precision,
-            "seconds": round(self.seconds, 4),
+            "seconds": float(self.seconds) if exact else round(self.seconds, 4),
             "language": self.language,
             "tokens": self.tokens,
             "peak_bytes": self.peak_bytes,
             "notes": list(self.notes),
         }
 
+    @classmethod
+    def from_dict(cls, data: Any) -> OCRResult:
+        """What ``to_dict`` wrote. Raises VramwiseError that names the first place which is not so."""
+        from .reading_json import result_from
 
-def _piece(piece: Region | Word) -> dict[str, Any]:
+        return result_from(data)
+
+
+def _piece(piece: Region | Word, exact: bool) -> dict[str, Any]:
     """What a region and a word have in common. Written out: dataclasses.asdict copies deeply and is ten
     times slower.
     """
-    confidence = None if piece.confidence is None else round(piece.confidence, 4)
-    return {"text": piece.text, "polygon": _rounded(piece.polygon), "confidence": confidence}
-
-
-def _rounded(polygon: Iterable[Sequence[float]]) -> list[list[float]]:
-    return [[round(float(x), 1), round(float(y), 1)] for x, y in polygon]
+    polygon = [[float(x), float(y)] for x, y in piece.polygon]
+    confidence = None if piece.confidence is None else float(piece.confidence)
+    if not exact:
+        polygon = [[round(x, 1), round(y, 1)] for x, y in polygon]
+        confidence = None if confidence is None else round(confidence, 4)
+    return {"text": piece.text, "polygon": polygon, "confidence": confidence}
 
 
 @dataclass(frozen=True)
@@ -119,3 +132,27 @@ class Regions:
 
     def __iter__(self) -> Iterator[OCRResult]:
         return iter(self.pages)
+
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels that all pages share; VramwiseError where they differ."""
+        sizes = sorted({(page.width, page.height) for page in self.pages})
+        if len(sizes) != 1:
+            said = ", ".join(f"{width} x {height}" for width, height in sizes[:5]) or "none"
+            raise VramwiseError(
+                f"The pages are of different sizes ({said}), and a batch of masks has one. Give the pages of "
+                "each size on their own."
+            )
+        return sizes[0]
+
+    def to_json(self) -> str:
+        """An array with one entry a page; nothing is rounded, so that ``from_json`` gives equal regions."""
+        return json.dumps([page.to_dict(exact=True) for page in self.pages], ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Regions:
+        """What ``to_json`` or OCR Inference wrote, or one page of it. Raises VramwiseError that names the
+        first place which is not so; NaN, Infinity and sizes over the limits of reading_json.py are refused.
+        """
+        from .reading_json import pages_from, parse_json
+
+        return cls(pages_from(parse_json(text)))

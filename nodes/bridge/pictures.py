@@ -10,7 +10,9 @@ import torch
 from ...core.errors import VramwiseError
 
 if TYPE_CHECKING:
-    from ...core.ocr.result import OCRResult
+    from ...core.ocr.result import OCRResult, Region, Regions
+
+MAX_MASK_PIXELS = 2**30  # of all masks of a batch together, 4 bytes each
 
 
 class Pages(Sequence[Any]):
@@ -70,6 +72,71 @@ def masks_and_overlays(
         fill_mask(mask[page].numpy(), result.regions)
         draw_overlay(overlay[page].numpy(), result.regions)
     return mask, overlay
+
+
+def check_pages(regions: Any) -> None:
+    """Raise VramwiseError unless ``regions`` is what travels on a VRAMWISE_REGIONS link, with a page."""
+    if not hasattr(regions, "pages"):
+        raise VramwiseError(
+            f"The regions input holds {regions!r}, which are no regions. Link it to the regions output of "
+            "OCR Inference."
+        )
+    if not regions.pages:
+        raise VramwiseError("The regions hold no page at all. Give OCR Inference at least one picture.")
+
+
+def check_same_pages(image: torch.Tensor, regions: Regions) -> None:
+    """Raise VramwiseError unless ``image`` (B, H, W, C) has the number and size of the pages read."""
+    batch, height, width = image.shape[:3]
+    if batch != len(regions):
+        raise VramwiseError(
+            f"The image is a batch of {batch}, the regions are of {len(regions)} pages. Give both nodes the "
+            "same pictures."
+        )
+    for number, page in enumerate(regions, 1):
+        if (page.width, page.height) != (width, height):
+            raise VramwiseError(
+                f"The image is {width} x {height} pixels, but page {number} was read at {page.width} x "
+                f"{page.height}. Give both nodes the same pictures, and scale them before reading or not at "
+                "all."
+            )
+
+
+def masks_over(
+    outlines: Sequence[Sequence[Sequence[Any]]], size: tuple[int, int], grow: int, feather: int
+) -> torch.Tensor:
+    """MASK (B, H, W) of ``size`` (width, height), one for each list of polygons."""
+    from ...core.ocr.masks import fill_polygons
+
+    width, height = size
+    if len(outlines) * width * height > MAX_MASK_PIXELS:
+        raise VramwiseError(
+            f"{len(outlines)} masks of {width} x {height} pixels do not fit into memory sensibly (4 GiB and "
+            "more). Combine them by page, or give fewer or smaller pages."
+        )
+    masks = torch.zeros((len(outlines), height, width), dtype=torch.float32)
+    for mask, polygons in zip(masks, outlines, strict=True):
+        fill_polygons(mask.numpy(), polygons, grow, feather)
+    return masks
+
+
+def crops_of(
+    page: torch.Tensor, regions: Sequence[Region], padding: int, straighten: bool
+) -> list[tuple[Region, torch.Tensor]]:
+    """Each region with its crop, IMAGE (1, h, w, C), of a page (H, W, C); those off the page are left out."""
+    from ...core.ocr.crops import crop
+
+    picture = page.detach().to("cpu", torch.float32).contiguous().numpy()
+    cut = [(region, crop(picture, region.polygon, padding, straighten)) for region in regions]
+    # A copy each: a view would keep the whole page alive, and nodes may write into what they are given.
+    return [(region, torch.from_numpy(part.copy())[None]) for region, part in cut if part is not None]
+
+
+def nothing_follows() -> Any:
+    """What an output carries when nothing that needs it shall run; ComfyUI breaks off at an empty list."""
+    from comfy_execution.graph_utils import ExecutionBlocker
+
+    return ExecutionBlocker(None)
 
 
 def _rgb(image: torch.Tensor, channels: int) -> torch.Tensor:
