@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.hardware import device_names
-from .bridge.memory import GIB, comfy_device, free_bytes
+from .bridge.memory import GIB, host_memory
 from .bridge.schema import GPU, io, schema
 
 
@@ -17,8 +17,8 @@ class GPUProbe(io.ComfyNode):  # type: ignore[misc]
             display_name="GPU Probe",
             category="VRAMwise",
             description=(
-                "What this machine has: devices, total and free memory, torch. Nothing is allocated by "
-                "asking."
+                "What this machine has: each device's memory and who holds it, what it computes in, heat, "
+                "and what is wrong. Nothing is allocated by asking."
             ),
             is_output_node=True,
             inputs=[
@@ -52,9 +52,11 @@ class GPUProbe(io.ComfyNode):  # type: ignore[misc]
     @classmethod
     def execute(cls, device: str, refresh: int) -> Any:
         from ..core.hardware import probe
+        from ..core.planning.health import health
 
-        report = probe(device, free_bytes, comfy_device())
+        report = probe(device, host=host_memory())
         chosen = report.device
         total, free = (chosen.total_bytes or 0) / GIB, (chosen.free_bytes or 0) / GIB
-        text = report.text()
-        return io.NodeOutput(report, text, round(total, 3), round(free, 3), ui={"text": [text]})
+        text = "\n".join([report.text(), *(finding.text() for finding in health(report))])
+        shown = {"text": [text], "probe": [report.to_dict()]}
+        return io.NodeOutput(report, text, round(total, 3), round(free, 3), ui=shown)

@@ -10,17 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .devices import device_names
-    from .machine import DeviceReport, MachineReport, probe
+    from .machine import probe
+    from .report import DeviceReport, HostDevice, HostMemory, MachineReport, desktop_bytes
 
 _HOME = {
-    "DeviceReport": "machine",
-    "MachineReport": "machine",
+    "DeviceReport": "report",
+    "HostDevice": "report",
+    "HostMemory": "report",
+    "MachineReport": "report",
+    "desktop_bytes": "report",
     "device_names": "devices",
     "probe": "machine",
 }
 __all__ = [
     "DeviceReport",
+    "HostDevice",
+    "HostMemory",
     "MachineReport",
+    "desktop_bytes",
     "device_names",
     "probe",
 ]

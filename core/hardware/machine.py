@@ -1,184 +1,280 @@
 """Gather what this machine has: devices and their memory. Gathering only; planning judges.
 
-Nothing is allocated on a GPU by asking: names and totals come from torch's device properties (when torch is
-already imported or installed), free memory from NVML where it answers, else from the driver call that the
-host passes in.
+Nothing is allocated on a GPU by asking. NVIDIA cards are read from their driver through pynvml, which needs
+no torch; AMD, Intel and Apple from torch; RAM from psutil; bandwidth and tensor cores from the catalog.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import platform
-import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from ..catalog.gpus import gpu_of_device
+from . import abilities, nvml, windows_memory
+from .capabilities import Capability, model_options
 from .devices import accelerators
+from .processor import processor_has_bf16, processor_name
+from .report import DeviceReport, HostDevice, HostMemory, MachineReport, desktop_bytes
+from .torch_build import TorchBuild, live_torch, torch_build
+from .torch_memory import TorchDevice, torch_device
 
-GIB = 1024**3
+__all__ = ["DeviceReport", "HostDevice", "HostMemory", "MachineReport", "desktop_bytes", "probe"]
 
-
-@dataclass(frozen=True)
-class DeviceReport:
-    """One place a model can run. Bytes are integers; None means the driver does not say (never zero)."""
-
-    id: str
-    name: str
-    kind: str
-    total_bytes: int | None
-    free_bytes: int | None
-    compute_capability: str | None = None
-    driver: str | None = None
-    source: str = ""
-
-    def line(self) -> str:
-        """One line for a report: name, free of total."""
-        total = _gib(self.total_bytes)
-        extra = f", compute capability {self.compute_capability}" if self.compute_capability else ""
-        return f"{self.id}: {self.name}, {_gib(self.free_bytes)} free of {total}{extra} ({self.source})"
+_VENDORS = {"cuda": "NVIDIA", "rocm": "AMD", "xpu": "Intel", "mps": "Apple"}
+# A MIG slice has the UUID of its card; its memory then differs from the card's by more than this.
+_SAME_MEMORY = 0.1
 
 
-@dataclass(frozen=True)
-class MachineReport:
-    """The machine at one moment. ``chosen`` is the id of the device that was asked about."""
-
-    devices: tuple[DeviceReport, ...]
-    chosen: str
-    system: str
-    python: str
-    torch: str | None
-    cpu_count: int
-    ram_total_bytes: int
-    ram_available_bytes: int
-    notes: tuple[str, ...] = ()
-
-    @property
-    def device(self) -> DeviceReport:
-        return next(device for device in self.devices if device.id == self.chosen)
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def text(self) -> str:
-        """The report a person reads."""
-        lines = [f"Chosen: {self.device.line()}"]
-        lines += [f"Also here: {device.line()}" for device in self.devices if device.id != self.chosen]
-        lines.append(
-            f"RAM: {_gib(self.ram_available_bytes)} available of {_gib(self.ram_total_bytes)}, "
-            f"{self.cpu_count} logical processors"
-        )
-        lines.append(f"{self.system}, Python {self.python}, torch {self.torch or 'not installed'}")
-        lines += [f"Note: {note}" for note in self.notes]
-        return "\n".join(lines)
-
-
-def _gib(value: int | None) -> str:
-    return "unknown" if value is None else f"{value / GIB:.1f} GiB"
-
-
-def _torch() -> Any:
-    """torch when it can be had; imported only here and only when a probe is asked for."""
-    if "torch" in sys.modules:
-        return sys.modules["torch"]
-    if importlib.util.find_spec("torch") is None:
-        return None
-    import torch
-
-    return torch
-
-
-def probe(
-    device: str = "auto", free_bytes: Callable[[str], int] | None = None, preferred: str | None = None
-) -> MachineReport:
+def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None = None) -> MachineReport:
     """Look at the machine.
 
-    ``device``: "auto" (``preferred`` where the host has one, the first accelerator otherwise, else the CPU)
-    or an id such as "cuda:0" or "cpu". An id that
-    is not here falls back to auto with a note, so that a workflow from another machine still runs.
-    ``free_bytes`` is asked for the free memory of an accelerator; inside ComfyUI that is
-    comfy.model_management.get_free_memory.
+    ``device``: "auto" (the device the host prefers, else the first accelerator that can be used, else the
+    CPU) or an id such as "cuda:0" or "cpu". An id that is not here falls back to auto with a note, so that a
+    workflow from another machine still runs.
+    ``torch``: "auto" asks it where it is imported already or where only it can answer (AMD, Intel, Apple),
+    "import" wherever it is installed, None never; or the module itself. ``host`` is what ComfyUI says.
     """
     import psutil
 
-    torch = _torch()
+    driver = nvml.read_nvml()
+    live = live_torch(torch, driver, torch_build())
+    build = torch_build(live)
     ram = psutil.virtual_memory()
-    devices = [_accelerator(torch, device_id, kind, free_bytes) for device_id, kind in accelerators(torch)]
-    devices.append(
-        DeviceReport(
-            id="cpu",
-            name=platform.processor() or platform.machine() or "CPU",
-            kind="cpu",
-            total_bytes=int(ram.total),
-            free_bytes=int(ram.available),
-            source="psutil",
-        )
-    )
-    notes: tuple[str, ...] = ()
-    chosen = preferred if preferred and any(d.id == preferred for d in devices) else devices[0].id
-    if device != "auto":
-        if any(d.id == device for d in devices):
-            chosen = device
-        else:
-            here = ", ".join(d.id for d in devices)
-            notes = (
-                f'The device "{device}" is not on this machine (here: {here}); {chosen} is shown instead.',
-            )
+    notes: list[str] = []
+    found = [
+        _finished(one, driver, host or HostMemory(), ram) for one in _devices(live, driver, build, notes)
+    ]
+    found.append(_processor(int(ram.total), int(ram.available)))
+    found = _with_spill(found)
+    chosen = _chosen(found, device, host.preferred if host else None, live is not None, notes)
     return MachineReport(
-        devices=tuple(devices),
+        devices=tuple(found),
         chosen=chosen,
-        system=f"{platform.system()} {platform.release()}",
+        system=_system(),
         python=platform.python_version(),
-        torch=str(torch.__version__) if torch is not None else None,
+        torch=build.version if build is not None else None,
         cpu_count=psutil.cpu_count() or 1,
         ram_total_bytes=int(ram.total),
         ram_available_bytes=int(ram.available),
-        notes=notes,
+        notes=tuple(notes),
+        torch_cuda=build.cuda if build is not None else None,
+        torch_asked=live is not None,
+        driver_cuda=driver.cuda,
+        driver_problem=driver.problem,
+        quantised=model_options()["int8"],
     )
 
 
-def _accelerator(
-    torch: Any, device_id: str, kind: str, free_bytes: Callable[[str], int] | None
-) -> DeviceReport:
-    index = int(device_id.split(":")[1]) if ":" in device_id else 0
-    name, total, capability, driver, free, source = kind, None, None, None, None, "torch"
-    if kind in ("cuda", "rocm", "xpu"):
-        properties = (torch.xpu if kind == "xpu" else torch.cuda).get_device_properties(index)
-        name, total = properties.name, int(properties.total_memory)
-        if kind == "cuda":
-            capability = f"{properties.major}.{properties.minor}"
-            driver, free = _nvml(properties)
-            source = "torch and NVML" if free is not None else "torch"
-    elif kind == "mps":
-        name, total = "Apple GPU", int(torch.mps.recommended_max_memory())
-        free = max(0, total - int(torch.mps.driver_allocated_memory()))
-    if free is None and free_bytes is not None:
-        free = free_bytes(device_id)
-    return DeviceReport(device_id, name, kind, total, free, capability, driver, source)
+Pair = tuple[TorchDevice | None, nvml.NvmlDevice | None, str, Capability]
 
 
-def _nvml(properties: Any) -> tuple[str | None, int | None]:
-    """(driver version, free bytes) of the card with these torch properties, matched by UUID; (None, None)
-    without NVML.
+def _devices(
+    live: Any, driver: nvml.NvmlReport, build: TorchBuild | None, notes: list[str]
+) -> Iterator[Pair]:
+    """Every accelerator as torch and the driver see it, with its id and whether torch can use it."""
+    seen = [torch_device(live, device_id, kind) for device_id, kind in accelerators(live)]
+    matched = [_card_of(one, driver.devices, len(seen)) for one in seen]
+    for one, card in zip(seen, matched, strict=True):
+        yield one, _whole(one, card, notes), one.id, Capability(True, "")
+    if any(one.kind == "cuda" for one in seen):
+        hidden = [card.name or "a card" for card in driver.devices if card not in matched]
+        if hidden:
+            notes.append(f"torch is not shown {', '.join(hidden)} (CUDA_VISIBLE_DEVICES).")
+        return
+    visible = _visible(driver.devices)
+    counted = len(visible) > 1 or (len(driver.devices) > 1 and _shown_by_number())
+    if visible and counted and os.environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
+        notes.append(
+            "The cards are numbered as their driver does; torch may count them otherwise unless "
+            "CUDA_DEVICE_ORDER=PCI_BUS_ID is set."
+        )
+    for index, card in enumerate(visible):
+        yield None, card, f"cuda:{index}", _runnable(live, build, driver)
+
+
+def _runnable(live: Any, build: TorchBuild | None, driver: nvml.NvmlReport) -> Capability:
+    """Whether torch could use a card that only the driver has shown."""
+    if build is None:
+        return Capability(True, "torch is not installed: advice only")
+    if build.cuda is None:
+        return Capability(False, f"torch {build.version} is built without CUDA")
+    if driver.cuda and _major(build.cuda) > _major(driver.cuda):
+        return Capability(False, f"torch {build.version} needs a driver for CUDA {_major(build.cuda)}")
+    if live is not None:
+        return Capability(False, f"torch {build.version} finds no CUDA device in this process")
+    return Capability(True, "")
+
+
+def _major(version: str) -> int:
+    return int(version.split(".")[0])
+
+
+def _card_of(one: TorchDevice, cards: tuple[nvml.NvmlDevice, ...], devices: int) -> nvml.NvmlDevice | None:
+    """The driver's card with torch's UUID; for a torch that has none, the only card of that name."""
+    if one.kind != "cuda":
+        return None
+    if one.uuid is not None:
+        return next((card for card in cards if card.uuid and _plain(card.uuid) == _plain(one.uuid)), None)
+    named = [card for card in cards if card.name == one.name]
+    return named[0] if len(named) == 1 else None
+
+
+def _plain(uuid: str) -> str:
+    return uuid.lower().removeprefix("gpu-")
+
+
+def _whole(one: TorchDevice, card: nvml.NvmlDevice | None, notes: list[str]) -> nvml.NvmlDevice | None:
+    """``card`` without its memory where torch has only a slice of it."""
+    if card is None or not card.total_bytes or not one.total_bytes:
+        return card
+    if abs(card.total_bytes - one.total_bytes) <= _SAME_MEMORY * card.total_bytes:
+        return card
+    notes.append(f"{one.id} is a slice of {card.name} (MIG): its memory is torch's, not the card's.")
+    return replace(card, total_bytes=None, free_bytes=None, used_bytes=None, own_bytes=None, listed=False)
+
+
+def _visible(cards: tuple[nvml.NvmlDevice, ...]) -> list[nvml.NvmlDevice]:
+    """The cards in the order of CUDA_VISIBLE_DEVICES (indices or UUIDs); as CUDA does, up to the first that
+    is not there.
     """
-    if importlib.util.find_spec("pynvml") is None:
-        return None, None
-    import pynvml
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return list(cards)
+    shown: list[nvml.NvmlDevice] = []
+    for word in (part.strip() for part in named.split(",")):
+        if word.isdigit() and int(word) < len(cards):
+            shown.append(cards[int(word)])
+            continue
+        card = next((one for one in cards if word and (one.uuid or "").startswith(word)), None)
+        if card is None:
+            break
+        shown.append(card)
+    return shown
 
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None, None
-    try:
-        driver = str(pynvml.nvmlSystemGetDriverVersion())
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            if str(pynvml.nvmlDeviceGetUUID(handle)).removeprefix("GPU-") == str(
-                getattr(properties, "uuid", "")
-            ):
-                return driver, int(pynvml.nvmlDeviceGetMemoryInfo(handle).free)
-        return driver, None
-    except pynvml.NVMLError:
-        return None, None
-    finally:
-        pynvml.nvmlShutdown()
+
+def _shown_by_number() -> bool:
+    return any(word.strip().isdigit() for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(","))
+
+
+def _finished(pair: Pair, driver: nvml.NvmlReport, host: HostMemory, ram: Any) -> DeviceReport:
+    """One device with everything that is known of it."""
+    seen, card, device_id, runnable = pair
+    kind = seen.kind if seen else "cuda"
+    name = (seen.name if seen else card.name if card else None) or "an NVIDIA GPU that does not say its name"
+    name = processor_name() if kind == "mps" else name
+    total = (seen.total_bytes if seen else None) or (card.total_bytes if card else None)
+    # Apple's GPU has the machine's memory, and the catalog names it by the machine's.
+    listed = gpu_of_device(name, int(ram.total) if kind == "mps" else total)
+    said = (seen.capability if seen else None) or (card.capability if card else None)
+    capability = said or (listed.capability if listed and kind == "cuda" else None)
+    unified = bool(seen and seen.unified) or bool(listed and listed.unified)
+    knows = host.devices.get(device_id)
+    free = next((one.free_bytes for one in (card, seen, knows) if one and one.free_bytes is not None), None)
+    if unified:  # a driver's "N/A": the memory is the machine's
+        total = total or int(ram.total)
+        free = int(ram.available) if free is None else free
+    formats = abilities.number_formats(kind, capability, seen.architecture if seen else "")
+    own = knows.own_bytes if knows else seen.allocated_bytes if seen else (card and card.own_bytes) or 0
+    return DeviceReport(
+        id=device_id,
+        name=name,
+        kind=kind,
+        total_bytes=total,
+        free_bytes=free,
+        compute_capability=".".join(map(str, capability)) if capability else None,
+        driver=driver.driver if card else None,
+        source=" and ".join([*(["torch"] if seen else []), *(["NVML"] if card else [])]),
+        vendor=_VENDORS[kind],
+        own_bytes=own,
+        host_bytes=knows.other_models_bytes if knows else None,
+        other_bytes=_other_bytes(seen, card),
+        reserved_bytes=seen.reserved_bytes if seen else None,
+        allocated_bytes=seen.allocated_bytes if seen else None,
+        bf16=formats.bf16,
+        fp8=formats.fp8,
+        fp4=formats.fp4,
+        bandwidth_gb_s=listed.bandwidth_gb_s if listed else None,
+        tensor_cores=listed.tensor_cores if listed else None,
+        **_heat(card),
+        dynamic_vram=host.dynamic_vram if device_id == host.preferred else None,
+        flash_attention=abilities.flash_attention(kind, capability),
+        sage_attention=abilities.sage_attention(kind, capability),
+        catalog_name=listed.label if listed else None,
+        unified=unified,
+        architecture=(seen.architecture or None) if seen else None,
+        runnable=runnable,
+    )
+
+
+def _heat(card: nvml.NvmlDevice | None) -> dict[str, Any]:
+    if card is None:
+        return {}
+    names = (
+        "temperature_c",
+        "slowdown_c",
+        "power_w",
+        "power_limit_w",
+        "throttle",
+        "clock_mhz",
+        "max_clock_mhz",
+    )
+    return {name: getattr(card, name) for name in (*names, "display", "uuid")}
+
+
+def _other_bytes(seen: TorchDevice | None, card: nvml.NvmlDevice | None) -> int | None:
+    """Other processes' bytes. In a container the driver lists processes under numbers that are not ours:
+    where torch holds memory and we are not in the list, nobody's share is known.
+    """
+    if card is None or (card.own_bytes is None and seen is not None and seen.reserved_bytes):
+        return None
+    return card.other_bytes
+
+
+def _processor(total: int, available: int) -> DeviceReport:
+    formats = processor_has_bf16()
+    return DeviceReport(
+        id="cpu",
+        name=processor_name(),
+        kind="cpu",
+        total_bytes=total,
+        free_bytes=available,
+        source="psutil",
+        bf16=formats,
+        unified=True,
+    )
+
+
+def _with_spill(found: list[DeviceReport]) -> list[DeviceReport]:
+    """Windows counts the spill by process, so it belongs to a card only where there is just one."""
+    cards = [device for device in found if device.kind != "cpu"]
+    spilled = windows_memory.shared_bytes() if len(cards) == 1 else None
+    if spilled is None:
+        return found
+    return [replace(device, shared_bytes=spilled) if device in cards else device for device in found]
+
+
+def _chosen(
+    found: list[DeviceReport], asked: str, preferred: str | None, live: bool, notes: list[str]
+) -> str:
+    """The id that ``asked`` means. What an imported torch cannot use is no choice; without torch it is."""
+    usable = [device for device in found if device.runnable.usable or not live]
+    ids = [device.id for device in usable]
+    auto = preferred if preferred in ids else ids[0]
+    if asked == "auto" or asked in ids:
+        return auto if asked == "auto" else asked
+    unusable = next((device for device in found if device.id == asked), None)
+    if unusable is not None:
+        notes.append(f"{asked} cannot be used: {unusable.runnable.reason}; {auto} is shown instead.")
+    else:
+        here = ", ".join(ids)
+        notes.append(f'The device "{asked}" is not on this machine (here: {here}); {auto} is shown instead.')
+    return str(auto)
+
+
+def _system() -> str:
+    release = platform.release()
+    wsl = " (WSL)" if "microsoft" in release.lower() else ""
+    return f"{platform.system()} {release}{wsl}"

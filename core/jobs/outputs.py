@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from ..ocr.result import OCRResult, Point, Word
 
@@ -33,7 +33,7 @@ def hocr(result: OCRResult, page: str) -> str:
         f"{_words(region.text, region.words, number)}</span>"
         for number, region in enumerate(result.regions, 1)
     )
-    whole = quoteattr(
+    whole = _quoted(
         f"image {json.dumps(page, ensure_ascii=False)}; bbox 0 0 {result.width} {result.height}"
     )
     return f"""<?xml version="1.0" encoding="UTF-8"?>
@@ -42,7 +42,7 @@ def hocr(result: OCRResult, page: str) -> str:
  <head>
   <title>{_safe(page)}</title>
   <meta http-equiv="Content-Type" content="text/html; charset=utf-8"/>
-  <meta name="ocr-system" content={quoteattr(f"vramwise {result.model}")}/>
+  <meta name="ocr-system" content={_quoted(f"vramwise {result.model}")}/>
   <meta name="ocr-capabilities" content="ocr_page ocr_line ocrx_word ocrp_wconf"/>
  </head>
  <body>
@@ -67,8 +67,12 @@ def _title(polygon: tuple[Point, ...], confidence: float | None) -> str:
     xs, ys = [point[0] for point in polygon], [point[1] for point in polygon]
     box = " ".join(str(round(value)) for value in (min(xs), min(ys), max(xs), max(ys)))
     sure = "" if confidence is None else f"; x_wconf {round(100 * confidence)}"
-    return quoteattr(f"bbox {box}{sure}")
+    return _quoted(f"bbox {box}{sure}")
+
+
+def _quoted(text: str) -> str:
+    return f'"{escape(text.translate(_NOT_XML))}"'
 
 
 def _safe(text: str) -> str:
-    return escape(text.translate(_NOT_XML))
+    return escape(text.translate(_NOT_XML), quote=False)

@@ -14,6 +14,9 @@ import psutil
 import torch
 from aiohttp import web
 
+from ...core.hardware import HostDevice, HostMemory, device_names
+from ...core.ocr.owner import living_owners
+
 log = logging.getLogger("vramwise")
 GIB = 1024**3
 
@@ -27,9 +30,43 @@ class Free:
     process_bytes: int
 
 
-def free_bytes(device_id: str) -> int:
-    """Free bytes of a device as ComfyUI counts them (driver-free plus torch's unused reserve)."""
-    return int(mm.get_free_memory(torch.device(device_id)))
+def host_memory() -> HostMemory:
+    """What ComfyUI knows of its devices, for the probe: bytes it could use now, our models, its other models,
+    dynamic VRAM.
+    """
+    here = comfy_device()
+    known = {device_id: _host_device(torch.device(device_id), device_id == here) for device_id in _ids(here)}
+    return HostMemory(here, known, dynamic_vram())
+
+
+def dynamic_vram() -> bool:
+    """Whether ComfyUI streams weights by itself (comfy-aimdo); versions that cannot have no such module."""
+    try:
+        import comfy.memory_management as memory
+    except ImportError:
+        return False
+    return bool(getattr(memory, "aimdo_enabled", False))
+
+
+def _ids(here: str) -> list[str]:
+    return list(dict.fromkeys([here, *(name for name in device_names() if name != "cpu")]))
+
+
+def _host_device(device: torch.device, computes: bool) -> HostDevice:
+    """Asking the driver for a device's free memory makes a context of hundreds of MiB on it; ComfyUI has one
+    on the device it computes on, and any other is asked only where torch holds something already.
+    """
+    ours = sum(owner.resident_bytes() for owner in living_owners() if _same(owner.spec.device, device))
+    models = [entry.model for entry in mm.current_loaded_models if _same(entry.device, device)]
+    held = sum(model.loaded_size() for model in models if model is not None)
+    asks = computes or (device.type == "cuda" and torch.cuda.memory_reserved(device) > 0)
+    free = int(mm.get_free_memory(device)) if asks else None
+    return HostDevice(free, int(ours), max(0, int(held - ours)))
+
+
+def _same(one: torch.device | str, other: torch.device) -> bool:
+    one = torch.device(one)
+    return (one.type, one.index or 0) == (other.type, other.index or 0)
 
 
 def comfy_device() -> str:

@@ -1,0 +1,37 @@
+"""The words of the reports in the languages they are printed in: words_en.json, words_ru.json, words_zh.json.
+
+One flat mapping a language, key to template (``str.format`` fields). Keys begin with the report they belong
+to: ``check_``, ``plan_``, ``advise_``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from importlib import resources
+from types import MappingProxyType
+
+from ..errors import UnknownName, nearest
+
+LANGUAGES = ("en", "ru", "zh")
+
+
+@functools.cache
+def words(lang: str) -> Mapping[str, str]:
+    """The templates of a language: "en", "ru" or "zh".
+
+    A key that a language lacks is answered in English. Raises UnknownName for another language.
+    """
+    if lang not in LANGUAGES:
+        raise UnknownName(
+            f'There are no reports in the language "{lang}".{nearest(lang, LANGUAGES)} '
+            f"Use one of: {', '.join(LANGUAGES)}."
+        )
+    return MappingProxyType({**_read("en"), **_read(lang)})
+
+
+def _read(lang: str) -> dict[str, str]:
+    text = resources.files(__package__).joinpath(f"words_{lang}.json").read_text(encoding="utf-8")
+    known: dict[str, str] = json.loads(text)
+    return known

@@ -1,0 +1,208 @@
+"""The verb that looks at this machine: ``vramwise check-gpu``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..catalog import OCRModel, family, ocr_models
+from ..catalog.words import LANGUAGES, words
+
+if TYPE_CHECKING:  # imported where they are used: the other verbs start without them
+    from ..hardware.capabilities import Capability
+    from ..hardware.report import DeviceReport, MachineReport
+    from ..planning.health import Finding
+
+GIB = 1024**3
+# The findings that answer "why is there no CUDA", by their codes.
+_NO_CUDA = ("driver_error", "old_driver", "torch_without_cuda", "torch_lost_cuda")
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add ``check-gpu`` to the parser's verbs."""
+    check = verbs.add_parser("check-gpu", help="what this machine has, what is wrong with it, what fits")
+    check.add_argument(
+        "--lang", default="en", metavar="LANG", help=f"language of the report: {', '.join(LANGUAGES)}"
+    )
+    check.add_argument(
+        "--device", default="auto", metavar="ID", help="cuda:1, cpu, ...; default: %(default)s"
+    )
+    check.add_argument("--json", action="store_true", help="print everything as JSON")
+    check.set_defaults(run=_check)
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """A model that fits now, at its best precision. ``bytes`` is what weights, one usual picture and its text
+    need (0 for an engine that takes no memory of the card); ``max_pixels`` is None where usual pictures
+    fit.
+    """
+
+    model: str
+    name: str
+    precision: str
+    bytes: int
+    max_pixels: int | None = None
+
+
+def recommended(report: MachineReport) -> list[Recommended]:
+    """Every model of the catalog that fits on the chosen device now, the largest first; then what needs no
+    GPU. What ComfyUI could evict counts as free.
+    """
+    device = report.device
+    fitting = [one for row in ocr_models() if row.repo and (one := _fitting(row, report)) is not None]
+    fitting.sort(key=lambda one: -one.bytes)
+    simple = [Recommended(row.id, row.name, "", 0) for row in ocr_models() if row.runs_on == "cpu"]
+    return [*simple, *fitting] if device.kind == "cpu" else [*fitting, *([] if fitting else simple)]
+
+
+def _fitting(row: OCRModel, report: MachineReport) -> Recommended | None:
+    from ..planning import Budget, make_plan, published_config
+
+    device, config = report.device, published_config(row.repo)
+    room = _room(report)
+    if config is None or room is None:
+        return None
+    budget = Budget(device.id, device.kind, room, 0, device.capability)
+    # What could be installed is no reason to leave a model out; a kernel that is missing changes the memory.
+    available = {"flash_attention_2": device.flash_attention}
+    plan = make_plan(row.name, family(row.family), config, None, budget, available=available)
+    if plan.chosen is None:
+        return None
+    verdict = plan.verdict(plan.chosen.precision)
+    need = verdict.footprint.need_bytes if verdict.footprint else 0
+    limit = plan.chosen.max_pixels if verdict.verdict == "reduced" else None
+    return Recommended(row.id, row.name, plan.chosen.precision, need, limit)
+
+
+def _room(report: MachineReport) -> int | None:
+    from ..hardware import desktop_bytes
+
+    device = report.device
+    if device.free_bytes is None:
+        return None if device.total_bytes is None else device.total_bytes - desktop_bytes(report)
+    # Windows moves a card that is over-full into RAM without a word: its desktop keeps room to grow.
+    kept = desktop_bytes(report) if report.windows else 0
+    return max(0, device.free_bytes + (device.own_bytes or 0) + (device.host_bytes or 0) - kept)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from ..hardware import probe
+    from ..planning.health import health
+
+    spoken = words(arguments.lang)
+    report = probe(arguments.device)
+    findings = health(report, arguments.lang)
+    if arguments.json:
+        facts = {
+            "cuda": _has_cuda(report.device),
+            "flash_attention_supported": report.device.flash_attention_supported,
+            "machine": report.to_dict(),
+            "recommended": [asdict(one) for one in recommended(report)],
+            "findings": [asdict(finding) for finding in findings],
+        }
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        return 0
+    print(spoken["check_head"])
+    print("\n".join(_machine(report, findings, spoken)))
+    print(f"\n{spoken['check_models']}")
+    print("\n".join(_models(report, spoken)))
+    print(f"\n{spoken['check_findings']}")
+    for finding in findings:
+        title = f"{spoken[f'check_{finding.severity}']}: {finding.title}."
+        print(f"- {title} {finding.detail} {finding.impact} {finding.remedy}")
+    if not findings:
+        print(spoken["check_clean"])
+    for note in report.notes:
+        print(f"- {spoken['check_note'].format(text=note)}")
+    return 0
+
+
+def _machine(report: MachineReport, findings: Sequence[Finding], spoken: Mapping[str, str]) -> Iterator[str]:
+    """The guide's fields first and under its names, then what else is known; nothing for the unknown."""
+
+    def say(key: str, **values: Any) -> str:
+        return spoken[f"check_{key}"].format(**values)
+
+    def size(value: int | None) -> str:
+        return spoken["check_unknown"] if value is None else f"{value / GIB:.1f} GB"
+
+    device = report.device
+    yield say("cuda", answer=_cuda(report, findings, spoken))
+    if device.kind != "cpu":
+        yield say("gpu", name=device.name)
+        yield say("vram", size=size(device.total_bytes))
+        if device.compute_capability or device.architecture:
+            yield say("capability", value=device.compute_capability or device.architecture)
+        yield say("flash", value=_kernel(device, device.flash_attention, "flash-attn", spoken))
+        yield say("sage", value=_kernel(device, device.sage_attention, "SageAttention", spoken))
+        yield say("free", size=size(device.free_bytes))
+        yield say("other", size=size(device.other_bytes))
+        if device.reserved_bytes is not None:
+            yield say("allocated", size=size(device.allocated_bytes))
+            yield say("reserved", size=size(device.reserved_bytes))
+        if device.shared_bytes is not None:
+            yield say("shared", size=size(device.shared_bytes))
+        known = {"bf16": device.bf16, "fp8": device.fp8, "fp4": device.fp4}
+        if any(known.values()):
+            yield say("formats", formats=", ".join(["fp16", *(name for name, can in known.items() if can)]))
+        if device.bandwidth_gb_s is not None:
+            yield say("bandwidth", value=f"{device.bandwidth_gb_s:g}")
+        if device.tensor_cores is not None:
+            yield say("cores", value=device.tensor_cores)
+        if heat := device.heat():
+            yield say("heat", value=heat)
+        if device.throttle:
+            yield say("throttle", value=", ".join(device.throttle))
+    if device.driver:
+        yield say("driver", driver=device.driver, cuda=report.driver_cuda or spoken["check_unknown"])
+    yield say("torch", version=report.torch or spoken["check_no_torch"])
+    processor = next(one for one in report.devices if one.kind == "cpu")
+    yield say("processor", name=processor.name, count=report.cpu_count)
+    yield say("ram", size=size(report.ram_total_bytes), free=size(report.ram_available_bytes))
+    for other in report.devices:
+        if other.id != device.id and other.kind != "cpu":
+            yield say("also", name=f"{other.id} {other.name}", size=size(other.total_bytes))
+
+
+def _has_cuda(device: DeviceReport) -> bool:
+    """As torch.cuda.is_available() answers: ROCm counts."""
+    return device.kind in ("cuda", "rocm") and device.runnable.usable
+
+
+def _cuda(report: MachineReport, findings: Sequence[Finding], spoken: Mapping[str, str]) -> str:
+    if any(_has_cuda(device) for device in report.devices):
+        return spoken["check_yes"]
+    known = [finding.title for finding in findings if finding.code in _NO_CUDA]
+    return spoken["check_because"].format(
+        answer=spoken["check_no"], reason=known[0] if known else spoken["check_no_driver"]
+    )
+
+
+def _kernel(device: DeviceReport, found: Capability, package: str, spoken: Mapping[str, str]) -> str:
+    """The guide's word: "supported" is about the card, and a missing package is said beside it."""
+    if found.usable:
+        return spoken["check_supported"]
+    if device.flash_attention_supported:
+        return spoken["check_not_installed"].format(package=package)
+    return spoken["check_unsupported"]
+
+
+def _models(report: MachineReport, spoken: Mapping[str, str]) -> Iterator[str]:
+    found = recommended(report)
+    if report.device.kind != "cpu" and not any(one.bytes for one in found):
+        yield spoken["check_nothing" if _room(report) is not None else "check_unknown_room"]
+    for one in found:
+        values = {
+            "model": one.name,
+            "precision": one.precision.upper(),
+            "size": f"{one.bytes / GIB:.1f} GB",
+            "megapixels": f"{(one.max_pixels or 0) / 1e6:.1f}",
+        }
+        key = "builtin" if not one.bytes else "model" if one.max_pixels is None else "reduced"
+        yield spoken[f"check_{key}"].format(**values)
+    if any(one.bytes for one in found):
+        yield spoken["check_basis"]

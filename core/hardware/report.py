@@ -1,0 +1,222 @@
+"""What a probe found: plain facts, and the lines a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .abilities import supports_flash
+from .capabilities import Capability
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class DeviceReport:
+    """One place a model can run. Bytes are integers; None means that nobody says (never zero).
+
+    ``free_bytes`` is the driver's. ``own_bytes`` are this pack's models, ``host_bytes`` ComfyUI's other ones,
+    ``other_bytes`` other processes; ``allocated_bytes`` and ``reserved_bytes`` are torch's own counts for
+    this process. ``shared_bytes`` is what Windows has put into RAM. ``bf16``, ``fp8``, ``fp4``: the device
+    computes in them. ``bandwidth_gb_s`` (10^9 bytes a second) and ``tensor_cores`` are the catalog's, for
+    the card ``catalog_name``. ``throttle`` are NVML's reasons why the clock is held down. ``runnable`` says
+    whether the torch of this process can use the device.
+    """
+
+    id: str
+    name: str
+    kind: str
+    total_bytes: int | None
+    free_bytes: int | None
+    compute_capability: str | None = None
+    driver: str | None = None
+    source: str = ""
+    vendor: str | None = None
+    own_bytes: int | None = None
+    host_bytes: int | None = None
+    other_bytes: int | None = None
+    reserved_bytes: int | None = None
+    allocated_bytes: int | None = None
+    bf16: bool | None = None
+    fp8: bool | None = None
+    fp4: bool | None = None
+    bandwidth_gb_s: float | None = None
+    tensor_cores: int | None = None
+    temperature_c: int | None = None
+    power_w: float | None = None
+    power_limit_w: float | None = None
+    throttle: tuple[str, ...] = ()
+    shared_bytes: int | None = None
+    dynamic_vram: bool | None = None
+    flash_attention: Capability = field(default=Capability(False, "not asked"))
+    sage_attention: Capability = field(default=Capability(False, "not asked"))
+    catalog_name: str | None = None
+    slowdown_c: int | None = None
+    clock_mhz: int | None = None
+    max_clock_mhz: int | None = None
+    display: bool | None = None
+    unified: bool = False
+    uuid: str | None = None
+    architecture: str | None = None
+    runnable: Capability = field(default=Capability(True, ""))
+
+    @property
+    def capability(self) -> tuple[int, int] | None:
+        """The CUDA compute capability as numbers."""
+        major, _, minor = (self.compute_capability or "").partition(".")
+        return (int(major), int(minor)) if minor else None
+
+    @property
+    def flash_attention_supported(self) -> bool:
+        """Whether the card itself could run flash-attn, installed or not."""
+        return supports_flash(self.kind, self.capability)
+
+    def line(self) -> str:
+        """One line for a report: name, free of total."""
+        total = gib(self.total_bytes)
+        extra = f", compute capability {self.compute_capability}" if self.compute_capability else ""
+        return f"{self.id}: {self.name}, {gib(self.free_bytes)} free of {total}{extra} ({self.source})"
+
+    def details(self) -> Iterator[str]:
+        """The other figures, one line a subject; nothing for what is not known at all."""
+        if self.kind != "cpu":
+            yield (
+                f"held: ours {gib(self.own_bytes)}, ComfyUI's other models {gib(self.host_bytes)}, other "
+                f"processes {gib(self.other_bytes)}"
+            )
+        if self.reserved_bytes is not None:
+            yield f"torch: allocated {gib(self.allocated_bytes)}, reserved {gib(self.reserved_bytes)}"
+        if self.shared_bytes is not None:
+            yield f"shared with RAM by Windows: {gib(self.shared_bytes)}"
+        known = {"bf16": self.bf16, "fp8": self.fp8, "fp4": self.fp4}
+        if any(value is not None for value in known.values()):
+            yield "computes in: " + ", ".join(f"{name} {_yes(value)}" for name, value in known.items())
+        if self.bandwidth_gb_s is not None:
+            cores = "" if self.tensor_cores is None else f", {self.tensor_cores} tensor cores"
+            yield f"{self.bandwidth_gb_s:g} GB/s{cores} (catalog: {self.catalog_name})"
+        if self.kind in ("cuda", "rocm"):
+            named = (("flash-attn", self.flash_attention), ("SageAttention", self.sage_attention))
+            for name, one in named:
+                yield f"{name}: {_yes(one.usable)} ({one.reason})"
+        if heat := self.heat():
+            yield heat
+        if self.throttle:
+            yield f"clock held down by: {', '.join(self.throttle)}"
+        if self.dynamic_vram is not None:
+            yield f"ComfyUI's dynamic VRAM: {'on' if self.dynamic_vram else 'off'}"
+        if not self.runnable.usable:
+            yield f"torch cannot use it: {self.runnable.reason}"
+
+    def heat(self) -> str:
+        """Temperature, power and clock, each of its limit where that is known; empty where nothing is."""
+        parts = [] if self.temperature_c is None else [f"{self.temperature_c} \N{DEGREE SIGN}C"]
+        if self.power_w is not None:
+            limit = "" if self.power_limit_w is None else f"/{self.power_limit_w:.0f}"
+            parts.append(f"{self.power_w:.0f}{limit} W")
+        if self.clock_mhz is not None:
+            most = "" if self.max_clock_mhz is None else f"/{self.max_clock_mhz}"
+            parts.append(f"{self.clock_mhz}{most} MHz")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class MachineReport:
+    """The machine at one moment. ``chosen`` is the id of the device that was asked about.
+
+    ``torch`` is a version, ``torch_cuda`` the CUDA it is built for (None: another build, or no torch),
+    ``torch_asked`` whether torch was imported for this report. ``driver_cuda`` is the newest CUDA that the
+    NVIDIA driver runs, ``driver_problem`` a sentence when that driver fails. ``quantised`` says whether int8
+    and int4 can be loaded.
+    """
+
+    devices: tuple[DeviceReport, ...]
+    chosen: str
+    system: str
+    python: str
+    torch: str | None
+    cpu_count: int
+    ram_total_bytes: int
+    ram_available_bytes: int
+    notes: tuple[str, ...] = ()
+    torch_cuda: str | None = None
+    torch_asked: bool = False
+    driver_cuda: str | None = None
+    driver_problem: str | None = None
+    quantised: Capability = field(default=Capability(True, ""))
+
+    @property
+    def device(self) -> DeviceReport:
+        return next(device for device in self.devices if device.id == self.chosen)
+
+    @property
+    def windows(self) -> bool:
+        return self.system.startswith("Windows")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def text(self) -> str:
+        """The report a person reads."""
+        lines = [f"Chosen: {self.device.line()}"]
+        lines += [f"  {detail}" for detail in self.device.details()]
+        for device in self.devices:
+            if device.id != self.chosen:
+                lines.append(f"Also here: {device.line()}")
+                lines += [f"  {detail}" for detail in device.details()]
+        lines.append(
+            f"RAM: {gib(self.ram_available_bytes)} available of {gib(self.ram_total_bytes)}, "
+            f"{self.cpu_count} logical processors"
+        )
+        lines.append(f"{self.system}, Python {self.python}, torch {self.torch or 'not installed'}")
+        driver = next((device.driver for device in self.devices if device.driver), None)
+        if driver:
+            lines.append(f"NVIDIA driver {driver}, CUDA up to {self.driver_cuda or 'unknown'}")
+        if self.driver_problem:
+            lines.append(self.driver_problem)
+        lines += [f"Note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class HostDevice:
+    """What ComfyUI knows of one device: bytes it could use now (None: asking would cost memory), bytes of
+    this pack's models and of all its other models there.
+    """
+
+    free_bytes: int | None
+    own_bytes: int
+    other_models_bytes: int
+
+
+@dataclass(frozen=True)
+class HostMemory:
+    """What the program around us (ComfyUI) says: the device it computes on, its figures by device id, and
+    whether it streams weights by itself.
+    """
+
+    preferred: str | None = None
+    devices: Mapping[str, HostDevice] = field(default_factory=dict)
+    dynamic_vram: bool | None = None
+
+
+def desktop_bytes(report: MachineReport) -> int:
+    """What to leave to the screen that the chosen card feeds: 400 MiB, 0 where there is none.
+
+    So much a desktop takes of an empty card: an RTX 3060 with one has 11.6 of its 12 GiB (community figure,
+    read 2026-11-21). Of a card in use it is room to grow, which matters on Windows, where an over-full card
+    spills into RAM without a word; a card there that does not say is taken to have a screen.
+    """
+    device = report.device
+    if device.kind in ("cpu", "mps") or device.unified:
+        return 0
+    shown = report.windows if device.display is None else device.display
+    return 400 * 1024**2 if shown else 0
+
+
+def gib(value: int | None) -> str:
+    return "unknown" if value is None else f"{value / GIB:.1f} GiB"
+
+
+def _yes(value: bool | None) -> str:
+    return "unknown" if value is None else "yes" if value else "no"
