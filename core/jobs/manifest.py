@@ -55,7 +55,7 @@ class Manifest:
         fresh = not self.path.exists() or self.path.stat().st_size == 0
         self._file = self.path.open("ab", buffering=0)
         if fresh:
-            self._line({"vramwise_job": VERSION, "options": self.options})
+            self._line(self._head())
 
     def add(self, entry: Entry) -> None:
         """Record a finished page."""
@@ -66,6 +66,9 @@ class Manifest:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _head(self) -> dict[str, Any]:
+        return {"vramwise_job": VERSION, "options": self.options}
 
     def _line(self, record: dict[str, Any]) -> None:
         assert self._file is not None  # noqa: S101 - start() comes first
@@ -79,7 +82,7 @@ class Manifest:
         lines = [line for line in whole.split(b"\n") if line]
         try:
             records = [json.loads(line) for line in lines]
-            head: dict[str, Any] = records[0] if records else {"vramwise_job": VERSION, "options": self.options}
+            head: dict[str, Any] = records[0] if records else self._head()
             before: dict[str, Any] = dict(head["options"])
             version = head["vramwise_job"]
             entries = [Entry(**record) for record in records[1:]]

@@ -33,9 +33,7 @@ def hocr(result: OCRResult, page: str) -> str:
         f"{_words(region.text, region.words, number)}</span>"
         for number, region in enumerate(result.regions, 1)
     )
-    whole = _quoted(
-        f"image {json.dumps(page, ensure_ascii=False)}; bbox 0 0 {result.width} {result.height}"
-    )
+    whole = _quoted(f"image {json.dumps(page, ensure_ascii=False)}; bbox 0 0 {result.width} {result.height}")
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">
 <html xmlns="http://www.w3.org/1999/xhtml">
