@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ...core.errors import VramwiseError
+from .lazy import LazyImage
 
 if TYPE_CHECKING:
     from ...core.ocr.result import OCRResult, Region, Regions
@@ -66,6 +67,11 @@ def masks_and_overlays(
     from ...core.ocr.drawing import draw_overlay, fill_mask
 
     batch, height, width, channels = image.shape
+    if isinstance(image, LazyImage):  # a page of many: a mask and an overlay for each would not fit either
+        return (
+            LazyImage((batch, height, width), lambda: masks_and_overlays(image.clone(), results)[0]),
+            LazyImage((batch, height, width, 3), lambda: masks_and_overlays(image.clone(), results)[1]),
+        )
     mask = torch.zeros((batch, height, width), dtype=torch.float32)
     overlay = _rgb(image, channels)
     for page, result in enumerate(results):

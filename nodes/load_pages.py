@@ -1,0 +1,131 @@
+"""Load Pages: a PDF, a TIFF, a picture or a folder of the input folder as a list of images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..core.choices import check_choice
+from ..core.errors import VramwiseError
+from ..core.page_numbers import check_page_numbers
+from .bridge.files import input_path, input_root
+from .bridge.schema import field, io, schema
+
+if TYPE_CHECKING:
+    from ..core.pages import Book
+
+ON_BROKEN = ("skip", "stop")
+SAMPLE = "vramwise_sample.png"
+SHOWN_NAMES = 20
+
+
+class LoadPages(io.ComfyNode):  # type: ignore[misc]
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="VramwiseLoadPages",
+            display_name="Load Pages",
+            category="VRAMwise",
+            description="Load the pages of a PDF, a TIFF, a picture or a whole folder, one image a page.",
+            inputs=[
+                io.String.Input(
+                    "file",
+                    default=SAMPLE,
+                    tooltip="A file or folder in ComfyUI's input folder, such as scans or scans/report.pdf.",
+                ),
+                io.String.Input(
+                    "pages",
+                    default="",
+                    optional=True,
+                    tooltip="Which pages, such as 1-3,7,10- (to the last). Empty: all.",
+                ),
+                io.Int.Input(
+                    "dpi",
+                    default=150,
+                    min=36,
+                    max=600,
+                    optional=True,
+                    tooltip="Dots per inch at which PDF pages are drawn. 150 to 200 suit OCR.",
+                ),
+                field(
+                    io.Float.Input,
+                    "max_megapixels",
+                    default=16.0,
+                    min=0.1,
+                    max=128.0,
+                    step=0.1,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Larger pages are made smaller, to this size.",
+                ),
+                field(
+                    io.Combo.Input,
+                    "on_broken",
+                    options=list(ON_BROKEN),
+                    default="skip",
+                    optional=True,
+                    advanced=True,
+                    tooltip="What to do with a damaged or locked page: leave it out and name it, or stop.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", is_output_list=True, tooltip="One image a page."),
+                io.String.Output(
+                    display_name="names", is_output_list=True, tooltip="One name a page, for Save Text."
+                ),
+                io.Int.Output(display_name="count", tooltip="How many pages were loaded."),
+                io.String.Output(display_name="report", tooltip="What was loaded and what was left out."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls, file: str | None = None, pages: str | None = None, on_broken: str | None = None
+    ) -> bool | str:
+        """Linked values arrive as None and are checked when the node runs."""
+        try:
+            if file is not None:
+                input_path(file)
+            check_page_numbers(pages or "")
+            check_choice("on_broken", on_broken or "skip", ON_BROKEN)
+        except VramwiseError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, **others: Any) -> list[tuple[str, int, int]]:
+        """Loaded anew when a file came, went or changed."""
+        from ..core.pages import files_of
+
+        marks = [(path.name, path.stat()) for path in files_of(input_path(file))]
+        return [(name, mark.st_mtime_ns, mark.st_size) for name, mark in marks]
+
+    @classmethod
+    def execute(
+        cls,
+        file: str,
+        pages: str = "",
+        dpi: int = 150,
+        max_megapixels: float = 16.0,
+        on_broken: str = "skip",
+    ) -> Any:
+        from ..core.pages import open_book
+        from .bridge.lazy import page_images
+
+        if (
+            not 0.1 <= max_megapixels <= 128
+        ):  # JSON from Python may hold NaN, which passes the server's checks
+            raise VramwiseError("max_megapixels is not between 0.1 and 128. Give a size such as 16.")
+        max_pixels = int(max_megapixels * 1_000_000)
+        book = open_book(input_path(file), pages, dpi, max_pixels, on_broken, inside=input_root())
+        report = _report(file, book)
+        names = [page.name for page in book.pages]
+        return io.NodeOutput(page_images(book), names, len(book), report, ui={"text": [report]})
+
+
+def _report(file: str, book: Book) -> str:
+    pages = "1 page" if len(book) == 1 else f"{len(book)} pages"
+    shown = [f"{page.name}: {page.width} x {page.height}" for page in book.pages[:SHOWN_NAMES]]
+    if len(book) > SHOWN_NAMES:
+        shown.append(f"and {len(book) - SHOWN_NAMES} more")
+    left_out = [f"Left out: {problem}" for problem in book.problems]
+    return "\n".join([f"{file}: {pages}", *left_out, *shown])

@@ -1,0 +1,279 @@
+"""OCR Score: which image of a batch says what it should, and where the others are wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..core.choices import check_choice
+from ..core.errors import VramwiseError
+from ..core.ocr.metrics import CASE, METRICS, PUNCTUATION, SPACE, UNICODE
+from .bridge.frames import Frames, first
+from .bridge.progress import NodeWatch
+from .bridge.schema import OCRModel, Regions, field, io, schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..core.ocr.metrics import Rules, Score
+    from ..core.ocr.result import Region
+
+EXPECTED_FROM = ("the whole text", "quoted parts")
+EXPECTED_FOR = ("all images", "one line each")
+
+
+class OCRScore(io.ComfyNode):  # type: ignore[misc]
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="VramwiseOCRScore",
+            display_name="OCR Score",
+            category="VRAMwise",
+            description="Score how well each image says the expected text, and pick the best one.",
+            is_output_node=True,
+            is_input_list=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Image.Input("image", tooltip="The images to compare, as a batch or a list."),
+                io.String.Input(
+                    "expected",
+                    default="",
+                    multiline=True,
+                    tooltip="The text that should be on the images, or a prompt that quotes it.",
+                ),
+                _choice(
+                    "expected_from", EXPECTED_FROM, "Of a prompt, take only what stands in quotation marks."
+                ),
+                _choice(
+                    "expected_for", EXPECTED_FOR, "One text for all images, or one line for each in order."
+                ),
+                Regions.Input(
+                    "regions", optional=True, tooltip="From OCR Inference. Unconnected: read here."
+                ),
+                io.String.Input(
+                    "texts",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Texts read elsewhere, one an image. Without regions the masks stay empty.",
+                ),
+                OCRModel.Input(
+                    "ocr_model",
+                    optional=True,
+                    tooltip="Reads where no regions and no texts come. Unconnected: the built-in engine.",
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=0.0,
+                    min=0.0,
+                    max=10.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="The best image passes with at most this error rate. 0: no error.",
+                ),
+                _choice("metric", METRICS, "Errors by character (cer) or by word (wer) decide."),
+                _choice("case", CASE, "Whether capitals count."),
+                _choice("punctuation", PUNCTUATION, "Whether punctuation counts."),
+                _choice("space", SPACE, "fold: line breaks and spaces are one space."),
+                _choice("unicode", UNICODE, "NFKC: full-width letters and ligatures are plain letters."),
+            ],
+            outputs=[
+                io.Image.Output(display_name="best_image", tooltip="The image with the fewest errors."),
+                io.Int.Output(display_name="best_index", tooltip="Its place, from 0."),
+                io.Boolean.Output(display_name="passed", tooltip="Whether the best is within threshold."),
+                io.Float.Output(
+                    display_name="cer", is_output_list=True, tooltip="Character error rate, one an image."
+                ),
+                io.Float.Output(
+                    display_name="wer", is_output_list=True, tooltip="Word error rate, one an image."
+                ),
+                io.Boolean.Output(
+                    display_name="exact", is_output_list=True, tooltip="No difference, one an image."
+                ),
+                io.String.Output(display_name="diff", tooltip="The differences of all images as markdown."),
+                io.Mask.Output(display_name="wrong_mask", tooltip="What is misspelt, one mask an image."),
+                io.Mask.Output(display_name="best_mask", tooltip="What is misspelt on the best image."),
+                io.String.Output(display_name="scores", tooltip="Everything as JSON."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        metric: Any = None,
+        expected_from: Any = None,
+        expected_for: Any = None,
+        case: Any = None,
+        punctuation: Any = None,
+        space: Any = None,
+        unicode: Any = None,
+    ) -> bool | str:
+        """On 0.3.75 the server does not check combos. Linked values arrive as None and are checked later."""
+        given = {
+            "metric": (metric, METRICS),
+            "expected_from": (expected_from, EXPECTED_FROM),
+            "expected_for": (expected_for, EXPECTED_FOR),
+            "case": (case, CASE),
+            "punctuation": (punctuation, PUNCTUATION),
+            "space": (space, SPACE),
+            "unicode": (unicode, UNICODE),
+        }
+        try:
+            for name, (value, known) in given.items():
+                check_choice(name, first(value) or known[0], known)
+        except VramwiseError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        image: list[Any],
+        expected: list[str],
+        regions: list[Any] | None = None,
+        texts: list[str] | None = None,
+        ocr_model: list[Any] | None = None,
+        threshold: Sequence[float] = (0.0,),
+        metric: Sequence[str] = METRICS[:1],
+        expected_from: Sequence[str] = EXPECTED_FROM[:1],
+        expected_for: Sequence[str] = EXPECTED_FOR[:1],
+        **rules: list[str],
+    ) -> Any:
+        from ..core.ocr.metrics import Rules, best_of, confidence, score, wrong_pieces
+
+        check_choice("metric", metric[0], METRICS)
+        counts = Rules(**{name: value[0] for name, value in rules.items()})
+        frames = Frames(image)
+        wanted = _wanted(expected, expected_from[0], expected_for[0], len(frames))
+        read, lines = _readings(frames, regions, texts, ocr_model, cls.hidden.unique_id)
+        scores = [score(ours, truth, counts) for ours, truth in zip(read, wanted, strict=True)]
+        best = best_of(scores, [confidence(each) for each in lines], metric[0])
+        passed = scores[best].value(metric[0]) <= threshold[0]
+        wrong = [wrong_pieces(each, truth, counts) for each, truth in zip(lines, wanted, strict=True)]
+        mask = _masks(frames, wrong)
+        report = _report(scores, best, passed, counts)
+        record = _record(scores, best, passed, metric[0], threshold[0])
+        height, width = frames.size(best)
+        return io.NodeOutput(
+            frames.tensor(best),
+            best,
+            passed,
+            [each.cer for each in scores],
+            [each.wer for each in scores],
+            [each.exact for each in scores],
+            report,
+            mask,
+            mask[best : best + 1, :height, :width],
+            json.dumps(record, ensure_ascii=False),
+            ui={"text": [report], "score": [record]},
+        )
+
+
+def _choice(name: str, options: Sequence[str], tooltip: str) -> Any:
+    return field(
+        io.Combo.Input,
+        name,
+        options=list(options),
+        default=options[0],
+        optional=True,
+        advanced=options in (CASE, PUNCTUATION, SPACE, UNICODE),
+        tooltip=tooltip,
+    )
+
+
+def _wanted(expected: list[str], source: str, target: str, count: int) -> list[str]:
+    """The expected text of each image."""
+    from ..core.ocr.metrics import quoted_parts
+
+    check_choice("expected_from", source, EXPECTED_FROM)
+    check_choice("expected_for", target, EXPECTED_FOR)
+    texts = list(expected)
+    if target == "one line each":
+        texts = [line for text in texts for line in text.splitlines() if line.strip()]
+    if source == "quoted parts":
+        texts = [" ".join(quoted_parts(text)) for text in texts]
+        if not all(texts):
+            raise VramwiseError(
+                'The expected text has nothing in quotation marks. Write it as a sign that says "OPEN", '
+                'or set expected_from to "the whole text".'
+            )
+    if len(texts) == 1 and target == "all images":
+        texts *= count
+    if len(texts) != count:
+        raise VramwiseError(
+            f"There are {count} images and {len(texts)} expected texts. Give one text for all images, "
+            'or set expected_for to "one line each" and write a line for every image.'
+        )
+    return texts
+
+
+def _readings(
+    frames: Frames, regions: list[Any] | None, texts: list[str] | None, model: list[Any] | None, node: Any
+) -> tuple[list[str], list[Sequence[Region]]]:
+    """The text and the lines of each image: as linked, else read now."""
+    from ..core.loader import OCRHandle
+
+    if regions is not None:
+        results = [page for batch in regions for page in batch]
+    elif texts is not None:
+        _check_count("texts", len(texts), len(frames))
+        return list(texts), [() for _ in texts]
+    else:
+        handle = model[0] if model and model[0] is not None else OCRHandle()
+        results = list(handle.read(frames, None, NodeWatch(len(frames), node)))
+    _check_count("regions", len(results), len(frames))
+    return [page.text for page in results], [page.regions for page in results]
+
+
+def _check_count(what: str, given: int, images: int) -> None:
+    if given != images:
+        raise VramwiseError(
+            f"There are {images} images and {what} for {given}. "
+            f"Link {what} to the node that read these images."
+        )
+
+
+def _masks(frames: Frames, wrong: Sequence[Any]) -> Any:
+    """MASK (images, height, width); smaller images lie at the top left of the largest height and width."""
+    import torch
+
+    from ..core.ocr.drawing import fill_mask
+
+    sizes = [frames.size(at) for at in range(len(frames))]
+    masks = torch.zeros((len(sizes), *map(max, zip(*sizes, strict=True))), dtype=torch.float32)
+    for mask, pieces in zip(masks, wrong, strict=True):
+        fill_mask(mask.numpy(), pieces)
+    return masks
+
+
+def _report(scores: Sequence[Score], best: int, passed: bool, rules: Rules) -> str:
+    from ..core.ocr.metrics import diff
+
+    head = f"Best: image {best + 1} of {len(scores)}, {'passed' if passed else 'not passed'}."
+    rows = [
+        f"- {'**' if at == best else ''}Image {at + 1}{'**' if at == best else ''}: "
+        f"CER {each.cer:.1%}, WER {each.wer:.1%}. {diff(each.read, each.expected, rules)}"
+        for at, each in enumerate(scores)
+    ]
+    return "\n".join([head, "", *rows])
+
+
+def _record(
+    scores: Sequence[Score], best: int, passed: bool, metric: str, threshold: float
+) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "best_index": best,
+        "passed": passed,
+        "metric": metric,
+        "threshold": threshold,
+        "images": [
+            {
+                "cer": each.cer,
+                "wer": each.wer,
+                "exact": each.exact,
+                "read": each.read,
+                "expected": each.expected,
+            }
+            for each in scores
+        ],
+    }

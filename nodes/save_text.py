@@ -1,0 +1,137 @@
+"""Save Text: texts, alone or beside their images, into ComfyUI's output folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.choices import check_choice
+from ..core.errors import VramwiseError
+from ..core.file_names import checked_stem, within
+from ..core.saving import FORMATS, IF_EXISTS, Saved, free_stem, save
+from .bridge.files import output_entry, output_numbering, output_root
+from .bridge.frames import Frames, first
+from .bridge.schema import io, schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class SaveText(io.ComfyNode):  # type: ignore[misc]
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="VramwiseSaveText",
+            display_name="Save Text",
+            category="VRAMwise",
+            description="Save texts into the output folder, alone or as image and text pairs for training.",
+            is_output_node=True,
+            is_input_list=True,
+            inputs=[
+                io.String.Input("text", force_input=True, tooltip="One text, or a list: a file for each."),
+                io.Combo.Input(
+                    "format",
+                    options=list(FORMATS),
+                    default="txt",
+                    tooltip="The ending of the files. Text that is no JSON is wrapped as JSON by json.",
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default="vramwise/text",
+                    tooltip="Folders and the beginning of the name, numbered as Save Image does.",
+                ),
+                io.Combo.Input(
+                    "if_exists",
+                    options=list(IF_EXISTS),
+                    default="number on",
+                    optional=True,
+                    tooltip="Keep what is there and number on, or write over it.",
+                ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="Saved as PNG under the same name as its text; as many images as texts.",
+                ),
+                io.String.Input(
+                    "names",
+                    optional=True,
+                    force_input=True,
+                    tooltip="One name a text, as from Load Pages. Of filename_prefix only the folder counts.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="paths", is_output_list=True, tooltip="Where each text was written."
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        format: Any = None,
+        filename_prefix: Any = None,
+        if_exists: Any = None,
+    ) -> bool | str:
+        """Linked values arrive as None and are checked when the node runs."""
+        given = [first(value) for value in (format, filename_prefix, if_exists)]
+        try:
+            check_choice("format", given[0] or "txt", FORMATS)
+            check_choice("if_exists", given[2] or "number on", IF_EXISTS)
+            if given[1] is not None:
+                within(output_root(), given[1], "filename_prefix", written=True)
+        except VramwiseError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        text: list[str],
+        format: list[str],
+        filename_prefix: list[str],
+        if_exists: Sequence[str] = ("number on",),
+        image: list[Any] | None = None,
+        names: list[str] | None = None,
+    ) -> Any:
+        form, prefix, existing = format[0], filename_prefix[0], if_exists[0]
+        check_choice("format", form, FORMATS)
+        check_choice("if_exists", existing, IF_EXISTS)
+        pictures = Frames(image) if image is not None else None
+        _check_counts(len(text), pictures, names)
+        folder, stems = _stems(prefix, len(text), names, existing)
+        taken: set[str] = set()
+        saved = []
+        for at, (stem, one) in enumerate(zip(stems, text, strict=True)):
+            free = free_stem(folder, stem, form, existing, taken)
+            saved.append(save(folder, free, form, str(one), pictures[at] if pictures else None))
+        return io.NodeOutput([str(each.text) for each in saved], ui=_shown(saved))
+
+
+def _check_counts(texts: int, pictures: Frames | None, names: list[str] | None) -> None:
+    for count, what in ((pictures, "images"), (names, "names")):
+        if count is not None and len(count) != texts:
+            raise VramwiseError(
+                f"There are {texts} texts and {len(count)} {what}. Each text needs its own: link both "
+                "to nodes that give one for each page."
+            )
+
+
+def _stems(prefix: str, count: int, names: list[str] | None, if_exists: str) -> tuple[Path, list[str]]:
+    """The folder, and the wanted stem of each text."""
+    if names is not None:
+        within(output_root(), prefix, "filename_prefix", written=True)
+        stems = [checked_stem(name) for name in names]  # all, before the first file
+        return output_numbering(prefix)[0], stems
+    folder, stem, number = output_numbering(prefix)
+    first = 1 if if_exists == "overwrite" else number
+    return folder, [f"{stem}_{first + at:05}_" for at in range(count)]
+
+
+def _shown(saved: list[Saved]) -> dict[str, list[Any]]:
+    pictures = [output_entry(each.picture) for each in saved if each.picture is not None]
+    shown = {
+        "text": ["\n".join(each.text.relative_to(output_root()).as_posix() for each in saved)],
+        "files": [output_entry(each.text) for each in saved],
+    }
+    return {**shown, "images": pictures} if pictures else shown
