@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .errors import VramwiseError, nearest
+from .errors import UnknownName, nearest
 
 DEFAULT_MODEL = "rapid"
 CPU_ENGINES = ("rapid", "tesseract")
 PRECISIONS = ("auto", "fp16", "bf16", "int8", "int4")
 ATTENTIONS = ("auto", "flash_attention_2", "sdpa", "eager")
+# What advice can be about: OCR, what an image or video model makes, the choice of a card.
+ADVICE_TASKS = ("all", "OCR", "image", "image edit", "video", "which GPU")
 TASKS = ("text", "markdown", "table", "formula", "layout", "spotting", "custom")
 
 
 def check_choice(name: str, value: str, known: Iterable[str]) -> None:
-    """Raise VramwiseError when ``value`` is none of ``known``."""
+    """Raise UnknownName when ``value`` is none of ``known``."""
     known = list(known)
     if value not in known:
-        raise VramwiseError(
+        raise UnknownName(
             f'{name} "{value}" is unknown.{nearest(value, known)} Use one of: {", ".join(known)}.'
         )

@@ -9,12 +9,33 @@ from .bridge.managed import device_budget, manage_models
 from .bridge.memory import listen_to_free
 from .bridge.paths import announce_places, offer_sample
 from .bridge.schema import ComfyExtension
+from .convert_regions import ConvertRegions
+from .crop_regions import CropRegions
+from .draw_text import DrawText
 from .gpu_probe import GPUProbe
+from .load_pages import LoadPages
 from .memory_release import MemoryRelease
+from .model_advisor import ModelAdvisor
 from .ocr import OCR
 from .ocr_model_loader import OCRModelLoader
+from .ocr_score import OCRScore
+from .save_text import SaveText
+from .text_mask import TextMask
 
-NODES = (GPUProbe, OCRModelLoader, OCR, MemoryRelease)
+NODES = (
+    GPUProbe,
+    OCRModelLoader,
+    OCR,
+    MemoryRelease,
+    ModelAdvisor,
+    TextMask,
+    OCRScore,
+    DrawText,
+    LoadPages,
+    CropRegions,
+    ConvertRegions,
+    SaveText,
+)
 
 
 class VramwiseExtension(ComfyExtension):  # type: ignore[misc]

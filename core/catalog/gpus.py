@@ -157,6 +157,7 @@ def _split_size(text: str) -> tuple[str, float | None]:
     return _plain(text[: found.start()]), float(found[1].replace(",", "."))
 
 
+@functools.cache
 def _plain(name: str) -> str:
     """A name without case, maker and marks: "NVIDIA GeForce RTX 4090" and "rtx4090" become "rtx 4090"."""
     text = re.sub(r"\((?:r|tm)\)", "", name.lower())

@@ -1,0 +1,58 @@
+"""What the two seeds publish: every cell of their tables and every figure of their prose, one row each."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from dataclasses import dataclass
+from importlib import resources
+
+SEEDS = ("guide", "article")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of published.csv, as it was read.
+
+    ``seed`` is "guide" or "article"; ``value`` is the figure or word as printed, "-" where the seed prints a
+    dash; ``claim`` says what kind of statement it is, that is, how it can be checked; ``subject`` names what
+    it is about in the catalog's own names, several parted by ";", a model and its precision joined by "@", a
+    limit after "|".
+    """
+
+    seed: str
+    table: str
+    row: str
+    column: str
+    value: str
+    unit: str
+    claim: str
+    subject: str
+    source: str
+    date: str
+
+    @property
+    def cell(self) -> str:
+        """Where it stands: "vram: GOT-OCR 2.0, INT8"."""
+        return f"{self.table}: {self.row}, {self.column}"
+
+    @property
+    def text(self) -> str:
+        """The value with its unit."""
+        return f"{self.value} {self.unit}" if self.unit and self.value != "-" else self.value
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return tuple(part for part in self.subject.partition("|")[0].split(";") if part)
+
+    @property
+    def limit(self) -> str:
+        """What stands after "|" in the subject: a memory size in GB, a colour or a factor."""
+        return self.subject.partition("|")[2]
+
+
+@functools.cache
+def published() -> tuple[Published, ...]:
+    """Every row, in the order of the seeds."""
+    text = resources.files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
+    return tuple(Published(**row) for row in csv.DictReader(text.splitlines()))

@@ -1,0 +1,236 @@
+"""The verbs that advise: ``vramwise advise``, ``compare``, ``gpus`` and ``models``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from ..catalog.words import LANGUAGES
+from ..errors import UnknownName, VramwiseError, nearest
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add the four verbs to the parser's."""
+    advise = verbs.add_parser("advise", help="which model at which precision runs, on a card or here")
+    where = advise.add_mutually_exclusive_group()
+    where.add_argument("--gpu", metavar="NAME", help='a card, such as "RTX 4060 Ti"; default: this machine')
+    where.add_argument("--vram-gib", type=float, metavar="N", help="an empty card of N GiB")
+    advise.add_argument(
+        "--task", default="all", metavar="TASK", help="OCR, image, image-edit, video, which-gpu; default: all"
+    )
+    advise.add_argument("--ram-gib", type=float, metavar="N", help="RAM, which streaming needs")
+    advise.add_argument(
+        "--with",
+        dest="also",
+        action="append",
+        default=[],
+        metavar="MODEL[@PRECISION]",
+        help="a model of the same workflow; with --task which-gpu, a model that the card must run",
+    )
+    advise.add_argument("--tiers", action="store_true", help="what each usual memory size unlocks")
+    advise.add_argument("--lang", default="en", metavar="LANG", help=f"one of: {', '.join(LANGUAGES)}")
+    advise.add_argument("--json", action="store_true", help="print it as JSON, one object a card")
+    advise.set_defaults(run=_advise)
+
+    compare = verbs.add_parser("compare", help="two to four cards side by side")
+    compare.add_argument("gpus", nargs="+", metavar="GPU")
+    compare.add_argument("--json", action="store_true")
+    compare.set_defaults(run=_compare)
+
+    gpus = verbs.add_parser("gpus", help="the cards that are known")
+    gpus.add_argument("text", nargs="?", default="", help="only names that contain this")
+    gpus.add_argument("--json", action="store_true")
+    gpus.set_defaults(run=_gpus)
+
+    models = verbs.add_parser("models", help="the models that are known, from minimum to optimum")
+    models.add_argument("--json", action="store_true")
+    models.set_defaults(run=_models)
+
+
+def _advise(arguments: argparse.Namespace) -> int:
+    from ..planning.advice.advisor import TASKS, advise_each
+
+    names = {task.lower().replace(" ", "-"): task for task in TASKS}
+    asked = arguments.task.lower().replace(" ", "-")
+    if asked not in names:
+        raise UnknownName(
+            f'There is no task "{arguments.task}".{nearest(asked, names)} Use one of: {", ".join(names)}.'
+        )
+    task = names[asked]
+    answers = advise_each(
+        gpu=arguments.gpu,
+        vram_gib=arguments.vram_gib,
+        task=task,
+        ram_gib=arguments.ram_gib,
+        also_loaded=arguments.also,
+        machine=None if arguments.gpu or arguments.vram_gib or task == "which GPU" else _machine(),
+    )
+    if arguments.json:
+        facts = [one.to_dict() for one in answers]
+        _print_json(facts[0] if len(facts) == 1 else facts)
+        return 0
+    for one in answers:
+        _print_markdown(one.markdown(arguments.lang))
+    if arguments.tiers:
+        from ..planning.advice.text import tiers_report
+
+        _print_markdown(tiers_report(task, arguments.lang))
+    return 0
+
+
+def _machine() -> Any:
+    """This machine; where its driver tells enough, torch stays out of it."""
+    from ..hardware import probe
+
+    report = probe()
+    if report.device.kind == "cpu":
+        raise VramwiseError(
+            "No GPU answers here: no NVIDIA driver (NVML), and torch sees no other accelerator. Name a card "
+            "with --gpu, or its memory with --vram-gib; `vramwise check-gpu` says what was asked."
+        )
+    return report
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from ..planning.advice.cards import BALANCE_RULE, compare
+
+    found = compare(arguments.gpus)
+    if arguments.json:
+        _print_json(found.to_dict())
+        return 0
+    head = ["", *(gpu.label for gpu in found.cards)]
+    _print_table(head, [[_ROWS[key], *map(_cell, values)] for key, values in found.rows])
+    print()
+    for remark in found.remarks:
+        print(remark.text())
+    print(f"Bandwidth against tensor cores: {BALANCE_RULE}.")
+    return 0
+
+
+_ROWS = {
+    "vram_gib": "memory, GB",
+    "bandwidth_gb_s": "bandwidth, GB/s",
+    "tensor_cores": "tensor cores",
+    "fp16_tensor_tflops": "fp16 tensor TFLOPS",
+    "bytes_per_kflop": "bytes per 1000 FLOP",
+    "balance": "bandwidth for them",
+    "colour": "verdict",
+    "compute_capability": "compute capability",
+    "architecture": "architecture",
+    "memory_type": "memory type",
+    "tdp_w": "power, W",
+    "release_year": "year",
+    "status": "status",
+}
+
+
+def _gpus(arguments: argparse.Namespace) -> int:
+    from ..catalog.gpus import gpus
+    from ..planning.advice.cards import balance, colour
+
+    found = [gpu for gpu in gpus() if arguments.text.lower() in gpu.label.lower()]
+    if arguments.json:
+        keys = ("vendor", "vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops", "status")
+        more = ("compute_capability", "release_year", "source", "date")
+        _print_json(
+            [
+                {
+                    "gpu": gpu.label,
+                    **{key: getattr(gpu, key) for key in (*keys, *more)},
+                    "colour": colour(gpu),
+                }
+                for gpu in found
+            ]
+        )
+        return 0
+    head = ["card", "GB", "GB/s", "tensor cores", "TFLOPS", "for models", "bandwidth", "status"]
+    rows = [
+        [
+            gpu.label,
+            _cell(gpu.vram_gib),
+            _cell(gpu.bandwidth_gb_s),
+            _cell(gpu.tensor_cores),
+            _cell(gpu.fp16_tensor_tflops),
+            colour(gpu),
+            balance(gpu).verdict,
+            gpu.status,
+        ]
+        for gpu in found
+    ]
+    _print_table(head, rows)
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from ..planning.advice.ranges import ranges
+
+    found = ranges()
+    if arguments.json:
+        _print_json([one.to_dict() for one in found])
+        return 0
+    head = ["task", "model", "name", "minimum GiB", "resident from", "optimum GiB", "tier GB", "licence"]
+    rows = [
+        [
+            one.task,
+            one.model,
+            one.name,
+            _gib(one.minimum_bytes),
+            f"{_gib(one.resident_from_bytes)} {one.resident_precision}".strip(),
+            f"{_gib(one.optimum_bytes)} {one.optimum_precision}".strip(),
+            _cell(one.tier),
+            f"{one.licence} ({one.commercial})",
+        ]
+        for one in found
+    ]
+    _print_table(head, rows)
+    return 0
+
+
+def _print_json(facts: Any) -> None:
+    print(json.dumps(facts, ensure_ascii=False, indent=2))
+
+
+def _print_markdown(text: str) -> None:
+    """Drawn on a terminal where rich is installed, as it is when piped."""
+    if not _drawing():
+        print(text)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(text))
+
+
+def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on a terminal, one tab between two cells when piped."""
+    if not _drawing():
+        for row in (head, *rows):
+            print("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for name in head:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+def _drawing() -> bool:
+    return sys.stdout.isatty() and find_spec("rich") is not None
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _gib(size: int | None) -> str:
+    return "-" if size is None else f"{size / 1024**3:.1f}"

@@ -1,0 +1,146 @@
+"""Model Advisor: what runs here, or would run on another card, best first."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..core.catalog.words import LANGUAGES
+from ..core.choices import ADVICE_TASKS, check_choice
+from ..core.errors import VramwiseError
+from .bridge.schema import GPU, field, io, schema
+
+if TYPE_CHECKING:
+    from ..core.planning.advice.advisor import Advice
+
+
+class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="VramwiseModelAdvisor",
+            display_name="Model Advisor",
+            category="VRAMwise",
+            description=(
+                "Which models run on this card or another one, at which precision, and what more memory "
+                "would bring. Advice only: nothing is blocked."
+            ),
+            is_output_node=True,
+            inputs=[
+                GPU.Input(
+                    "gpu",
+                    optional=True,
+                    tooltip="From GPU Probe. Unconnected: this machine, looked at when the node runs.",
+                ),
+                io.String.Input(
+                    "what_if",
+                    default="",
+                    tooltip='Another card or size: "RTX 4060 Ti 16 GB", "24 GB". Empty: this machine.',
+                ),
+                io.Combo.Input(
+                    "task",
+                    options=list(ADVICE_TASKS),
+                    default="all",
+                    tooltip="What the models are wanted for.",
+                ),
+                io.AnyType.Input(
+                    "also_loaded",
+                    optional=True,
+                    tooltip=(
+                        "What else the graph keeps loaded: a MODEL, CLIP, VAE or OCR model, or names parted "
+                        "by commas. For which GPU: the models that the card must run."
+                    ),
+                ),
+                io.Boolean.Input(
+                    "installed_only", default=False, tooltip="Only models whose files are on this machine."
+                ),
+                io.Float.Input(
+                    "ram_gib",
+                    default=0.0,
+                    min=0.0,
+                    max=4096.0,
+                    step=1.0,
+                    tooltip="RAM in GiB, which streaming needs. 0: this machine's, or not considered.",
+                ),
+                field(
+                    io.Combo.Input,
+                    "language",
+                    options=list(LANGUAGES),
+                    default="en",
+                    optional=True,
+                    tooltip="Language of the report.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(display_name="report"),
+                io.AnyType.Output(display_name="model"),
+                io.AnyType.Output(display_name="precision"),
+                io.String.Output(display_name="table"),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, task: str | None = None, language: str | None = None) -> bool | str:
+        """On 0.3.75 the server does not check combos, so this does."""
+        try:
+            check_choice("task", task or "all", ADVICE_TASKS)
+            check_choice("language", language or "en", LANGUAGES)
+        except VramwiseError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        what_if: str,
+        task: str,
+        installed_only: bool,
+        ram_gib: float,
+        gpu: Any = None,
+        also_loaded: Any = None,
+        language: str = "en",
+    ) -> Any:
+        from ..core.planning.advice.advisor import advise_each
+        from ..core.planning.advice.held import held
+        from .bridge.templates import installed_templates
+
+        check_choice("task", task, TASKS)
+        check_choice("language", language, LANGUAGES)
+        answers = advise_each(
+            gpu=what_if.strip() or None,
+            task=task,
+            ram_gib=ram_gib or None,
+            also_loaded=held(also_loaded),
+            installed=_on_disk(),
+            installed_only=installed_only,
+            templates=installed_templates(),
+            machine=None if what_if.strip() or task == "which GPU" else gpu or _this_machine(),
+        )
+        report = "\n".join(one.markdown(language) for one in answers)
+        # of two memory sizes the smaller decides: it runs on both
+        smallest = min(answers, key=lambda one: one.seat.vram_gib or 0.0)
+        model, precision = _wired(smallest)
+        tables = [one.table() for one in answers]
+        table = json.dumps(tables[0] if len(tables) == 1 else tables, ensure_ascii=False)
+        return io.NodeOutput(report, model, precision, table, ui={"text": [report], "advice": tables})
+
+
+def _wired(advice: Advice) -> tuple[str, str]:
+    """What goes into the loader's combos: the best OCR pick, else the best pick of the task."""
+    best = advice.best("OCR") or next(iter(advice.picks), None)
+    return ("", "") if best is None else (best.model, best.precision)
+
+
+def _on_disk() -> set[str]:
+    from ..core.planning.advice.held import ocr_models_on_disk
+    from ..core.settings import load_settings
+    from ..core.weights.checkpoints import local_checkpoints
+
+    return ocr_models_on_disk(one.name for one in local_checkpoints(load_settings()))
+
+
+def _this_machine() -> Any:
+    from ..core.hardware import probe
+    from .bridge.memory import host_memory
+
+    return probe(host=host_memory())

@@ -1,0 +1,150 @@
+"""Model Advisor on a real server: wired into the loader, asked about other cards, told what is loaded."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.comfy
+
+ADVISOR = "VramwiseModelAdvisor"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def advisor(graph: Any, name: str = "advisor", **changed: Any) -> Any:
+    given = {"what_if": "", "task": "all", "installed_only": False, "ram_gib": 0.0, **changed}
+    return graph.node(name, ADVISOR, **given)
+
+
+def told(result: Any, name: str = "advisor") -> tuple[str, dict[str, Any]]:
+    assert result.ok, result.error_text
+    shown = result.outputs[name]
+    return shown["text"][0], shown["advice"][0]
+
+
+def options(combo: list[Any]) -> list[str]:
+    """A combo's words, as old and new versions of ComfyUI say them."""
+    return combo[0] if isinstance(combo[0], list) else combo[1]["options"]
+
+
+def test_the_advisor_is_wired_into_the_loader_and_its_pick_is_taken(client, graph):
+    """On this server without a GPU that is the built-in engine, and the loader's plan names it."""
+    advisor(graph, task="OCR")
+    graph.loader(model=["advisor", 1], precision=["advisor", 2])
+    result = client.run(graph)
+    _, advice = told(result)
+    best = advice["picks"][0]
+    assert best["model"] == "rapid"
+    assert (
+        "rapid" in result.outputs["loader"]["text"][0].lower()
+        or "PP-OCR" in result.outputs["loader"]["text"][0]
+    )
+
+
+def test_the_pick_for_another_card_is_a_model_and_a_precision_of_the_loader(client, graph):
+    advisor(graph, what_if="RTX 3060 12 GB", task="OCR")
+    graph.show("model", "advisor", 1).show("precision", "advisor", 2).show("table", "advisor", 3)
+    result = client.run(graph)
+    _, advice = told(result)
+    loader = client.object_info()["VramwiseOCRModelLoader"]["input"]["required"]
+    options = {
+        name: loader[name][0] if isinstance(loader[name][0], list) else loader[name][1]["options"]
+        for name in loader
+    }
+    model, precision = (result.outputs[name]["text"][0] for name in ("model", "precision"))
+    assert model in options["model"]
+    assert precision in options["precision"]
+    assert (model, precision) == (advice["picks"][0]["model"], advice["picks"][0]["precision"])
+    assert json.loads(result.outputs["table"]["text"][0]) == advice
+
+
+def test_every_task_has_picks_for_another_card_and_the_templates_of_this_comfyui(client, graph):
+    advisor(graph, what_if="24 GB")
+    text, advice = told(client.run(graph))
+    assert {pick["task"] for pick in advice["picks"]} == {"OCR", "image", "image edit", "video"}
+    assert "## Why figures differ" in text
+    assert advice["templates"]
+    assert all(one["installed"] in (True, False) for one in advice["templates"])
+
+
+def test_the_report_speaks_the_language_that_is_chosen(client, graph):
+    advisor(graph, what_if="RTX 4060", task="OCR", language="ru")
+    text, _ = told(client.run(graph))
+    assert "\u041f\u043e\u0447\u0435\u043c\u0443 \u0446\u0438\u0444\u0440\u044b" in text
+
+
+def test_the_probes_report_says_which_machine(client, graph, fresh):
+    graph.node("probe", "VramwiseGPUProbe", device="cpu", refresh=next(fresh))
+    advisor(graph, gpu=["probe", 0], task="OCR")
+    _, advice = told(client.run(graph))
+    assert advice["picks"][0]["model"] == "rapid"
+    assert any(one["precision"] == "bf16" for one in advice["models"])
+
+
+def test_what_else_is_loaded_by_name_or_by_link_leaves_less(client, graph):
+    advisor(graph, "alone", what_if="16 GB", task="OCR")
+    advisor(graph, "named", what_if="16 GB", task="OCR", also_loaded="flux1-dev@Q4_K_S")
+    graph.loader(model="qwen3_vl_8b", precision="int8")
+    advisor(graph, "linked", what_if="16 GB", task="OCR", also_loaded=["loader", 0])
+    result = client.run(graph)
+    alone, named, linked = (told(result, name)[1] for name in ("alone", "named", "linked"))
+    assert alone["picks"][0]["precision"] == "int8"
+    assert named["picks"][0] != alone["picks"][0]
+    assert linked["picks"][0] != alone["picks"][0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"what_if": "RTX 409O"}, "rtx 4090"),
+        ({"what_if": "16 GB", "also_loaded": "flux1-dve"}, "flux1-dev"),
+    ],
+    ids=["card", "model"],
+)
+def test_an_unknown_name_is_one_sentence_with_the_nearest(client, graph, changed, said):
+    advisor(graph, **changed)
+    result = client.run(graph)
+    assert not result.ok
+    assert said in result.error_text
+
+
+def test_an_unknown_task_is_refused_before_anything_runs(client, graph):
+    advisor(graph, task="vidoe")
+    graph.show("report", "advisor")
+    result = client.run(graph)
+    assert not result.ok
+    assert "video" in json.dumps(result.node_errors["advisor"])
+
+
+def test_only_what_is_on_disk_when_asked_so(client, graph):
+    advisor(graph, what_if="24 GB", installed_only=True)
+    _, advice = told(client.run(graph))
+    assert "rapid" in {pick["model"] for pick in advice["picks"]}
+    assert all(pick["installed"] for pick in advice["picks"])
+
+
+def test_a_new_row_of_the_catalog_is_offered_by_the_loaders_combo(comfy, tmp_path):
+    """A copy of the pack with one more OCR model: what its nodes declare, in a process of its own."""
+    for name in ("core", "nodes", "locales"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "devtools").mkdir()
+    for name in ("__init__.py", "pyproject.toml", "devtools/dump_schemas.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    rows = tmp_path / "core" / "catalog" / "ocr_models.csv"
+    with rows.open(encoding="utf-8", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    with rows.open("a", encoding="utf-8", newline="") as file:
+        csv.DictWriter(file, list(last), lineterminator="\n").writerow({**last, "id": "new_ocr"})
+    command = [sys.executable, str(tmp_path / "devtools" / "dump_schemas.py"), str(comfy.comfy_dir)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    nodes = {node["id"]: node for node in json.loads(done.stdout)}
+    combo = next(one for one in nodes["VramwiseOCRModelLoader"]["inputs"] if one["id"] == "model")
+    assert "new_ocr" in combo["options"]

@@ -1,0 +1,354 @@
+"""What runs on a card, best first; what the next size brings; and that more memory never hurts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vramwise.catalog import ocr_models
+from vramwise.catalog.diffusion import diffusion_models
+from vramwise.catalog.gpus import GIB, GPU, gpus
+from vramwise.catalog.words import LANGUAGES
+from vramwise.errors import UnknownName, VramwiseError
+from vramwise.hardware import DeviceReport, MachineReport
+from vramwise.planning.advice.advisor import TASKS, advise, advise_each, reaching
+from vramwise.planning.advice.held import held, ocr_models_on_disk
+from vramwise.planning.advice.offers import MODEL_TASKS, RESIDENT, diffusion_offer, offers
+from vramwise.planning.advice.ranges import ranges, tiers
+from vramwise.planning.advice.seats import TIERS, seat_of_gpu, seat_of_memory
+from vramwise.planning.diffusion import has_flash
+
+PICK = {
+    "task",
+    "model",
+    "precision",
+    "verdict",
+    "optimal_bytes",
+    "resident_bytes",
+    "floor_bytes",
+    "licence",
+    "commercial",
+    "confidence",
+    "reason",
+}
+
+
+@cache
+def on(size: float, task: str = "all"):
+    return advise(vram_gib=size, task=task)
+
+
+# --- the answer -------------------------------------------------------------------------------------------
+
+
+def test_the_json_has_the_stable_fields_and_integers() -> None:
+    told = json.loads(json.dumps(on(12).to_dict()))
+    assert set(told) == {"gpu", "picks", "unlocks_next", "contradictions"}
+    for pick in told["picks"]:
+        assert set(pick) >= PICK
+        for size in ("optimal_bytes", "resident_bytes", "floor_bytes"):
+            assert pick[size] is None or isinstance(pick[size], int)
+        assert pick["verdict"] in ("fits", "tight", "reduced", "streams")
+        assert pick["confidence"] in ("measured here", "computed", "published", "community")
+        assert pick["commercial"] in ("yes", "no", "conditions", "unknown")
+        assert pick["reason"].endswith(".")
+
+
+def test_every_model_of_the_catalog_has_an_offer_at_each_of_its_precisions() -> None:
+    found = {(one.model, one.precision) for one in on(24).offers}
+    wanted = {
+        (model.id, precision)
+        for model in diffusion_models()
+        if set(model.tasks) & {"image", "edit", "video"}
+        for precision in model.precisions
+    }
+    assert wanted <= found
+    assert {row.id for row in ocr_models()} <= {model for model, _ in found}
+
+
+def test_picks_are_best_first_resident_before_streaming() -> None:
+    for size in (6, 8, 12, 16, 24):
+        for task in MODEL_TASKS:
+            keys = [one.key for one in on(size).picks if one.task == task]
+            assert keys == sorted(keys)
+            resident = [one.verdict in RESIDENT for one in on(size).picks if one.task == task]
+            assert resident == sorted(resident, reverse=True) or "reduced" in {
+                one.verdict for one in on(size).picks if one.task == task
+            }
+
+
+def test_a_quantised_large_model_comes_before_a_whole_small_one() -> None:
+    best = on(12).best("OCR")
+    assert (best.model, best.precision) == ("qwen3_vl_8b", "int4")
+    small = next(one for one in on(12).picks if one.model == "qwen3_vl_2b")
+    assert small.precision == "bf16"
+    assert best.key < small.key
+
+
+def test_files_below_four_bits_are_offered_after_every_better_file_that_fits() -> None:
+    found = [one for one in on(8).picks if one.task == "image" and one.verdict in RESIDENT]
+    rough = [one.rough for one in found]
+    assert any(rough)
+    assert rough == sorted(rough)
+
+
+def test_the_three_numbers_are_in_order() -> None:
+    for one in on(24).offers:
+        if one.optimal_bytes is not None:
+            assert one.floor_bytes <= max(one.optimal_bytes, one.floor_bytes)
+            assert one.optimal_bytes <= one.resident_bytes or one.task == "OCR" or not one.seconds, one
+
+
+def test_a_non_commercial_licence_is_flagged() -> None:
+    flags = {one.model: one.commercial for one in on(24).offers}
+    assert flags["flux1-dev"] == "no"
+    assert flags["qwen3_vl_8b"] == "yes"
+    assert flags["sd35-large"] == "conditions"
+    assert "NO" in on(24, "image").markdown()
+
+
+def test_too_little_ram_is_said_and_only_matters_where_weights_stream() -> None:
+    plenty, little = (advise(gpu="RTX 4060", task="video", ram_gib=gib) for gib in (128, 16))
+    streams = {(one.model, one.precision) for one in plenty.picks if one.verdict == "streams"}
+    kept = {(one.model, one.precision) for one in little.picks if one.verdict == "streams"}
+    assert kept < streams
+    short = next(one for one in little.offers if one.why == "no_ram")
+    assert "RAM" in short.reason()
+    assert plenty.best("video").key == little.best("video").key
+
+
+def test_streaming_names_its_seconds_floor() -> None:
+    one = diffusion_offer(seat_of_memory(8), "flux1-dev", "bf16")
+    assert one.verdict == "streams"
+    assert one.seconds > 10
+    assert f"{one.seconds:.1f} s" in one.reason()
+
+
+def test_unified_memory_is_never_streamed_into() -> None:
+    answer = advise(gpu="Apple M4 24 GB")
+    assert "streams" not in {one.verdict for one in answer.offers}
+    assert any(one.why == "no_unified" for one in answer.offers)
+
+
+# --- the place --------------------------------------------------------------------------------------------
+
+
+def test_a_card_with_two_memory_sizes_asks_for_one_or_answers_for_both() -> None:
+    with pytest.raises(VramwiseError, match='"GeForce RTX 4060 Ti 8 GB"'):
+        advise(gpu="RTX 4060 Ti")
+    both = advise_each(gpu="RTX 4060 Ti", task="OCR")
+    assert [one.gpu for one in both] == ["GeForce RTX 4060 Ti 16 GB", "GeForce RTX 4060 Ti 8 GB"]
+    assert advise(gpu="RTX 4060 Ti 8 GB", task="OCR").gpu == "GeForce RTX 4060 Ti 8 GB"
+
+
+@pytest.mark.parametrize("text", ["RTX 409O", "4090"])
+def test_an_unknown_card_suggests_the_nearest(text: str) -> None:
+    with pytest.raises(UnknownName, match="rtx 4090"):
+        advise(gpu=text)
+
+
+def test_a_memory_size_may_be_written_as_a_card_is() -> None:
+    assert advise(gpu="16 GB", task="OCR").to_dict() == advise(vram_gib=16, task="OCR").to_dict()
+
+
+def test_an_unknown_task_or_model_suggests_the_nearest() -> None:
+    with pytest.raises(VramwiseError, match="Did you mean"):
+        advise(vram_gib=16, task="vidoe")
+    with pytest.raises(UnknownName, match="flux1-dev"):
+        advise(vram_gib=16, also_loaded=["flux1-dve"])
+
+
+def machine(total: int, free: int, kind: str = "cuda", own: int = 0, held_by_comfy: int = 0) -> MachineReport:
+    device = DeviceReport(
+        "cuda:0" if kind == "cuda" else kind,
+        "NVIDIA GeForce RTX 3060" if kind == "cuda" else "CPU",
+        kind,
+        total,
+        free,
+        "8.6" if kind == "cuda" else None,
+        own_bytes=own,
+        host_bytes=held_by_comfy,
+    )
+    return MachineReport((device,), device.id, "Linux 6.1", "3.11", None, 8, 32 * GIB, 24 * GIB)
+
+
+def test_a_live_machine_is_judged_by_what_is_free_and_what_comfyui_could_give_back() -> None:
+    idle = advise(machine=machine(12 * GIB, 11 * GIB))
+    busy = advise(machine=machine(12 * GIB, 4 * GIB))
+    evictable = advise(machine=machine(12 * GIB, 4 * GIB, held_by_comfy=7 * GIB))
+    assert idle.best("OCR").model == "qwen3_vl_8b"
+    assert busy.best("OCR").model != "qwen3_vl_8b"
+    assert evictable.best("OCR").key == idle.best("OCR").key
+    assert "GeForce RTX 3060" in idle.gpu
+
+
+def test_without_a_gpu_the_built_in_engine_comes_first_and_images_are_not_promised() -> None:
+    answer = advise(machine=machine(32 * GIB, 24 * GIB, kind="cpu"))
+    assert answer.best("OCR").model == "rapid"
+    assert answer.best("image") is None
+    assert answer.unlocks == ()
+
+
+# --- what else is loaded, what is on disk -----------------------------------------------------------------
+
+
+def test_a_model_of_the_same_graph_leaves_less() -> None:
+    alone = advise(vram_gib=16, task="OCR")
+    beside = advise(vram_gib=16, task="OCR", also_loaded=["flux1-dev@Q4_K_S"])
+    weights = diffusion_offer(seat_of_memory(16), "flux1-dev", "Q4_K_S").weights_bytes
+    assert alone.seat.budget.budget_bytes - beside.seat.budget.budget_bytes == weights
+    assert alone.best("OCR").key < beside.best("OCR").key
+    assert "FLUX.1 dev Q4_K_S" in beside.markdown()
+
+
+def test_only_what_is_on_disk_when_asked_so() -> None:
+    some = advise(vram_gib=24, installed=["flux1-dev", "qwen3_vl_4b"], installed_only=True)
+    assert {one.model for one in some.picks} == {"flux1-dev", "qwen3_vl_4b", "rapid"}
+    assert all(one.installed for one in some.picks)
+
+
+def test_names_objects_and_lists_say_what_else_is_loaded() -> None:
+    class Handle:
+        model, precision = "qwen3_vl_2b", "int8"
+
+        def read(self) -> None: ...
+
+    class Patcher:
+        def model_size(self) -> int:
+            return 5 * GIB
+
+    class VAE:
+        patcher = Patcher()
+
+    assert held("flux1-dev, qwen3_vl_2b@int8\n") == ("flux1-dev", "qwen3_vl_2b@int8")
+    assert held([Handle(), Patcher(), VAE(), None]) == ("qwen3_vl_2b@int8", 5 * GIB, 5 * GIB)
+    with pytest.raises(VramwiseError, match="dict"):
+        held({})
+
+
+def test_folders_named_as_the_repository_are_models_on_disk() -> None:
+    assert ocr_models_on_disk(["Qwen3-VL-2B-Instruct", "something"]) == {"qwen3_vl_2b"}
+
+
+# --- tiers and cards --------------------------------------------------------------------------------------
+
+
+def test_every_tier_unlocks_something_over_the_one_below() -> None:
+    found = dict(tiers())
+    assert tuple(found) == TIERS
+    assert all(found.values())
+    opened = {size: {one.offer.model for one in unlocks if not one.was} for size, unlocks in found.items()}
+    assert "qwen-image-edit" in opened[24]
+    assert "wan2.2-14b" in opened[24]
+    assert "qwen3_vl_8b" in opened[12]
+
+
+def test_what_the_next_size_unlocks_is_resident_there_and_not_here() -> None:
+    answer = on(12)
+    assert {one.vram_gib for one in answer.unlocks} == {16.0}
+    here = {(one.task, one.model): one for one in reversed(answer.offers) if one.verdict in RESIDENT}
+    for unlock in answer.unlocks:
+        assert unlock.offer.verdict in RESIDENT
+        known = here.get((unlock.offer.task, unlock.offer.model))
+        assert (known.precision if known else "") == unlock.was
+        assert known is None or unlock.offer.key < known.key
+
+
+def test_a_models_range_goes_from_what_runs_to_what_more_does_not_help() -> None:
+    for one in ranges():
+        if one.minimum_bytes is not None:
+            assert one.minimum_bytes <= one.optimum_bytes, one
+            assert one.resident_from_bytes <= one.optimum_bytes, one
+    flux = next(one for one in ranges() if one.model == "flux1-dev")
+    assert (flux.tier, flux.optimum_precision) == (12, "bf16")
+
+
+def test_cards_for_a_goal_run_all_of_it_and_are_ranked() -> None:
+    found = reaching(["flux1-dev@fp8", "wan2.2-14b"])
+    assert found[0].model == "GeForce RTX 5090"
+    assert {"GeForce RTX 3090", "GeForce RTX 4090"} < {one.model for one in found}
+    assert "GeForce RTX 4080" not in {one.model for one in found}
+    assert len(reaching(["flux1-dev@fp8", "wan2.2-14b"], streams=True)) > len(found)
+    assert not [one for one in found if "SUPER" in one.model and "50" in one.model]
+
+
+def test_the_task_which_gpu_answers_with_cards() -> None:
+    answer = advise(task="which GPU", also_loaded=["qwen-image-edit@fp8_e4m3fn"])
+    assert {one.task for one in answer.picks} == {"which GPU"}
+    assert answer.picks[0].model == "GeForce RTX 5090"
+    for lang in LANGUAGES:
+        assert "GeForce RTX 3090" in answer.markdown(lang)
+
+
+# --- the report -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("task", TASKS)
+def test_the_report_speaks_the_language_and_shows_every_part(lang: str, task: str) -> None:
+    text = advise(gpu="RTX 3070", task=task).markdown(lang)
+    assert "{" not in text and "advise_" not in text
+    if task == "which GPU":
+        return
+    differ = {"en": "Why figures differ", "ru": "\u041f\u043e\u0447\u0435\u043c\u0443", "zh": "\u6570\u5b57"}
+    assert differ[lang] in text
+    for line in text.splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
+
+
+def test_the_report_shows_what_comes_on_top_and_the_formats_of_weights() -> None:
+    text = advise(gpu="RTX 4090", task="image").markdown()
+    assert "FLUX.1 dev Q4_K_S with InstantX Canny: reported with 8 GB: fits." in text
+    assert "Qwen-Image LoRA: reported with 42 GB: no." in text
+    formats = {line.split(" | ")[0]: line.split(" | ") for line in text.splitlines() if line.startswith("| ")}
+    assert formats["| fp32"][1:3] == ["32", "4"]
+    assert formats["| fp8"][1:3] == ["8", "1"]
+    assert formats["| Q2_K"][1] == "2.625"
+    assert "yes" in formats["| fp8"][4]
+    assert "yes" not in formats["| nvfp4"][4]
+
+
+def test_every_row_of_the_report_names_where_its_figures_come_from() -> None:
+    text = on(12).markdown().partition("## On top of a model")[0]
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "Model | Precision " not in line]
+    assert rows
+    assert all(" computed " in row or " measured here " in row for row in rows)
+
+
+def test_a_rumoured_card_says_so() -> None:
+    assert "rumoured" in advise(gpu="RTX 5080 SUPER").markdown()
+
+
+# --- more memory never gives a worse pick ------------------------------------------------------------------
+
+
+def best_key(gpu: GPU, size: float, task: str) -> tuple[float, ...]:
+    seat = seat_of_gpu(replace(gpu, vram_gib=size, name="card", device_name="", sizes=1))
+    return offers(seat, task)[0].key
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(gpus()), st.integers(2, 95), st.integers(1, 94), st.sampled_from(MODEL_TASKS))
+def test_more_memory_never_gives_a_worse_pick(gpu: GPU, size: int, more: int, task: str) -> None:
+    larger = min(96, size + more)
+    assert best_key(gpu, float(larger), task) <= best_key(gpu, float(size), task)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", MODEL_TASKS)
+def test_more_memory_never_gives_a_worse_pick_in_any_step_on_any_card(task: str) -> None:
+    """In steps of 1 GiB, on one card of each sort: what a pick hangs on beside the memory."""
+    assert len(gpus()) >= 163
+    old = {gpu: gpu.capability is not None and gpu.capability < (8, 0) for gpu in gpus()}
+    if task == "OCR":
+        sorts = {(gpu.kind, old[gpu]): gpu for gpu in gpus()}
+    else:
+        sorts = {(gpu.unified, has_flash(gpu), gpu.capability): gpu for gpu in gpus()}
+    for gpu in sorts.values():
+        keys = [best_key(gpu, float(size), task) for size in range(2, 97)]
+        assert keys == sorted(keys, reverse=True), gpu.name
