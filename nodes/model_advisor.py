@@ -104,7 +104,7 @@ class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
         from ..core.planning.advice.held import held
         from .bridge.templates import installed_templates
 
-        check_choice("task", task, TASKS)
+        check_choice("task", task, ADVICE_TASKS)
         check_choice("language", language, LANGUAGES)
         answers = advise_each(
             gpu=what_if.strip() or None,
