@@ -45,12 +45,18 @@ class Measured:
     peak_bytes: int
     seconds: float
 
+    @property
+    def workload(self) -> Any:
+        from vramwise.planning import Workload
+
+        return Workload(self.pixels, self.images, self.prompt_tokens, self.new_tokens)
+
     def predicted_bytes(self) -> int:
         """What the shipped formula says beside the weights, without context and margin."""
-        from vramwise.planning import reading_bytes
+        from vramwise.planning import reading_terms
 
-        beside = reading_bytes(self.config, "bf16", self.attention, prompt_tokens=self.prompt_tokens)
-        return beside(self.pixels, self.images, self.new_tokens)
+        terms = reading_terms(self.config, "bf16", self.attention, self.workload)
+        return sum(term.bytes for term in terms)
 
     @property
     def error(self) -> float:
@@ -73,6 +79,18 @@ def peak_bytes(work: Callable[[], object]) -> int:
     return most
 
 
+def peak_bytes_on_card(work: Callable[[], object], device: str) -> int:
+    """The most that ``work`` held at once on a CUDA device beside what was there before."""
+    import torch
+
+    gc.collect()
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    work()
+    return int(torch.cuda.max_memory_allocated(device)) - before
+
+
 def cut_config(model: str, text_layers: int, vision_layers: int) -> dict[str, Any]:
     """The published config.json of a catalog id with fewer layers, everything else as it is."""
     from vramwise.catalog import ocr_model
@@ -90,7 +108,7 @@ def cut_config(model: str, text_layers: int, vision_layers: int) -> dict[str, An
 
 
 def build(config: Mapping[str, Any], attention: str) -> Any:
-    """The real class of ``config`` in bf16, its weights zeroed: allocation does not depend on their values."""
+    """The real class of ``config`` in bf16 with zeros for weights: allocation does not depend on them."""
     import torch
     import transformers
 
@@ -108,7 +126,9 @@ def build(config: Mapping[str, Any], attention: str) -> Any:
                     _rope(facts["text_config"])
                 facts["text_config"]["tie_word_embeddings"] = facts["tie_word_embeddings"]
                 made = transformers.AutoConfig.for_model(kind, **facts)
-                net = transformers.AutoModelForImageTextToText.from_config(made, attn_implementation=attention)
+                net = transformers.AutoModelForImageTextToText.from_config(
+                    made, attn_implementation=attention
+                )
     finally:
         torch.set_default_dtype(torch.float32)
     with torch.no_grad():
@@ -142,7 +162,9 @@ def _empty_weights() -> Iterator[None]:
             setattr(nn.init, name, function)
 
 
-def inputs(config: Mapping[str, Any], width: int, height: int, images: int) -> tuple[dict[str, Any], int]:
+def inputs(
+    config: Mapping[str, Any], width: int, height: int, images: int, prompt_tokens: int
+) -> tuple[dict[str, Any], int]:
     """(tensors as the family's processor makes them, pixels of one picture as the model sees it)."""
     import torch
     from vramwise.catalog import family_of_model_type
@@ -167,8 +189,8 @@ def inputs(config: Mapping[str, Any], width: int, height: int, images: int) -> t
             "image_grid_thw": torch.tensor([[1, rows, columns]] * images),
         }
         image_token = {"dots_ocr": 151665}.get(kind, 151655)
-    ids = torch.full((images, tokens + PROMPT), 5)
-    ids[:, PROMPT // 2 : PROMPT // 2 + tokens] = image_token
+    ids = torch.full((images, tokens + prompt_tokens), 5)
+    ids[:, 4 : 4 + tokens] = image_token
     tensors |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if kind.startswith("qwen"):
         tensors["mm_token_type_ids"] = (ids == image_token).long()
@@ -194,11 +216,13 @@ def measure(
     images: int = 1,
     text_layers: int = 2,
     vision_layers: int = 1,
+    prompt_tokens: int = PROMPT,
     new_tokens: int = 3,
     attention: str = "",
+    device: str = "cpu",
     net: Any = None,
 ) -> Measured:
-    """Read one invented micro-batch by the family's own adapter. ``net`` is one of the same ``cut_config``."""
+    """Read one invented micro-batch by the family's own adapter. ``net`` is of the same ``cut_config``."""
     import torch
     from vramwise.catalog import family_of_model_type
     from vramwise.ocr.vlm.adapter import Prepared
@@ -209,16 +233,20 @@ def measure(
     config = cut_config(model, text_layers, vision_layers)
     family = family_of_model_type(config["model_type"])
     assert family is not None
-    net = net if net is not None else build(config, attention)
-    tensors, pixels = inputs(config, width, height, images)
+    net = (net if net is not None else build(config, attention)).to(device)
+    tensors, pixels = inputs(config, width, height, images, prompt_tokens)
     adapter = object.__new__(adapter_class(family))  # without a checkpoint's processor
     adapter.processor = SimpleNamespace(image_token_id=151859)
     prepared = Prepared(tensors, ((width, height),) * images)
     decoding = {"do_sample": False, "max_new_tokens": new_tokens, "eos_token_id": None, "pad_token_id": 0}
     started = time.perf_counter()
-    most = peak_bytes(lambda: adapter.generate(net, prepared, decoding, lambda: None))
+
+    def read() -> None:
+        adapter.generate(net, prepared, decoding, lambda: None)
+
+    most = peak_bytes(read) if device == "cpu" else peak_bytes_on_card(read, device)
     spent = time.perf_counter() - started
-    return Measured(model, config, attention, pixels, images, PROMPT, new_tokens, most, spent)
+    return Measured(model, config, attention, pixels, images, prompt_tokens, new_tokens, most, spent)
 
 
 def run(models: tuple[str, ...] = MODELS, sizes: tuple[tuple[int, int], ...] = SIZES) -> dict[str, Any]:
@@ -227,28 +255,32 @@ def run(models: tuple[str, ...] = MODELS, sizes: tuple[tuple[int, int], ...] = S
 
     torch.set_num_threads(1)
     figures: dict[str, Any] = {}
-    print(f"{'model':12} {'pixels':>11} {'pictures':>8} {'layers':>7} {'MiB':>8} {'plan':>8} {'off':>7} {'s':>6}")
+    head = ("pixels", "pictures", "layers", "prompt", "new", "MiB", "plan", "off", "s")
+    print("model       ", " ".join(f"{name:>9}" for name in head))
     for model in models:
         net = build(cut_config(model, 2, 1), "eager" if model == "got_ocr" else "sdpa")
-        cases: list[dict[str, Any]] = [{"width": w, "height": h, "net": net} for w, h in sizes]
+        cases: list[dict[str, Any]] = [{"width": w, "height": h} for w, h in sizes]
         cases += [
-            {"width": 512, "height": 512, "images": 3, "net": net},
-            {"width": 512, "height": 512, "new_tokens": 200, "net": net},
+            {"width": 512, "height": 512, "images": 3},
+            {"width": 512, "height": 512, "prompt_tokens": 3000},
+            {"width": 256, "height": 256, "prompt_tokens": 1000, "new_tokens": 40},
         ]
         for case in cases:
-            _report(figures, measure(model, **case), 2, 1)
-        del net, cases
-        deep = (8, 4) if model != "qwen2_vl_7b" else (4, 4)
-        it = measure(model, 1024, 1024, text_layers=deep[0], vision_layers=deep[1])
-        _report(figures, it, *deep)
+            _report(figures, measure(model, **case, net=net))
+        del net
+        deeper = 4 if model == "qwen2_vl_7b" else 8
+        _report(figures, measure(model, 1024, 1024, text_layers=deeper, vision_layers=4))
     return figures
 
 
-def _report(figures: dict[str, Any], it: Measured, text_layers: int, vision_layers: int) -> None:
+def _report(figures: dict[str, Any], it: Measured) -> None:
+    text, vision = it.config.get("text_config", it.config), it.config["vision_config"]
+    depth = vision.get("depth") or vision["num_hidden_layers"]
+    layers = f"{text['num_hidden_layers']}+{depth}"
+    cells = (it.pixels, it.images, layers, it.prompt_tokens, it.new_tokens)
+    sizes = (f"{it.peak_bytes / MIB:.1f}", f"{it.predicted_bytes() / MIB:.1f}", f"{100 * it.error:+.1f}%")
     print(
-        f"{it.model:12} {it.pixels:11} {it.images:8} {f'{text_layers}+{vision_layers}':>7} "
-        f"{it.peak_bytes / MIB:8.1f} {it.predicted_bytes() / MIB:8.1f} {100 * it.error:+6.1f}% {it.seconds:6.1f}",
-        flush=True,
+        f"{it.model:12}", " ".join(f"{cell:>9}" for cell in (*cells, *sizes, f"{it.seconds:.1f}")), flush=True
     )
-    name = f"{it.model} {it.pixels} x{it.images} {text_layers}+{vision_layers} {it.new_tokens}"
+    name = " ".join(map(str, (it.model, *cells)))
     figures[name] = {"peak_bytes": it.peak_bytes, "predicted_bytes": it.predicted_bytes()}

@@ -17,7 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 RESULTS = ROOT / ".comfy" / "bench"
-BENCHES = ("import_time", "rapid_speed", "accuracy", "node_overhead", "full_width")
+BENCHES = ("import_time", "rapid_speed", "accuracy", "node_overhead")
+# Minutes to half an hour each, and gigabytes: only by name.
+LONG = ("full_width", "activations", "quality", "remote")
 
 
 def machine() -> dict[str, object]:
@@ -43,11 +45,12 @@ def _cpuinfo() -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(BENCHES)} (all)")
+    known = f"{', '.join(BENCHES)} (all of these without a name); {', '.join(LONG)}"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=known)
     names = parser.parse_args().names or list(BENCHES)
-    unknown = [name for name in names if name not in BENCHES]
+    unknown = [name for name in names if name not in (*BENCHES, *LONG)]
     if unknown:
-        parser.error(f"unknown bench {unknown[0]}; known: {', '.join(BENCHES)}")
+        parser.error(f"unknown bench {unknown[0]}; known: {', '.join((*BENCHES, *LONG))}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in names:
         print(f"\n## {name}", flush=True)

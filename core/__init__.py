@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .ocr.engine import ReadOptions
     from .ocr.images import load_picture
     from .ocr.result import OCRResult, Region, Regions, Word
+    from .planning.advice import advise
+    from .planning.ocr import plan
 
 __version__ = "0.1.0"
 
@@ -33,6 +35,8 @@ _HOME = {
     "Region": ".ocr.result",
     "Regions": ".ocr.result",
     "Word": ".ocr.result",
+    "advise": ".planning.advice",
+    "plan": ".planning.ocr",
 }
 __all__ = [
     "DeviceReport",
@@ -46,8 +50,10 @@ __all__ = [
     "Regions",
     "VramwiseError",
     "Word",
+    "advise",
     "load_picture",
     "ocr_handle",
+    "plan",
     "probe",
 ]
 

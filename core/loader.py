@@ -114,12 +114,14 @@ class OCRHandle:
 
         return Wish(self.model, self.precision, self.attention, self.device, self.quantise_vision)
 
-    def _choice(self, settings: Settings) -> Choice:
-        """Decided once for a handle, so that an evicted model comes back as the same one."""
+    def _choice(self, settings: Settings, spread: bool = False) -> Choice:
+        """Decided once for a handle, so that an evicted model comes back as the same one. ``spread``: over
+        every card and RAM.
+        """
         if self._live.choice is None:
             from .opening import choose
 
-            self._live.choice = choose(self._wish(), settings)
+            self._live.choice = choose(self._wish(), settings, spread)
         return self._live.choice
 
     def _engine(self, settings: Settings) -> Engine:
@@ -215,9 +217,7 @@ class LoadedModel:
         if is_cpu_engine(self.handle.model):
             return
         settings = load_settings()
-        # ComfyUI gives one device; on a machine without a GPU there is nothing to spread over
-        if spread and not settings.places.hosted and self.handle._choice(settings).spec.device != "cpu":
-            _spread(self.handle)
+        self.handle._choice(settings, spread and not settings.places.hosted)  # ComfyUI gives one device
         engine = self.handle._engine(settings)
         engine.owner.use(0)  # type: ignore[attr-defined]
 
@@ -248,13 +248,6 @@ def _without_flash(model: str, settings: Settings) -> str:
     its = family(row.family) if row else family_of_model_type(find_checkpoint(model, settings).model_type)
     others = [name for name in its.attention if name != "flash_attention_2"] if its else []
     return others[0] if others else "auto"
-
-
-def _spread(handle: OCRHandle) -> None:
-    """Turn the decided spec into accelerate's placement over every card and RAM (scripts only)."""
-    choice = handle._live.choice
-    if choice is not None:
-        handle._live.choice = replace(choice, spec=replace(choice.spec, device="auto"))
 
 
 def ocr_handle(

@@ -5,23 +5,29 @@ load.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .catalog import Family, OCRModel, family_of_model_type, ocr_models
 from .errors import VramwiseError
-from .hardware import capabilities, device_names, probe
+from .hardware import capabilities, desktop_bytes, device_names, probe
+from .hardware.capabilities import Capability
 from .host import budget_source
 from .ocr.owner import LoadSpec, living_owners, owner_of
-from .planning import Budget, Plan, make_plan, reading_bytes
+from .planning import Budget, Plan, make_plan, measured, reading_bytes
+from .planning.cache_note import cache_note
+from .planning.spread import spread_budgets
 from .settings import Settings
 from .weights import checkpoints, quantised
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import torch
 
-    from .ocr.vlm.engine import VLMEngine
+    from .ocr.vlm.engine import Read, VLMEngine
     from .weights.checkpoints import Checkpoint
 
 log = logging.getLogger("vramwise.loader")
@@ -49,27 +55,26 @@ class Choice:
     spec: LoadSpec
 
 
-def budget_for(device: str) -> Budget:
-    """Free memory of ``device`` ("auto": the best one here), with what the host could evict."""
+def budget_for(device: str, torch: str = "import") -> Budget:
+    """Free memory of ``device`` ("auto": the best one here), with what the host could evict.
+
+    ``torch`` as in ``probe``: imported, for it numbers the cards in an order of its own, unless "auto".
+    """
     source = budget_source()
     if source is not None:
         return source(device)
-    report = probe(device)
+    report = probe(device, torch=torch)
     chosen = report.device
+    # Windows spills an over-full card into RAM without an error, ten times slower.
+    desktop = desktop_bytes(report) if report.windows else 0
     return Budget(
         device=chosen.id,
         kind=chosen.kind,
-        free_bytes=chosen.free_bytes or 0,
+        free_bytes=max(0, (chosen.free_bytes or 0) - desktop),
         reclaimable_bytes=sum(owner.resident_bytes() for owner in living_owners()),
-        capability=_capability(chosen.compute_capability),
+        capability=chosen.capability,
+        name=chosen.name if chosen.kind != "cpu" else "",
     )
-
-
-def _capability(dotted: str | None) -> tuple[int, int] | None:
-    if dotted is None:
-        return None
-    major, minor = dotted.split(".")
-    return int(major), int(minor)
 
 
 def find_checkpoint(model: str, settings: Settings) -> Checkpoint:
@@ -87,8 +92,11 @@ def catalog_row(model: str) -> OCRModel | None:
     return next((row for row in ocr_models() if row.id == model), None)
 
 
-def choose(wish: Wish, settings: Settings) -> Choice:
-    """Find, plan, decide. Nothing is loaded; a forced precision that cannot fit raises VramwiseError here."""
+def choose(wish: Wish, settings: Settings, spread: bool = False) -> Choice:
+    """Find, plan, decide. Nothing is loaded; a forced precision that cannot fit raises VramwiseError here.
+
+    ``spread``: over every card and RAM as accelerate places it, where this machine has a card at all.
+    """
     checkpoint = find_checkpoint(wish.model, settings)
     family = family_of_model_type(checkpoint.model_type)
     if family is None:
@@ -97,21 +105,31 @@ def choose(wish: Wish, settings: Settings) -> Choice:
             "Its families are listed by: vramwise models."
         )
     config = checkpoints.read_config(checkpoint.path)
-    here = (
-        wish.device if wish.device in device_names() else "auto"
-    )  # a workflow from another machine still runs
-    plan = make_plan(
-        wish.model,
-        family,
-        config,
-        checkpoints.tensor_index(checkpoint.path),
-        budget_for(here),
-        precision=wish.precision,
-        attention=wish.attention,
-        quantise_vision=wish.quantise_vision,
-        available=capabilities.model_options(),
-    )
+    tensors = checkpoints.tensor_index(checkpoint.path)
+
+    def planned(budget: Budget, missing: Mapping[str, Capability] | None = None) -> Plan:
+        return make_plan(
+            wish.model,
+            family,
+            config,
+            tensors,
+            budget,
+            precision=wish.precision,
+            attention=wish.attention,
+            quantise_vision=wish.quantise_vision,
+            available={**capabilities.model_options(), **(missing or {})},
+            runs=measured.lookup(
+                settings.places.user_dir, measured.remembered_as(budget.name, budget.device), wish.model
+            ),
+        )
+
+    plan = _spread_plan(planned) if spread else None
+    if plan is None:
+        # a workflow from another machine still runs
+        plan = planned(budget_for(wish.device if wish.device in device_names() else "auto"))
     decided = plan.require()
+    note = cache_note(settings, plan, config, checkpoint.tensor_bytes, wish.quantise_vision)
+    plan = replace(plan, notes=(*plan.notes, *note))
     spec = LoadSpec(
         path=checkpoint.path,
         model_type=checkpoint.model_type,
@@ -124,6 +142,24 @@ def choose(wish: Wish, settings: Settings) -> Choice:
     return Choice(checkpoint, family, config, plan, spec)
 
 
+def _spread_plan(planned: Callable[..., Plan]) -> Plan | None:
+    """The plan over the cards alone where something fits there, else over cards and RAM; None without a
+    card. bitsandbytes keeps quantised weights on cards only.
+    """
+    budgets = spread_budgets(probe(torch="import"))
+    if budgets is None:
+        return None
+    cards, everything = budgets
+    only_cards = Capability(False, "bitsandbytes keeps quantised weights on cards only")
+    try:
+        plan = planned(cards)
+    except VramwiseError:
+        return planned(everything, {"int8": only_cards, "int4": only_cards})
+    if plan.chosen is None:
+        return planned(everything, {"int8": only_cards, "int4": only_cards})
+    return plan
+
+
 def open_engine(wish: Wish, choice: Choice, settings: Settings) -> VLMEngine:
     """The engine of ``choice``. Its owner loads at the first read and is shared with every equal spec."""
     from .ocr.vlm.engine import Limits, VLMEngine
@@ -131,7 +167,7 @@ def open_engine(wish: Wish, choice: Choice, settings: Settings) -> VLMEngine:
     decided = choice.plan.require()
     verdict = choice.plan.verdict(decided.precision)
     weights = verdict.footprint.weights_bytes if verdict.footprint else choice.checkpoint.tensor_bytes
-    owner = owner_of(choice.spec, lambda: _load(choice, settings), weights)
+    owner = owner_of(choice.spec, lambda: _load(choice, settings, wish.model), weights)
     return VLMEngine(
         choice.family,
         choice.checkpoint.path,
@@ -143,25 +179,69 @@ def open_engine(wish: Wish, choice: Choice, settings: Settings) -> VLMEngine:
             micro_batch=decided.micro_batch,
             activation_bytes=reading_bytes(choice.config, choice.spec.precision, choice.spec.attention),
             remedies=lambda: remedies(wish, choice),
+            remember=lambda read: measured.record(settings.places.user_dir, _run(choice, wish.model, read)),
         ),
     )
 
 
-def _load(choice: Choice, settings: Settings) -> torch.nn.Module:
-    """Load the net, from the cache of quantised weights where there is one, and fill that cache where it is
-    on.
-    """
-    from dataclasses import replace
+def _run(choice: Choice, model: str, read: Read) -> measured.Run:
+    return measured.Run(
+        device=_device_of(choice),
+        model=model,
+        precision=choice.spec.precision,
+        attention=choice.spec.attention,
+        quantise_vision=choice.spec.quantise_vision,
+        pixels=read.pixels,
+        images=read.images,
+        prompt_tokens=read.prompt_tokens,
+        new_tokens=read.new_tokens,
+        beside_bytes=read.beside_bytes,
+        read_seconds=round(read.seconds, 3),
+    )
 
+
+def _device_of(choice: Choice) -> str:
+    budget = choice.plan.budget
+    return measured.remembered_as(budget.name if budget is not None else "", choice.plan.device)
+
+
+def _load(choice: Choice, settings: Settings, model: str) -> torch.nn.Module:
+    """The net, and a note of how long it took to load."""
+    started = time.perf_counter()
+    net, loaded_from = _net(choice, settings)
+    run = measured.Run(
+        device=_device_of(choice),
+        model=model,
+        precision=choice.spec.precision,
+        quantise_vision=choice.spec.quantise_vision,
+        load_seconds=round(time.perf_counter() - started, 3),
+        loaded_from=loaded_from,
+    )
+    measured.record(settings.places.user_dir, run)
+    if loaded_from == "files":
+        _keep_quantised(net, choice, settings)
+    return net
+
+
+def _net(choice: Choice, settings: Settings) -> tuple[torch.nn.Module, str]:
+    """(net, "cache" or "files"): from the cache of quantised weights where there is one."""
+    from .ocr.vlm import load
+
+    spec = choice.spec
+    if spec.precision in load.QUANTISED and settings.quantised_cache:
+        kept = quantised.cached(settings, choice.checkpoint, spec.precision, spec.quantise_vision)
+        if kept is not None:
+            return load.load_net(replace(spec, path=kept), choice.family), "cache"
+    return load.load_net(spec, choice.family), "files"
+
+
+def _keep_quantised(net: torch.nn.Module, choice: Choice, settings: Settings) -> None:
+    """Fill the cache of quantised weights where it is on. A full disk is a line in the log."""
     from .ocr.vlm import load
 
     spec = choice.spec
     if spec.precision not in load.QUANTISED or not settings.quantised_cache:
-        return load.load_net(spec, choice.family)
-    kept = quantised.cached(settings, choice.checkpoint, spec.precision, spec.quantise_vision)
-    if kept is not None:
-        return load.load_net(replace(spec, path=kept), choice.family)
-    net = load.load_net(spec, choice.family)
+        return
 
     def save(folder: Path) -> None:
         load.save_quantised(net, spec.path, folder)
@@ -170,7 +250,6 @@ def _load(choice: Choice, settings: Settings) -> torch.nn.Module:
         quantised.store(settings, choice.checkpoint, spec.precision, spec.quantise_vision, save)
     except VramwiseError as error:
         log.warning("The quantised weights were not kept: %s", error)
-    return net
 
 
 def remedies(wish: Wish, choice: Choice) -> str:

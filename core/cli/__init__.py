@@ -33,13 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from .. import __version__
-    from . import fetching, reading
+    from . import advice, fetching, machine, plans, reading
 
     parser = argparse.ArgumentParser(
         prog="vramwise", description="Read text from pictures; know what fits your GPU."
     )
     parser.add_argument("--version", action="version", version=f"vramwise {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for group in (reading, fetching):
+    for group in (reading, fetching, machine, plans, advice):
         group.add_verbs(verbs)
     return parser

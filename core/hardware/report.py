@@ -200,6 +200,9 @@ class HostMemory:
     dynamic_vram: bool | None = None
 
 
+DESKTOP_BYTES = 400 * 1024**2
+
+
 def desktop_bytes(report: MachineReport) -> int:
     """What to leave to the screen that the chosen card feeds: 400 MiB, 0 where there is none.
 
@@ -211,7 +214,7 @@ def desktop_bytes(report: MachineReport) -> int:
     if device.kind in ("cpu", "mps") or device.unified:
         return 0
     shown = report.windows if device.display is None else device.display
-    return 400 * 1024**2 if shown else 0
+    return DESKTOP_BYTES if shown else 0
 
 
 def gib(value: int | None) -> str:

@@ -7,6 +7,7 @@ from .footprint import (
     Workload,
     footprint,
     reading_bytes,
+    reading_terms,
     weight_bytes,
 )
 from .shapes import Weight, published_config, weights_of_config, weights_of_files
@@ -26,6 +27,7 @@ __all__ = [
     "make_plan",
     "published_config",
     "reading_bytes",
+    "reading_terms",
     "weight_bytes",
     "weights_of_config",
     "weights_of_files",

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 
 from ..catalog import family_of_model_type
 from ..errors import VramwiseError
-from .shapes import (
-    Config,
-    Tensor,
-    Weight,
-    head_dim,
-    text_config,
-    vision_config,
-    weights_of_config,
-    weights_of_files,
-)
+from .activations import WIDTH
+from .activations import Term as Term
+from .activations import Workload as Workload
+from .activations import reading_terms as reading_terms
+from .shapes import Config, Tensor, Weight, weights_of_config, weights_of_files
 
 GIB, MIB = 1024**3, 1024**2
 PRECISIONS = ("bf16", "fp16", "int8", "int4", "fp32")
-_WIDTH = {"bf16": 2, "fp16": 2, "int8": 2, "int4": 2, "fp32": 4}
 
 # bitsandbytes: 4-bit blocks of 64 values; double quantisation puts their scales into blocks of 256.
 _BLOCK, _NESTED_BLOCK = 64, 256
@@ -33,32 +24,10 @@ _NF4_TABLES = 16 * 4 + 256 * 4 + 4
 
 # Not measured on a GPU by us: reference/models.md 4, context and library workspaces beside the first model.
 _CONTEXT_BYTES = int(0.6 * GIB)
-# The most that was measured for one channel of one patch (Qwen3-VL-8B, 52,992 bytes at width 1152).
-_BYTES_PER_CHANNEL = 46
+# Modules whose published files use another word than the class (PaddleOCR-VL).
+_NAMES_IN_FILES = {"projector": "mlp_AR"}
 # Names of vision towers where the catalog has no row for the model_type.
 _VISION_NAMES = ("visual", "vision_tower", "vision_model", "vision_encoder")
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What is read at once: ``images`` of ``pixels`` each, and the tokens of one prompt and one answer.
-
-    ``pixels`` is what the model gets to see, after resizing; for GOT the sum over its tiles.
-    """
-
-    pixels: int
-    images: int = 1
-    prompt_tokens: int = 128
-    new_tokens: int = 2048
-
-
-@dataclass(frozen=True)
-class Term:
-    """One summand. ``name`` is weights, kv, activations, attention, context or margin."""
-
-    name: str
-    bytes: int
-    source: str
 
 
 @dataclass(frozen=True)
@@ -81,7 +50,7 @@ class Footprint:
 
     @property
     def activation_bytes(self) -> int:
-        return self._sum("activations", "attention")
+        return self._sum("activations")
 
     @property
     def overhead_bytes(self) -> int:
@@ -121,11 +90,26 @@ def weights_term(
     return Term("weights", held, f"{read_from}; {_RULES[precision]}")
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What real runs on this device took beside the weights, as a share of the formula's."""
+
+    ratio: float
+    source: str
+
+
 def with_weights(
-    weights: Term, config: Config, precision: str, workload: Workload, attention: str, device_kind: str
+    weights: Term,
+    config: Config,
+    precision: str,
+    workload: Workload,
+    attention: str,
+    device_kind: str,
+    measured: Correction | None = None,
 ) -> Footprint:
-    """The footprint around a known ``weights`` term."""
-    terms = [weights, *_reading_terms(config, precision, attention, workload)]
+    """The footprint around a known ``weights`` term; ``measured`` corrects what reading takes."""
+    reading = reading_terms(config, precision, attention, workload)
+    terms = [weights, *(reading if measured is None else _corrected(reading, measured))]
     held, beside = weights.bytes, sum(term.bytes for term in terms[1:])
     if device_kind == "cpu":
         terms.append(Term("context", 0, "the CPU has no device context"))
@@ -143,6 +127,12 @@ def with_weights(
         )
     )
     return Footprint(precision, tuple(terms))
+
+
+def _corrected(reading: list[Term], measured: Correction) -> list[Term]:
+    kv, rest = reading
+    beside = int((kv.bytes + rest.bytes) * measured.ratio)
+    return [kv, Term(rest.name, max(0, beside - kv.bytes), f"{measured.source}; computed: {rest.source}")]
 
 
 _RULES = {
@@ -170,6 +160,7 @@ def weight_bytes(
     if precision not in PRECISIONS:
         raise VramwiseError(f'There is no precision "{precision}". Use one of: {", ".join(PRECISIONS)}.')
     kept = {name.rpartition(".")[2] for name in keep_16bit}
+    kept |= {_NAMES_IN_FILES[name] for name in kept & _NAMES_IN_FILES.keys()}
     total = 0
     for weight in weights:
         if weight.stored_bytes is not None:
@@ -177,7 +168,7 @@ def weight_bytes(
         elif weight.linear and precision in ("int8", "int4") and kept.isdisjoint(weight.name.split(".")):
             total += _quantised_bytes(weight, precision, double_quant) * weight.copies
         else:
-            total += weight.count * _WIDTH[precision]
+            total += weight.count * WIDTH[precision]
     return total
 
 
@@ -199,126 +190,16 @@ def kept_16bit(config: Config, quantise_vision: bool) -> tuple[str, ...]:
     return family.keep_16bit if quantise_vision else (*family.keep_16bit, *family.vision_modules)
 
 
-def reading_bytes(config: Config, precision: str, attention: str = "sdpa") -> Callable[[int, int, int], int]:
+def reading_bytes(
+    config: Config, precision: str, attention: str = "sdpa", *, prompt_tokens: int = 128
+) -> Callable[[int, int, int], int]:
     """``(pixels, images, new_tokens) -> bytes`` beside the weights while reading: activations and KV cache.
 
     What an engine hands to Owner.use before each micro-batch.
     """
 
     def beside(pixels: int, images: int, new_tokens: int) -> int:
-        workload = Workload(pixels, images, new_tokens=new_tokens)
-        return sum(term.bytes for term in _reading_terms(config, precision, attention, workload))
+        workload = Workload(pixels, images, prompt_tokens, new_tokens)
+        return sum(term.bytes for term in reading_terms(config, precision, attention, workload))
 
     return beside
-
-
-def _reading_terms(config: Config, precision: str, attention: str, workload: Workload) -> list[Term]:
-    text, scale = text_config(config), _WIDTH[precision] // 2
-    try:
-        layers, size = int(text["num_hidden_layers"]), head_dim(text)
-        heads = int(text.get("num_key_value_heads") or text["num_attention_heads"])
-        text["hidden_size"]
-    except KeyError as error:
-        raise VramwiseError(
-            f"config.json of this {config.get('model_type')} model does not give {error}, so the memory for "
-            "reading cannot be computed. Its file is damaged: download the folder again."
-        ) from None
-    token_bytes = 2 * layers * heads * size * _WIDTH[precision]
-    tokens = image_tokens(config, workload.pixels) + workload.prompt_tokens + workload.new_tokens
-    kv = Term(
-        "kv",
-        token_bytes * tokens * workload.images,
-        f"config.json: 2 x {layers} layers x {heads} heads x {size} x {_WIDTH[precision]} bytes "
-        f"x {tokens} tokens" + (f" x {workload.images} images" if workload.images > 1 else ""),
-    )
-    return [kv, *_activation_terms(config, attention, workload, scale)]
-
-
-def image_tokens(config: Config, pixels: int) -> int:
-    """Tokens that one picture of ``pixels`` becomes."""
-    vision = vision_config(config)
-    if config.get("model_type") == "got_ocr2":
-        tiles = math.ceil(pixels / _tile_pixels(vision))
-        return _got_tile_tokens(vision) * (tiles + 1 if tiles > 1 else 1)  # several tiles bring a thumbnail
-    return math.ceil(patches(config, pixels) / _merge(config, vision) ** 2)
-
-
-def patches(config: Config, pixels: int) -> int:
-    """Patches that the vision tower sees of one picture of ``pixels``."""
-    patch = int(vision_config(config).get("patch_size", 14))
-    return math.ceil(pixels / patch**2)
-
-
-def _merge(config: Config, vision: Config) -> int:
-    for given in (vision, config):
-        for name in ("spatial_merge_size", "scale_factor"):
-            if name in given:
-                return int(given[name])
-    return 1
-
-
-def _tile_pixels(vision: Config) -> int:
-    return int(vision["image_size"]) ** 2
-
-
-def _got_tile_tokens(vision: Config) -> int:
-    """256 for a tile of 1024: two convolutions of stride 2 leave a sixteenth of the patches."""
-    return max(1, (int(vision["image_size"]) // int(vision["patch_size"])) ** 2 // 16)
-
-
-@functools.cache
-def _measured() -> tuple[Mapping[str, str], ...]:
-    text = resources.files(__package__).joinpath("activations.csv").read_text(encoding="utf-8")
-    return tuple(csv.DictReader(text.splitlines()))
-
-
-def _activation_terms(config: Config, attention: str, workload: Workload, scale: int) -> list[Term]:
-    vision, text = vision_config(config), text_config(config)
-    width = int(vision.get("embed_dim") or vision.get("hidden_size") or 1024)
-    row = _nearest_row(str(config.get("model_type")), width, int(text["hidden_size"]))
-    if row is not None and row["per"] == "tile":
-        return [_tile_term(row, vision, scale)]
-    total = patches(config, workload.pixels) * workload.images
-    if row is None:
-        per_patch: float = _BYTES_PER_CHANNEL * width
-        source = f"{_BYTES_PER_CHANNEL} bytes a channel and patch, the most measured of the families known"
-    else:
-        measured = int(row["measured_mib"]) * MIB / int(row["patches"])
-        per_patch = measured * width / int(row["vision_width"])
-        same = width == int(row["vision_width"])
-        source = f"{measured / 1024:.1f} KiB a patch measured; {row['source']}" + (
-            "" if same else f"; scaled from width {row['vision_width']} to {width}"
-        )
-    terms = [Term("activations", int(per_patch * total) * scale, f"{total} patches x {source}")]
-    if attention == "eager":
-        heads = int(vision.get("num_heads") or vision.get("num_attention_heads") or 16)
-        matrix = patches(config, workload.pixels) ** 2 * heads * (2 * scale + 4)
-        terms.append(
-            Term(
-                "attention", matrix, f"eager: {heads} heads x patches^2 x (scores and fp32 softmax), computed"
-            )
-        )
-    return terms
-
-
-def _nearest_row(model_type: str, vision_width: int, text_width: int) -> Mapping[str, str] | None:
-    rows = [row for row in _measured() if row["model_type"] == model_type]
-    return min(
-        rows,
-        key=lambda row: (
-            abs(int(row["vision_width"]) - vision_width),
-            abs(int(row["text_width"]) - text_width),
-        ),
-        default=None,
-    )
-
-
-def _tile_term(row: Mapping[str, str], vision: Config, scale: int) -> Term:
-    """One tile at a time, whatever the number of tiles and pictures: the engine encodes them in turn."""
-    grid = (int(vision["image_size"]) // int(vision["patch_size"])) ** 2
-    heads = int(vision["num_attention_heads"])
-    ratio = (grid / int(row["patches"])) ** 2 * heads / 12
-    source = f"{row['measured_mib']} MiB a tile measured, tiles are encoded one by one; {row['source']}"
-    if ratio != 1:
-        source += "; scaled by patches^2 x heads"
-    return Term("activations", int(int(row["measured_mib"]) * MIB * ratio) * scale, source)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..catalog import Family
-from ..errors import VramwiseError, nearest
+from ..errors import UnknownName, VramwiseError, nearest
 from ..hardware.capabilities import Capability
-from .footprint import GIB, MIB, Footprint, Term, Workload, weights_term, with_weights
+from .footprint import GIB, MIB, Correction, Footprint, Term, Workload, weights_term, with_weights
+from .measured import Run
+from .practice import corrections, practice_notes
 from .shapes import Config, Tensor
 
 ATTENTIONS = ("flash_attention_2", "sdpa", "eager")
@@ -26,7 +28,8 @@ class Budget:
     """Memory of one device now.
 
     ``kind`` is "cuda", "rocm", "xpu", "mps" or "cpu" (then the bytes are RAM that is available);
-    ``reclaimable_bytes`` is what ComfyUI could evict; ``capability`` the CUDA compute capability.
+    ``reclaimable_bytes`` is what ComfyUI could evict; ``capability`` the CUDA compute capability; ``name``
+    the card's; ``note`` a sentence on how the bytes were counted.
     """
 
     device: str
@@ -34,6 +37,8 @@ class Budget:
     free_bytes: int
     reclaimable_bytes: int = 0
     capability: tuple[int, int] | None = None
+    name: str = ""
+    note: str = ""
 
     @property
     def budget_bytes(self) -> int:
@@ -82,6 +87,7 @@ class Plan:
     verdicts: tuple[Verdict, ...]
     chosen: Choice | None
     notes: tuple[str, ...] = field(default=())
+    budget: Budget | None = None
 
     def require(self) -> Choice:
         """The choice; VramwiseError with what would help when nothing fits."""
@@ -115,8 +121,10 @@ class Plan:
         }
 
     def text(self) -> str:
-        """A table for a person, in GiB, then the choice and the notes."""
-        return "\n".join(_lines(self))
+        """A table for a person, in GiB, then the choice, its terms and the notes."""
+        from .plan_text import lines
+
+        return "\n".join(lines(self))
 
 
 def make_plan(
@@ -131,8 +139,14 @@ def make_plan(
     *,
     quantise_vision: bool = False,
     new_tokens: int | None = None,
+    pixels: int | None = None,
+    images: int = 1,
+    runs: Sequence[Run] = (),
 ) -> Plan:
     """Verdicts for every precision and the choice.
+
+    Planned is for ``images`` pictures of ``pixels`` at once (one of the family's usual size by default).
+    ``runs`` are earlier ones of this model on this device: where they measured memory, it counts.
 
     ``available`` says what this machine can run, by the names of precisions and attentions, with the reason
     where it cannot; a precision that is not in it can be run, flash_attention_2 cannot. Answers of
@@ -145,29 +159,33 @@ def make_plan(
     _known("precision", precision, ("auto", *precisions))
     _known("attention", attention, ("auto", *ATTENTIONS))
     weights = {name: weights_term(config, tensors, name, quantise_vision) for name in precisions}
-    case = _Case(family, config, weights, budget, new_tokens or family.max_new_tokens, dict(available or {}))
+    usual = max(1, min(pixels or family.default_pixels, family.max_pixels or family.default_pixels))
+    case = _Case(
+        family, config, weights, budget, new_tokens or family.max_new_tokens, usual, images, available or {}
+    )
     notes: list[str] = []
     chosen_attention, why = _attention(case, precision, attention)
     notes.append(f"attention {chosen_attention}: {why}.")
+    known = corrections(runs, config, chosen_attention, quantise_vision)
+    case = replace(case, measured=known)
     verdicts = tuple(case.verdict(name, chosen_attention) for name in precisions)
     best = _best(verdicts) if precision == "auto" else _forced(verdicts, precision)
-    plan = Plan(model, budget.device, budget.budget_bytes, verdicts, None, tuple(notes))
+    plan = Plan(model, budget.device, budget.budget_bytes, verdicts, None, tuple(notes), budget)
     if best is None or best.max_pixels is None:
         if precision != "auto":
             raise VramwiseError(_does_not_fit(plan, precision))
         return plan
+    plan = replace(plan, verdicts=_with_remedies(verdicts))
     if best.precision == "fp16" and family.dtype_note:
         notes.append(family.dtype_note)
     if best.precision == "fp32":
         notes.append("fp32 takes twice the memory of bf16 and reads no better.")
-    usual = min(family.default_pixels, best.max_pixels)
+    notes += practice_notes(runs, best.precision)
+    at_once = case.micro_batch(best.precision, chosen_attention, min(usual, best.max_pixels))
     choice = Choice(
-        best.precision,
-        chosen_attention,
-        best.max_pixels,
-        case.micro_batch(best.precision, chosen_attention, usual),
+        best.precision, chosen_attention, best.max_pixels, min(at_once, images) if images > 1 else at_once
     )
-    return Plan(model, budget.device, budget.budget_bytes, verdicts, choice, tuple(notes))
+    return replace(plan, chosen=choice, notes=tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -177,32 +195,41 @@ class _Case:
     weights: Mapping[str, Term]
     budget: Budget
     new_tokens: int
+    usual: int
+    images: int
     available: Mapping[str, Capability]
+    measured: Mapping[str, Correction] = field(default_factory=dict)
 
     def footprint(self, precision: str, attention: str, pixels: int, images: int = 1) -> Footprint:
         workload = Workload(pixels, images, new_tokens=self.new_tokens)
+        known, kind = self.measured.get(precision), self.budget.kind
         weights = self.weights[precision]
-        return with_weights(weights, self.config, precision, workload, attention, self.budget.kind)
+        return with_weights(weights, self.config, precision, workload, attention, kind, known)
 
     def verdict(self, precision: str, attention: str) -> Verdict:
-        usual, room = self.family.default_pixels, self.budget.budget_bytes
-        need = self.footprint(precision, attention, usual)
+        usual, room = self.usual, self.budget.budget_bytes
+        need = self.footprint(precision, attention, usual, self.images)
         cannot = self._cannot(precision)
         if cannot is not None:
             return Verdict(precision, "unavailable", need, cannot, None)
         most = self.max_pixels(precision, attention)
+        left = room - need.need_bytes
+        if left >= 0:
+            # ComfyUI makes room for 1.1 x the weights and keeps 400 MiB more
+            # (model_management.load_models_gpu).
+            tight = left < need.weights_bytes // 10 + 400 * MIB
+            most = max(most or 0, usual)
+            return Verdict(precision, "tight" if tight else "fits", need, f"{_gib(left)} GiB to spare", most)
         if most is None:
             least = self.footprint(precision, attention, self._least_pixels()).need_bytes
             missing = f"{_gib(least - room)} GiB short even for {self._least_pixels() / 1e6:.1f} megapixels"
             return Verdict(precision, "no", need, missing, None)
         if most < usual:
-            reason = f"only pictures up to {most / 1e6:.1f} megapixels, of {usual / 1e6:.1f} usual"
+            reason = f"only pictures up to {most / 1e6:.1f} megapixels, of {usual / 1e6:.1f} asked"
             return Verdict(precision, "reduced", need, reason, most)
-        left = room - need.need_bytes
-        # ComfyUI makes room for 1.1 x the weights and keeps 400 MiB more (model_management.load_models_gpu).
-        if left < need.weights_bytes // 10 + 400 * MIB:
-            return Verdict(precision, "tight", need, f"{_gib(left)} GiB to spare", most)
-        return Verdict(precision, "fits", need, f"{_gib(left)} GiB to spare", most)
+        at_once = self.micro_batch(precision, attention, usual)
+        reason = f"only {at_once} of {self.images} pictures at once"
+        return Verdict(precision, "reduced", need, reason, most)
 
     def max_pixels(self, precision: str, attention: str) -> int | None:
         """The largest picture that fits, in steps of the family's grid; None when not even a small one."""
@@ -229,7 +256,7 @@ class _Case:
 
     def _least_pixels(self) -> int:
         wanted = max(self.family.min_pixels, _READABLE_PIXELS)
-        return min(wanted, self.family.default_pixels)
+        return min(wanted, self.usual)
 
     def _cannot(self, precision: str) -> str | None:
         """Why ``precision`` cannot be run here, or None when it can."""
@@ -241,6 +268,8 @@ class _Case:
         said = self.available.get(precision)
         if said is not None and not said.usable:
             return said.reason
+        if precision == "int4" and self.budget.kind == "mps":
+            return "bitsandbytes would fetch its kernels for Apple GPUs from the Hub while it runs"
         old = (
             self.budget.kind == "cuda"
             and self.budget.capability is not None
@@ -299,6 +328,13 @@ def _best(verdicts: tuple[Verdict, ...]) -> Verdict | None:
     return max(reduced, key=lambda verdict: verdict.max_pixels or 0, default=None)
 
 
+def _with_remedies(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """What does not fit says what would."""
+    would = next((one.precision for one in verdicts if one.verdict in (*_GOOD, "reduced")), None)
+    remedy = f"; {would} would fit" if would else ""
+    return tuple(replace(one, reason=one.reason + remedy) if one.verdict == "no" else one for one in verdicts)
+
+
 def _forced(verdicts: tuple[Verdict, ...], precision: str) -> Verdict | None:
     found = next(verdict for verdict in verdicts if verdict.precision == precision)
     return found if found.verdict not in ("no", "unavailable") else None
@@ -344,41 +380,9 @@ def _nothing_fits(plan: Plan) -> str:
 
 def _known(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise VramwiseError(
+        raise UnknownName(
             f'{name} "{value}" is unknown here.{nearest(value, known)} Use one of: {", ".join(known)}.'
         )
-
-
-def _lines(plan: Plan) -> Iterator[str]:
-    yield f"{plan.model} on {plan.device}, {_gib(plan.budget_bytes)} GiB to be had:"
-    head = ("precision", "verdict", "need", "weights", "activations", "KV cache", "overhead", "")
-    rows: list[tuple[str, ...]] = [head]
-    for verdict in plan.verdicts:
-        it = verdict.footprint
-        sizes = (
-            (it.need_bytes, it.weights_bytes, it.activation_bytes, it.kv_bytes, it.overhead_bytes)
-            if it is not None
-            else ()
-        )
-        cells = [_gib(size) for size in sizes] or ["-"] * 5
-        rows.append((verdict.precision, verdict.verdict, *cells, verdict.reason))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head) - 1)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ]
-        yield "  ".join((*cells, row[-1])).rstrip()
-    yield "Sizes in GiB (1024^3 bytes)."
-    if plan.chosen is None:
-        yield plan.refusal()
-    else:
-        it_is = plan.chosen
-        yield (
-            f"Chosen: {it_is.precision}, {it_is.attention}, pictures up to {it_is.max_pixels / 1e6:.1f} "
-            f"megapixels, {it_is.micro_batch} of the usual size at a time."
-        )
-    yield from plan.notes
 
 
 def _gib(size: int) -> str:

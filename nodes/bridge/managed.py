@@ -263,13 +263,17 @@ def device_budget(device: str = "auto") -> Budget:
     Free is what the driver and torch's unused reserve have; reclaimable what every managed model holds there,
     ours too: a model that is already loaded must not make the next plan choose a smaller one.
     """
+    from ...core.hardware.report import DESKTOP_BYTES
     from ...core.planning import Budget
 
     chosen = mm.get_torch_device() if device == "auto" else _device(device)
     held = sum(entry.model.loaded_size() for entry in mm.current_loaded_models if _holds(entry, chosen))
     kind = "rocm" if chosen.type == "cuda" and torch.version.hip else chosen.type
     capability = torch.cuda.get_device_capability(chosen) if kind == "cuda" else None
-    return Budget(str(chosen), kind, int(mm.get_free_memory(chosen)), int(held), capability)
+    on_a_screen = sys.platform == "win32" and kind in ("cuda", "rocm")
+    desktop = DESKTOP_BYTES if on_a_screen else 0  # Windows spills into RAM without an error
+    free = max(0, int(mm.get_free_memory(chosen)) - desktop)
+    return Budget(str(chosen), kind, free, int(held), capability)
 
 
 def _holds(entry: Any, device: torch.device) -> bool:

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vramwise.catalog import Family, family
 from vramwise.errors import VramwiseError
+from vramwise.hardware import DeviceReport, MachineReport
 from vramwise.hardware.capabilities import Capability
 from vramwise.planning import Budget, Plan, make_plan, published_config
+from vramwise.planning.spread import spread_budgets
 
 GIB = 1024**3
 SEEDS = {
@@ -102,10 +104,45 @@ def test_a_forced_precision_that_cannot_fit_is_refused_with_what_would() -> None
     with pytest.raises(VramwiseError) as refused:
         plan("Qwen3-VL-8B", 12, precision="bf16")
     text = str(refused.value)
-    assert "needs 18.78 GiB and cuda:0 has 12.00 GiB" in text
-    assert "What would fit: int8 (pictures up to 2.4 megapixels); int4, or precision auto." in text
+    assert "needs 18.20 GiB and cuda:0 has 12.00 GiB" in text
+    assert "What would fit: int8; int4, or precision auto." in text
     with pytest.raises(VramwiseError, match="No other precision fits either"):
         plan("Qwen3-VL-8B", 4, precision="int4")
+
+
+def test_what_could_be_evicted_stands_apart_in_the_text() -> None:
+    first = plan("Qwen3-VL-8B", 2, reclaimable_bytes=22 * GIB).text().splitlines()[0]
+    assert "24.00 GiB to be had, 2.00 free and 22.00 that could be evicted" in first
+    assert plan("Qwen3-VL-8B", 24).text().splitlines()[0] == "Qwen3-VL-8B on cuda:0, 24.00 GiB free:"
+
+
+def test_what_does_not_fit_says_what_would() -> None:
+    it = plan("Qwen3-VL-8B", 12)
+    assert verdicts(it)["bf16"] == "no"
+    assert it.verdict("bf16").reason.endswith("; int8 would fit")
+    assert "would fit" not in plan("Qwen3-VL-8B", 4).verdict("bf16").reason
+
+
+def test_the_text_has_a_line_for_each_term_of_the_choice_with_its_source() -> None:
+    it = plan("Qwen3-VL-8B", 24)
+    lines = it.text().splitlines()
+    begun = next(number for number, line in enumerate(lines) if line.startswith("Chosen:"))
+    said = " ".join(" ".join(lines[begun + 1 :]).split())
+    terms = it.verdict("bf16").footprint.terms  # type: ignore[union-attr]
+    assert [term.name for term in terms] == ["weights", "kv", "activations", "context", "margin"]
+    for term in terms:
+        assert f"{term.name} {term.bytes / GIB:.2f} {term.source}" in said
+
+
+def test_a_plan_for_a_size_and_a_number_of_pictures_counts_them() -> None:
+    one, four = (plan("Qwen3-VL-8B", 12, pixels=2**20, images=n) for n in (1, 4))
+    assert four.verdict("int8").footprint.kv_bytes == 4 * one.verdict("int8").footprint.kv_bytes
+    assert four.chosen.micro_batch <= 4
+    tight = plan("Qwen3-VL-8B", 11, pixels=2**23, images=8, precision="int4")
+    verdict = tight.verdict("int4")
+    assert verdict.verdict == "reduced"
+    assert verdict.reason == f"only {tight.chosen.micro_batch} of 8 pictures at once"
+    assert 1 <= tight.chosen.micro_batch < 8
 
 
 def test_a_forced_precision_that_fits_is_taken_although_a_better_one_would_too() -> None:
@@ -225,7 +262,7 @@ def test_the_table_has_a_line_for_each_precision_and_says_what_was_chosen() -> N
     lines = plan("Qwen3-VL-8B", 12).text().splitlines()
     assert lines[1].split()[:3] == ["precision", "verdict", "need"]
     assert [line.split()[0] for line in lines[2:6]] == list(QUALITY)
-    assert any(line.startswith("Chosen: int4, sdpa") for line in lines)
+    assert any(line.startswith("Chosen: int8, sdpa") for line in lines)
     assert max(map(len, lines)) < 160
 
 
@@ -287,3 +324,84 @@ def test_a_choice_always_fits_its_budget(name: str, gib: float) -> None:
         assert verdict.footprint is not None
         if verdict.verdict != "reduced":
             assert verdict.footprint.need_bytes <= it.budget_bytes
+
+
+# --- device_map="auto" from a script ----------------------------------------------------------------------
+
+
+def machine(*free_gib: float, ram_gib: float = 64, capability: str = "8.6") -> MachineReport:
+    cards = [
+        DeviceReport(
+            id=f"cuda:{number}",
+            name=f"NVIDIA Card {number}",
+            kind="cuda",
+            total_bytes=24 * GIB,
+            free_bytes=int(size * GIB),
+            compute_capability=capability,
+        )
+        for number, size in enumerate(free_gib)
+    ]
+    cpu = DeviceReport("cpu", "CPU", "cpu", 128 * GIB, int(ram_gib * GIB))
+    return MachineReport(
+        devices=(*cards, cpu),
+        chosen=(*cards, cpu)[0].id,
+        system="Linux 6",
+        python="3.12",
+        torch="2.9",
+        cpu_count=8,
+        ram_total_bytes=128 * GIB,
+        ram_available_bytes=int(ram_gib * GIB),
+    )
+
+
+def test_a_model_that_is_spread_has_the_memory_of_every_card_and_then_of_ram() -> None:
+    budgets = spread_budgets(machine(12, 10))
+    assert budgets is not None
+    cards, everything = budgets
+    assert (cards.device, cards.kind, cards.capability) == ("auto", "cuda", (8, 6))
+    assert cards.budget_bytes == pytest.approx(0.9 * 22 * GIB, rel=1e-6)
+    assert everything.budget_bytes == pytest.approx(0.9 * (22 + 64) * GIB, rel=1e-6)
+    assert cards.reclaimable_bytes == everything.reclaimable_bytes == 0  # never moved, nothing is evicted
+    assert "cuda:0 12.0, cuda:1 10.0" in cards.note and "never moved" in cards.note
+    assert "RAM 64.0 GiB" in everything.note and "slow" in everything.note
+
+
+def test_where_there_is_no_card_there_is_nothing_to_spread_over() -> None:
+    assert spread_budgets(machine()) is None
+
+
+def spread_plan(model: str, report: MachineReport, precision: str = "auto") -> Plan | None:
+    from vramwise import opening
+
+    repo, family_id = SEEDS[model]
+    config = published_config(repo) or {}
+
+    def planned(budget: Budget, missing: Any = None) -> Plan:
+        return make_plan(model, family(family_id), config, None, budget, precision, available=missing)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "probe", lambda torch: report)
+        return opening._spread_plan(planned)
+
+
+def test_two_cards_together_take_what_neither_takes_alone_and_the_text_says_how() -> None:
+    assert plan("Qwen3-VL-8B", 12).chosen.precision == "int8"  # type: ignore[union-attr]
+    it = spread_plan("Qwen3-VL-8B", machine(12, 12))
+    assert it is not None and it.chosen is not None and it.chosen.precision == "bf16"
+    assert it.device == "auto"
+    assert "placed by accelerate and never moved" in it.text().splitlines()[0]
+
+
+def test_cards_come_before_ram_and_only_16_bits_go_into_ram() -> None:
+    quantised = spread_plan("Qwen3-VL-8B", machine(14))
+    assert quantised is not None and quantised.chosen is not None
+    assert quantised.chosen.precision == "int8"  # on the card, rather than bf16 half in RAM
+    into_ram = spread_plan("Qwen3-VL-8B", machine(4))
+    assert into_ram is not None and into_ram.chosen is not None
+    assert into_ram.chosen.precision == "bf16"
+    assert {verdicts(into_ram)[name] for name in ("int8", "int4")} == {"unavailable"}
+    assert "cards only" in into_ram.verdict("int8").reason
+    forced = spread_plan("Qwen3-VL-8B", machine(12), "bf16")
+    assert forced is not None and forced.chosen is not None and "RAM" in forced.text().splitlines()[0]
+    with pytest.raises(VramwiseError, match="cards only"):
+        spread_plan("Qwen3-VL-8B", machine(4), "int8")

@@ -7,9 +7,11 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from benchmarks.quality import FAMILIES, held_out  # noqa: E402
 from devtools import tiny  # noqa: E402
 
 MOST_BYTES = 3_000_000
+MOST_TRAINED_BYTES = 12_000_000
 
 
 @pytest.mark.parametrize("family", tiny.families())
@@ -55,8 +57,36 @@ def test_a_printed_string_is_one_token_a_character_and_a_prompt_about_one_a_word
     assert len(words(prompt)["input_ids"]) == len(prompt.split())
 
 
-def test_held_out_strings_are_two_hundred_different_readable_ones() -> None:
-    pairs = tiny.held_out()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_trained_checkpoint_is_a_complete_folder_of_at_most_twelve_megabytes(family: str) -> None:
+    folder = tiny.trained_checkpoint(family)
+    sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
+    assert {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"} <= set(sizes)
+    assert not [name for name in sizes if name.endswith((".bin", ".py", ".pt"))]
+    assert sum(sizes.values()) <= MOST_TRAINED_BYTES
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_trained_checkpoint_has_the_weights_of_its_class_stored_in_sixteen_bits(family: str) -> None:
+    import safetensors.torch
+
+    folder = tiny.trained_checkpoint(family)
+    net, told = transformers.AutoModelForImageTextToText.from_pretrained(
+        folder, local_files_only=True, output_loading_info=True
+    )
+    assert not told["missing_keys"] and not told["unexpected_keys"] and not told["mismatched_keys"]
+    assert 1_000_000 < sum(weight.numel() for weight in net.parameters()) < 6_000_000
+    stored = safetensors.torch.load_file(folder / "model.safetensors")
+    assert {weight.dtype for weight in stored.values()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(
+    ("family", "size", "longest"), [("qwen3_vl", (320, 64), 10), ("got_ocr2", (128, 128), 16)]
+)
+def test_held_out_strings_are_two_hundred_different_readable_ones(
+    family: str, size: tuple[int, int], longest: int
+) -> None:
+    pairs = held_out(family)
     assert len(pairs) == len({text for _, text in pairs}) == 200
-    assert {picture.size for picture, _ in pairs} == {(320, 64)}
-    assert all(set(text) <= set(tiny.READABLE) and 4 <= len(text) <= 10 for _, text in pairs)
+    assert {picture.size for picture, _ in pairs} == {size}
+    assert all(set(text) <= set(tiny.READABLE) and 4 <= len(text) <= longest for _, text in pairs)

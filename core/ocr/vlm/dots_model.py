@@ -272,8 +272,12 @@ class DotsOCRForCausalLM(Qwen2ForCausalLM):  # type: ignore[misc]
         inputs_embeds: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
         image_grid_thw: torch.Tensor | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
         **kwargs: Any,
     ) -> Any:
+        """``logits_to_keep`` is named, not only passed on: generation looks for it in the signature, and
+        without it computes the logits of a whole prompt, 3.4 GB for an A4 page.
+        """
         if inputs_embeds is None and pixel_values is not None:
             inputs_embeds = self._with_pictures(input_ids, pixel_values, image_grid_thw)
             input_ids = None
@@ -283,6 +287,7 @@ class DotsOCRForCausalLM(Qwen2ForCausalLM):  # type: ignore[misc]
             position_ids=position_ids,
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
+            logits_to_keep=logits_to_keep,
             **kwargs,
         )
 

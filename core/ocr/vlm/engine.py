@@ -19,8 +19,8 @@ from ..images import check_size, fit_pixels, is_blank
 from ..owner import Owner
 from ..result import OCRResult
 from . import compat
-from .families import adapter_class
 from .answers import parse
+from .families import adapter_class
 from .result import page_result
 
 if TYPE_CHECKING:
@@ -33,12 +33,28 @@ log = logging.getLogger("vramwise.ocr.vlm")
 
 
 @dataclass(frozen=True)
+class Read:
+    """What one micro-batch took, for the record of measured runs.
+
+    ``pixels`` of the largest picture as the model saw it; ``prompt_tokens`` of one row, its picture's
+    included; ``beside_bytes`` the peak without what was resident, None where the device does not count.
+    """
+
+    pixels: int
+    images: int
+    prompt_tokens: int
+    new_tokens: int
+    beside_bytes: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the plan allows.
 
     ``activation_bytes(pixels, images, new_tokens)`` is the memory beside the weights for one micro-batch of
     ``images`` pictures of at most ``pixels``; ``remedies`` gives this machine's sentences for the
-    out-of-memory message.
+    out-of-memory message; ``remember`` hears of every micro-batch that was read.
     """
 
     max_pixels: int
@@ -46,6 +62,7 @@ class Limits:
     max_new_tokens: int | None = None
     activation_bytes: Callable[[int, int, int], int] = lambda pixels, images, new_tokens: 0
     remedies: Callable[[], str] = lambda: ""
+    remember: Callable[[Read], None] = lambda read: None
 
 
 @dataclass(frozen=True)
@@ -230,7 +247,18 @@ class _Reading:
             self.new_tokens,
             self.watch,
         )
-        seconds = (time.perf_counter() - started) / len(images)
+        taken = time.perf_counter() - started
+        engine.limits.remember(
+            Read(
+                pixels=max(width * height for width, height in prepared.seen),
+                images=len(images),
+                prompt_tokens=int(prepared.tensors["input_ids"].shape[1]),
+                new_tokens=max(len(row.guard.ids) for row in rows),
+                beside_bytes=_beside(peak, engine.owner.spec.device),
+                seconds=taken,
+            )
+        )
+        seconds = taken / len(images)
         return [
             Answer(
                 text=adapter.decode(row.guard.kept(), self.task),
@@ -242,3 +270,12 @@ class _Reading:
             )
             for row, seen in zip(rows, prepared.seen, strict=True)
         ]
+
+
+def _beside(peak: int | None, device: str) -> int | None:
+    """``peak`` without what stays on the device: our weights, and other models that are resident there."""
+    if peak is None or device == "auto":  # spread over several devices, each with a peak of its own
+        return None
+    import torch
+
+    return max(0, peak - int(torch.cuda.memory_allocated(device)))

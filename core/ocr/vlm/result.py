@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..engine import ReadOptions
-    from .engine import Answer, VLMEngine
     from .answers import Parsed, RawRegion
+    from .engine import Answer, VLMEngine
 
 
 def page_result(

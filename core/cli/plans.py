@@ -1,0 +1,106 @@
+"""The verb that says what fits: ``vramwise plan MODEL``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from ..errors import VramwiseError
+
+if TYPE_CHECKING:
+    from ..planning import Budget, Plan
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add ``plan`` to the parser's verbs."""
+    plan = verbs.add_parser("plan", help="which precision of an OCR model fits, and how large a picture")
+    plan.add_argument("model", metavar="MODEL", help="a model of `vramwise models`, or a folder of your own")
+    place = plan.add_mutually_exclusive_group()
+    place.add_argument(
+        "--gpu", metavar="NAME", help="an empty card of `vramwise gpus`; default: this machine"
+    )
+    place.add_argument("--vram-gib", type=float, metavar="N", help="an empty card of this size")
+    plan.add_argument("--image", type=_size, default=(1024, 1024), metavar="WxH", help="default: 1024x1024")
+    plan.add_argument("--batch", type=int, default=1, metavar="N", help="pictures at once; default: 1")
+    plan.add_argument(
+        "--precision", default="auto", metavar="P", help="bf16, fp16, int8, int4; default: auto"
+    )
+    plan.add_argument("--json", action="store_true", help="print the plan as JSON, several as a list")
+    plan.set_defaults(run=_plan)
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", text)
+    if found is None or not int(found[1]) or not int(found[2]):
+        raise argparse.ArgumentTypeError(f'"{text}" is no size in pixels; write it as 2480x3508')
+    return int(found[1]), int(found[2])
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from ..planning.ocr import plan
+
+    plans, refused = [], []
+    for budget in _budgets(arguments):
+        try:
+            plans.append(
+                plan(
+                    arguments.model,
+                    arguments.precision,
+                    budget=budget,
+                    image=arguments.image,
+                    batch=arguments.batch,
+                )
+            )
+        except VramwiseError as error:
+            # of two memory sizes one may refuse a precision that the other takes
+            refused.append(error)
+    if not plans:
+        raise refused[0]
+    if arguments.json:
+        told = [one.to_dict() for one in plans]
+        print(json.dumps(told if len(told) > 1 else told[0], ensure_ascii=False, indent=2))
+    else:
+        for number, one in enumerate(plans):
+            print("\n" * bool(number), end="")
+            show(one)
+    for refusal in refused:
+        print(f"vramwise: {refusal}", file=sys.stderr)
+    return 1 if refused else 0
+
+
+def _budgets(arguments: argparse.Namespace) -> list[Budget | None]:
+    """One for each memory size that the card is sold with; None is this machine."""
+    from ..catalog.gpus import find_gpus, parse_memory
+    from ..planning.ocr import budget_of_gpu, budget_of_memory
+
+    if arguments.gpu is None:
+        return [None if arguments.vram_gib is None else budget_of_memory(arguments.vram_gib)]
+    size = parse_memory(arguments.gpu)
+    if size is not None:
+        return [budget_of_memory(size)]
+    return [budget_of_gpu(gpu) for gpu in find_gpus(arguments.gpu)]
+
+
+def show(plan: Plan) -> None:
+    """A table in colours on a terminal that rich can draw on, plain text elsewhere."""
+    if not sys.stdout.isatty() or find_spec("rich") is None:
+        print(plan.text())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..planning.plan_text import HEAD, below, opening, rows_of
+
+    console, colours = Console(highlight=False), {"fits": "green", "tight": "yellow", "reduced": "yellow"}
+    table = Table(title=opening(plan), title_justify="left", title_style="bold")
+    for number, name in enumerate(HEAD):
+        table.add_column(name, justify="left" if number in (0, 1, len(HEAD) - 1) else "right")
+    for row in rows_of(plan):
+        table.add_row(*row, style=colours.get(row[1], "red"))
+    console.print(table)
+    for line in below(plan):
+        console.print(line, markup=False, soft_wrap=True)

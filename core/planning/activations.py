@@ -1,0 +1,243 @@
+"""What reading takes beside the weights: inputs, vision tower, prompt, KV cache.
+
+Three moments are looked at, because their memory is not needed at once: the last layer of the vision tower
+(no KV cache yet), the last layer of the prompt (the prompt's cache, no patches), the last token (the whole
+cache). The widest one counts. Bytes a channel are data (activations.csv): how many copies of a tensor live
+at that moment in the real classes, measured by torch's allocator at true widths.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from ..errors import VramwiseError
+from .shapes import Config, head_dim, text_config, vision_config
+
+WIDTH = {"bf16": 2, "fp16": 2, "int8": 2, "int4": 2, "fp32": 4}
+# A tile's neighbours: from three tiles on the processor adds a thumbnail and never cuts more than twelve.
+_MOST_TILES, _WHOLE_TILES = 12, 2
+# bitsandbytes multiplies int8 into an int32 that stands beside its 16-bit result: 2 more bytes a channel.
+# By its source, not measured on a GPU by us.
+_INT8_FFN_BYTES = 2
+# Eager attention of the language model: scores at 16 bits, their fp32 copy and its softmax.
+_TEXT_SCORE_BYTES = 10
+# The last token's logits: 16-bit, an fp32 copy, and the copy that the search for the largest makes.
+_LOGIT_BYTES = 10
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is read at once: ``images`` of ``pixels`` each, and the tokens of one prompt and one answer.
+
+    ``pixels`` is what the model gets to see, after resizing.
+    """
+
+    pixels: int
+    images: int = 1
+    prompt_tokens: int = 128
+    new_tokens: int = 2048
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand. ``name`` is weights, kv, activations, context or margin."""
+
+    name: str
+    bytes: int
+    source: str
+
+
+@dataclass(frozen=True)
+class _Prices:
+    """A row of activations.csv: bytes at 16 bits. ``first_width_bytes`` and ``width_bytes`` are of one
+    channel of one patch in the first and in the last vision layer (fp32 copies count 4), ``head_bytes`` of
+    one channel of its rotary tables, ``score_bytes`` of one score of eager attention; ``hidden_bytes`` and
+    ``ffn_bytes`` of one channel of one prompt token. ``prompt_first``: 1 where the prompt is embedded before
+    the picture. What the vision tower leaves behind until the prompt is done: ``kept_width_bytes`` a channel
+    of each patch, ``kept_copies`` of every feature that it hands to the language model.
+    """
+
+    unit: str
+    first_width_bytes: int
+    width_bytes: int
+    head_bytes: int
+    score_bytes: int
+    hidden_bytes: int
+    ffn_bytes: int
+    prompt_first: int
+    kept_width_bytes: int
+    kept_copies: int
+    source: str
+
+
+@functools.cache
+def _prices() -> Mapping[str, _Prices]:
+    text = resources.files(__package__).joinpath("activations.csv").read_text(encoding="utf-8")
+    found = {}
+    for row in csv.DictReader(text.splitlines()):
+        numbers = {name: int(row[name]) for name in row if name.endswith(("_bytes", "_first", "_copies"))}
+        found[row["model_type"]] = _Prices(unit=row["unit"], source=row["source"], **numbers)
+    return found
+
+
+def reading_terms(config: Config, precision: str, attention: str, workload: Workload) -> list[Term]:
+    """The terms "kv" (the whole cache) and "activations" (what the widest moment takes beyond it).
+
+    Raises VramwiseError where config.json does not give a number that is needed.
+    """
+    try:
+        it = _Reading(config, precision, attention, workload)
+        moments = {
+            "the vision tower": it.vision_bytes(),
+            "the prompt": it.prompt_bytes(),
+            "the last token": it.last_token_bytes(),
+        }
+    except KeyError as error:
+        raise VramwiseError(
+            f"config.json of this {config.get('model_type')} model does not give {error}, so the memory for "
+            "reading cannot be computed. Its file is damaged: download the folder again."
+        ) from None
+    moment = max(moments, key=lambda name: moments[name])
+    kv = it.kv_bytes(it.all_tokens)
+    return [
+        Term("kv", kv, it.kv_source()),
+        Term(
+            "activations",
+            moments[moment] - kv,
+            f"the widest moment, {moment}, takes {moments[moment] / 1024**3:.2f} GiB with what is cached by "
+            f"then; {it.patches} patches, {it.prompt} prompt tokens; {it.prices.source}",
+        ),
+    ]
+
+
+class _Reading:
+    """The sizes of one workload, and the bytes of its moments."""
+
+    def __init__(self, config: Config, precision: str, attention: str, workload: Workload) -> None:
+        self.text, self.vision, self.work = text_config(config), vision_config(config), workload
+        self.precision, self.eager = precision, attention == "eager"
+        self.scale = WIDTH[precision] // 2
+        self.prices = _prices().get(str(config.get("model_type"))) or _prices()["*"]
+        self.hidden, self.layers = int(self.text["hidden_size"]), int(self.text["num_hidden_layers"])
+        self.heads = int(self.text["num_attention_heads"])
+        self.kv_heads = int(self.text.get("num_key_value_heads") or self.heads)
+        # where a tower has both, hidden_size is the language model's
+        self.width = int(self.vision.get("embed_dim") or self.vision.get("hidden_size") or 1024)
+        self.vision_heads = int(self.vision.get("num_heads") or self.vision.get("num_attention_heads") or 16)
+        self.picture_tokens = image_tokens(config, workload.pixels)
+        self.prompt = (self.picture_tokens + workload.prompt_tokens) * workload.images
+        self.all_tokens = self.prompt + workload.new_tokens * workload.images
+        self.patches = patches(config, workload.pixels) * workload.images
+
+    def kv_bytes(self, tokens: int) -> int:
+        return 2 * self.layers * self.kv_heads * head_dim(self.text) * 2 * self.scale * tokens
+
+    def kv_source(self) -> str:
+        return (
+            f"config.json: 2 x {self.layers} layers x {self.kv_heads} heads x {head_dim(self.text)} x "
+            f"{2 * self.scale} bytes x {self.all_tokens} tokens"
+        )
+
+    @property
+    def input_bytes(self) -> int:
+        """Pixels as numbers, on the device until the answer is complete."""
+        channels = int(self.vision.get("in_channels") or self.vision.get("num_channels") or 3)
+        if self.prices.unit == "tile":
+            return self.tiles * channels * int(self.vision["image_size"]) ** 2 * 2 * self.scale
+        frames = int(self.vision.get("temporal_patch_size") or 1)
+        side = int(self.vision.get("patch_size") or 14)
+        return self.patches * channels * frames * side**2 * 2 * self.scale
+
+    @property
+    def tiles(self) -> int:
+        return _tiles(self.vision, self.work.pixels) * self.work.images
+
+    def vision_bytes(self) -> int:
+        """The widest layer of the vision tower; GOT's engine encodes its tiles one by one."""
+        price = self.prices
+        waiting = self.input_bytes + price.prompt_first * self.prompt * self.hidden * 2 * self.scale
+        if price.unit == "tile":
+            grid = (int(self.vision["image_size"]) // int(self.vision["patch_size"])) ** 2
+            scores = self.vision_heads * grid**2 * price.score_bytes
+            encoded = self.picture_tokens * self.work.images * self.hidden * 2
+            return waiting + (scores + grid * self.width * price.width_bytes + encoded) * self.scale
+        rotary = self.width // self.vision_heads * price.head_bytes
+        last = self.patches * (self.width * price.width_bytes + rotary) + self._deepstack_bytes()
+        if self.eager:
+            last += self.vision_heads * (self.patches // self.work.images) ** 2 * price.score_bytes
+        first = self.patches * self.width * price.first_width_bytes
+        return waiting + max(first, last) * self.scale
+
+    def _deepstack_bytes(self) -> int:
+        """Features of earlier vision layers that wait for theirs of the language model (Qwen3-VL)."""
+        depth = int(self.vision.get("depth") or 0)
+        waiting = [index for index in self.vision.get("deepstack_visual_indexes") or () if index < depth - 1]
+        return len(waiting) * self.picture_tokens * self.work.images * self.hidden * 2
+
+    def prompt_bytes(self) -> int:
+        """The last text layer over the whole prompt. Generation computes logits of its last token alone."""
+        price, size, ffn = self.prices, head_dim(self.text), self._ffn()
+        beside = self.prompt * self.hidden * price.hidden_bytes + self.prompt * size * 4
+        wide = self.prompt * ffn * (price.ffn_bytes + (_INT8_FFN_BYTES if self.precision == "int8" else 0))
+        each = self.prompt // self.work.images
+        mask = self.work.images * each**2 if self.work.images > 1 else 0  # rows are padded to one length
+        if self.eager:
+            scores = self.work.images * each**2 * (self.heads * _TEXT_SCORE_BYTES + 2)
+            wide = max(wide, scores)
+        if self.precision == "int4":
+            wide += 2 * self.hidden * ffn  # one matrix is unpacked to 16 bits at a time
+        beside += wide + mask + self._left_by_vision()
+        return self.input_bytes + beside * self.scale + self.kv_bytes(self.prompt)
+
+    def _left_by_vision(self) -> int:
+        price, deep = self.prices, len(self.vision.get("deepstack_visual_indexes") or ())
+        tokens = self.picture_tokens * self.work.images
+        features = tokens * self.hidden * 2 * price.kept_copies * (1 + deep)
+        return self.patches * self.width * price.kept_width_bytes + features
+
+    def _ffn(self) -> int:
+        return int(self.text.get("intermediate_size") or 4 * self.hidden)
+
+    def last_token_bytes(self) -> int:
+        """The whole cache, and one layer's keys twice: the cache grows by concatenation."""
+        kv = self.kv_bytes(self.all_tokens)
+        logits = int(self.text.get("vocab_size") or 0) * _LOGIT_BYTES * self.work.images
+        return self.input_bytes + kv + kv // (2 * self.layers) + logits
+
+
+def image_tokens(config: Config, pixels: int) -> int:
+    """Tokens that one picture of ``pixels`` becomes."""
+    vision = vision_config(config)
+    if config.get("model_type") == "got_ocr2":
+        return _tiles(vision, pixels) * _tile_tokens(vision)
+    return math.ceil(patches(config, pixels) / _merge(config, vision) ** 2)
+
+
+def patches(config: Config, pixels: int) -> int:
+    """Patches that the vision tower sees of one picture of ``pixels``."""
+    patch = int(vision_config(config).get("patch_size") or 14)
+    return math.ceil(pixels / patch**2)
+
+
+def _merge(config: Config, vision: Config) -> int:
+    for given in (vision, config):
+        for name in ("spatial_merge_size", "scale_factor"):
+            if name in given:
+                return int(given[name])
+    return 1
+
+
+def _tiles(vision: Config, pixels: int) -> int:
+    """Tiles that the processor may cut of one picture, with its thumbnail; a small picture is one tile."""
+    tiles = min(_MOST_TILES, math.ceil(pixels / int(vision["image_size"]) ** 2))
+    return tiles + 1 if tiles > _WHOLE_TILES else 1
+
+
+def _tile_tokens(vision: Config) -> int:
+    """256 for a tile of 1024: two convolutions of stride 2 leave a sixteenth of the patches."""
+    return max(1, (int(vision["image_size"]) // int(vision["patch_size"])) ** 2 // 16)

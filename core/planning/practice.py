@@ -1,0 +1,55 @@
+"""What earlier runs on this device teach a plan: bytes that were measured, and seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from .activations import Workload, image_tokens
+from .footprint import Correction, reading_terms
+from .measured import Run
+from .shapes import Config
+
+# A smaller picture's peak is mostly what does not grow with it, and would teach nothing about a page.
+_TELLING_PIXELS = 250_000
+# Beyond this something else was counted, such as another model that came in meanwhile.
+_PLAUSIBLE = 3.0
+# A plan never counts on less than this share of the formula: the next page may be another kind of page.
+_LEAST = 0.8
+
+
+def corrections(
+    runs: Sequence[Run], config: Config, attention: str, quantise_vision: bool
+) -> Mapping[str, Correction]:
+    """By precision: the widest measured run against the formula's figure for the very same workload."""
+    found: dict[str, Correction] = {}
+    for run in runs:
+        if run.beside_bytes is None or run.pixels < _TELLING_PIXELS or run.beside_bytes <= 0:
+            continue
+        if (run.attention, run.quantise_vision) != (attention, quantise_vision):
+            continue
+        prompt = max(0, run.prompt_tokens - image_tokens(config, run.pixels))
+        workload = Workload(run.pixels, run.images, prompt, run.new_tokens)
+        terms = reading_terms(config, run.precision, attention, workload)
+        ratio = run.beside_bytes / sum(term.bytes for term in terms)
+        before = found.get(run.precision)
+        if ratio < _PLAUSIBLE and (before is None or ratio > before.ratio):
+            at = f"{run.images} x {run.pixels / 1e6:.1f} megapixels on {run.date}"
+            source = f"measured here: {ratio:.2f} x the computed figure, {at}"
+            found[run.precision] = Correction(max(_LEAST, ratio), source)
+    return found
+
+
+def practice_notes(runs: Sequence[Run], precision: str) -> Iterator[str]:
+    """Seconds of the latest load and the latest read at ``precision``."""
+    loads = [run for run in runs if run.precision == precision and run.load_seconds is not None]
+    reads = [run for run in runs if run.precision == precision and run.read_seconds is not None]
+    if loads:
+        run = loads[-1]
+        kept = " of quantised weights" if run.loaded_from == "cache" else ""
+        yield f"Measured here: loaded{kept} in {run.load_seconds:.1f} s ({run.date})."
+    if reads:
+        run = reads[-1]
+        yield (
+            f"Measured here: {run.pixels / 1e6:.1f} megapixels and {run.new_tokens} tokens read in "
+            f"{run.read_seconds:.1f} s ({run.date})."
+        )
