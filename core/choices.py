@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .catalog.precisions import precisions
 from .errors import UnknownName, nearest
 
 DEFAULT_MODEL = "rapid"
 CPU_ENGINES = ("rapid", "tesseract")
-PRECISIONS = ("auto", "fp16", "bf16", "int8", "int4")
 ATTENTIONS = ("auto", "flash_attention_2", "sdpa", "eager")
 # What advice can be about: OCR, what an image or video model makes, the choice of a card.
 ADVICE_TASKS = ("all", "OCR", "image", "image edit", "video", "which GPU")
 TASKS = ("text", "markdown", "table", "formula", "layout", "spotting", "custom")
+
+
+def precision_choices() -> tuple[str, ...]:
+    """auto, and every precision of the catalog that is offered on any device."""
+    return ("auto", *(row.id for row in precisions() if row.offered == "always"))
 
 
 def check_choice(name: str, value: str, known: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from .catalog import (
     ocr_model,
     recogniser,
 )
-from .choices import ATTENTIONS, CPU_ENGINES, DEFAULT_MODEL, PRECISIONS, TASKS, check_choice
+from .choices import ATTENTIONS, CPU_ENGINES, DEFAULT_MODEL, TASKS, check_choice, precision_choices
 from .errors import VramwiseError, nearest
 from .hardware import capabilities
 from .models import model_ids
@@ -264,7 +264,7 @@ def ocr_handle(
             f'"{model}" is not an OCR model that is known here.{nearest(model, known)} '
             f"Known: {', '.join(known)}."
         )
-    check_choice("precision", precision, PRECISIONS)
+    check_choice("precision", precision, precision_choices())
     check_choice("attention", attention, ATTENTIONS)
     return OCRHandle(model, precision, attention, device, quantise_vision)
 

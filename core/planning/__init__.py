@@ -1,7 +1,6 @@
 """What a model needs and what fits, computed from config.json and safetensors headers."""
 
 from .footprint import (
-    PRECISIONS,
     Footprint,
     Term,
     Workload,
@@ -14,7 +13,6 @@ from .shapes import Weight, published_config, weights_of_config, weights_of_file
 from .verdicts import Budget, Choice, Plan, Verdict, make_plan
 
 __all__ = [
-    "PRECISIONS",
     "Budget",
     "Choice",
     "Footprint",

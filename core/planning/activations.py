@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
+from ..catalog.precisions import precision as named
 from ..errors import VramwiseError
 from .shapes import Config, head_dim, text_config, vision_config
 
-WIDTH = {"bf16": 2, "fp16": 2, "int8": 2, "int4": 2, "fp32": 4}
 # A tile's neighbours: from three tiles on the processor adds a thumbnail and never cuts more than twelve.
 _MOST_TILES, _WHOLE_TILES = 12, 2
 # bitsandbytes multiplies int8 into an int32 that stands beside its 16-bit result: 2 more bytes a channel.
@@ -121,7 +121,7 @@ class _Reading:
     def __init__(self, config: Config, precision: str, attention: str, workload: Workload) -> None:
         self.text, self.vision, self.work = text_config(config), vision_config(config), workload
         self.precision, self.eager = precision, attention == "eager"
-        self.scale = WIDTH[precision] // 2
+        self.scale = named(precision).bytes_elsewhere // 2
         self.prices = _prices().get(str(config.get("model_type"))) or _prices()["*"]
         self.hidden, self.layers = int(self.text["hidden_size"]), int(self.text["num_hidden_layers"])
         self.heads = int(self.text["num_attention_heads"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..catalog.precisions import precision
 from ..settings import Settings
 from . import measured
 from .shapes import Config
@@ -11,7 +12,6 @@ from .verdicts import Plan
 
 # A SATA SSD reads about 0.55 GB/s; an NVMe disk is faster, a hard disk slower.
 _DISK_BYTES_PER_SECOND = 0.5e9
-_QUANTISED = ("int8", "int4")
 
 
 def cache_note(
@@ -23,7 +23,7 @@ def cache_note(
     device; where there were none they are computed, and the sentence says so.
     """
     chosen = plan.chosen
-    if chosen is None or chosen.precision not in _QUANTISED or "quantization_config" in config:
+    if chosen is None or not precision(chosen.precision).quantised or "quantization_config" in config:
         return
     footprint = plan.verdict(chosen.precision).footprint
     if settings.quantised_cache or footprint is None:

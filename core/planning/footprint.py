@@ -7,20 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..catalog import family_of_model_type
-from ..errors import VramwiseError
-from .activations import WIDTH
+from ..catalog.precisions import Precision
+from ..catalog.precisions import precision as named
 from .activations import Term as Term
 from .activations import Workload as Workload
 from .activations import reading_terms as reading_terms
 from .shapes import Config, Tensor, Weight, weights_of_config, weights_of_files
 
 GIB, MIB = 1024**3, 1024**2
-PRECISIONS = ("bf16", "fp16", "int8", "int4", "fp32")
-
-# bitsandbytes: 4-bit blocks of 64 values; double quantisation puts their scales into blocks of 256.
-_BLOCK, _NESTED_BLOCK = 64, 256
-# A matrix's own tables under double quantisation: 16 and 256 fp32 codes and an fp32 offset.
-_NF4_TABLES = 16 * 4 + 256 * 4 + 4
 
 # Not measured on a GPU by us: reference/models.md 4, context and library workspaces beside the first model.
 _CONTEXT_BYTES = int(0.6 * GIB)
@@ -87,7 +81,7 @@ def weights_term(
     weights = weights_of_config(config) if tensors is None else weights_of_files(tensors, config)
     read_from = "config.json" if tensors is None else "safetensors headers"
     held = weight_bytes(weights, precision, kept_16bit(config, quantise_vision))
-    return Term("weights", held, f"{read_from}; {_RULES[precision]}")
+    return Term("weights", held, f"{read_from}; {named(precision).rule}")
 
 
 @dataclass(frozen=True)
@@ -135,16 +129,6 @@ def _corrected(reading: list[Term], measured: Correction) -> list[Term]:
     return [kv, Term(rest.name, max(0, beside - kv.bytes), f"{measured.source}; computed: {rest.source}")]
 
 
-_RULES = {
-    "bf16": "2 bytes a parameter",
-    "fp16": "2 bytes a parameter",
-    "fp32": "4 bytes a parameter",
-    "int8": "bitsandbytes int8: 1 byte a parameter and 4 a row of each quantised nn.Linear, 2 elsewhere",
-    "int4": "bitsandbytes nf4, double quantisation: 1/2 byte a parameter, 1 a block of 64, 4 a block "
-    "of 16384 of each quantised nn.Linear, 2 elsewhere",
-}
-
-
 def weight_bytes(
     weights: Iterable[Weight],
     precision: str,
@@ -157,29 +141,29 @@ def weight_bytes(
     A Linear stays 16-bit when a part of its dotted name is the last part of one of ``keep_16bit`` (files of
     older checkpoints say ``visual`` where the class says ``model.visual``).
     """
-    if precision not in PRECISIONS:
-        raise VramwiseError(f'There is no precision "{precision}". Use one of: {", ".join(PRECISIONS)}.')
+    row = named(precision)
     kept = {name.rpartition(".")[2] for name in keep_16bit}
     kept |= {_NAMES_IN_FILES[name] for name in kept & _NAMES_IN_FILES.keys()}
     total = 0
     for weight in weights:
         if weight.stored_bytes is not None:
             total += weight.stored_bytes * weight.copies
-        elif weight.linear and precision in ("int8", "int4") and kept.isdisjoint(weight.name.split(".")):
-            total += _quantised_bytes(weight, precision, double_quant) * weight.copies
+        elif weight.linear and row.quantised and kept.isdisjoint(weight.name.split(".")):
+            total += _quantised_bytes(weight, row, double_quant) * weight.copies
         else:
-            total += weight.count * WIDTH[precision]
+            total += weight.count * row.bytes_elsewhere
     return total
 
 
-def _quantised_bytes(weight: Weight, precision: str, double_quant: bool) -> int:
-    count = math.prod(weight.shape)
-    if precision == "int8":
-        return count + 4 * weight.shape[0]
-    blocks = math.ceil(count / _BLOCK)
-    if not double_quant:
-        return math.ceil(count / 2) + 4 * blocks + 16 * 4
-    return math.ceil(count / 2) + blocks + 4 * math.ceil(blocks / _NESTED_BLOCK) + _NF4_TABLES
+def _quantised_bytes(weight: Weight, row: Precision, double_quant: bool) -> int:
+    rows, columns = weight.shape[0], math.prod(weight.shape[1:])
+    if row.block and not double_quant:  # an fp32 scale a block and one table
+        return (
+            math.ceil(rows * columns * (row.linear_bits or 0) / 8)
+            + 4 * math.ceil(rows * columns / row.block)
+            + 64
+        )
+    return row.linear_bytes(rows, columns)
 
 
 def kept_16bit(config: Config, quantise_vision: bool) -> tuple[str, ...]:

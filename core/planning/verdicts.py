@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..catalog import Family
+from ..catalog.precisions import best_first
+from ..catalog.precisions import precision as named
 from ..errors import UnknownName, VramwiseError, nearest
 from ..hardware.capabilities import Capability
 from .footprint import GIB, MIB, Correction, Footprint, Term, Workload, weights_term, with_weights
@@ -15,8 +17,6 @@ from .practice import corrections, practice_notes
 from .shapes import Config, Tensor
 
 ATTENTIONS = ("flash_attention_2", "sdpa", "eager")
-# Best first. fp32 is for a CPU that is asked for it: twice the bytes of bf16 and no better text.
-_QUALITY = ("bf16", "fp16", "int8", "int4")
 # Below this a page of text is not readable whatever the model: a plan does not offer it.
 _READABLE_PIXELS = 512 * 512
 _MOST_IMAGES = 8
@@ -155,7 +155,7 @@ def make_plan(
     Raises VramwiseError for an unknown or impossible precision or attention, and for a forced precision that
     does not fit, with what would fit. Reads no weights.
     """
-    precisions = (*_QUALITY, "fp32") if budget.kind == "cpu" else _QUALITY
+    precisions = best_first(budget.kind)
     _known("precision", precision, ("auto", *precisions))
     _known("attention", attention, ("auto", *ATTENTIONS))
     weights = {name: weights_term(config, tensors, name, quantise_vision) for name in precisions}
@@ -270,13 +270,10 @@ class _Case:
             return said.reason
         if precision == "int4" and self.budget.kind == "mps":
             return "bitsandbytes would fetch its kernels for Apple GPUs from the Hub while it runs"
-        old = (
-            self.budget.kind == "cuda"
-            and self.budget.capability is not None
-            and self.budget.capability < (8, 0)
-        )
-        if precision == "bf16" and old:
-            return f"bf16 needs compute capability 8.0; this GPU has {_dotted(self.budget.capability)}"
+        least = named(precision).min_capability
+        if self.budget.kind == "cuda" and least and self.budget.capability and self.budget.capability < least:
+            wanted, has = _dotted(least), _dotted(self.budget.capability)
+            return f"{precision} needs compute capability {wanted}; this GPU has {has}"
         return None
 
 
@@ -320,7 +317,7 @@ def _attention_problem(case: _Case, precision: str, name: str) -> str | None:
 
 def _best(verdicts: tuple[Verdict, ...]) -> Verdict | None:
     """The best quality for pictures of the usual size; where none takes them, the one for the largest."""
-    offered = [verdict for verdict in verdicts if verdict.precision in _QUALITY]
+    offered = [verdict for verdict in verdicts if named(verdict.precision).offered == "always"]
     for verdict in offered:
         if verdict.verdict in _GOOD:
             return verdict

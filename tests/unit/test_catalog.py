@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,38 @@ def test_unknown_names_suggest_the_nearest() -> None:
 def test_a_script_without_a_language_has_no_default() -> None:
     assert default_language("Cyrillic") == language("ru")
     assert default_language("Linear B") is None
+
+
+@pytest.fixture
+def fake_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A row that no engine can load, between int8 and int4: six bits a weight."""
+    from vramwise.catalog import precisions
+
+    rows = precisions.precisions()
+    int8 = precisions.precision("int8")
+    fake = replace(int8, id="int6", linear_bits=6, rule="6 bits a weight")
+    monkeypatch.setattr(precisions, "precisions", lambda: (*rows[:3], fake, *rows[3:]))
+    for user in ("vramwise.choices", "vramwise.planning.advice.offers"):
+        monkeypatch.setattr(f"{user}.precisions", precisions.precisions)
+    yield "int6"
+
+
+def test_a_new_precision_is_one_row_that_every_surface_shows(
+    fake_precision: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vramwise import plan
+    from vramwise.choices import check_choice, precision_choices
+    from vramwise.cli import main
+    from vramwise.planning.advice import advise
+
+    assert fake_precision in precision_choices()  # the options of the loader's combo
+    check_choice("precision", fake_precision, precision_choices())
+    planned = plan("qwen3_vl_2b", gpu="RTX 4090")
+    made = planned.verdict(fake_precision)
+    weights = [planned.verdict(name).footprint for name in ("int8", "int4")]
+    assert made.footprint is not None and weights[0] is not None and weights[1] is not None
+    assert weights[1].weights_bytes < made.footprint.weights_bytes < weights[0].weights_bytes
+    assert main(["plan", "qwen3_vl_8b", "--gpu", "RTX 4090"]) == 0
+    assert fake_precision in capsys.readouterr().out
+    table = advise(gpu="RTX 4090", task="OCR").table()
+    assert fake_precision in json.dumps(table)

@@ -448,7 +448,7 @@ def test_an_unknown_architecture_without_files_is_refused_with_a_remedy() -> Non
         weights_of_config({"model_type": "gpt2"})
     with pytest.raises(VramwiseError, match="does not give 'hidden_size'"):
         weights_of_config({"model_type": "qwen3_vl", "vision_config": {}})
-    with pytest.raises(VramwiseError, match="Use one of: bf16"):
+    with pytest.raises(VramwiseError, match="Use one of: fp16, bf16"):
         footprint(config_of("Qwen/Qwen3-VL-2B-Instruct"), None, "int3", workload=Workload(1))
 
 

@@ -12,6 +12,7 @@ from ...catalog import OCRModel, family, ocr_model, ocr_models
 from ...catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models, licences
 from ...catalog.formats import format_named
 from ...catalog.gpus import GIB
+from ...catalog.precisions import precisions
 from ...catalog.ranks import UNRANKED, rank
 from ...catalog.words import words
 from ...errors import UnknownName, nearest
@@ -34,8 +35,6 @@ _KINDS = {"image": IMAGE, "edit": IMAGE_EDIT, "video": VIDEO}
 _ROUGH_BITS = 4.0
 # The least that is worth reading: a quarter of a megapixel, and a paragraph for an answer.
 _SMALL, _SHORT = 512 * 512, 512
-# Of the same bits, bf16 before fp16 (verdicts.py).
-_ORDER = ("bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,8 @@ class Offer:
     @property
     def _precision(self) -> tuple[float, ...]:
         """Whole bits first; of the same ones what the card computes fast, then what keeps more."""
-        place = _ORDER.index(self.precision) if self.precision in _ORDER else len(_ORDER)
+        ours = [row.quality for row in precisions() if row.id == self.precision]  # bf16 before fp16
+        place = ours[0] if ours else len(precisions())
         bits = min(self.bits, 16.0)
         return (-math.floor(bits), 0.0 if self.fast else 1.0, -bits, float(place))
 
