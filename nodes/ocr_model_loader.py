@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.choices import ATTENTIONS, DEFAULT_MODEL, PRECISIONS, check_choice
+from ..core.choices import ATTENTIONS, DEFAULT_MODEL, check_choice, precision_choices
 from ..core.errors import VramwiseError
 from ..core.hardware import device_names
 from ..core.models import model_ids
@@ -32,7 +32,7 @@ class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
                 ),
                 io.Combo.Input(
                     "precision",
-                    options=list(PRECISIONS),
+                    options=list(precision_choices()),
                     default="auto",
                     tooltip=(
                         "auto: the best quality that fits. Engines with fixed weights ignore it and say so "
@@ -74,7 +74,7 @@ class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
         """Unknown models and devices explain themselves when run (the workflow may come from another
         machine); a precision or attention that exists nowhere is refused at once."""
         try:
-            check_choice("precision", precision or "auto", PRECISIONS)
+            check_choice("precision", precision or "auto", precision_choices())
             check_choice("attention", attention or "auto", ATTENTIONS)
         except VramwiseError as error:
             return str(error)
