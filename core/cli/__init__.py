@@ -7,10 +7,20 @@ of the files failed.
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
 from ..errors import UnknownName, VramwiseError
+
+# Module: its verbs. Only the module of the verb that is called is imported.
+GROUPS = {
+    "reading": ("ocr",),
+    "fetching": ("download", "cache"),
+    "machine": ("check-gpu",),
+    "plans": ("plan",),
+    "advice": ("advise", "compare", "gpus", "models"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parser(words[0] if words else "").parse_args(words)
     try:
         return int(arguments.run(arguments))
     except VramwiseError as error:
@@ -31,15 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(verb: str) -> argparse.ArgumentParser:
+    """The parser with every verb, or with the group of ``verb`` alone where it is one."""
     from .. import __version__
-    from . import advice, fetching, machine, plans, reading
 
     parser = argparse.ArgumentParser(
         prog="vramwise", description="Read text from pictures; know what fits your GPU."
     )
     parser.add_argument("--version", action="version", version=f"vramwise {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for group in (reading, fetching, machine, plans, advice):
-        group.add_verbs(verbs)
+    for group in [name for name, its in GROUPS.items() if verb in its] or GROUPS:
+        importlib.import_module(f".{group}", __name__).add_verbs(verbs)
     return parser

@@ -242,6 +242,8 @@ class _Case:
 
         if not fits(low):
             return None
+        if fits(high):
+            return high * grain
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if fits(middle) else (low, middle - 1)
