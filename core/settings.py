@@ -18,6 +18,8 @@ from .errors import VramwiseError, nearest
 
 CONFIG_NAME = "config.yaml"
 DOWNLOAD_SOURCES = ("huggingface", "modelscope")
+PICTURES = ("png", "jpeg")
+MAX_CONCURRENCY = 256
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -47,16 +49,38 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
+class EndpointSettings:
+    """A server elsewhere, from ``endpoints: <name>:`` in config.yaml.
+
+    ``key_env`` names the environment variable that holds the key; the key itself is never in the file.
+    ``concurrency`` is pages in flight over all ``urls``, ``pictures`` what they are sent as.
+    """
+
+    urls: tuple[str, ...]
+    key_env: str = ""
+    model: str = ""
+    family: str = "auto"
+    concurrency: int = 8
+    pictures: str = "png"
+
+
+@dataclass(frozen=True)
 class Settings:
-    """The machine's decisions. ``origin`` says where they were read, for error messages and reports."""
+    """The machine's decisions. ``origin`` says where they were read, for error messages and reports.
+
+    ``allow_downloads`` is for what a reading turns out to need, ``download_button`` for what a person asks
+    for in the browser.
+    """
 
     allow_downloads: bool = False
+    download_button: bool = True
     download_mirror: str | None = None
     tessdata_dirs: tuple[Path, ...] = ()
     models_dirs: tuple[Path, ...] = ()
     download_source: str = "huggingface"
     quantised_cache: bool = False
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
+    endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict)
     origin: str = "built-in defaults"
     places: Places = field(default_factory=lambda: default_places())
 
@@ -149,9 +173,11 @@ def _from_mapping(data: dict[str, Any], path: Path, settings: Settings) -> Setti
     return replace(
         settings,
         allow_downloads=_switch(data, "allow_downloads", settings.allow_downloads, path),
+        download_button=_switch(data, "download_button", settings.download_button, path),
         quantised_cache=_switch(data, "quantised_cache", settings.quantised_cache, path),
         download_source=source,
         models=_models(data.get("models"), path),
+        endpoints=_endpoints(data.get("endpoints"), path),
         download_mirror=_mirror(mirror, str(path)),
         tessdata_dirs=_folders(data.get("tessdata_dir"), "tessdata_dir", path),
         models_dirs=_folders(data.get("models_dir"), "models_dir", path),
@@ -161,8 +187,10 @@ def _from_mapping(data: dict[str, Any], path: Path, settings: Settings) -> Setti
 
 _KEYS = (
     "allow_downloads",
+    "download_button",
     "download_mirror",
     "download_source",
+    "endpoints",
     "models",
     "models_dir",
     "quantised_cache",
@@ -209,6 +237,37 @@ def _models(value: Any, path: Path) -> dict[str, ModelSettings]:
     return found
 
 
+def _endpoints(value: Any, path: Path) -> dict[str, EndpointSettings]:
+    """The ``endpoints:`` section: ``{name: {urls, key_env, model, family, concurrency, pictures}}``. What the
+    addresses may be is decided where they are used.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+        raise VramwiseError(
+            f"{path}: endpoints must hold names, each with keys such as 'urls: [http://gpu1:8000]' below it."
+        )
+    known = tuple(one.name for one in fields(EndpointSettings))
+    return {str(name): _endpoint(one, f"{path}: endpoints: {name}:", known) for name, one in value.items()}
+
+
+def _endpoint(one: dict[str, Any], where: str, known: tuple[str, ...]) -> EndpointSettings:
+    _refuse_unknown(one, known, where)
+    urls = one.get("urls")
+    several = [urls] if isinstance(urls, str) else urls
+    if not isinstance(several, list) or not several or not all(isinstance(url, str) for url in several):
+        raise VramwiseError(f"{where} urls must be an address or a list of addresses, not {urls!r}.")
+    for key in ("key_env", "model", "family"):
+        if not isinstance(one.get(key, ""), str):
+            raise VramwiseError(f"{where} {key} must be a word, not {one[key]!r}.")
+    count = one.get("concurrency", 1)
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MAX_CONCURRENCY:
+        raise VramwiseError(f"{where} concurrency must be from 1 to {MAX_CONCURRENCY}, not {count!r}.")
+    if one.get("pictures", PICTURES[0]) not in PICTURES:
+        raise VramwiseError(f"{where} pictures must be {' or '.join(PICTURES)}, not {one['pictures']!r}.")
+    return EndpointSettings(**{**one, "urls": tuple(several)})
+
+
 def _folders(value: Any, key: str, path: Path) -> tuple[Path, ...]:
     values = [] if value is None else value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) and item.strip() for item in values):
@@ -226,11 +285,13 @@ def _mirror(value: Any, origin: str) -> str | None:
 
 def _from_environment(environ: Mapping[str, str], settings: Settings) -> Settings:
     changes: dict[str, Any] = {}
-    allow = environ.get("VRAMWISE_ALLOW_DOWNLOADS")
-    if allow is not None:
-        if allow.lower() not in _TRUE | _FALSE:
-            raise VramwiseError(f"VRAMWISE_ALLOW_DOWNLOADS must be 1 or 0, not {allow!r}.")
-        changes["allow_downloads"] = allow.lower() in _TRUE
+    for key in ("allow_downloads", "download_button"):
+        name = f"VRAMWISE_{key.upper()}"
+        said = environ.get(name)
+        if said is not None:
+            if said.lower() not in _TRUE | _FALSE:
+                raise VramwiseError(f"{name} must be 1 or 0, not {said!r}.")
+            changes[key] = said.lower() in _TRUE
     if environ.get("VRAMWISE_DOWNLOAD_MIRROR"):
         changes["download_mirror"] = _mirror(environ["VRAMWISE_DOWNLOAD_MIRROR"], "VRAMWISE_DOWNLOAD_MIRROR")
     if environ.get("VRAMWISE_TESSDATA"):

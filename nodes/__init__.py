@@ -8,6 +8,7 @@ from ..core.host import set_budget_source
 from .bridge.managed import device_budget, manage_models
 from .bridge.memory import listen_to_free
 from .bridge.paths import announce_places, offer_sample
+from .bridge.routes import serve
 from .bridge.schema import ComfyExtension
 from .convert_regions import ConvertRegions
 from .crop_regions import CropRegions
@@ -19,6 +20,7 @@ from .model_advisor import ModelAdvisor
 from .ocr import OCR
 from .ocr_model_loader import OCRModelLoader
 from .ocr_score import OCRScore
+from .remote_ocr_model import RemoteOCRModel
 from .save_text import SaveText
 from .text_mask import TextMask
 
@@ -26,6 +28,7 @@ NODES = (
     GPUProbe,
     OCRModelLoader,
     OCR,
+    RemoteOCRModel,
     MemoryRelease,
     ModelAdvisor,
     TextMask,
@@ -45,6 +48,7 @@ class VramwiseExtension(ComfyExtension):  # type: ignore[misc]
         announce_places()
         offer_sample()
         listen_to_free()
+        serve()
         manage_models()
         set_budget_source(device_budget)
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.catalog import language, languages
 from ..core.choices import TASKS, check_choice
 from ..core.errors import VramwiseError
+from .bridge.clip_reader import ClipReader, is_clip, model_input
 from .bridge.pictures import Pages, masks_and_overlays
+from .bridge.previews import previews
 from .bridge.progress import NodeWatch
-from .bridge.schema import OCRModel, Regions, field, io, schema
-
-if TYPE_CHECKING:
-    from ..core.loader import OCRHandle
+from .bridge.schema import Regions, field, io, schema
 
 MAX_MEGAPIXELS = 128.0
 MAX_NEW_TOKENS = 32_768
@@ -33,11 +32,7 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("image", tooltip="One picture or a batch; each is read on its own, in order."),
-                OCRModel.Input(
-                    "ocr_model",
-                    optional=True,
-                    tooltip="From OCR Model Loader. Unconnected: the built-in engine.",
-                ),
+                model_input("From OCR Model Loader. Unconnected: the built-in engine."),
                 io.Combo.Input(
                     "task",
                     options=list(TASKS),
@@ -117,7 +112,7 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
     def execute(
         cls,
         image: Any,
-        ocr_model: OCRHandle | None = None,
+        ocr_model: Any = None,
         task: str = "text",
         prompt: str = "",
         language: str = "auto",
@@ -129,7 +124,8 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
         from ..core.ocr.result import Regions as RegionsValue
 
         _check(task, language)
-        if ocr_model is not None and not hasattr(ocr_model, "read"):
+        reader = ClipReader(ocr_model) if is_clip(ocr_model) else ocr_model
+        if reader is not None and not hasattr(reader, "read"):
             raise VramwiseError(
                 f"The ocr_model input holds {ocr_model!r}, which is no model. Link it to an OCR Model "
                 f"Loader, "
@@ -146,7 +142,7 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
         )
         pages = Pages(image)
         results = list(
-            (ocr_model or OCRHandle()).read(pages, options, NodeWatch(len(pages), cls.hidden.unique_id))
+            (reader or OCRHandle()).read(pages, options, NodeWatch(len(pages), cls.hidden.unique_id))
         )
         mask, overlay = masks_and_overlays(image, results)
         texts = [result.text for result in results]
@@ -159,7 +155,7 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
             mask,
             overlay,
             json.dumps(records, ensure_ascii=False),
-            ui={"text": texts, "ocr": records},
+            ui={"text": texts, "ocr": records, "pages": previews(pages)},
         )
 
 

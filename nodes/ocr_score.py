@@ -9,6 +9,7 @@ from ..core.choices import check_choice
 from ..core.errors import VramwiseError
 from ..core.ocr.metrics import CASE, METRICS, PUNCTUATION, SPACE, UNICODE
 from .bridge.frames import Frames, first
+from .bridge.previews import previews
 from .bridge.progress import NodeWatch
 from .bridge.schema import OCRModel, Regions, field, io, schema
 
@@ -164,7 +165,7 @@ class OCRScore(io.ComfyNode):  # type: ignore[misc]
             mask,
             mask[best : best + 1, :height, :width],
             json.dumps(record, ensure_ascii=False),
-            ui={"text": [report], "score": [record]},
+            ui={"text": [report], "score": [record], "pages": previews(frames)},
         )
 
 

@@ -1,0 +1,119 @@
+"""From the name in a workflow to the addresses of this machine's config.yaml, or a refusal.
+
+A workflow never carries an address: one from the internet could otherwise send pictures to a stranger, or a
+key to whoever asks. Nothing here opens a socket or resolves a host name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ...errors import UnknownName, VramwiseError, nearest
+from ...settings import EndpointSettings, Settings
+
+# What the servers listen at unless told otherwise: vLLM and transformers serve, SGLang, llama.cpp, Ollama.
+LOCAL = ("localhost:8000", "localhost:30000", "localhost:8080", "localhost:11434")
+_LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?")
+_LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+_ADDRESS = re.compile(r"[/\\@?#]|^\w+:|\d+\.\d+\.\d+\.\d+|^\[|:\d+$")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A name with its addresses; ``key_env`` names the variable that holds the key, empty for none."""
+
+    name: str
+    urls: tuple[str, ...]
+    key_env: str = ""
+    model: str = ""
+    family: str = "auto"
+    concurrency: int = 8
+    pictures: str = "png"
+
+    def key(self, environ: Mapping[str, str]) -> str:
+        """The key, read anew each time and kept nowhere; empty for an endpoint without one."""
+        if not self.key_env:
+            return ""
+        key = environ.get(self.key_env, "").strip()
+        if not key:
+            raise VramwiseError(
+                f"The endpoint {self.name} wants a key in the environment variable {self.key_env}, which is "
+                "not set. Set it where this program is started, or remove key_env from config.yaml."
+            )
+        if not key.isascii() or not key.isprintable():
+            raise VramwiseError(
+                f"The environment variable {self.key_env} holds characters that no key has. Set it again."
+            )
+        return key
+
+
+def endpoint_names(settings: Settings) -> list[str]:
+    """What a selector shows: the endpoints of config.yaml, then servers on this machine."""
+    return [*settings.endpoints, *(name for name in LOCAL if name not in settings.endpoints)]
+
+
+def resolve(name: str, settings: Settings) -> Endpoint:
+    """The endpoint ``name``: one of config.yaml, or this machine's own as "localhost" or "localhost:PORT".
+
+    Raises UnknownName for any other name and VramwiseError for an address or a wrong entry.
+    """
+    found = settings.endpoints.get(name)
+    if found is not None:
+        return _configured(name, found, settings)
+    local = _LOOPBACK.fullmatch(name)
+    if local and int(local[2] or 8000) <= 65535:
+        return Endpoint(name, (f"http://{local[1]}:{local[2] or 8000}/v1",))
+    if _ADDRESS.search(name):
+        raise VramwiseError(
+            f'"{name}" is an address. A workflow only names an endpoint; addresses stand in '
+            f"{settings.config_path}, under endpoints. Without an entry only this machine is reached: "
+            "localhost:8000."
+        )
+    known = endpoint_names(settings)
+    raise UnknownName(
+        f'There is no endpoint "{name}" on this machine.{nearest(name, known)} Known: {", ".join(known)}. '
+        f"Endpoints are added to {settings.config_path}."
+    )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` leads to this machine: then no proxy of the environment is asked."""
+    return (urlsplit(url).hostname or "") in _LOOPBACK_HOSTS
+
+
+def place(url: str) -> str:
+    """Host and port of ``url``, for sentences."""
+    return urlsplit(url).netloc
+
+
+def _configured(name: str, found: EndpointSettings, settings: Settings) -> Endpoint:
+    where = f"{settings.origin}: endpoints: {name}:"
+    urls = tuple(_base(url, where) for url in found.urls)
+    return Endpoint(
+        name, urls, found.key_env, found.model, found.family or "auto", found.concurrency, found.pictures
+    )
+
+
+def _base(url: str, where: str) -> str:
+    """``url`` as a base address of the protocol: without a path it gets /v1, as all servers have it."""
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise VramwiseError(f"{where} an address cannot be read: {error}. Write http://host:port.") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise VramwiseError(
+            f"{where} urls must start with http:// or https:// and name a host; {parts.scheme or 'this'}: is "
+            "not taken. Write http://host:port."
+        )
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise VramwiseError(
+            f"{where} the address of {host} holds more than a host and a path. A key goes into an "
+            "environment variable that key_env names."
+        )
+    shown = f"[{host}]" if ":" in host else host
+    number = f":{port}" if port is not None else ""
+    return f"{parts.scheme}://{shown}{number}{parts.path.rstrip('/') or '/v1'}"

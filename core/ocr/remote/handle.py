@@ -1,0 +1,108 @@
+"""A handle of a model that is served elsewhere: a name and wishes, no address, no key, no connection."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from ...choices import TASKS, check_choice
+from ...errors import VramwiseError
+from ...settings import MAX_CONCURRENCY, load_settings
+from ..engine import ReadOptions, Unwatched, Watch
+from .endpoints import Endpoint, resolve
+from .served import AUTO, choose_family
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+    from ..result import OCRResult
+    from .engine import Outcome, RemoteEngine
+
+DEFAULT_TIMEOUT = 300.0
+
+
+@dataclass(frozen=True)
+class RemoteHandle:
+    """An endpoint by name with a model; empty ``model`` and 0 ``concurrency`` mean config.yaml's choice.
+
+    ``timeout`` is in seconds and for one request. The entry of config.yaml and the key are read anew at each
+    reading.
+    """
+
+    endpoint: str
+    model: str = ""
+    family: str = AUTO
+    concurrency: int = 0
+    timeout: float = DEFAULT_TIMEOUT
+
+    def read(
+        self, images: Iterable[NDArray[uint8]], options: ReadOptions | None = None, watch: Watch | None = None
+    ) -> Iterator[OCRResult]:
+        """One OCRResult per uint8 RGB image (height, width, 3), in order. Raises VramwiseError."""
+        return self._engine(options).read(images, options or ReadOptions(), watch or Unwatched())
+
+    def read_each(
+        self, images: Iterable[NDArray[uint8]], options: ReadOptions | None = None, watch: Watch | None = None
+    ) -> Iterator[Outcome]:
+        """As ``read``, with a page that fails as its VramwiseError in its place; see RemoteEngine."""
+        return self._engine(options).read_each(images, options or ReadOptions(), watch or Unwatched())
+
+    def plan(self) -> str:
+        """Which servers answer now and what they serve, for a person. Asks each for two seconds at most."""
+        from .health import lines
+
+        try:
+            endpoint = resolve(self.endpoint, load_settings())
+            return "\n".join(lines(endpoint, endpoint.key(os.environ), self.model, self.family))
+        except VramwiseError as error:
+            return str(error)
+
+    def fingerprint(self) -> str:
+        """Changes when the endpoint's entry does; an unknown one has the sentence about it."""
+        try:
+            entry = asdict(resolve(self.endpoint, load_settings()))
+        except VramwiseError as error:
+            return str(error)
+        return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+
+    def release(self) -> bool:
+        """Nothing is held here."""
+        return False
+
+    def _engine(self, options: ReadOptions | None) -> RemoteEngine:
+        from .engine import RemoteEngine
+        from .pool import Patience
+
+        check_choice("task", (options or ReadOptions()).task, TASKS)
+        endpoint = resolve(self.endpoint, load_settings())
+        key = endpoint.key(os.environ)
+        at_once = self.concurrency or endpoint.concurrency
+        return RemoteEngine(endpoint, key, self.model, self.family, at_once, Patience(timeout=self.timeout))
+
+
+def open_remote(
+    name: str,
+    model: str | None = None,
+    family: str | None = None,
+    concurrency: int | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> RemoteHandle:
+    """A checked handle of the endpoint ``name``. Nothing is sent; raises VramwiseError for a name that is not
+    in config.yaml, an unknown family and numbers out of range.
+    """
+    endpoint: Endpoint = resolve(name, load_settings())
+    wished = family or AUTO
+    if wished != AUTO:
+        choose_family(wished, "")
+    if endpoint.family != AUTO:
+        choose_family(endpoint.family, "")
+    if concurrency is not None and not 0 <= concurrency <= MAX_CONCURRENCY:
+        raise VramwiseError(f"concurrency must be from 1 to {MAX_CONCURRENCY}, not {concurrency}.")
+    if not 1 <= timeout <= 3600:
+        raise VramwiseError(f"The timeout must be from 1 to 3600 seconds, not {timeout}.")
+    return RemoteHandle(name, (model or "").strip(), wished, concurrency or 0, float(timeout))

@@ -1,0 +1,146 @@
+"""What goes wrong with a server, sorted by what helps: wait, ask another server, another page, or stop."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from ...errors import VramwiseError
+
+LONGEST_SAID = 240  # characters of a server's own message that are repeated
+
+
+class EndpointError(VramwiseError):
+    """No server of the endpoint can read anything now: further pages would fail the same way."""
+
+
+class Kind(Enum):
+    UNREACHABLE = "no connection, or it broke off before an answer"
+    BUSY = "asked to come back later"
+    FAILED = "an error or nonsense; another try may help"
+    REFUSED = "this server will never answer as it is asked"
+    PAGE = "this page will never be read as it is asked"
+
+
+class Trouble(Exception):
+    """One failed request. ``wait`` is what the server asked for, in seconds."""
+
+    def __init__(self, kind: Kind, said: str, wait: float | None = None) -> None:
+        super().__init__(said)
+        self.kind, self.said, self.wait = kind, said, wait
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """Words by which a server's message is known, and the sentence for it."""
+
+    words: re.Pattern[str]
+    kind: Kind
+    sentence: str
+
+
+def _pattern(words: str, kind: Kind, sentence: str) -> _Pattern:
+    return _Pattern(re.compile(words, re.IGNORECASE | re.DOTALL), kind, sentence)
+
+
+# In this order: a message about a picture that a model cannot take also names the model.
+_PATTERNS = (
+    _pattern(
+        r"out of memory|OutOfMemory|failed to allocate|not enough memory|requires more system memory",
+        Kind.FAILED,
+        "ran out of memory. Ask for fewer pages at once (concurrency), for smaller ones (megapixels), or "
+        "give the server more room",
+    ),
+    _pattern(
+        r"not a (multi-?modal|vision)|mmproj|at most 0 image"
+        r"|(does not|doesn't|not) support(ed|s)?\b.{0,40}(image|vision|multi-?modal)"
+        r"|(image|vision|multi-?modal).{0,60}(not supported|unsupported|not support)",
+        Kind.REFUSED,
+        "serves {model}, which is not a vision model there. Serve one that takes pictures, or name another "
+        "under model",
+    ),
+    _pattern(
+        r"context (length|window|size)|maximum context|max_model_len|max(imum)? (model )?length"
+        r"|too many tokens|longer than the (model|maximum)|prompt is too long"
+        r"|exceed.{0,40}(token|context|length)",
+        Kind.PAGE,
+        "has not enough context for this page. Give fewer megapixels or max_new_tokens, or start the server "
+        "with a longer context",
+    ),
+    _pattern(
+        r"model.{0,200}(does not exist|not found|not exist|unknown|is not available|try pulling)|pinned to"
+        r"|no such model|model_not_found|is not a valid model identifier",
+        Kind.REFUSED,
+        "has no model {model}",
+    ),
+)
+
+
+def of_status(
+    status: int, message: str, headers: Mapping[str, str], where: str, model: str, key_env: str
+) -> Trouble:
+    """What an HTTP answer other than 200 means. ``where`` is host and port; ``message`` is the server's."""
+    if status in (401, 403):
+        remedy = (
+            f"Check the key in the environment variable {key_env}"
+            if key_env
+            else "Name the environment variable of its key as key_env of the endpoint in config.yaml"
+        )
+        return Trouble(Kind.REFUSED, f"{where} refuses the key (HTTP {status}). {remedy}.")
+    if 300 <= status < 400:
+        return Trouble(
+            Kind.REFUSED,
+            f"{where} redirects to another address (HTTP {status}), and redirects are not followed. Put the "
+            "final address into config.yaml.",
+        )
+    if status in (429, 503) and "retry-after" in headers:
+        return Trouble(Kind.BUSY, f"{where} asks to come back later (HTTP {status}).", retry_after(headers))
+    known = of_message(message, where, model)
+    if known is not None:
+        return known
+    if status == 404:
+        return Trouble(
+            Kind.REFUSED,
+            f"{where} knows no chat protocol at this address (HTTP 404). Its path is mostly /v1: check the "
+            f"address in config.yaml.{_said(message)}",
+        )
+    if status == 429:
+        return Trouble(Kind.BUSY, f"{where} has too many requests (HTTP 429).")
+    if status == 413:
+        return Trouble(Kind.PAGE, f"The picture is too large for {where} (HTTP 413). Give fewer megapixels.")
+    kind = Kind.FAILED if status >= 500 or status in (408, 409, 425) else Kind.PAGE
+    return Trouble(kind, f"{where} answered with an error (HTTP {status}).{_said(message)}")
+
+
+def of_message(message: str, where: str, model: str) -> Trouble | None:
+    """The trouble by the words of a server's message, None where they say nothing that is known."""
+    for pattern in _PATTERNS:
+        if pattern.words.search(message):
+            sentence = pattern.sentence.format(model=model)
+            return Trouble(pattern.kind, f"{where} {sentence}.{_said(message)}")
+    return None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a Retry-After header, which is a number or a date; None where it is neither."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if seconds == seconds and seconds < 10**9 else None
+
+
+def _said(message: str) -> str:
+    text = " ".join(message.split())
+    if not text:
+        return ""
+    short = text if len(text) <= LONGEST_SAID else f"{text[:LONGEST_SAID]}..."
+    return f' It says: "{short}"'

@@ -1,0 +1,229 @@
+"""What networks and servers do to requests: the right text, or a sentence, and never a hang."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from vramwise.errors import VramwiseError
+from vramwise.ocr.engine import ReadOptions, Unwatched
+from vramwise.ocr.remote import EndpointError, open_remote, resolve
+from vramwise.ocr.remote.engine import RemoteEngine
+from vramwise.ocr.remote.pictures import encode
+from vramwise.ocr.remote.pool import Patience
+from vramwise.settings import load_settings
+
+from devtools.chat_server import MODEL, ChatServer, words_of
+from devtools.fault_proxy import FaultProxy
+
+# Twenty seconds of a stall against five minutes, scaled down to what a test may take.
+PATIENCE = Patience(timeout=2.0, tries=4, first_wait=0.02, longest_wait=0.1)
+STALL = 20.0
+
+Endpoints = Callable[..., None]
+Pictures = Callable[..., list[Any]]
+
+
+def engine(at_once: int = 1, patience: Patience = PATIENCE) -> RemoteEngine:
+    return RemoteEngine(resolve("studio", load_settings()), "", MODEL, "auto", at_once, patience)
+
+
+def truth(pages: list[Any]) -> list[str]:
+    return [words_of(encode(page, 10**7, "png")[0]) for page in pages]
+
+
+HEALED = (
+    "busy",
+    "internal",
+    "memory",
+    "reset",
+    "reset_midway",
+    "cut",
+    "stalled",
+    "stalled_midway",
+    "truncated_event",
+    "truncated_json",
+    "wrong_schema",
+    "wrong_event",
+    "html",
+    "html_error",
+    "endless_bytes",
+)
+
+
+@pytest.mark.parametrize("fault", HEALED)
+def test_a_fault_that_passes_leaves_no_trace_in_the_texts(
+    fault: str, endpoints: Endpoints, pictures: Pictures
+) -> None:
+    pages = pictures(3)
+    with ChatServer() as server, FaultProxy(server.url, ["pass", fault], stall=STALL, wait=0.3) as proxy:
+        endpoints(studio={"urls": [proxy.url]})
+        results = list(engine().read(pages, ReadOptions(), Unwatched()))
+        assert [result.text for result in results] == truth(pages)
+        assert proxy.done == ["pass", fault, "pass", "pass"], "the page was asked for again, once"
+        assert all(result.finish_reason == "stop" and not result.notes for result in results)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("busy", r"asks to come back later \(HTTP 429\)"),
+        ("internal", r'answered with an error \(HTTP 500\)\. It says: "EngineCore died"'),
+        ("memory", r"ran out of memory\. Ask for fewer pages at once"),
+        ("reset", r"cannot be reached|broke off"),
+        ("cut", r"broke off in the middle"),
+        ("stalled", r"did not finish a page in 0\.4 s"),
+        ("truncated_event", r"damaged data"),
+        ("truncated_json", r"JSON that is damaged"),
+        ("wrong_schema", r"in another form"),
+        ("wrong_event", r"in another form|damaged data"),
+        ("html", r"answered with text/html, which is not the OpenAI chat protocol"),
+        ("html_error", r"answered with an error \(HTTP 502\)"),
+        ("redirect", r"redirects are not followed"),
+    ],
+)
+def test_a_fault_that_stays_becomes_a_sentence_with_the_servers_place(
+    fault: str, says: str, endpoints: Endpoints, pictures: Pictures
+) -> None:
+    quick = Patience(timeout=0.4, tries=2, first_tries=2, first_wait=0.02, longest_wait=0.05)
+    with ChatServer() as server, FaultProxy(server.url, [fault] * 50, stall=STALL, wait=30.0) as proxy:
+        endpoints(studio={"urls": [proxy.url]})
+        with pytest.raises(VramwiseError, match=says) as caught:
+            list(engine(patience=quick).read(pictures(1), ReadOptions(), Unwatched()))
+        assert f"127.0.0.1:{proxy.port}" in str(caught.value)
+        assert "<html" not in str(caught.value)
+        assert not server.pictures or fault == "stalled"
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("endless", "length"), ("endless_circle", "loop")])
+def test_a_stream_without_end_is_cut_and_says_so(
+    fault: str, reason: str, endpoints: Endpoints, pictures: Pictures
+) -> None:
+    with ChatServer() as server, FaultProxy(server.url, [fault]) as proxy:
+        endpoints(studio={"urls": [proxy.url]})
+        options = ReadOptions(max_new_tokens=200 if fault == "endless" else 4096)
+        longer = Patience(timeout=30.0)
+        (result,) = engine(patience=longer).read(pictures(1), options, Unwatched())
+        assert result.finish_reason == reason
+        if reason == "loop":
+            assert result.text.startswith("the same again") and len(result.text) < 40
+        else:
+            assert any("did not stop at max_new_tokens" in note for note in result.notes)
+
+
+def test_a_page_that_fails_is_its_sentence_in_its_place_and_the_others_are_read(
+    endpoints: Endpoints, pictures: Pictures
+) -> None:
+    pages = pictures(6)
+    with ChatServer() as server, FaultProxy(server.url, ["pass", "pass", *["html"] * 4]) as proxy:
+        endpoints(studio={"urls": [proxy.url]})
+        outcomes = list(engine().read_each(pages, ReadOptions(), Unwatched()))
+        failed = [number for number, one in enumerate(outcomes) if isinstance(one, VramwiseError)]
+        assert len(failed) == 1 and failed[0] in (2, 3), "pages of one window may overtake each other"
+        assert not isinstance(outcomes[failed[0]], EndpointError)
+        for number, text in enumerate(truth(pages)):
+            if number not in failed:
+                assert getattr(outcomes[number], "text", outcomes[number]) == text
+
+
+def test_a_server_that_goes_away_for_good_ends_the_reading_after_what_was_read(
+    endpoints: Endpoints, pictures: Pictures
+) -> None:
+    pages = pictures(8)
+    server = ChatServer()
+    with server:
+        endpoints(studio={"urls": [server.url]})
+        outcomes = engine().read_each(pages, ReadOptions(), Unwatched())
+        before = [next(outcomes) for _ in range(3)]
+    with pytest.raises(EndpointError, match=r"cannot be reached.*Check that the server runs"):
+        before += list(outcomes)
+    texts = [getattr(outcome, "text", "") for outcome in before]
+    assert len(texts) >= 3 and texts == truth(pages)[: len(texts)]
+
+
+def test_with_two_servers_a_broken_one_costs_no_page(endpoints: Endpoints, pictures: Pictures) -> None:
+    pages = pictures(40)
+    with ChatServer(0.01) as server, FaultProxy(server.url, ["reset"] * 1000) as broken:
+        endpoints(studio={"urls": [broken.url, server.url]})
+        results = list(engine(8).read(pages, ReadOptions(), Unwatched()))
+        assert [result.text for result in results] == truth(pages)
+        assert set(server.pictures.values()) == {1}
+
+
+def test_retry_after_is_waited_for(endpoints: Endpoints, pictures: Pictures) -> None:
+    with ChatServer() as server, FaultProxy(server.url, ["busy"], wait=1.0) as proxy:
+        endpoints(studio={"urls": [proxy.url]})
+        started = time.monotonic()
+        list(engine().read(pictures(1), ReadOptions(), Unwatched()))
+        assert time.monotonic() - started >= 1.0
+
+
+def test_cancel_while_the_server_is_silent_is_heard_and_drops_the_requests(
+    endpoints: Endpoints, pictures: Pictures
+) -> None:
+    class Cancelled(Exception):
+        pass
+
+    class Watched(Unwatched):
+        def check(self) -> None:
+            if server.now == 4:
+                raise Cancelled
+
+    with ChatServer(latency=600) as server:
+        endpoints(studio={"urls": [server.url]})
+        with pytest.raises(Cancelled):
+            list(engine(4, Patience()).read(pictures(20), ReadOptions(), Watched()))
+        until = time.monotonic() + 60
+        while server.now and time.monotonic() < until:
+            time.sleep(0.01)
+        assert server.now == 0, "the server hears that nobody waits any more"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (404, {"message": "The model `x` does not exist.", "code": 404}, "has no model"),
+        (404, {"error": {"message": 'model "x" not found, try pulling it first'}}, "has no model"),
+        (400, {"detail": "Server is pinned to '/a'; requested 'x'."}, "has no model"),
+        (
+            400,
+            {"message": "This model's maximum context length is 4096 tokens. However, you requested 9000"},
+            "not enough context for this page",
+        ),
+        (400, {"error": {"message": "the request exceeds the available context size"}}, "not enough context"),
+        (500, {"error": {"message": "CUDA error: out of memory"}}, "ran out of memory"),
+        (400, {"message": "x is not a multimodal model"}, "not a vision model"),
+        (
+            500,
+            {"error": {"message": "image input is not supported - hint: provide the mmproj"}},
+            "not a vision",
+        ),
+        (401, {"error": {"message": "Incorrect API key provided: sk-12"}}, r"refuses the key \(HTTP 401\)"),
+        (403, {}, r"refuses the key \(HTTP 403\)"),
+        (404, {"detail": "Not Found"}, "knows no chat protocol at this address"),
+        (413, {}, "too large for"),
+        (422, {"detail": "Unexpected fields in the request"}, "HTTP 422"),
+    ],
+)
+def test_what_servers_say_comes_out_as_a_sentence(status: int, body: Any, says: str) -> None:
+    from vramwise.ocr.remote.client import _message
+    from vramwise.ocr.remote.trouble import of_status
+
+    trouble = of_status(status, _message(body), {}, "gpu1:8000", "x", "STUDIO_KEY")
+    assert re.search(says, trouble.said)
+    assert "gpu1:8000" in trouble.said
+    assert "sk-12" not in trouble.said
+
+
+def test_the_handle_of_the_node_reads_through_the_same_engine(
+    endpoints: Endpoints, pictures: Pictures
+) -> None:
+    pages = pictures(3)
+    with ChatServer() as server:
+        endpoints(studio={"urls": [server.url]})
+        handle = open_remote("studio", concurrency=2)
+        assert [one.text for one in handle.read(pages)] == truth(pages)
+        assert server.most <= 2
