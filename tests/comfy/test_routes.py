@@ -1,0 +1,322 @@
+"""/vramwise/...: what the server answers, what it refuses, and that nothing waits for a slow probe."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from devtools.comfy_client import ComfyClient
+
+pytestmark = pytest.mark.comfy
+
+ROOT = Path(__file__).resolve().parents[2]
+BYTES = {"type": ["integer", "null"], "minimum": 0}
+TEXT = {"type": "string"}
+TEXT_OR_NOT = {"type": ["string", "null"]}
+
+
+def record(**fields: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "required": list(fields)}
+
+
+def many(one: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": one}
+
+
+VERDICT = record(
+    precision=TEXT,
+    verdict={"enum": ["fits", "tight", "reduced", "streams", "no", "unavailable", "unknown"]},
+    need_bytes=BYTES,
+    reason=TEXT,
+)
+MISSING = record(
+    repo=TEXT_OR_NOT,
+    source=TEXT_OR_NOT,
+    folder=TEXT_OR_NOT,
+    size_bytes=BYTES,
+    allowed={"type": "boolean"},
+    searched=TEXT,
+)
+SCHEMAS = {
+    "machine": record(
+        devices=many(
+            record(
+                id=TEXT,
+                name=TEXT,
+                kind=TEXT,
+                total_bytes=BYTES,
+                free_bytes=BYTES,
+                own_bytes=BYTES,
+                host_bytes=BYTES,
+                other_bytes=BYTES,
+                chosen={"type": "boolean"},
+            )
+        ),
+        ram=record(total_bytes=BYTES, available_bytes=BYTES),
+        findings=many(record(severity=TEXT, title=TEXT, detail=TEXT, remedy=TEXT)),
+    ),
+    "plan?model=qwen3_vl_2b&precision=int4": record(
+        model=TEXT,
+        device=TEXT,
+        free_bytes=BYTES,
+        reclaimable_bytes=BYTES,
+        verdicts=many(VERDICT),
+        chosen=TEXT_OR_NOT,
+        missing={"anyOf": [{"type": "null"}, MISSING]},
+        download={"type": ["object", "null"]},
+        notes=many(TEXT),
+    ),
+    "advise?gpu=RTX%203060&task=OCR": many(
+        record(
+            gpu=TEXT,
+            picks={"type": "integer"},
+            models=many(
+                record(
+                    task=TEXT,
+                    model=TEXT,
+                    name=TEXT,
+                    precision=TEXT,
+                    verdict=TEXT,
+                    optimal_bytes=BYTES,
+                    resident_bytes=BYTES,
+                    floor_bytes=BYTES,
+                    licence=TEXT,
+                    installed={"type": "boolean"},
+                    reason=TEXT,
+                )
+            ),
+        )
+    ),
+    "residents": many(
+        record(id=TEXT, name=TEXT, precision=TEXT_OR_NOT, device=TEXT, device_bytes=BYTES, ram_bytes=BYTES)
+    ),
+    "downloads": many(record(model=TEXT, state=TEXT, done_bytes=BYTES, total_bytes=BYTES, error=TEXT)),
+    "cards": many(TEXT),
+}
+
+
+@pytest.mark.parametrize("path", SCHEMAS)
+def test_an_answer_is_json_of_its_schema(client: ComfyClient, path: str) -> None:
+    import jsonschema
+
+    jsonschema.validate(client.get_json(f"/vramwise/{path}"), SCHEMAS[path])
+
+
+def test_every_precision_has_a_verdict_also_where_the_one_asked_for_cannot_run(client: ComfyClient) -> None:
+    for precision in ("auto", "bf16", "int4"):
+        answer = client.get_json(f"/vramwise/plan?model=qwen3_vl_8b&precision={precision}")
+        assert [one["precision"] for one in answer["verdicts"]][:4] == ["bf16", "fp16", "int8", "int4"]
+        if precision != "auto":
+            assert answer["chosen"] in (precision, None)
+
+
+def test_a_larger_picture_needs_more(client: ComfyClient) -> None:
+    needs = [
+        client.get_json(f"/vramwise/plan?model=qwen3_vl_2b&megapixels={size}")["verdicts"][0]["need_bytes"]
+        for size in (0.5, 2)
+    ]
+    assert needs[0] < needs[1]
+
+
+def test_a_missing_model_names_the_folders_the_repo_and_the_size(client: ComfyClient) -> None:
+    missing = client.get_json("/vramwise/plan?model=qwen3_vl_2b")["missing"]
+    assert missing["repo"] == "Qwen/Qwen3-VL-2B-Instruct" and missing["source"] == "huggingface"
+    assert missing["folder"].endswith("Qwen3-VL-2B-Instruct") and missing["folder"] != missing["repo"]
+    assert 4e9 < missing["size_bytes"] < 5e9
+    assert "none of the folders searched" in missing["searched"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("plan?model=nothing", "is not an OCR model"),
+        ("plan?model=rapid&precision=int3", "int3"),
+        ("plan?model=qwen3_vl_2b&attention=none", "attention"),
+        ("plan?model=qwen3_vl_2b&megapixels=x", "must be a number"),
+        ("plan?model=qwen3_vl_2b&megapixels=nan", "must be from 0"),
+        ("plan?model=../../etc/passwd", "is not an OCR model"),
+        (f"plan?model={'x' * 300}", "at most 200 characters"),
+        ("advise?gpu=nothing", "is no GPU"),
+        ("advise?task=nothing", "task"),
+        ("machine?lang=xx", "lang"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_sentence(client: ComfyClient, path: str, said: str) -> None:
+    reply = client.request(f"/vramwise/{path}")
+    assert reply.status == 400 and said in reply.json["error"]
+
+
+@pytest.mark.parametrize("path", ["evict", "download"])
+def test_a_post_from_another_site_is_refused(client: ComfyClient, path: str) -> None:
+    foreign = {"Origin": "http://elsewhere.example"}
+    reply = client.request(f"/vramwise/{path}", {"all": True, "model": "rapid"}, headers=foreign)
+    assert reply.status == 403
+
+
+@pytest.mark.parametrize("path", ["evict", "download"])
+def test_a_get_changes_nothing_and_a_form_is_no_order(client: ComfyClient, path: str) -> None:
+    assert client.request(f"/vramwise/{path}?all=true&model=qwen3_vl_2b").status in (404, 405)
+    form = {"Content-Type": "text/plain"}
+    assert client.request(f"/vramwise/{path}", data=b'{"all": true}', headers=form).status == 400
+    assert client.get_json("/vramwise/downloads") == []
+
+
+def test_only_models_of_the_catalog_are_fetched_and_no_address_is_taken(client: ComfyClient) -> None:
+    for model in ("rapid", "https://example.org/x", "org/repo", ""):
+        reply = client.request("/vramwise/download", {"model": model})
+        assert reply.status == 400 and "can be fetched" in reply.json["error"]
+    reply = client.request("/vramwise/download", {"model": "qwen3_vl_2b", "source": "http://example.org"})
+    assert reply.status == 400 and "source" in reply.json["error"]
+    assert client.get_json("/vramwise/downloads") == []
+
+
+def test_one_resident_is_evicted_by_its_id(
+    client: ComfyClient, read_text: Callable[[], dict[str, Any]], fresh: Iterator[int]
+) -> None:
+    prompt = read_text()
+    prompt["4"]["inputs"]["prompt"] = f"resident {next(fresh)}"
+    assert client.run(prompt).ok
+    time.sleep(1.1)  # an answer is kept for a second
+    (resident,) = client.get_json("/vramwise/residents")
+    assert "PP-OCR" in resident["name"] and resident["device"] == "cpu"
+    assert client.request("/vramwise/evict", {"id": "nothing"}).status == 400
+    answer = client.request("/vramwise/evict", {"id": resident["id"]}).json
+    assert answer["residents"] == []
+
+
+# --- in this process --------------------------------------------------------------------------------------
+
+
+PACK = "vramwise_routes"  # a name of its own: nothing else in this process is touched
+
+
+@pytest.fixture(scope="module")
+def routes() -> ModuleType:
+    """nodes/bridge/routes.py with its core, without the nodes beside it, which need ComfyUI."""
+    for name, folder in {"": "", ".nodes": "nodes", ".nodes.bridge": "nodes/bridge"}.items():
+        package = sys.modules.setdefault(f"{PACK}{name}", ModuleType(f"{PACK}{name}"))
+        package.__path__ = [str(ROOT / folder)]
+    return importlib.import_module(f"{PACK}.nodes.bridge.routes")
+
+
+@pytest.fixture(scope="module")
+def serving(routes: ModuleType) -> ModuleType:
+    return importlib.import_module(f"{PACK}.core.serving")
+
+
+def test_a_slow_probe_is_asked_once_for_all_and_keeps_nobody_else_waiting(routes: ModuleType) -> None:
+    asked, done = [], threading.Event()
+
+    def slow() -> str:
+        asked.append(1)
+        done.wait(20)
+        return "memory"
+
+    async def page() -> list[Any]:
+        fresh = routes.Fresh()
+        waiting = [asyncio.ensure_future(fresh.get("machine", slow)) for _ in range(5)]
+        others = [await fresh.get(number, lambda: "quick") for number in range(3)]
+        assert not any(one.done() for one in waiting)
+        done.set()
+        return [*others, *await asyncio.gather(*waiting), await fresh.get("machine", slow)]
+
+    assert asyncio.run(page()) == ["quick"] * 3 + ["memory"] * 6
+    assert len(asked) == 1
+
+
+def test_an_error_is_not_kept(routes: ModuleType) -> None:
+    answers: list[Any] = [routes.VramwiseError("busy"), "well"]
+
+    def ask() -> Any:
+        said = answers.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    async def page() -> Any:
+        fresh = routes.Fresh()
+        with pytest.raises(routes.VramwiseError):
+            await fresh.get("x", ask)
+        return await fresh.get("x", ask)
+
+    assert asyncio.run(page()) == "well"
+
+
+class _Queue:
+    """ComfyUI's queue, as far as an eviction looks at it."""
+
+    def __init__(self) -> None:
+        self.mutex, self.currently_running = threading.RLock(), {1: "a prompt"}
+
+
+def test_an_eviction_waits_for_the_prompt_that_runs(
+    routes: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, evicted = _Queue(), []
+    monkeypatch.setattr(routes, "_evict", evicted.append)
+    answers = routes.Answers(queue)
+    assert not answers._evict_when_idle(None) and evicted == []
+    queue.currently_running.clear()
+    assert answers._evict_when_idle("cpu") and evicted == ["cpu"]
+
+
+def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
+    serving: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = importlib.import_module(f"{PACK}.core.weights").DownloadStopped
+    monkeypatch.delenv("VRAMWISE_DOWNLOAD_BUTTON", raising=False)
+    begun, sources = threading.Event(), []
+
+    def fetch(model: Any, settings: Any, progress: Any, cancelled: Any) -> None:
+        sources.append(settings.download_source)
+        progress(5, 10, "model.safetensors")
+        begun.set()
+        while not cancelled():
+            time.sleep(0.01)
+        raise stopped("stopped")
+
+    downloads = serving.Downloads(fetch)
+    assert downloads.start("qwen3_vl_2b", "modelscope")["state"] == "running"
+    assert begun.wait(20)
+    assert downloads.start("qwen3_vl_2b")["done_bytes"] == 5  # the same one goes on
+    downloads.cancel("qwen3_vl_2b")
+    for _ in range(500):
+        if downloads.state("qwen3_vl_2b")["state"] == "stopped":
+            break
+        time.sleep(0.01)
+    assert downloads.state("qwen3_vl_2b")["state"] == "stopped"
+    assert sources == ["modelscope"]
+
+
+def test_the_owner_of_the_machine_can_switch_the_button_off(
+    serving: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("fetched")
+
+    monkeypatch.setenv("VRAMWISE_DOWNLOAD_BUTTON", "0")
+    downloads = serving.Downloads(never)
+    with pytest.raises(serving.VramwiseError, match="switched off on this machine"):
+        downloads.start("qwen3_vl_2b")
+    plan = serving.plan_answer(serving.Question("qwen3_vl_2b"), downloads)
+    assert plan["missing"]["allowed"] is False
+    assert downloads.answer() == []
+
+
+def test_every_route_is_below_vramwise_and_only_orders_are_posts(routes: ModuleType) -> None:
+    known = routes.Answers().routes()
+    assert all(path.startswith("/vramwise/") for _, path, _ in known)
+    posts = {path for method, path, _ in known if method == "POST"}
+    assert posts == {"/vramwise/evict", "/vramwise/download"}
+    assert json.dumps([path for _, path, _ in known]).count("{") == 0  # no part of a path is a value

@@ -1,0 +1,84 @@
+// Elements, made of text only: nothing that a model or a server wrote is ever read as HTML.
+
+const SVG = 'http://www.w3.org/2000/svg'
+
+export const make = (tag, props, ...children) => fill(document.createElement(tag), props, children)
+export const draw = (tag, props, ...children) => fill(document.createElementNS(SVG, tag), props, children)
+
+function fill(element, props, children) {
+  for (const [name, value] of Object.entries(props ?? {})) {
+    if (value === null || value === undefined || value === false) continue
+    if (name.startsWith('on')) element.addEventListener(name.slice(2), value)
+    else if (name === 'style') Object.assign(element.style, value)
+    else element.setAttribute(name, value === true ? '' : value)
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false))
+  return element
+}
+
+export const button = (text, onclick, props) => make('button', { type: 'button', onclick, ...props }, text)
+
+// A line that a screen reader speaks when it changes.
+export const status = () => make('p', { class: 'vw-status', role: 'status' })
+
+// Tabs by the ARIA pattern: arrows move between them, Tab goes on into the page. `show(name)` gives the content.
+export function tabs(names, label, show) {
+  const body = make('div', { class: 'vw-tabpanel', role: 'tabpanel', tabindex: 0 })
+  const heads = Object.entries(names).map(([name, text]) =>
+    make('button', { type: 'button', role: 'tab', 'data-tab': name, onclick: () => choose(name) }, text)
+  )
+  const list = make('div', { class: 'vw-tabs', role: 'tablist', 'aria-label': label, onkeydown: move }, heads)
+  let chosen = Object.keys(names)[0]
+
+  function choose(name) {
+    chosen = name
+    for (const head of heads) {
+      const now = head.dataset.tab === name
+      head.setAttribute('aria-selected', now)
+      head.tabIndex = now ? 0 : -1
+    }
+    body.setAttribute('aria-label', names[name])
+    body.replaceChildren(show(name))
+  }
+
+  function move(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
+    if (!step) return
+    const at = heads.findIndex((head) => head.dataset.tab === chosen)
+    const next = heads[(at + step + heads.length) % heads.length]
+    choose(next.dataset.tab)
+    next.focus()
+  }
+
+  choose(chosen)
+  return { element: make('div', { class: 'vw-tabbed' }, list, body), choose, refresh: () => choose(chosen) }
+}
+
+// One bar of parts, each { kind, bytes, text }; `label` says it in words.
+export function bar(parts, total, label) {
+  return make(
+    'div',
+    { class: 'vw-bar', role: 'img', 'aria-label': label },
+    parts.map((part) =>
+      make('span', {
+        class: `vw-part vw-${part.kind}`,
+        title: part.text,
+        style: { width: `${(100 * Math.max(0, part.bytes ?? 0)) / (total || 1)}%` }
+      })
+    )
+  )
+}
+
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text)
+  } catch {
+    // plain http from another machine: browsers give no clipboard there
+    const area = make('textarea', { class: 'vw-hidden' })
+    area.value = text
+    document.body.append(area)
+    area.select()
+    document.execCommand('copy')
+    area.remove()
+  }
+}

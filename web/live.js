@@ -1,0 +1,84 @@
+// Asking the server, and asking again while somebody looks.
+import { api } from '../../scripts/api.js'
+import { loadWords, setting, t } from './words.js'
+
+// The JSON of /vramwise/PATH, by POST where there is a body. A refusal is an Error with the server's sentence.
+export async function ask(path, body) {
+  const post = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
+  const answer = await api.fetchApi(`/vramwise/${path}`, body ? post : undefined)
+  let found = null
+  try {
+    found = await answer.json()
+  } catch {
+    throw new Error(t('no_answer'))
+  }
+  if (!answer.ok) throw new Error(found?.error ?? t('no_answer'))
+  return found
+}
+
+const watches = new Map()
+let timer = 0
+let asking = false
+let again = false
+
+const seen = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const watch = watches.get(target)
+    if (watch) watch.visible = isIntersecting
+  }
+  wake()
+})
+
+// While `element` can be seen, give `show` what `path()` says; `fail` gets the sentence where it does not.
+// `path()` may be null for nothing to ask. The answer's refresh() asks at once, stop() ends it.
+export function watch(element, path, show, fail) {
+  watches.set(element, { path, show, fail, visible: false })
+  seen.observe(element)
+  return {
+    refresh: wake,
+    stop() {
+      seen.unobserve(element)
+      watches.delete(element)
+    }
+  }
+}
+
+const visible = () => (document.hidden ? [] : [...watches.values()].filter((one) => one.visible))
+
+function wake() {
+  clearTimeout(timer)
+  timer = setTimeout(tick, 60)
+}
+
+async function tick() {
+  const now = visible()
+  again = asking
+  if (!now.length || asking) return
+  asking = true
+  try {
+    await loadWords()
+    await Promise.all([...grouped(now)].map(([path, all]) => (path === null ? null : answer(path, all))))
+  } finally {
+    asking = false
+    clearTimeout(timer)
+    timer = setTimeout(tick, again ? 60 : 1000 * Math.max(0.5, Number(setting('Vramwise.PollSeconds', 2)) || 2))
+    again = false
+  }
+}
+
+function grouped(all) {
+  const found = new Map()
+  for (const one of all) found.set(one.path(), [...(found.get(one.path()) ?? []), one])
+  return found
+}
+
+async function answer(path, all) {
+  try {
+    const found = await ask(path)
+    for (const one of all) one.show(found)
+  } catch (error) {
+    for (const one of all) one.fail(error.message)
+  }
+}
+
+document.addEventListener('visibilitychange', () => !document.hidden && wake())

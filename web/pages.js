@@ -1,0 +1,128 @@
+// OCR Inference: the page with its regions, its words, and the words as text, markdown and JSON.
+import { api } from '../../scripts/api.js'
+import { button, copy, draw, make, status, tabs } from './dom.js'
+import { markdown } from './markdown.js'
+import { percent, t } from './words.js'
+
+export const pictureOf = (page) => api.apiURL(`/view?${new URLSearchParams(page)}`)
+
+const grouped = (element) => {
+  // the canvas must not zoom, drag or take shortcuts from what is meant for the panel
+  for (const kind of ['wheel', 'pointerdown', 'keydown'])
+    element.addEventListener(kind, (event) => event.key !== 'Escape' && !event.ctrlKey && !event.metaKey && event.stopPropagation())
+  return element
+}
+export { grouped as keepEvents }
+
+export function pagesPanel() {
+  const element = grouped(make('section', { class: 'vw-panel vw-pages', 'aria-label': t('pages_panel') }))
+  const running = make('pre', { class: 'vw-running', role: 'log', 'aria-label': t('reading'), tabindex: 0 })
+  const said = status()
+  const panel = { element, height: 300, show, stream, redraw }
+  let records = []
+  let pictures = []
+  let at = 0
+  let view = null
+  let left = 'page'
+
+  function stream(text) {
+    // a character of no width stands behind every "<", for frontends that take this text as HTML
+    running.textContent = text.replace(/<\u200b/g, '<')
+    if (!running.isConnected) element.replaceChildren(running)
+    running.scrollTop = running.scrollHeight
+  }
+
+  function show(output) {
+    records = output.ocr ?? []
+    pictures = output.pages ?? []
+    at = Math.min(at, Math.max(0, records.length - 1))
+    redraw()
+  }
+
+  function redraw() {
+    if (!records.length) return
+    view = tabs(
+      { page: t('tab_page'), text: t('tab_text'), markdown: t('tab_markdown'), json: t('tab_json') },
+      t('pages_panel'),
+      (name) => {
+        left = name
+        return content[name](records[at])
+      }
+    )
+    view.choose(left)
+    element.replaceChildren(records.length > 1 ? switcher() : '', view.element, said)
+  }
+
+  function switcher() {
+    const where = make('span', { 'aria-live': 'polite' })
+    const turn = (step) => {
+      at = (at + step + records.length) % records.length
+      where.textContent = t('page_of', { page: at + 1, pages: records.length })
+      view?.refresh()
+    }
+    const found = make(
+      'div',
+      { class: 'vw-row vw-switcher' },
+      button('\u2039', () => turn(-1), { 'aria-label': t('page_before') }),
+      where,
+      button('\u203a', () => turn(1), { 'aria-label': t('page_after') })
+    )
+    where.textContent = t('page_of', { page: at + 1, pages: records.length })
+    return found
+  }
+
+  async function take(text) {
+    await copy(text)
+    said.textContent = t('copied', { text: text.length > 60 ? `${text.slice(0, 60)}\u2026` : text })
+  }
+
+  const written = (text, kind) =>
+    make('div', { class: 'vw-written' }, button(t('copy'), () => take(text), { class: 'vw-copy' }), kind ?? make('pre', { tabindex: 0 }, text))
+
+  const content = {
+    page: (record) => page(record, pictures[at], take),
+    text: (record) => written(record.text),
+    markdown: (record) => written(record.markdown, markdown(record.markdown)),
+    json: (record) => written(JSON.stringify(record, null, 1))
+  }
+  return panel
+}
+
+// The picture with a polygon over each region: hover or focus says what it reads, click or Enter copies it.
+function page(record, picture, take) {
+  const tip = make('p', { class: 'vw-tip' }, record.regions.length ? t('hover_hint') : t('no_regions'))
+  const shapes = record.regions.map((region, index) => {
+    const sure = region.confidence === null ? '' : ` (${percent(region.confidence)})`
+    const say = () => {
+      tip.textContent = `${region.text}${sure}`
+      for (const other of shapes) other.setAttribute('tabindex', other === shapes[index] ? 0 : -1)
+    }
+    return draw('polygon', {
+      points: region.polygon.map((point) => point.join(',')).join(' '),
+      class: 'vw-region',
+      role: 'button',
+      tabindex: index ? -1 : 0,
+      'aria-label': `${region.text}${sure}`,
+      onpointerenter: say,
+      onfocus: say,
+      onclick: () => take(region.text),
+      onkeydown: (event) => {
+        if (event.key === 'Enter' || event.key === ' ') take(region.text)
+        const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key]
+        if (step) shapes[(index + step + shapes.length) % shapes.length].focus()
+        if (step || event.key === ' ') event.preventDefault()
+      }
+    })
+  })
+  return make(
+    'div',
+    { class: 'vw-paged' },
+    make(
+      'div',
+      { class: 'vw-sheet' },
+      picture && make('img', { src: pictureOf(picture), alt: t('page_picture'), draggable: 'false' }),
+      draw('svg', { viewBox: `0 0 ${record.width} ${record.height}`, role: 'group', 'aria-label': t('regions', { count: shapes.length }) }, shapes)
+    ),
+    tip
+  )
+}
