@@ -65,9 +65,10 @@ def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
     facts = {
         "ocr": _gib(seat.budget.budget_bytes),
         "comfy": _gib(seat.comfy_bytes),
-        "vram": f"{seat.vram_gib:.4g}" if seat.vram_gib else "?",
+        "vram": f"{seat.vram_gib:.4g}" if seat.vram_gib else "",
     }
-    yield "- " + say["advise_room_live" if seat.live else "advise_room"].format(**facts)
+    room = "advise_room_own" if not seat.vram_gib else "advise_room_live" if seat.live else "advise_room"
+    yield "- " + say[room].format(**facts)
     if advice.taken:
         yield "- " + say["advise_taken"].format(taken=_gib(advice.taken_bytes), names=", ".join(advice.taken))
     if seat.ram_bytes:
