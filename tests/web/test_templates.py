@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devtools.workflows import PREVIEW_BYTES, WORKFLOWS, api_twin, read_workflow, twin_of, workflow_files
+from devtools.draw_workflows import draw, draw_blueprint
+from devtools.example_workflows import BLUEPRINTS, DRAWINGS
+from devtools.workflows import (
+    PREVIEW_BYTES,
+    SUBGRAPHS,
+    WORKFLOWS,
+    api_twin,
+    as_file,
+    left_out,
+    read_workflow,
+    twin_of,
+    workflow_files,
+)
 
 if TYPE_CHECKING:
     from devtools.frontend import Frontend
@@ -43,6 +55,8 @@ def node_showing_the_text(workflow: Path) -> str:
 def saved_widgets(node: dict[str, Any]) -> dict[str, Any]:
     """Widget name -> value as the file has them: values by position, names by the inputs beside them."""
     names = [one["widget"]["name"] for one in node.get("inputs", ()) if "widget" in one]
+    if node["type"] == "MarkdownNote":
+        names = [""]
     for seed in ("seed", "noise_seed"):
         if seed in names:
             names.insert(names.index(seed) + 1, "control_after_generate")
@@ -99,15 +113,77 @@ def test_every_widget_has_the_value_that_the_file_gives_it(opened: Frontend, wor
     for node in read_workflow(workflow)["nodes"]:
         values = shown[str(node["id"])]
         for name, saved in saved_widgets(node).items():
-            assert values[name] == saved, f"{name} of {node['type']} (node {node['id']})"
+            shown_value = values[name] if name else next(iter(values.values()))
+            assert shown_value == saved, f"{name} of {node['type']} (node {node['id']})"
+
+
+BOXES = "() => window.app.graph.nodes.map(node => [node.title, ...node.getBounding()])"
 
 
 @each_workflow
 def test_no_node_lies_on_another(opened: Frontend, workflow: Path) -> None:
-    boxes = opened.page.evaluate(
-        "() => window.app.graph.nodes.map(node => [node.title, ...node.getBounding()])"
+    assert overlapping(opened.page.evaluate(BOXES)) == []
+
+
+@pytest.mark.parametrize(
+    "workflow",
+    [one for one in workflow_files() if "CheckpointLoaderSimple" not in one.read_text(encoding="utf-8")],
+    ids=lambda path: path.stem,
+)
+def test_no_node_lies_on_another_after_a_run_either(opened: Frontend, workflow: Path) -> None:
+    absent = left_out(read_workflow(workflow))
+    opened.page.evaluate(
+        "ids => window.app.graph.nodes.forEach(n => { if (ids.includes(n.id)) n.mode = 2 })", absent
     )
-    assert overlapping(boxes) == []
+    opened.run_and_wait()
+    opened.wait_for_pictures()
+    assert overlapping(opened.page.evaluate(BOXES)) == []
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda one: one.__name__)
+def test_a_workflow_is_as_it_is_drawn(visit: Callable[..., Frontend], drawing: Callable[[], Any]) -> None:
+    page = drawing()
+    committed = (WORKFLOWS / f"{page.name}.json").read_text(encoding="utf-8")
+    assert as_file(draw(visit(), page)) == committed, "run `python dev.py workflows --draw`"
+
+
+def test_every_workflow_is_drawn() -> None:
+    assert sorted(drawing().name for drawing in DRAWINGS) == [path.stem for path in workflow_files()]
+
+
+@pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda one: one.__name__)
+def test_a_blueprint_is_as_it_is_drawn(visit: Callable[..., Frontend], blueprint: Callable[[], Any]) -> None:
+    part = blueprint()
+    committed = (SUBGRAPHS / f"{part.name}.json").read_text(encoding="utf-8")
+    assert as_file(draw_blueprint(visit(), part)) == committed, "run `python dev.py workflows --draw`"
+
+
+@pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda one: one.__name__)
+def test_a_blueprint_shows_its_widgets_and_sends_what_its_workflow_does(
+    visit: Callable[..., Frontend], blueprint: Callable[[], Any]
+) -> None:
+    part = blueprint()
+    frontend = visit()
+    ui = read_workflow(SUBGRAPHS / f"{part.name}.json")
+    frontend.load_workflow(ui, part.name)
+    (node,), (graph,) = ui["nodes"], ui["definitions"]["subgraphs"]
+    inner = {str(one["id"]): one for one in graph["nodes"]}
+    shown = frontend.widgets()[str(node["id"])]
+    for key, widget in node["properties"]["proxyWidgets"]:
+        saved = saved_widgets(inner[key])[widget]
+        assert saved in [value for name, value in shown.items() if widget in name], f"{widget} of {key}"
+
+    whole = json.loads(twin_of(WORKFLOWS / f"{part.drawing.name}.json").read_text(encoding="utf-8"))
+    expected = {}
+    for key in inner:
+        inputs = {
+            name: [f"{node['id']}:{value[0]}", value[1]] if isinstance(value, list) else value
+            for name, value in whole[key]["inputs"].items()
+            if not isinstance(value, list) or value[0] in inner
+        }
+        expected[f"{node['id']}:{key}"] = inputs
+    assert {key: one["inputs"] for key, one in frontend.prompt_of_graph().items()} == expected
+    assert frontend.toasts() == []
 
 
 @each_workflow

@@ -1,0 +1,370 @@
+"""Every example workflow, as its API twin, on a real server that has the model files it names.
+
+The files are stand-ins of their kind: a tiny random Stable Diffusion 1.5 checkpoint under the name of each
+checkpoint, a tiny random Qwen3-VL folder. Only sizes, steps and pictures are made smaller; the nodes, their
+links and the model names are those of the file. What the models paint is noise, so the claims are about what
+is done with it.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from devtools.workflows import SUBGRAPHS, WORKFLOWS, twin_of, workflow_files
+from tests.fixtures.write_pdf import write_pdf
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from devtools.comfy_client import ComfyClient, RunResult
+    from devtools.comfy_server import ComfyServer
+
+ROOT = Path(__file__).resolve().parents[2]
+CLI = ROOT / ".comfy" / "venv-comfy-cli" / ("Scripts" if os.name == "nt" else "bin")
+QWEN = "Qwen3-VL-2B-Instruct"
+PAGE = ("OPEN DAILY", "Fresh Bread")
+TRANSLATION = ("SIEMPRE ABIERTO", "Pan fresco")
+NAMES = [path.stem for path in workflow_files()]
+
+pytestmark = pytest.mark.comfy
+
+Prompt = dict[str, dict[str, Any]]
+
+
+# --- a server that has the models -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def comfy(
+    require: Callable[[object, str], None],
+    tmp_path_factory: pytest.TempPathFactory,
+    bytecode: dict[str, str | None],
+    draw: Callable[..., Image.Image],
+) -> Iterator[ComfyServer]:
+    from devtools.comfy_server import ComfyServer, default_comfy_dir, pack_import_problem
+    from devtools.example_workflows import CHECKPOINTS
+    from devtools.tiny import tiny_checkpoint
+    from devtools.tiny_diffusion import offer_checkpoint
+
+    pytest.importorskip("transformers")
+    checkout = default_comfy_dir()
+    require(
+        (checkout / "main.py").is_file(),
+        f"There is no ComfyUI in {checkout}: run `python dev.py demo` once, or give one with --comfy DIR.",
+    )
+    base = tmp_path_factory.mktemp("workflows_server")
+    offer_checkpoint(base / "models", *CHECKPOINTS)
+    shutil.copytree(tiny_checkpoint("qwen3_vl"), base / "models" / "LLM" / QWEN)
+    fill_input(base / "input", draw)
+    away = {"HF_HOME": str(base / "nobody"), "HF_HUB_CACHE": None, "HUGGINGFACE_HUB_CACHE": None}
+    env = {**bytecode, **away, "VRAMWISE_MODELS": None, "VRAMWISE_CONFIG": None}
+    with ComfyServer(base_dir=base, env=env) as server:
+        server.wait_ready()
+        if not server.has_node("VramwiseOCR"):
+            pytest.fail(f"The pack did not load: {pack_import_problem(server.log)}", pytrace=False)
+        yield server
+
+
+def fill_input(folder: Path, draw: Callable[..., Image.Image]) -> None:
+    """page.png, posters p0 to p2 of which the second is spelt right, a folder of pictures, a PDF."""
+    (folder / "pets").mkdir(parents=True)
+    draw(PAGE, (384, 192), 30).save(folder / "page.png")
+    for at, text in enumerate(("QUIET WATRE", "QUIET WATER", "QUITE WATER")):
+        draw([text], (480, 128), 40).save(folder / f"p{at}.png")
+    for name in ("cat", "dog"):
+        draw([name], (160, 128)).save(folder / "pets" / f"{name}.png")
+    (folder / "report.pdf").write_bytes(write_pdf(["Annual Report", "Second Page"], (400, 200)))
+
+
+@pytest.fixture(scope="module")
+def client(comfy: ComfyServer) -> ComfyClient:
+    from devtools.comfy_client import ComfyClient
+
+    return ComfyClient(comfy.url)
+
+
+# --- the prompts ------------------------------------------------------------------------------------------
+
+SMALLER = {"steps": 1, "width": 64, "height": 64, "max_new_tokens": 4}
+PICTURE = {"LoadImage": {"image": "page.png"}}
+CHANGED: dict[str, dict[str, dict[str, Any]]] = {
+    "advisor_picks_the_model": PICTURE,
+    "best_of_a_batch": {"EmptySD3LatentImage": {"batch_size": 3}},
+    "caption_a_folder": {"VramwiseLoadPages": {"file": "pets"}},
+    "pdf_to_markdown": {"VramwiseLoadPages": {"file": "report.pdf"}},
+    "replace_the_word": {**PICTURE, "VramwiseTextMask": {"find": "bread"}},
+    "share_a_small_card": {**PICTURE, "VramwiseOCR": {"max_new_tokens": 4}},
+    "translate_a_page": {**PICTURE, "PrimitiveStringMultiline": {"value": "\n".join(TRANSLATION)}},
+}
+
+
+def prompt_of(name: str) -> Prompt:
+    """A workflow's twin, small enough for a processor."""
+    prompt: Prompt = json.loads(twin_of(WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+    for node in prompt.values():
+        inputs = node["inputs"]
+        inputs.update({key: value for key, value in SMALLER.items() if inputs.get(key)})
+        inputs.update(CHANGED.get(name, {}).get(node["class_type"], {}))
+    return prompt
+
+
+def the(prompt: Prompt, class_type: str, title: str = "") -> str:
+    """The id of the only node of this class, and with this title, if one is given."""
+    (found,) = (
+        key
+        for key, node in prompt.items()
+        if node["class_type"] == class_type and title in ("", node["_meta"]["title"])
+    )
+    return found
+
+
+def run(client: ComfyClient, prompt: Prompt) -> RunResult:
+    result = client.run(prompt, timeout=240)
+    assert result.ok, result.error_text
+    return result
+
+
+def shown(result: RunResult, prompt: Prompt, title: str) -> str:
+    """The text in the preview with this title."""
+    return "\n".join(result.outputs[the(prompt, "PreviewAny", title)]["text"])
+
+
+def pixels(client: ComfyClient, entry: dict[str, str]) -> Any:
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(client.view(entry))).convert("RGB"))
+
+
+# --- what they do -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_file_names_only_models_that_its_note_explains(name: str) -> None:
+    ui = json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+    (note,) = (node["widgets_values"][0] for node in ui["nodes"] if node["type"] == "MarkdownNote")
+    assert "**Run**" in note or "**What to change**" in note
+    for node in ui["nodes"]:
+        if node["type"] == "CheckpointLoaderSimple":
+            (file,) = node["widgets_values"]
+            assert f"`{file}` (" in note, "the note says how large it is"
+            assert "`ComfyUI/models/checkpoints`" in note
+        if node["type"] == "VramwiseOCRModelLoader" and node["widgets_values"][0] not in (
+            "rapid",
+            "tesseract",
+        ):
+            assert f"`ComfyUI/models/LLM/{QWEN}`" in note
+            assert f"vramwise download {node['widgets_values'][0]}`" in note
+
+
+def test_read_text_reads_the_sample(client: ComfyClient, sample_text: str) -> None:
+    prompt = prompt_of("read_text")
+    assert shown(run(client, prompt), prompt, "The text") == sample_text
+
+
+def test_what_can_my_gpu_run_reports_on_this_machine_and_on_another_card(client: ComfyClient) -> None:
+    prompt = prompt_of("what_can_my_gpu_run")
+    result = run(client, prompt)
+    assert shown(result, prompt, "This machine")
+    assert "RTX 4060 Ti" in shown(result, prompt, "What the other card would run")
+    assert "RTX 4060 Ti" not in shown(result, prompt, "What runs here")
+
+
+def test_the_advisors_pick_reads_and_is_released_before_the_sampler_runs(client: ComfyClient) -> None:
+    prompt = prompt_of("advisor_picks_the_model")
+    result = run(client, prompt)
+    (model,) = (
+        one["inputs"]["model"]
+        for one in prompt.values()
+        if "model" in one["inputs"] and "device" in one["inputs"]
+    )
+    assert model == [the(prompt, "VramwiseModelAdvisor"), 1]
+    order = result.executed
+    assert order.index(the(prompt, "VramwiseOCR")) < order.index(the(prompt, "VramwiseMemoryRelease"))
+    assert order.index(the(prompt, "VramwiseMemoryRelease")) < order.index(the(prompt, "KSampler"))
+    (released,) = result.outputs[the(prompt, "VramwiseMemoryRelease")]["text"]
+    assert released.startswith("Released: ocr models")
+    assert result.outputs[the(prompt, "PreviewImage")]["images"]
+
+
+def test_only_the_word_is_painted_anew(client: ComfyClient, comfy: ComfyServer) -> None:
+    import numpy as np
+    from PIL import Image
+
+    prompt = prompt_of("replace_the_word")
+    result = run(client, prompt)
+    assert "Found 1" in shown(result, prompt, "What was found")
+    before = np.asarray(Image.open(comfy.input_dir / "page.png").convert("RGB"))
+    after = pixels(client, result.outputs[the(prompt, "PreviewImage")]["images"][0])
+    mask = pixels(client, result.outputs[the(prompt, "MaskPreview")]["images"][0])[..., 0] > 0
+    changed = (before != after).any(axis=-1)
+    assert not changed[~mask].any()
+    assert changed[mask].mean() > 0.5
+    assert 0.01 < mask.mean() < 0.5
+
+
+def test_a_batch_is_painted_scored_and_its_best_one_saved(client: ComfyClient, comfy: ComfyServer) -> None:
+    prompt = prompt_of("best_of_a_batch")
+    result = run(client, prompt)
+    (record,) = result.outputs[the(prompt, "VramwiseOCRScore")]["score"]
+    assert [one["expected"] for one in record["images"]] == ["QUIET WATER"] * 3
+    assert not record["passed"], "noise says nothing"
+    (saved,) = result.outputs[the(prompt, "SaveImage")]["images"]
+    assert (comfy.base_dir / "output" / saved["subfolder"] / saved["filename"]).is_file()
+
+
+def test_of_three_posters_the_one_that_is_spelt_right_is_kept(
+    client: ComfyClient, comfy: ComfyServer
+) -> None:
+    import numpy as np
+    from PIL import Image
+
+    prompt = prompt_of("best_of_a_batch")
+    painted = the(prompt, "VAEDecode")
+    for at in range(3):
+        prompt[f"p{at}"] = {
+            "class_type": "LoadImage",
+            "inputs": {"image": f"p{at}.png"},
+            "_meta": {"title": ""},
+        }
+    two = {"image1": ["p0", 0], "image2": ["p1", 0]}
+    prompt["two"] = {"class_type": "ImageBatch", "inputs": two, "_meta": {"title": ""}}
+    # in the place of what the model painted
+    prompt[painted] = {
+        "class_type": "ImageBatch",
+        "inputs": {"image1": ["two", 0], "image2": ["p2", 0]},
+        "_meta": {"title": ""},
+    }
+    result = run(client, prompt)
+    assert shown(result, prompt, "Passed") == "True"
+    kept = pixels(client, result.outputs[the(prompt, "SaveImage")]["images"][0])
+    assert np.array_equal(kept, np.asarray(Image.open(comfy.input_dir / "p1.png").convert("RGB")))
+
+
+def test_every_picture_of_a_folder_gets_a_caption_beside_it(client: ComfyClient, comfy: ComfyServer) -> None:
+    prompt = prompt_of("caption_a_folder")
+    result = run(client, prompt)
+    folder = comfy.base_dir / "output" / "captions"
+    assert sorted(path.name for path in folder.iterdir()) == ["cat.png", "cat.txt", "dog.png", "dog.txt"]
+    captions = [(folder / f"{name}.txt").read_text(encoding="utf-8") for name in ("cat", "dog")]
+    assert captions == result.outputs[the(prompt, "VramwiseOCR")]["text"]
+
+
+def test_every_page_of_a_pdf_becomes_a_markdown_file(client: ComfyClient, comfy: ComfyServer) -> None:
+    prompt = prompt_of("pdf_to_markdown")
+    result = run(client, prompt)
+    files = result.outputs[the(prompt, "VramwiseSaveText")]["files"]
+    assert [one["filename"] for one in files] == ["report_p001.md", "report_p002.md"]
+    texts = [
+        (comfy.base_dir / "output" / "documents" / one["filename"]).read_text(encoding="utf-8")
+        for one in files
+    ]
+    assert "Annual Report" in texts[0] and "Second Page" in texts[1]
+
+
+def test_a_page_gets_its_translation_where_the_lines_were(client: ComfyClient) -> None:
+    import numpy as np
+
+    prompt = prompt_of("translate_a_page")
+    result = run(client, prompt)
+    report = "\n".join(result.outputs[the(prompt, "VramwiseDrawText")]["text"])
+    assert all(text.split()[0] in report for text in TRANSLATION), report
+    bare = pixels(client, result.outputs[the(prompt, "PreviewImage", "The bare page")]["images"][0])
+    page = pixels(client, result.outputs[the(prompt, "PreviewImage", "The translated page")]["images"][0])
+    ink = (bare != page).any(axis=-1)
+    assert ink.any()
+    rows = np.flatnonzero(ink.any(axis=1))
+    assert rows.min() > 30 and rows.max() < 150, "the two lines stand between these rows of the page"
+
+
+def test_both_models_take_turns_and_the_card_is_left_empty(client: ComfyClient) -> None:
+    prompt = prompt_of("share_a_small_card")
+    result = run(client, prompt)
+    order = result.executed
+    first, second = (
+        the(prompt, "VramwiseOCR", "Read the picture"),
+        the(prompt, "VramwiseOCR", "Read the painting"),
+    )
+    assert order.index(first) < order.index(the(prompt, "KSampler")) < order.index(second)
+    assert result.outputs[first]["ocr"][0]["model"] == result.outputs[second]["ocr"][0]["model"]
+    (released,) = result.outputs[the(prompt, "VramwiseMemoryRelease")]["text"]
+    assert released.startswith("Released: all models")
+    assert shown(result, prompt, "What it says") == result.outputs[second]["text"][0]
+
+
+# --- without a browser ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_comfy_run_ends_completed(
+    name: str, client: ComfyClient, tmp_path: Path, require: Callable[[object, str], None]
+) -> None:
+    require((CLI / "comfy").exists(), "comfy-cli is missing: `python dev.py test` puts it into .comfy.")
+    prompt = prompt_of(name)
+    expected = run(client, copy.deepcopy(prompt))
+    (tmp_path / "workflow.json").write_text(json.dumps(prompt), encoding="utf-8")
+    entry = comfy_run(client, tmp_path / "workflow.json")
+    assert texts_of(entry["outputs"]) == texts_of(expected.outputs)
+
+
+@pytest.mark.parametrize("name", ["read_text", "what_can_my_gpu_run", "pdf_to_markdown"])
+def test_comfy_run_takes_the_file_that_a_person_opens(
+    name: str, client: ComfyClient, tmp_path: Path, require: Callable[[object, str], None]
+) -> None:
+    require((CLI / "comfy").exists(), "comfy-cli is missing: `python dev.py test` puts it into .comfy.")
+    shutil.copyfile(WORKFLOWS / f"{name}.json", tmp_path / "workflow.json")
+    assert texts_of(comfy_run(client, tmp_path / "workflow.json")["outputs"])
+
+
+def comfy_run(client: ComfyClient, workflow: Path) -> dict[str, Any]:
+    """`comfy run` on a file, waited for; the history of what it queued."""
+    host, port = client.url.removeprefix("http://").split(":")
+    here = {"HOME": str(workflow.parent), "XDG_CONFIG_HOME": str(workflow.parent), "DO_NOT_TRACK": "1"}
+    comfy = [str(CLI / "comfy"), "--skip-prompt"]
+    command = [*comfy, "--json", "run", "--workflow", workflow.name, "--wait", "--host", host, "--port", port]
+    for one in ([*comfy, "tracking", "disable"], command):
+        done = subprocess.run(
+            one,
+            cwd=workflow.parent,
+            env={**os.environ, **here},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    (entry,) = client.get_json("/history?max_items=1").values()
+    assert entry["status"]["completed"]
+    return dict(entry)
+
+
+def texts_of(outputs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """What OCR read; reports of memory differ from run to run."""
+    return {key: one["text"] for key, one in outputs.items() if "text" in one and "ocr" in one} or {
+        key: ["shown"] for key, one in outputs.items() if "text" in one
+    }
+
+
+# --- blueprints -------------------------------------------------------------------------------------------
+
+
+def test_the_server_offers_every_blueprint(client: ComfyClient) -> None:
+    offered = client.get_json("/global_subgraphs")
+    ours = {entry["name"]: key for key, entry in offered.items() if "vramwise" in entry["info"]["node_pack"]}
+    assert sorted(ours) == sorted(path.stem for path in SUBGRAPHS.glob("*.json"))
+    for name, key in ours.items():
+        data = json.loads(client.get_json(f"/global_subgraphs/{key}")["data"])
+        (node,), (graph,) = data["nodes"], data["definitions"]["subgraphs"]
+        assert node["type"] == graph["id"]
+        assert graph["name"] == name
