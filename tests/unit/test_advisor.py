@@ -334,14 +334,14 @@ def best_key(gpu: GPU, size: float, task: str) -> tuple[float, ...]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(gpus()), st.integers(2, 95), st.integers(1, 94), st.sampled_from(MODEL_TASKS))
-def test_more_memory_never_gives_a_worse_pick(gpu: GPU, size: int, more: int, task: str) -> None:
+def test_11_more_memory_never_gives_a_worse_pick(gpu: GPU, size: int, more: int, task: str) -> None:
     larger = min(96, size + more)
     assert best_key(gpu, float(larger), task) <= best_key(gpu, float(size), task)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", MODEL_TASKS)
-def test_more_memory_never_gives_a_worse_pick_in_any_step_on_any_card(task: str) -> None:
+def test_11_more_memory_never_gives_a_worse_pick_in_any_step_on_any_card(task: str) -> None:
     """In steps of 1 GiB, on one card of each sort: what a pick hangs on beside the memory."""
     assert len(gpus()) >= 163
     old = {gpu: gpu.capability is not None and gpu.capability < (8, 0) for gpu in gpus()}
