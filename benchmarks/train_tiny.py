@@ -1,10 +1,11 @@
 """What the training scripts of tiny checkpoints share: the strings, their pictures, the loop, the judging.
 
-    python benchmarks/train_tiny.py held-out     draws tests/fixtures/trained/held_out.png and .json anew
+    python benchmarks/train_tiny_qwen3_vl.py held-out   draws its 200 held-out pictures anew (got: likewise)
     python benchmarks/train_tiny.py judge FAMILY [PRECISION ...]
                                                  its character error rate at each precision
 
 Pictures are drawn with the DejaVu fonts. The held-out ones are committed, so that judging needs no font.
+Qwen3-VL's are lines of 4 to 10 characters, GOT's (whose pictures are squares) 4 to 16 in rows of four.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -26,92 +26,85 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import torch  # noqa: E402
-from PIL import Image, ImageDraw, ImageFilter, ImageFont  # noqa: E402
+from PIL import Image, ImageFilter  # noqa: E402
+from rapidfuzz.distance import Levenshtein  # noqa: E402
+from vramwise.catalog import family as catalog_family  # noqa: E402
 
+from benchmarks.quality import held_out, held_out_files  # noqa: E402
 from devtools import tiny  # noqa: E402
 
 STATES = ROOT / ".comfy" / "train"
-WIDTH, HEIGHT = 320, 64
 FONTS = ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSans.ttf")
-SIZES = (38, 43, 48)  # of letters in pixels; smaller where a string would not fit
 INKS = ("black", "black", "black", "navy", "maroon", "#404040")
 PAPERS = ("white", "white", "white", "#f4f0e0", "#e8e8e8", "#eef4ff")
 HELD_OUT = 200
-LONGEST = 10
 
 Picture = Image.Image
 
 
 @dataclass(frozen=True)
-class Line:
-    """A picture, what it says, and the x in pixels of the middle of each character."""
+class Print:
+    """A picture, what it says, and of each character the slot of the picture (from 0) where its middle is."""
 
     picture: Picture
     text: str
-    middles: tuple[float, ...]
+    slots: tuple[int, ...]
 
 
-def draw(chance: random.Random) -> Line:
-    """A one-line picture of 4 to 10 readable characters."""
-    text = "".join(chance.choice(tiny.READABLE) for _ in range(chance.randint(4, LONGEST)))
-    name, size = chance.choice(FONTS), chance.choice(SIZES)
-    font = ImageFont.truetype(name, size)
-    while font.getlength(text) > WIDTH - 12:
-        size -= 1
-        font = ImageFont.truetype(name, size)
-    left, top, right, bottom = font.getbbox(text)
-    x = chance.randint(4, max(4, min(24, int(WIDTH - right - 4))))
-    middle = (HEIGHT - (bottom - top)) // 2 - top
-    picture = Image.new("RGB", (WIDTH, HEIGHT), chance.choice(PAPERS))
-    ImageDraw.Draw(picture).text(
-        (x - left, middle + chance.randint(-4, 4)), text, fill=chance.choice(INKS), font=font
-    )
-    if chance.random() < 0.2:
-        picture = picture.filter(ImageFilter.GaussianBlur(chance.uniform(0.4, 0.9)))
-    ends = [font.getlength(text[:end]) for end in range(len(text) + 1)]
-    middles = tuple(x - left + (a + b) / 2 for a, b in pairwise(ends))
-    return Line(picture, text, middles)
+Draw = Callable[[random.Random], Print]
 
 
-def draw_held_out() -> None:
-    """The 200 held-out strings as one picture of 8 columns, and where each is."""
-    chance, columns = random.Random("held out"), 8
-    rows = -(-HELD_OUT // columns)
-    sprite = Image.new("RGB", (columns * WIDTH, rows * HEIGHT), "white")
-    texts: list[str] = []
+def string(chance: random.Random, longest: int) -> str:
+    """4 to ``longest`` readable characters."""
+    return "".join(chance.choice(tiny.READABLE) for _ in range(chance.randint(4, longest)))
+
+
+def aged(picture: Picture, chance: random.Random, most: float) -> Picture:
+    """One of five is blurred, by up to ``most`` pixels."""
+    if chance.random() >= 0.2:
+        return picture
+    return picture.filter(ImageFilter.GaussianBlur(chance.uniform(0.4, most)))
+
+
+def draw_held_out(family: str, draw: Draw, columns: int) -> None:
+    """Writes the 200 held-out pictures as one, ``columns`` beside each other, and the facts about it."""
+    chance = random.Random("held out")
+    prints: dict[str, Picture] = {}
+    while len(prints) < HELD_OUT:
+        drawn = draw(chance)
+        prints.setdefault(drawn.text, drawn.picture)
+    width, height = next(iter(prints.values())).size
+    sprite = Image.new("RGB", (columns * width, -(-HELD_OUT // columns) * height), "white")
     boxes: list[tuple[int, int, int, int]] = []
-    while len(texts) < HELD_OUT:
-        line = draw(chance)
-        if line.text in texts:
-            continue
-        x, y = len(texts) % columns * WIDTH, len(texts) // columns * HEIGHT
-        sprite.paste(line.picture, (x, y))
-        texts.append(line.text)
-        boxes.append((x, y, x + WIDTH, y + HEIGHT))
-    tiny.TRAINED.mkdir(parents=True, exist_ok=True)
-    sprite.quantize(64).save(tiny.TRAINED / "held_out.png", optimize=True)
-    about = "devtools.tiny.held_out() cuts these out of held_out.png"
-    facts = {"about": about, "texts": texts, "boxes": boxes}
-    (tiny.TRAINED / "held_out.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    for index, picture in enumerate(prints.values()):
+        x, y = index % columns * width, index // columns * height
+        sprite.paste(picture, (x, y))
+        boxes.append((x, y, x + width, y + height))
+    png, facts = held_out_files(family)
+    png.parent.mkdir(parents=True, exist_ok=True)
+    sprite.quantize(64).save(png, optimize=True)
+    about = f"what stands in the boxes of {png.name}"
+    said = {"about": about, "texts": list(prints), "boxes": boxes}
+    facts.write_text(json.dumps(said) + "\n", encoding="utf-8")
 
 
-def training_lines(seed: str, count: int, forbidden: set[str]) -> list[Line]:
+def training_prints(draw: Draw, seed: str, count: int, forbidden: set[str]) -> list[Print]:
     """``count`` pictures, always the same for one seed, none with a ``forbidden`` string."""
     chance = random.Random(seed)
-    lines: list[Line] = []
-    while len(lines) < count:
-        line = draw(chance)
-        if line.text not in forbidden:
-            lines.append(line)
-    return lines
+    prints: list[Print] = []
+    while len(prints) < count:
+        drawn = draw(chance)
+        if drawn.text not in forbidden:
+            prints.append(drawn)
+    return prints
 
 
-def where(lines: Sequence[Line], slices: int) -> torch.Tensor:
-    """(lines, slices): which of READABLE, from 1, has its middle in each upright slice; 0 is none."""
-    found = torch.zeros(len(lines), slices, dtype=torch.long)
-    for row, line in enumerate(lines):
-        for letter, middle in zip(line.text, line.middles, strict=True):
-            found[row, min(slices - 1, int(middle * slices / WIDTH))] = tiny.READABLE.index(letter) + 1
+def where(prints: Sequence[Print], slots: int) -> torch.Tensor:
+    """(prints, slots): which of READABLE, from 1, stands in each slot; 0 is none."""
+    found = torch.zeros(len(prints), slots, dtype=torch.long)
+    for row, one in enumerate(prints):
+        for letter, slot in zip(one.text, one.slots, strict=True):
+            found[row, slot] = tiny.READABLE.index(letter) + 1
     return found
 
 
@@ -122,22 +115,22 @@ class Reader(torch.nn.Module):
     head the tower knew most letters after 500.
     """
 
-    def __init__(self, tokens: torch.nn.Module, width: int, rows: int, columns: int, slices: int) -> None:
+    def __init__(self, tokens: torch.nn.Module, width: int, rows: int, columns: int, slots: int) -> None:
         super().__init__()
-        self.rows, self.columns, self.slices = rows, columns, slices
+        self.rows, self.columns, self.slots = rows, columns, slots
         classes = len(tiny.READABLE) + 1
-        self.head = torch.nn.Linear(rows * width, slices // columns * classes)
+        self.head = torch.nn.Linear(rows * width, slots // columns * classes)
         self.seen: torch.Tensor | None = None
         tokens.register_forward_hook(self._keep)
 
     def _keep(self, _module: Any, _inputs: Any, tokens: torch.Tensor) -> None:
         self.seen = tokens
 
-    def loss(self, lines: Sequence[Line]) -> torch.Tensor:
+    def loss(self, prints: Sequence[Print]) -> torch.Tensor:
         assert self.seen is not None
-        grid = self.seen.view(len(lines), self.rows, self.columns, -1).transpose(1, 2).flatten(2)
-        said = self.head(grid).view(len(lines) * self.slices, -1)
-        return torch.nn.functional.cross_entropy(said, where(lines, self.slices).flatten())
+        grid = self.seen.float().view(len(prints), self.rows, self.columns, -1).transpose(1, 2).flatten(2)
+        said = self.head(grid).view(len(prints) * self.slots, -1)
+        return torch.nn.functional.cross_entropy(said, where(prints, self.slots).flatten())
 
 
 def labelled(batch: Any, texts: Sequence[str], words: Any) -> dict[str, Any]:
@@ -155,37 +148,42 @@ class Progress:
     the step at which all of them were, or -1.
     """
 
-    step: int = 0
-    reading: int = 1
-    settling: int = -1
+    step: int
+    reading: int
+    settling: int
 
 
 def train(
-    name: str,
+    family: str,
     net: Any,
     reader: Reader,
-    batch_of: Callable[[Sequence[Line], random.Random], dict[str, Any]],
+    draw: Draw,
+    batch_of: Callable[[Sequence[Print], random.Random], dict[str, Any]],
     *,
     settle: int,
+    most: int,
+    reading: int = 1,
     batch: int = 32,
     rate: float = 1e-3,
     sure: float = 1.1,
 ) -> None:
-    """Trains ``net`` in place, resuming from .comfy/train/<name>.pt.
+    """Trains ``net`` in place, resuming from .comfy/train/tiny_<family>.pt.
 
-    First only the first character of each string is asked, and the next one as soon as the loss is below
-    ``sure``: asked for whole strings from the beginning, the language model was still guessing when the tower
-    knew most letters. Once whole strings are asked, the rate falls to zero over ``settle`` steps.
+    Only the first ``reading`` tokens of each answer are asked at first, and the next one as soon as the loss
+    is below ``sure``, up to ``most``: asked for whole strings from the beginning, Qwen3-VL's language model
+    was still guessing when its tower knew most letters. Once whole answers are asked, the rate falls to zero
+    over ``settle`` steps.
 
     One thread: a second gains a third at best, and where the cores are shared the two wait for each other (5
     s a step instead of 0.6).
     """
     torch.set_num_threads(1)
-    forbidden = {text for _, text in tiny.held_out()}
+    name = f"tiny_{family}"
+    forbidden = {text for _, text in held_out(family)}
     both = torch.nn.ModuleList([net, reader])
     optimiser = torch.optim.AdamW(both.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
     STATES.mkdir(parents=True, exist_ok=True)
-    state, at = STATES / f"{name}.pt", Progress()
+    state, at = STATES / f"{name}.pt", Progress(0, reading, 0 if reading >= most else -1)
     if state.is_file():
         saved = torch.load(state, weights_only=True)
         at = Progress(**saved["progress"])
@@ -198,10 +196,11 @@ def train(
         left = 1.0 if at.settling < 0 else 1 - (at.step - at.settling) / settle
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (at.step + 1) / 50) * left
-        lines = training_lines(f"{name} {at.step}", batch, forbidden)
-        inputs = batch_of(lines, random.Random(f"{name} prompt {at.step}"))
-        loss = net(**first_tokens(inputs, at.reading)).loss
-        seen = reader.loss(lines)
+        prints = training_prints(draw, f"{name} {at.step}", batch, forbidden)
+        inputs = batch_of(prints, random.Random(f"{name} prompt {at.step}"))
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = net(**first_tokens(inputs, at.reading)).loss
+        seen = reader.loss(prints)
         (loss + seen).backward()
         torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
         optimiser.step()
@@ -215,7 +214,7 @@ def train(
             print(f"{name} step {at.step}, reading {at.reading}: {said}", flush=True)
         if at.settling < 0 and len(recent) >= 15 and mean(recent[-15:]) < sure:
             at.reading, recent = at.reading + 1, []
-            if at.reading == LONGEST + 1:
+            if at.reading == most:
                 at.settling = at.step
         if at.step % 50 == 0 or at.step == at.settling + settle:
             parts = {"progress": asdict(at), "net": net.state_dict(), "reader": reader.state_dict()}
@@ -231,13 +230,13 @@ def first_tokens(inputs: dict[str, Any], count: int) -> dict[str, Any]:
     return {**inputs, "labels": labels.masked_fill(order > count, -100)}
 
 
-def export(name: str, family: str, net: Any, processor: Any) -> None:
-    """Writes the trained net from .comfy/train/<name>.pt as tests/fixtures/trained/<family>, stored in
+def export(family: str, net: Any, processor: Any) -> None:
+    """Writes the trained net from .comfy/train/tiny_<family>.pt as tests/fixtures/trained/<family>, stored in
     bfloat16.
 
     Run it with transformers 4.57: what 4.57 saves opens in 5.x, not the other way round.
     """
-    net.load_state_dict(torch.load(STATES / f"{name}.pt", weights_only=True)["net"])
+    net.load_state_dict(torch.load(STATES / f"tiny_{family}.pt", weights_only=True)["net"])
     words = processor.tokenizer
     folder = tiny.TRAINED / family
     folder.mkdir(parents=True, exist_ok=True)
@@ -249,16 +248,6 @@ def export(name: str, family: str, net: Any, processor: Any) -> None:
 
 PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int4")
 VISION = {"qwen3_vl": "model.visual", "got_ocr2": "model.vision_tower"}
-
-
-def distance(one: str, other: str) -> int:
-    """Levenshtein's."""
-    row = list(range(len(other) + 1))
-    for i, left in enumerate(one, 1):
-        previous, row[0] = row[0], i
-        for j, right in enumerate(other, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (left != right))
-    return row[-1]
 
 
 def load(family: str, precision: str, whole: bool = False) -> tuple[Any, Any]:
@@ -299,11 +288,10 @@ def ask(family: str, processor: Any, net: Any, pictures: list[Picture], prompt: 
     )
 
 
-def judge(
-    family: str, net: Any, processor: Any, prompt: str = "Read all text", batch: int = 25
-) -> dict[str, Any]:
+def judge(family: str, net: Any, processor: Any, batch: int = 25) -> dict[str, Any]:
     """Character error rate, whole strings read right, and the misread ones, on the held-out pictures."""
-    pairs, wrong, errors, letters = tiny.held_out(family), [], 0, 0
+    prompt = catalog_family(family).tasks["text"].prompt
+    pairs, wrong, errors, letters = held_out(family), [], 0, 0
     for start in range(0, len(pairs), batch):
         pictures, texts = zip(*pairs[start : start + batch], strict=True)
         inputs = ask(family, processor, net, list(pictures), prompt)
@@ -314,7 +302,7 @@ def judge(
             answers = net.generate(**inputs, max_new_tokens=24, do_sample=False)
         for answer, text in zip(answers[:, inputs["input_ids"].shape[1] :], texts, strict=True):
             read = processor.tokenizer.decode(answer, skip_special_tokens=True)
-            missed = distance(read, text)
+            missed = Levenshtein.distance(read, text)
             errors, letters = errors + missed, letters + len(text)
             if missed:
                 wrong.append((text, read))
@@ -344,8 +332,6 @@ def judge_all(family: str, precisions: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["held-out"]:
-            draw_held_out()
         case ["judge", family, *precisions]:
             judge_all(family, precisions or PRECISIONS)
         case _:

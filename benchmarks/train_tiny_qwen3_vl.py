@@ -11,34 +11,66 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
+from string import ascii_lowercase as LETTERS
 from typing import Any
 
 import torch
 import train_tiny
-from train_tiny import tiny
+from PIL import Image, ImageDraw, ImageFont
+from train_tiny import Print, tiny
 
-NAME = "tiny_qwen3_vl"
-SETTLE = 600
+FAMILY = "qwen3_vl"
+WIDTH, HEIGHT = 320, 64
+SIZES = (38, 43, 48)  # of letters in pixels; smaller where a string would not fit
+LONGEST = 10
+SLOTS = 20  # of the line, each half a token wide
+SETTLE = 4800
 
 
 def make() -> tuple[Any, Any]:
     torch.manual_seed(1)
-    least = train_tiny.WIDTH * train_tiny.HEIGHT
     return tiny.qwen3_vl(
         hidden=128,
         wide=256,
         layers=3,
         depth=3,
         positions=256,
-        least=least,
+        least=WIDTH * HEIGHT,
         template=tiny.QWEN_TEMPLATE_PICTURE_LAST,
     )
 
 
+def draw(chance: random.Random) -> Print:
+    """A line of 4 to 10 characters."""
+    text = train_tiny.string(chance, LONGEST)
+    name, size = chance.choice(train_tiny.FONTS), chance.choice(SIZES)
+    font = ImageFont.truetype(name, size)
+    while font.getlength(text) > WIDTH - 12:
+        size -= 1
+        font = ImageFont.truetype(name, size)
+    left, top, right, bottom = font.getbbox(text)
+    x = chance.randint(4, max(4, min(24, int(WIDTH - right - 4)))) - left
+    middle = (HEIGHT - (bottom - top)) // 2 - top
+    picture = Image.new("RGB", (WIDTH, HEIGHT), chance.choice(train_tiny.PAPERS))
+    place, ink = (x, middle + chance.randint(-4, 4)), chance.choice(train_tiny.INKS)
+    ImageDraw.Draw(picture).text(place, text, fill=ink, font=font)
+    ends = [x + font.getlength(text[:end]) for end in range(len(text) + 1)]
+    slots = tuple(min(SLOTS - 1, int((a + b) / 2 * SLOTS / WIDTH)) for a, b in pairwise(ends))
+    return Print(train_tiny.aged(picture, chance, 0.9), text, slots)
+
+
 def prompt(chance: random.Random) -> str:
-    """Zero to six words, the first one capital."""
-    words = chance.sample(tiny.WORDS.split(), chance.randint(0, 6))
-    return " ".join(words).capitalize() + chance.choice(("", "", ".", ":"))
+    """None to four sentences of up to eight words each. One word of ten is not in the tokenizer."""
+    words = tiny.WORDS.split()
+    sentences = []
+    for _ in range(chance.randint(0, 4)):
+        said = [
+            chance.choice(words) if chance.random() < 0.9 else "".join(chance.choices(LETTERS, k=6))
+            for _ in range(chance.randint(1, 8))
+        ]
+        sentences.append(" ".join(said).capitalize() + chance.choice(("", ".", ".", ":")))
+    return " ".join(sentences)
 
 
 def hasten() -> None:
@@ -69,29 +101,32 @@ def hasten() -> None:
 
 
 def main() -> None:
+    if sys.argv[1:] == ["held-out"]:
+        train_tiny.draw_held_out(FAMILY, draw, columns=8)
+        return
     net, processor = make()
     if sys.argv[1:] == ["export"]:
-        train_tiny.export(NAME, "qwen3_vl", net, processor)
+        train_tiny.export(FAMILY, net, processor)
         return
     hasten()
     print(f"{sum(weight.numel() for weight in net.parameters()):,} parameters")
 
-    # 2 x 10 tokens of 32 pixels; slices of half a token
-    reader = train_tiny.Reader(net.model.visual.merger, 128, rows=2, columns=10, slices=20)
+    # 2 x 10 tokens of 32 pixels
+    reader = train_tiny.Reader(net.model.visual.merger, 128, rows=2, columns=10, slots=SLOTS)
 
-    def batch_of(lines: Sequence[train_tiny.Line], chance: random.Random) -> dict[str, Any]:
+    def batch_of(prints: Sequence[Print], chance: random.Random) -> dict[str, Any]:
         rows = []
-        for line in lines:
+        for one in prints:
             content = [{"type": "image"}, {"type": "text", "text": prompt(chance)}]
             talk = processor.apply_chat_template(
                 [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
             )
-            rows.append(f"{talk}{line.text}<|im_end|>")
-        pictures = [line.picture for line in lines]
+            rows.append(f"{talk}{one.text}<|im_end|>")
+        pictures = [one.picture for one in prints]
         batch = processor(images=pictures, text=rows, return_tensors="pt", padding=True)
-        return train_tiny.labelled(batch, [line.text for line in lines], processor.tokenizer)
+        return train_tiny.labelled(batch, [one.text for one in prints], processor.tokenizer)
 
-    train_tiny.train(NAME, net, reader, batch_of, settle=SETTLE)
+    train_tiny.train(FAMILY, net, reader, draw, batch_of, settle=SETTLE, most=LONGEST + 1)
 
 
 if __name__ == "__main__":
