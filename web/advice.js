@@ -76,7 +76,7 @@ export function adviceTable(use) {
     if (SIZES.has(key)) return make('td', { class: 'vw-number' }, size(one[key]))
     if (key === 'installed') return make('td', null, one.installed ? t('yes') : '')
     if (key === 'name') return make('th', { scope: 'row', title: one.reason }, one.name)
-    return make('td', null, one[key])
+    return make('td', { title: one[key] }, one[key])
   }
 
   function row(one) {

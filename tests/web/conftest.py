@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +15,21 @@ if TYPE_CHECKING:
     from devtools.frontend import Frontend
 
 Visit = Callable[..., "Frontend"]
+
+
+@pytest.fixture(scope="session")
+def comfy(request: pytest.FixtureRequest, require: Callable[[object, str], None]) -> Iterator[ComfyServer]:
+    """The test run's server; where VRAMWISE_FRONTEND names the folder of another frontend, one with that."""
+    root = os.environ.get("VRAMWISE_FRONTEND")
+    if not root:
+        yield request.getfixturevalue("comfy")
+        return
+    from devtools.comfy_server import ComfyServer
+
+    require((Path(root) / "index.html").is_file(), f"VRAMWISE_FRONTEND is {root}, which has no index.html.")
+    with ComfyServer(extra_args=["--front-end-root", root]) as server:
+        server.wait_ready()
+        yield server
 
 
 # not for the session: while Playwright runs, nothing else in this thread can run an event loop

@@ -1,0 +1,444 @@
+"""The panels on our nodes, driven as a person would, in both renderers of the frontend."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page, Route
+
+    from devtools.comfy_client import ComfyClient
+    from devtools.frontend import Frontend
+
+pytestmark = [pytest.mark.web, pytest.mark.comfy]
+
+HERE = Path(__file__).resolve().parent
+SCREENS = HERE.parents[1] / "docs" / "screens"
+_spec = importlib.util.spec_from_file_location("vramwise_test_graphs", HERE / "graphs.py")
+assert _spec is not None and _spec.loader is not None
+graphs = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(graphs)
+build, give, set_widget, texts, SAMPLE = (
+    graphs.build,
+    graphs.give,
+    graphs.set_widget,
+    graphs.texts,
+    graphs.SAMPLE,
+)
+
+GIB = 1024**3
+SAMPLE_LINE = "Cinnamon roll"
+# What a hostile page could make a model say, in every place where text is shown.
+HOSTILE = (
+    '<img src=x onerror="window.hacked=1"> <script>window.hacked=2</script> [go](javascript:window.hacked=3)'
+)
+HOSTILE_MARKDOWN = (
+    f"# {HOSTILE}\n\n- {HOSTILE}\n\n| a | b |\n|---|---|\n| {HOSTILE} | ![x](x.png) |\n\n"
+    '<table><tr><td onclick="window.hacked=4"><img src=x onerror="window.hacked=5">cell</td></tr></table>\n\n'
+    "```\n</pre><img src=x onerror=window.hacked=6>\n```\n"
+)
+
+
+@pytest.fixture(params=[False, True], ids=["canvas", "nodes2"], scope="module")
+def nodes2(request: pytest.FixtureRequest) -> bool:
+    """Which renderer: each test here runs in both."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def opened(visit: Callable[..., Frontend], nodes2: bool) -> Iterator[Frontend]:
+    frontend = visit(nodes2=nodes2)
+    yield frontend
+    frontend.page.evaluate("() => window.app.graph.clear()")
+
+
+@pytest.fixture
+def keep(nodes2: bool) -> Callable[[Locator, str], None]:
+    """``keep(locator, name)``: a picture for the README where VRAMWISE_SCREENS is set (canvas renderer)."""
+
+    def save(found: Locator, name: str) -> None:
+        if os.environ.get("VRAMWISE_SCREENS") and not nodes2:
+            found.page.wait_for_timeout(300)
+            found.screenshot(path=SCREENS / f"panel_{name}.png")
+
+    return save
+
+
+def gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"
+
+
+def loader(frontend: Frontend, **values: Any) -> int:
+    ids = build(frontend, [("loader", "VramwiseOCRModelLoader", (0, 0), values)])
+    return int(ids["loader"])
+
+
+def ocr(frontend: Frontend) -> int:
+    ids = build(
+        frontend,
+        [
+            ("picture", "LoadImage", (0, 0), {"image": SAMPLE}),
+            ("ocr", "VramwiseOCR", (350, 0), {}),
+        ],
+        [("picture", 0, "ocr", "image")],
+    )
+    return int(ids["ocr"])
+
+
+def record(text: str, markdown: str = "", **more: Any) -> dict[str, Any]:
+    region = {
+        "text": text,
+        "polygon": [[10, 10], [190, 10], [190, 50], [10, 50]],
+        "order": 0,
+        "category": "text",
+        "confidence": 0.5,
+        "words": [],
+    }
+    return {"text": text, "markdown": markdown, "regions": [region], "width": 200, "height": 100, **more}
+
+
+# --- OCR Model Loader -------------------------------------------------------------------------------------
+
+
+def test_the_loader_says_of_every_precision_what_it_needs_and_whether_it_fits(
+    opened: Frontend, client: ComfyClient, keep: Callable[[Locator, str], None]
+) -> None:
+    loader(opened, model="qwen3_vl_2b")
+    panel = opened.page.locator("section.vw-loader")
+    panel.get_by_role("row").nth(4).wait_for()
+    plan = client.get_json("/vramwise/plan?model=qwen3_vl_2b")
+    for verdict in plan["verdicts"]:
+        row = panel.locator(f"tr[data-precision={verdict['precision']}]")
+        assert gib(verdict["need_bytes"]) in row.inner_text()
+        assert row.locator(".vw-badge").count() == 1
+    assert "free" in panel.locator(".vw-head").inner_text()
+    chosen = panel.locator("tr.vw-chosen")
+    assert chosen.get_attribute("data-precision") == plan["chosen"]
+    keep(panel, "loader")
+
+
+def test_the_verdicts_follow_the_model_and_the_precision(opened: Frontend) -> None:
+    node = loader(opened, model="qwen3_vl_2b")
+    panel = opened.page.locator("section.vw-loader")
+    panel.locator("tr.vw-chosen").wait_for()
+    set_widget(opened, node, "precision", "int4")
+    panel.locator("tr.vw-chosen[data-precision=int4]").wait_for()
+    before = panel.locator("tr[data-precision=int4]").inner_text()
+    set_widget(opened, node, "model", "qwen3_vl_8b")
+    opened.page.wait_for_function(
+        "text => document.querySelector('tr[data-precision=int4]')?.innerText !== text", arg=before
+    )
+    set_widget(opened, node, "model", "rapid")
+    panel.locator("tr[data-precision=own]").wait_for()
+    assert panel.get_by_role("row").count() == 2  # a hidden head and its one row
+
+
+def test_the_largest_picture_of_the_reading_node_counts(opened: Frontend) -> None:
+    ids = build(
+        opened,
+        [
+            ("loader", "VramwiseOCRModelLoader", (0, 0), {"model": "qwen3_vl_2b"}),
+            ("ocr", "VramwiseOCR", (400, 0), {}),
+        ],
+        [("loader", 0, "ocr", "ocr_model")],
+    )
+    row = opened.page.locator("section.vw-loader tr[data-precision=bf16]")
+    row.wait_for()
+    with opened.page.expect_request(
+        lambda asked: "/vramwise/plan" in asked.url and "megapixels=9" in asked.url
+    ):
+        set_widget(opened, ids["ocr"], "megapixels", 9.0)
+
+
+def test_a_missing_model_is_fetched_only_by_the_button_and_can_be_stopped(
+    opened: Frontend, keep: Callable[[Locator, str], None]
+) -> None:
+    """The server's answers about the download are played here: a test fetches nothing."""
+    page, posted, state = opened.page, [], {"now": None}
+
+    def plan(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=json.dumps({**answer.json(), "download": state["now"]}))
+
+    def download(route: Route) -> None:
+        asked = route.request.post_data_json
+        posted.append(asked)
+        running = {"state": "running", "done_bytes": GIB, "total_bytes": 4 * GIB, "file": "a", "error": ""}
+        state["now"] = {**running, "state": "stopped"} if asked.get("cancel") else running
+        route.fulfill(json=state["now"])
+
+    page.route("**/vramwise/plan?*", plan)
+    page.route("**/vramwise/download", download)
+    try:
+        loader(opened, model="qwen3_vl_2b")
+        missing = page.locator(".vw-missing")
+        missing.wait_for()
+        assert "Qwen/Qwen3-VL-2B-Instruct" in missing.inner_text()
+        keep(page.locator("section.vw-loader"), "loader_missing")
+        missing.locator("summary").click()
+        missing.get_by_text("none of the folders searched").wait_for()
+        assert posted == []
+        missing.get_by_role("button", name="Download").click()
+        missing.get_by_role("progressbar").wait_for()
+        assert "1.0 GiB of 4.0 GiB" in missing.inner_text()
+        missing.get_by_role("button", name="Cancel").click()
+        missing.get_by_text("Stopped").wait_for()
+    finally:
+        page.unroute("**/vramwise/plan?*")
+        page.unroute("**/vramwise/download")
+    assert posted == [
+        {"model": "qwen3_vl_2b", "source": ""},
+        {"model": "qwen3_vl_2b", "cancel": True},
+    ]
+
+
+# --- OCR Inference ----------------------------------------------------------------------------------------
+
+
+def test_after_a_run_the_page_is_there_with_its_regions_and_a_click_copies(
+    opened: Frontend, keep: Callable[[Locator, str], None]
+) -> None:
+    page = opened.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    ocr(opened)
+    opened.run_and_wait()
+    panel = page.locator("section.vw-pages")
+    panel.wait_for()
+    picture = panel.locator("img")
+    page.wait_for_function("() => document.querySelector('.vw-sheet img')?.naturalWidth > 500")
+    assert picture.count() == 1
+    regions = panel.locator("polygon")
+    assert regions.count() >= 8
+    roll = panel.locator(f"polygon[aria-label^='{SAMPLE_LINE}']")
+    roll.hover()
+    tip = panel.locator(".vw-tip").inner_text()
+    assert SAMPLE_LINE in tip and "%" in tip
+    roll.click()
+    panel.get_by_role("status").get_by_text("Copied").wait_for()
+    assert SAMPLE_LINE in page.evaluate("() => navigator.clipboard.readText()")
+    keep(panel, "ocr")
+
+
+def test_text_markdown_and_json_are_tabs_and_arrows_move_between_them(opened: Frontend) -> None:
+    ocr(opened)
+    opened.run_and_wait()
+    panel = opened.page.locator("section.vw-pages")
+    panel.get_by_role("tab", name="Page").focus()
+    opened.page.keyboard.press("ArrowRight")
+    assert panel.get_by_role("tab", selected=True).inner_text() == "Text"
+    assert SAMPLE_LINE in panel.get_by_role("tabpanel").inner_text()
+    opened.page.keyboard.press("ArrowRight")
+    assert SAMPLE_LINE in panel.locator(".vw-markdown").inner_text()
+    opened.page.keyboard.press("ArrowRight")
+    assert SAMPLE_LINE in json.loads(panel.locator("pre").inner_text())["text"]
+    opened.page.keyboard.press("ArrowRight")
+    assert panel.get_by_role("tab", selected=True).inner_text() == "Page"
+
+
+def test_regions_are_reached_and_copied_by_keyboard(opened: Frontend) -> None:
+    node = ocr(opened)
+    two = record("first")
+    two["regions"].append({**two["regions"][0], "text": "second", "confidence": None})
+    give(opened, node, {"ocr": [two]})
+    panel = opened.page.locator("section.vw-pages")
+    panel.locator("polygon").first.focus()
+    opened.page.keyboard.press("ArrowDown")
+    assert panel.locator(".vw-tip").inner_text() == "second"
+    opened.page.keyboard.press("Enter")
+    panel.get_by_role("status").get_by_text("Copied: second").wait_for()
+    assert panel.locator("polygon[tabindex='0']").count() == 1
+
+
+def test_a_batch_has_a_page_switcher(opened: Frontend) -> None:
+    node = ocr(opened)
+    give(opened, node, {"ocr": [record("page one"), record("page two"), record("page three")]})
+    panel = opened.page.locator("section.vw-pages")
+    panel.get_by_text("Page 1 of 3").wait_for()
+    panel.get_by_role("tab", name="Text").click()
+    panel.get_by_role("button", name="Next page").click()
+    assert panel.locator("pre").inner_text() == "page two"
+    panel.get_by_role("button", name="Previous page").click()
+    panel.get_by_role("button", name="Previous page").click()
+    panel.get_by_text("Page 3 of 3").wait_for()
+
+
+def test_text_is_shown_while_it_is_generated_and_the_result_takes_its_place(opened: Frontend) -> None:
+    node = ocr(opened)
+    say = "([id, text]) => window.app.api.dispatchCustomEvent('progress_text', { nodeId: String(id), text })"
+    opened.page.evaluate(say, [node, "The first wo"])
+    log = opened.page.get_by_role("log")
+    log.wait_for()
+    opened.page.evaluate(say, [node, "The first words <\u200bb>"])
+    opened.page.wait_for_function(
+        "() => document.querySelector('.vw-running')?.textContent === 'The first words <b>'"
+    )
+    names = "id => window.app.graph.getNodeById(id).widgets.map(one => one.name)"
+    assert "$$node-text-preview" not in opened.page.evaluate(names, node)
+    give(opened, node, {"ocr": [record("The first words, and the last")]})
+    opened.page.get_by_role("tab", name="Page").wait_for()
+    assert log.count() == 0
+
+
+def test_what_a_model_says_is_never_html(opened: Frontend) -> None:
+    page = opened.page
+    node = ocr(opened)
+    give(opened, node, {"ocr": [record(HOSTILE, HOSTILE_MARKDOWN)]})
+    panel = page.locator("section.vw-pages")
+    panel.wait_for()
+    for name in ("Page", "Text", "Markdown", "JSON"):
+        panel.get_by_role("tab", name=name).click()
+        panel.get_by_role("tabpanel").hover()
+        assert panel.locator("img, script, a, iframe, [onerror], [onclick]").count() == 0, name
+    panel.get_by_role("tab", name="Markdown").click()
+    assert texts(panel.locator(".vw-markdown td")) == [
+        HOSTILE.replace("[go](javascript:window.hacked=3)", "go (javascript:window.hacked=3)"),
+        "[x]",
+        "cell",
+    ]
+    page.wait_for_timeout(300)
+    assert page.evaluate("() => window.hacked") is None
+
+
+# --- GPU Probe --------------------------------------------------------------------------------------------
+
+
+def asked_for(page: Page, part: str, milliseconds: int) -> int:
+    """How often the page asks the server for ``part`` in that time."""
+    found: list[str] = []
+
+    def note(request: Any) -> None:
+        if part in request.url:
+            found.append(request.url)
+
+    page.on("request", note)
+    page.wait_for_timeout(milliseconds)
+    page.remove_listener("request", note)
+    return len(found)
+
+
+def test_the_probe_shows_who_holds_the_memory_and_is_silent_out_of_sight(
+    opened: Frontend, client: ComfyClient, keep: Callable[[Locator, str], None]
+) -> None:
+    build(opened, [("probe", "VramwiseGPUProbe", (0, 0), {})])
+    page = opened.page
+    panel = page.get_by_role("region", name="Memory now")
+    panel.get_by_role("img").first.wait_for()
+    machine = client.get_json("/vramwise/machine")
+    assert panel.locator("[data-device]").count() == len(machine["devices"])
+    assert gib(machine["devices"][0]["total_bytes"]) in panel.inner_text()
+    assert "free: " in panel.inner_text()
+    keep(panel, "probe")
+    assert asked_for(page, "/vramwise/machine", 5000) >= 2
+    page.evaluate(
+        "() => { window.app.canvas.ds.offset = [-9000, -9000]; window.app.canvas.setDirty(true, true) }"
+    )
+    page.wait_for_timeout(2500)
+    assert asked_for(page, "/vramwise/", 4000) == 0
+
+
+# --- Model Advisor ----------------------------------------------------------------------------------------
+
+
+def test_the_advisor_is_a_table_to_sort_and_filter_and_use_sets_the_linked_loader(
+    opened: Frontend, keep: Callable[[Locator, str], None]
+) -> None:
+    page = opened.page
+    ids = build(
+        opened,
+        [
+            ("advisor", "VramwiseModelAdvisor", (0, 0), {"what_if": "RTX 4060", "task": "OCR"}),
+            ("loader", "VramwiseOCRModelLoader", (900, 0), {}),
+        ],
+        [("advisor", 1, "loader", "model")],
+    )
+    page.evaluate("id => window.app.graph.getNodeById(id).setSize([760, 560])", ids["advisor"])
+    opened.run_and_wait()
+    panel = page.get_by_role("region", name="Models that fit")
+    rows = panel.locator("tbody tr")
+    rows.first.wait_for()
+    keep(panel, "advisor")
+    everything = rows.count()
+    least = panel.get_by_role("columnheader", name="least")
+    least.get_by_role("button").click()
+    assert least.get_attribute("aria-sort") == "ascending"
+    least.get_by_role("button").click()
+    assert least.get_attribute("aria-sort") == "descending"
+    panel.get_by_role("searchbox").fill("qwen3-vl 4b")
+    assert 0 < rows.count() < everything
+    assert all("Qwen3-VL 4B" in text for text in texts(rows))
+    panel.get_by_label("only what runs").uncheck()
+    assert rows.count() >= 4
+    panel.get_by_role("searchbox").fill("qwen3-vl 4b int4")
+    panel.get_by_role("button", name="Use Qwen3-VL 4B at int4").click()
+    panel.get_by_role("status").get_by_text("is set to").wait_for()
+    values = opened.widgets()[str(ids["loader"])]
+    assert (values["model"], values["precision"]) == ("qwen3_vl_4b", "int4")
+
+
+# --- OCR Score and Memory Release -------------------------------------------------------------------------
+
+
+def test_the_score_shows_each_picture_frames_the_best_and_colours_what_differs(
+    opened: Frontend, keep: Callable[[Locator, str], None]
+) -> None:
+    page = opened.page
+    ids = build(
+        opened,
+        [
+            ("picture", "LoadImage", (0, 0), {"image": SAMPLE}),
+            ("score", "VramwiseOCRScore", (350, 0), {"expected": "Flat white 3.40"}),
+        ],
+        [("picture", 0, "score", "image")],
+    )
+    opened.run_and_wait()
+    panel = page.get_by_role("region", name="Pictures and their scores")
+    panel.locator("img").first.wait_for()
+    assert panel.locator("li.vw-best").count() == 1
+    assert "CER" in panel.inner_text()
+    assert panel.locator("ins").count() > 0
+    keep(panel, "score")
+    images = [
+        {"cer": 0.4, "wer": 1.0, "exact": False, "read": "OPFN", "expected": "OPEN"},
+        {"cer": 0.0, "wer": 0.0, "exact": True, "read": "OPEN", "expected": "OPEN"},
+    ]
+    shown = {"best_index": 1, "passed": True, "images": images}
+    give(opened, ids["score"], {"score": [shown]})
+    panel.get_by_text("Passed: image 2 of 2").wait_for()
+    first, second = panel.locator("li").all()
+    assert (texts(first.locator("del")), texts(first.locator("ins"))) == (["E"], ["F"])
+    assert "vw-best" in (second.get_attribute("class") or "") and second.locator("del, ins").count() == 0
+
+
+def test_a_release_is_two_bars_before_and_after(
+    opened: Frontend, keep: Callable[[Locator, str], None]
+) -> None:
+    build(opened, [("release", "VramwiseMemoryRelease", (0, 0), {})])
+    opened.run_and_wait()
+    panel = opened.page.get_by_role("region", name="Memory before and after")
+    panel.wait_for()
+    assert panel.get_by_role("img").count() == 4
+    words = texts(panel.locator(".vw-beforeafter > span:first-child"))
+    assert words == ["before", "after", "before", "after"]
+    keep(panel, "release")
+
+
+# --- what all of them keep to -----------------------------------------------------------------------------
+
+
+def test_panels_are_neither_saved_nor_sent(opened: Frontend) -> None:
+    node = ocr(opened)
+    before = opened.prompt_of_graph()
+    give(opened, node, {"ocr": [record("text")]})
+    opened.page.locator("section.vw-pages").wait_for()
+    assert opened.prompt_of_graph() == before
+    saved = next(one for one in opened.serialize()["nodes"] if one["id"] == node)
+    names = [one["widget"]["name"] for one in saved["inputs"] if "widget" in one]
+    assert len(saved["widgets_values"]) == len(names)
+    assert "vramwise_panel" not in json.dumps(saved)
