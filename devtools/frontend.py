@@ -224,7 +224,10 @@ class Frontend:
         with self.page.expect_response(
             lambda reply: urlsplit(reply.url).path == "/api/prompt" and reply.request.method == "POST"
         ) as posted:
-            self.page.locator("[data-testid=queue-button] button").first.click()
+            # since 1.4x of the frontend the mark is on the button itself
+            self.page.locator(
+                "[data-testid=queue-button] button, button[data-testid=queue-button]"
+            ).first.click()
         answer = posted.value.json()
         if posted.value.status != 200 or answer.get("node_errors"):
             raise FrontendError(f"The server refused the workflow: {json.dumps(answer)[:2000]}")

@@ -84,4 +84,14 @@ class MemoryRelease(io.ComfyNode):  # type: ignore[misc]
         if before.device == "cpu":  # free RAM moves with every other program; our own share does not
             freed = ram
         passed = anything if anything is not None else [None]
-        return io.NodeOutput(passed, report, round(max(0, freed) / GIB, 3), ui={"text": [report]})
+        shown = {
+            "device": before.device,
+            "before": before.device_bytes,
+            "after": after.device_bytes,
+            "process_before": before.process_bytes,
+            "process_after": after.process_bytes,
+            "released": gone,
+        }
+        return io.NodeOutput(
+            passed, report, round(max(0, freed) / GIB, 3), ui={"text": [report], "release": [shown]}
+        )

@@ -42,4 +42,5 @@ class NodeWatch:
 
         server = getattr(PromptServer, "instance", None)
         if server is not None and self._node_id is not None:
-            server.send_progress_text(text, self._node_id)
+            # Frontends set this text as HTML: behind "<" and a character of no width no tag begins.
+            server.send_progress_text(text.replace("<", "<\u200b"), self._node_id)

@@ -157,9 +157,7 @@ def test_the_largest_picture_of_the_reading_node_counts(opened: Frontend) -> Non
         set_widget(opened, ids["ocr"], "megapixels", 9.0)
 
 
-def test_a_missing_model_is_fetched_only_by_the_button_and_can_be_stopped(
-    opened: Frontend, keep: Callable[[Locator, str], None]
-) -> None:
+def test_a_missing_model_is_fetched_only_by_the_button_and_can_be_stopped(opened: Frontend) -> None:
     """The server's answers about the download are played here: a test fetches nothing."""
     page, posted, state = opened.page, [], {"now": None}
 
@@ -181,7 +179,6 @@ def test_a_missing_model_is_fetched_only_by_the_button_and_can_be_stopped(
         missing = page.locator(".vw-missing")
         missing.wait_for()
         assert "Qwen/Qwen3-VL-2B-Instruct" in missing.inner_text()
-        keep(page.locator("section.vw-loader"), "loader_missing")
         missing.locator("summary").click()
         missing.get_by_text("none of the folders searched").wait_for()
         assert posted == []

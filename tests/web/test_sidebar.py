@@ -134,7 +134,7 @@ def test_the_commands_are_there_and_in_the_menu(
         page.evaluate(run, "Vramwise.OpenAdvisor")
         page.locator(".vw-sidebar").wait_for()
     page.locator(graphs.MENU_BUTTON).first.click()
-    page.get_by_role("menuitem", name="Extensions", exact=True).hover()
+    page.get_by_role("menuitem", name="Extensions", exact=True).first.hover()
     page.get_by_role("menuitem", name="VRAMwise").first.hover()
     page.get_by_text("VRAMwise: evict all OCR models").first.wait_for()
     page.keyboard.press("Escape")
