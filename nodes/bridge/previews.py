@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,9 +23,9 @@ def previews(pages: Sequence[Any]) -> list[dict[str, str]]:
 
 
 def _watched() -> bool:
-    from server import PromptServer
-
-    return getattr(getattr(PromptServer, "instance", None), "client_id", None) is not None
+    """Whether somebody hears of this run. Without a server (a script that calls the node) nobody does."""
+    server = getattr(sys.modules.get("server"), "PromptServer", None)
+    return getattr(getattr(server, "instance", None), "client_id", None) is not None
 
 
 def _saved(page: Any) -> dict[str, str]:
