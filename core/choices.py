@@ -13,6 +13,21 @@ ATTENTIONS = ("auto", "flash_attention_2", "sdpa", "eager")
 # What advice can be about: OCR, what an image or video model makes, the choice of a card.
 ADVICE_TASKS = ("all", "OCR", "image", "image edit", "video", "which GPU")
 TASKS = ("text", "markdown", "table", "formula", "layout", "spotting", "custom")
+# OCR Score: how texts are compared.
+UNICODE = ("NFKC", "NFC")
+CASE = ("exact", "ignore")
+PUNCTUATION = ("exact", "ignore")
+SPACE = ("fold", "ignore", "exact")
+METRICS = ("cer", "wer")
+# Text Mask and Crop Regions: what counts as found, and what of it is covered.
+MATCHES = ("case_insensitive", "exact", "regex", "fuzzy", "everything")
+SHAPES = ("words", "line", "box")
+COMBINE = ("page", "line", "match")
+# Draw Text.
+ALIGNMENTS = ("center", "left", "right")
+DIRECTIONS = ("auto", "horizontal", "vertical", "right-to-left")
+BACKGROUNDS = ("keep", "fill")
+TOO_LONG = ("shrink", "error")
 
 
 def precision_choices() -> tuple[str, ...]:

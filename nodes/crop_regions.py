@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..core.choices import check_choice
+from ..core.choices import MATCHES, check_choice
 from ..core.errors import VramwiseError
-from ..core.ocr.finding import MATCHES, Finder, Query
 from .bridge.pictures import check_pages, check_same_pages, crops_of, nothing_follows
 from .bridge.schema import Regions, field, io, schema
 
@@ -138,6 +137,8 @@ class CropRegions(io.ComfyNode):  # type: ignore[misc]
         _check(match, nothing_found)
         check_pages(regions)
         check_same_pages(image, regions)
+        from ..core.ocr.finding import Finder, Query
+
         finder = Finder(Query(find, match))
         wanted = Wanted(finder, categories_of(category), min_confidence, min_size, max_size, first, last)
         cut = [

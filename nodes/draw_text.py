@@ -6,19 +6,8 @@ from typing import Any
 
 import torch
 
-from ..core.choices import check_choice
+from ..core.choices import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
 from ..core.errors import VramwiseError
-from ..core.ocr.typeset import (
-    ALIGNMENTS,
-    BACKGROUNDS,
-    DIRECTIONS,
-    TOO_LONG,
-    Setter,
-    Style,
-    assigned,
-    rescaled,
-)
-from .bridge.fonts import font_shelf
 from .bridge.progress import NodeWatch
 from .bridge.schema import Regions, field, io, schema
 
@@ -188,6 +177,9 @@ class DrawText(io.ComfyNode):  # type: ignore[misc]
         line_spacing: list[float] | None = None,
         **look: list[Any],
     ) -> Any:
+        from ..core.ocr.typeset import Setter, Style, assigned, rescaled
+        from .bridge.fonts import font_shelf
+
         style = Style(spacing=(line_spacing or [1.2])[0], **{name: value[0] for name, value in look.items()})
         setter = Setter(style, font_shelf())
         results = [result for one in regions for result in _pages_of(one)]

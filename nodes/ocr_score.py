@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..core.choices import check_choice
+from ..core.choices import CASE, METRICS, PUNCTUATION, SPACE, UNICODE, check_choice
 from ..core.errors import VramwiseError
-from ..core.ocr.metrics import CASE, METRICS, PUNCTUATION, SPACE, UNICODE
 from .bridge.frames import Frames, first
 from .bridge.previews import previews
 from .bridge.progress import NodeWatch

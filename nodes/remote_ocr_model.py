@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.errors import VramwiseError
-from ..core.ocr.remote.endpoints import LOCAL, endpoint_names
-from ..core.ocr.remote.handle import DEFAULT_TIMEOUT, RemoteHandle, open_remote
+from ..core.ocr.remote.endpoints import DEFAULT_TIMEOUT, LOCAL, endpoint_names
 from ..core.ocr.remote.served import AUTO, family_ids
 from ..core.settings import MAX_CONCURRENCY, load_settings
 from .bridge.schema import OCRModel, field, io, schema
@@ -78,6 +77,8 @@ class RemoteOCRModel(io.ComfyNode):  # type: ignore[misc]
         """An address or an unknown name is refused before the run; linked values are checked in it."""
         try:
             if endpoint is not None:
+                from ..core.ocr.remote.handle import open_remote
+
                 open_remote(endpoint, family=family)
         except VramwiseError as error:
             return str(error)
@@ -86,6 +87,8 @@ class RemoteOCRModel(io.ComfyNode):  # type: ignore[misc]
     @classmethod
     def fingerprint_inputs(cls, endpoint: str | None = None, **_: Any) -> str:
         """Run again when the endpoint's entry in config.yaml has changed."""
+        from ..core.ocr.remote.handle import RemoteHandle
+
         return RemoteHandle(endpoint or "").fingerprint()
 
     @classmethod
@@ -97,6 +100,8 @@ class RemoteOCRModel(io.ComfyNode):  # type: ignore[misc]
         concurrency: int = 0,
         timeout: int = int(DEFAULT_TIMEOUT),
     ) -> Any:
+        from ..core.ocr.remote.handle import open_remote
+
         handle = open_remote(endpoint, model, family, concurrency, timeout)
         plan = handle.plan()
         return io.NodeOutput(handle, plan, ui={"text": [plan]})

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..core.choices import check_choice
+from ..core.choices import COMBINE, MATCHES, SHAPES, check_choice
 from ..core.errors import VramwiseError
-from ..core.ocr.finding import MATCHES, Finder, Query
-from ..core.ocr.search import COMBINE, SHAPES, only, outlines, report, search
 from .bridge.pictures import Pages, check_pages, check_same_pages, masks_over
 from .bridge.schema import Regions, field, io, schema
 
@@ -153,6 +151,9 @@ class TextMask(io.ComfyNode):  # type: ignore[misc]
         pictures = None if image is None else Pages(image)
         if pictures is not None:
             check_same_pages(image, regions)
+        from ..core.ocr.finding import Finder, Query
+        from ..core.ocr.search import only, outlines, report, search
+
         finder = Finder(Query(find, match, max_edits, whole_words))
         found = [
             search(page, finder, None if pictures is None else pictures[number])

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from .result import Point
+if TYPE_CHECKING:
+    from .result import Point
 
 UNITS = ("thousandths", "resized_pixels", "none")
 

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..choices import check_choice
+from ..choices import MATCHES, check_choice
 from ..errors import VramwiseError
 
-MATCHES = ("case_insensitive", "exact", "regex", "fuzzy", "everything")
 MAX_WANTED = 1_000  # alternatives
 MAX_PATTERN = 1_000  # characters of one alternative
 MAX_REPEATS = 100_000  # product of a pattern's counts: regex unrolls (a{1000}){1000}, 10^8 take all memory

@@ -8,14 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..choices import check_choice
+from ..choices import CASE, METRICS, PUNCTUATION, SPACE, UNICODE, check_choice
 from .result import Region, Word
 
-UNICODE = ("NFKC", "NFC")
-CASE = ("exact", "ignore")
-PUNCTUATION = ("exact", "ignore")
-SPACE = ("fold", "ignore", "exact")
-METRICS = ("cer", "wer")
 # Scripts written without spaces: every character is a word. Hangul has spaces.
 _CJK = "\u2e80-\u30ff\u3100-\u312f\u3190-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 _TOKEN = re.compile(rf"[{_CJK}]\s*|[^\s{_CJK}]+\s*")

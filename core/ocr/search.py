@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-SHAPES = ("words", "line", "box")
-COMBINE = ("page", "line", "match")
-
 
 @dataclass(frozen=True)
 class Found:

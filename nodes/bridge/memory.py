@@ -7,15 +7,18 @@ from __future__ import annotations
 import gc
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comfy.model_management as mm
 import psutil
 import torch
 from aiohttp import web
 
-from ...core.hardware import HostDevice, HostMemory, device_names
+from ...core.hardware import device_names
 from ...core.ocr.owner import living_owners
+
+if TYPE_CHECKING:
+    from ...core.hardware import HostDevice, HostMemory
 
 log = logging.getLogger("vramwise")
 GIB = 1024**3
@@ -34,6 +37,8 @@ def host_memory() -> HostMemory:
     """What ComfyUI knows of its devices, for the probe: bytes it could use now, our models, its other models,
     dynamic VRAM.
     """
+    from ...core.hardware import HostMemory
+
     here = comfy_device()
     known = {device_id: _host_device(torch.device(device_id), device_id == here) for device_id in _ids(here)}
     return HostMemory(here, known, dynamic_vram())
@@ -56,6 +61,8 @@ def _host_device(device: torch.device, computes: bool) -> HostDevice:
     """Asking the driver for a device's free memory makes a context of hundreds of MiB on it; ComfyUI has one
     on the device it computes on, and any other is asked only where torch holds something already.
     """
+    from ...core.hardware import HostDevice
+
     ours = sum(owner.resident_bytes() for owner in living_owners() if _same(owner.spec.device, device))
     models = [entry.model for entry in mm.current_loaded_models if _same(entry.device, device)]
     held = sum(model.loaded_size() for model in models if model is not None)

@@ -13,7 +13,7 @@ from ...choices import TASKS, check_choice
 from ...errors import VramwiseError
 from ...settings import MAX_CONCURRENCY, load_settings
 from ..engine import ReadOptions, Unwatched, Watch
-from .endpoints import Endpoint, resolve
+from .endpoints import DEFAULT_TIMEOUT, Endpoint, resolve
 from .served import AUTO, choose_family
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from ..result import OCRResult
     from .engine import Outcome, RemoteEngine
-
-DEFAULT_TIMEOUT = 300.0
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from ...catalog import Family, Task, families, ocr_models
 from ...catalog import family as family_row
 from ...errors import UnknownName, VramwiseError, nearest
 from ..coordinates import smart_resize
-from ..engine import ReadOptions
 from .endpoints import Endpoint
+
+if TYPE_CHECKING:
+    from ..engine import ReadOptions
 
 AUTO = "auto"
 _OWN_PROMPTS = ("got",)  # adapters whose processor writes the prompt itself: no chat server does

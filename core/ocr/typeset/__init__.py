@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from .fonts import FontShelf
 from .room import rescaled
-from .setting import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, Setter, Style
+from .setting import Setter, Style
 from .texts import assigned
 
 __all__ = [
-    "ALIGNMENTS",
-    "BACKGROUNDS",
-    "DIRECTIONS",
-    "TOO_LONG",
     "FontShelf",
     "Setter",
     "Style",

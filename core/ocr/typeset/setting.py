@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...choices import check_choice
+from ...choices import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
 from ...errors import VramwiseError
 from ..engine import Unwatched, Watch
 from ..result import Region
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
     from .lettering import Ink
 
-ALIGNMENTS = ("center", "left", "right")
-DIRECTIONS = ("auto", "horizontal", "vertical", "right-to-left")
-BACKGROUNDS = ("keep", "fill")
-TOO_LONG = ("shrink", "error")
 TALL = 1.5  # a region of CJK text this much higher than wide is a column
 REFERENCE = "Hg"  # stands for an unknown old text: a capital and a descender
 LEAST_REACH = 0.45  # ink that spans less of its region tells nothing about the size
