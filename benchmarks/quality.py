@@ -18,6 +18,9 @@ from .pages import character_errors
 TRAINED = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "trained"
 FAMILIES = ("qwen3_vl", "got_ocr2")
 PRECISIONS = ("fp16", "bf16", "int8", "int4")
+# A short prompt as in training: at the catalog's longer one the tiny Qwen3-VL loses two points at every
+# precision alike (4.9 % at bf16), which says nothing about a precision.
+ASKED: dict[str, dict[str, str]] = {"qwen3_vl": {"task": "custom", "prompt": "Read all text"}}
 MOST_TOKENS = 24  # the longest string has 16 characters, one token each
 
 
@@ -50,7 +53,7 @@ def measure(family: str, precision: str) -> dict[str, Any]:
 
     pictures, texts = zip(*held_out(family), strict=True)
     model = ModelLoader.load_model(family, precision=precision)
-    results = model.read(list(pictures), max_new_tokens=MOST_TOKENS)
+    results = model.read(list(pictures), max_new_tokens=MOST_TOKENS, **ASKED.get(family, {}))
     ModelLoader.unload_model(family)
     read = [result.text for result in results]
     return {

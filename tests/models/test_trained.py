@@ -18,7 +18,7 @@ pytest.importorskip("transformers")
 from vramwise import ModelLoader  # noqa: E402
 from vramwise.loader import release_all, resident_engines  # noqa: E402
 
-from benchmarks.quality import FAMILIES, MOST_TOKENS, error_rate, held_out  # noqa: E402
+from benchmarks.quality import ASKED, FAMILIES, MOST_TOKENS, error_rate, held_out  # noqa: E402
 from devtools.tiny import trained_checkpoint  # noqa: E402
 
 PRECISIONS = ("bf16", "int8", "int4")
@@ -59,7 +59,8 @@ def pictures(family: str, count: int = FEW) -> list[Any]:
 
 
 def texts(model: Any, given: list[Any]) -> list[str]:
-    return [result.text for result in model.read(given, max_new_tokens=MOST_TOKENS)]
+    asked: dict[str, Any] = dict(ASKED.get(model.handle.model, {}))
+    return [result.text for result in model.read(given, max_new_tokens=MOST_TOKENS, **asked)]
 
 
 @pytest.fixture(scope="session")
