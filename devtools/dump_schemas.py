@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,10 @@ def schemas(comfy_dir: Path) -> list[dict[str, Any]]:
     if kept.is_file():
         return list(json.loads(kept.read_text(encoding="utf-8")))
     command = [sys.executable, str(Path(__file__).resolve()), str(comfy_dir)]
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=300)
+    with tempfile.TemporaryDirectory() as nobody:
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", env=_environment(nobody), timeout=300
+        )
     if done.returncode:
         raise RuntimeError(f"The nodes could not be imported with {comfy_dir}:\n{done.stderr[-3000:]}")
     STORE.mkdir(parents=True, exist_ok=True)
@@ -40,6 +43,14 @@ def schemas(comfy_dir: Path) -> list[dict[str, Any]]:
         stale.unlink(missing_ok=True)
     kept.write_text(done.stdout, encoding="utf-8")
     return list(json.loads(done.stdout))
+
+
+def _environment(home: str) -> dict[str, str]:
+    """This one without settings and models of the person's own: the loader would list them."""
+    mine = ("VRAMWISE_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_CACHE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
+    homes = dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), home)
+    return {**kept, **homes, "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _fingerprint(comfy_dir: Path) -> str:

@@ -18,7 +18,7 @@ pytest.importorskip("transformers")
 from vramwise import ModelLoader  # noqa: E402
 from vramwise.loader import release_all, resident_engines  # noqa: E402
 
-from benchmarks.quality import ASKED, FAMILIES, MOST_TOKENS, error_rate, held_out  # noqa: E402
+from benchmarks.quality import FAMILIES, MOST_TOKENS, error_rate, held_out  # noqa: E402
 from devtools.tiny import trained_checkpoint  # noqa: E402
 
 PRECISIONS = ("bf16", "int8", "int4")
@@ -29,7 +29,7 @@ LOST = {"bf16": 0.0, "int8": 1.0, "int4": 5.0}
 BF16_MOST = 3.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A models folder with the trained checkpoints, and nothing else of this machine."""
     threads = torch.get_num_threads()
@@ -59,11 +59,10 @@ def pictures(family: str, count: int = FEW) -> list[Any]:
 
 
 def texts(model: Any, given: list[Any]) -> list[str]:
-    asked: dict[str, Any] = dict(ASKED.get(model.handle.model, {}))
-    return [result.text for result in model.read(given, max_new_tokens=MOST_TOKENS, **asked)]
+    return [result.text for result in model.read(given, max_new_tokens=MOST_TOKENS)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reading(models: Path) -> Callable[[str, str], list[str]]:
     """``reading(family, precision)``: the texts of all held-out pictures, read once a run, in one call."""
 
