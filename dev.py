@@ -65,6 +65,10 @@ COMFY_NEEDS = [
     "pydantic-settings~=2.0",
 ]
 COMFY_CLI = "comfy-cli==1.23.0"
+# The browser's half of ComfyUI, which people update by itself: the tests open the newest one as well.
+FRONTEND_WHEEL = "comfyui-frontend-package"
+FRONTEND = COMFY / "frontend"
+ESLINT = "eslint@9.39.5"
 # Only where there is a wheel for this machine; the tests say what is missing.
 IF_THERE_IS_A_WHEEL = ["tesserocr>=2.8"]
 
@@ -276,6 +280,26 @@ def unpack_comfy() -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def unpack_frontend() -> None:
+    """The newest frontend's static files, with its version in version.txt."""
+    wheels, fresh = COMFY / "wheels", COMFY / f"frontend.new-{os.getpid()}"
+    for stale in wheels.glob("comfyui_frontend_package-*.whl"):
+        stale.unlink()
+    pip("download", "--no-deps", "--only-binary", ":all:", "--dest", str(wheels), FRONTEND_WHEEL, what="it")
+    wheel = next(wheels.glob("comfyui_frontend_package-*.whl"))
+    inside = "comfyui_frontend_package/static/"
+    for leftover in COMFY.glob("frontend.new-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            if member.filename.startswith(inside) and not member.is_dir():
+                member.filename = member.filename[len(inside) :]
+                archive.extract(member, fresh)
+    (fresh / "version.txt").write_text(wheel.name.split("-")[1], encoding="utf-8")
+    shutil.rmtree(FRONTEND, ignore_errors=True)
+    fresh.rename(FRONTEND)
+
+
 def install_comfy_cli() -> None:
     """A tool of the tests and of docs/headless.md. It brings telemetry, so nothing else shares its place."""
     if subprocess.run([PYTHON, "-m", "venv", "--clear", str(CLI)]).returncode != 0:
@@ -309,8 +333,10 @@ def set_up_lock():
         yield
 
 
-def prepare(comfy: bool) -> None:
-    """Make everything ready that a verb needs: .venv always, the ComfyUI in .comfy where `comfy` says so."""
+def prepare(comfy: bool, frontend: bool = False) -> None:
+    """Make everything ready that a verb needs: .venv always, the ComfyUI in .comfy where `comfy` says so, the
+    newest frontend where `frontend` does.
+    """
     first = Step("Making the virtual environment in .venv", STAMPS / "venv", [str(VENV)], make_venv, PYTHON)
 
     def after_venv() -> list:
@@ -367,6 +393,11 @@ def prepare(comfy: bool) -> None:
                     install_comfy_cli,
                 )
             )
+        if frontend:
+            newest = [FRONTEND_WHEEL]
+            stamp = COMFY / "frontend.stamp"
+            title = "Fetching the newest frontend of ComfyUI into .comfy/frontend (delete it for a newer one)"
+            steps.append(Step(title, stamp, newest, unpack_frontend, FRONTEND))
         return steps
 
     if first.done() and all(step.done() for step in after_venv()):
@@ -458,7 +489,7 @@ MODEL_TESTS = ["tests/models", "tests/memory", "tests/comfy/test_models.py", "te
 def test(args: argparse.Namespace, rest: list) -> int:
     """All tests; with --transformers, those of the models with that version. The rest goes to pytest."""
     comfy = chosen_comfy(args)
-    prepare(comfy=comfy is None)
+    prepare(comfy=comfy is None, frontend=True)
     env = {**os.environ, "VRAMWISE_COMFY_DIR": str(comfy)} if comfy else None
     python = PYTHON
     if args.transformers:
@@ -468,7 +499,7 @@ def test(args: argparse.Namespace, rest: list) -> int:
 
 
 def lint(args: argparse.Namespace, rest: list) -> int:
-    """ruff, mypy, and the checks that the registry runs on a published pack."""
+    """ruff, mypy, the checks that the registry runs on a published pack, and eslint where Node.js is."""
     prepare(comfy=False)
     shipped = [folder for folder in ("__init__.py", "core", "nodes", "scripts") if (ROOT / folder).exists()]
     code = 0
@@ -480,7 +511,12 @@ def lint(args: argparse.Namespace, rest: list) -> int:
     ):
         say("$ " + " ".join(command))
         code = run([PYTHON, "-m", *command]) or code
-    return code
+    npx = shutil.which("npx")
+    if npx is None:
+        say("There is no npx here (it comes with Node.js): the scripts in web/ were not checked by eslint.")
+        return code
+    say(f"$ npx {ESLINT} web")
+    return run([npx, "--yes", ESLINT, "web"]) or code
 
 
 def bench(args: argparse.Namespace, rest: list) -> int:

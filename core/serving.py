@@ -200,6 +200,7 @@ def advice_answer(gpu: str, task: str, templates: Sequence[Template], machine: A
     One entry for each memory size that the card is sold with. Raises UnknownName and VramwiseError as
     planning.advice.advisor.advise_each does.
     """
+    from .ocr.remote.endpoints import said_to_serve
     from .planning.advice.advisor import advise_each
 
     answers = advise_each(
@@ -207,6 +208,7 @@ def advice_answer(gpu: str, task: str, templates: Sequence[Template], machine: A
         task=task,
         installed=installed_models(),
         templates=templates,
+        served=said_to_serve(load_settings()),
         machine=None if gpu else machine,
     )
     tables = [one.table() for one in answers]

@@ -100,8 +100,10 @@ class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
         also_loaded: Any = None,
         language: str = "en",
     ) -> Any:
+        from ..core.ocr.remote.endpoints import said_to_serve
         from ..core.planning.advice.advisor import advise_each
         from ..core.planning.advice.held import held
+        from ..core.settings import load_settings
         from .bridge.templates import installed_templates
 
         check_choice("task", task, ADVICE_TASKS)
@@ -114,6 +116,7 @@ class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
             installed=_on_disk(),
             installed_only=installed_only,
             templates=installed_templates(),
+            served=said_to_serve(load_settings()),
             machine=None if what_if.strip() or task == "which GPU" else gpu or _this_machine(),
         )
         report = "\n".join(one.markdown(language) for one in answers)

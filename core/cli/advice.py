@@ -52,7 +52,9 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _advise(arguments: argparse.Namespace) -> int:
+    from ..ocr.remote.endpoints import said_to_serve
     from ..planning.advice.advisor import TASKS, advise_each
+    from ..settings import load_settings
 
     names = {task.lower().replace(" ", "-"): task for task in TASKS}
     asked = arguments.task.lower().replace(" ", "-")
@@ -67,6 +69,7 @@ def _advise(arguments: argparse.Namespace) -> int:
         task=task,
         ram_gib=arguments.ram_gib,
         also_loaded=arguments.also,
+        served=said_to_serve(load_settings()),
         machine=None if arguments.gpu or arguments.vram_gib or task == "which GPU" else _machine(),
     )
     if arguments.json:

@@ -354,7 +354,10 @@ def _does_not_fit(plan: Plan, precision: str) -> str:
         )
         advice += ", or precision auto."
     else:
-        advice = "No other precision fits either: choose a smaller model, or free memory on this device."
+        advice = (
+            "No other precision fits either: choose a smaller model, free memory on this device, or let a "
+            "server elsewhere read (Remote OCR Model)."
+        )
     if verdict.verdict == "unavailable":
         return f"{plan.model} cannot run at {precision} on {plan.device}: {verdict.reason}. {advice}"
     need = verdict.footprint.need_bytes if verdict.footprint else 0
@@ -373,7 +376,8 @@ def _nothing_fits(plan: Plan) -> str:
     return (
         f"{plan.model} does not fit on {plan.device} at any precision: {plan.device} has "
         f"{_gib(plan.budget_bytes)} GiB, and {smallest.precision} is {smallest.reason}. "
-        "Choose a smaller model, close other programs that use this device, or read with rapid, on the CPU."
+        "Choose a smaller model, close other programs that use this device, read with rapid, on the CPU, or "
+        "let a server elsewhere read (Remote OCR Model)."
     )
 
 

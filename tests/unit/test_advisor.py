@@ -47,7 +47,7 @@ def on(size: float, task: str = "all"):
 
 def test_the_json_has_the_stable_fields_and_integers() -> None:
     told = json.loads(json.dumps(on(12).to_dict()))
-    assert set(told) == {"gpu", "picks", "unlocks_next", "contradictions"}
+    assert set(told) == {"gpu", "picks", "unlocks_next", "contradictions", "elsewhere"}
     for pick in told["picks"]:
         assert set(pick) >= PICK
         for size in ("optimal_bytes", "resident_bytes", "floor_bytes"):
@@ -256,6 +256,39 @@ def test_what_the_next_size_unlocks_is_resident_there_and_not_here() -> None:
         known = here.get((unlock.offer.task, unlock.offer.model))
         assert (known.precision if known else "") == unlock.was
         assert known is None or unlock.offer.key < known.key
+
+
+def test_what_the_card_cannot_hold_an_endpoint_could_on_the_smallest_size_that_does() -> None:
+    advice = advise(vram_gib=8, task="OCR")
+    resident = {one.model for one in advice.offers if one.verdict in RESIDENT}
+    assert [one.offer.model for one in advice.elsewhere] == ["qwen3_vl_8b", "qwen2_vl_7b"]
+    for one in advice.elsewhere:
+        assert one.offer.model not in resident and one.offer.precision == "bf16"
+        there = advise(vram_gib=one.vram_gib, task="OCR")
+        assert any(
+            (pick.model, pick.precision, pick.verdict in RESIDENT) == (one.offer.model, "bf16", True)
+            for pick in there.offers
+        )
+        assert not any(gone.offer.model == one.offer.model for gone in there.elsewhere)
+    assert advise(vram_gib=8, task="video").elsewhere == ()
+
+
+def test_your_own_endpoint_is_named_where_its_model_is_said() -> None:
+    served = {"studio": "Qwen/Qwen3-VL-8B-Instruct", "box": "qwen2-vl:7b", "quiet": ""}
+    advice = advise(vram_gib=8, task="OCR", served=served)
+    assert {one.offer.model: one.endpoints for one in advice.elsewhere} == {
+        "qwen3_vl_8b": ("studio",),
+        "qwen2_vl_7b": ("box",),
+    }
+    assert "your endpoint studio" in advice.markdown()
+    assert advice.to_dict()["elsewhere"][0]["endpoints"] == ["studio"]
+    assert "quiet" not in advice.markdown()
+
+
+def test_without_a_gpu_every_model_is_better_read_elsewhere() -> None:
+    advice = advise(machine=machine(32 * GIB, 24 * GIB, kind="cpu"), task="OCR")
+    assert {"qwen3_vl_2b", "qwen3_vl_8b", "dots_ocr"} <= {one.offer.model for one in advice.elsewhere}
+    assert advice.elsewhere[0].vram_gib >= 24
 
 
 def test_a_models_range_goes_from_what_runs_to_what_more_does_not_help() -> None:

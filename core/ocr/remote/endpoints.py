@@ -56,6 +56,11 @@ def endpoint_names(settings: Settings) -> list[str]:
     return [*settings.endpoints, *(name for name in LOCAL if name not in settings.endpoints)]
 
 
+def said_to_serve(settings: Settings) -> dict[str, str]:
+    """The endpoints of config.yaml with the model that each names, "" where it names none."""
+    return {name: found.model for name, found in settings.endpoints.items()}
+
+
 def resolve(name: str, settings: Settings) -> Endpoint:
     """The endpoint ``name``: one of config.yaml, or this machine's own as "localhost" or "localhost:PORT".
 

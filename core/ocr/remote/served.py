@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from ...catalog import Family, Task, families, ocr_models
+from ...catalog import Family, OCRModel, families, ocr_models
 from ...catalog import family as family_row
 from ...errors import UnknownName, VramwiseError, nearest
 from ..coordinates import smart_resize
 from .endpoints import Endpoint
-
-if TYPE_CHECKING:
-    from ..engine import ReadOptions
 
 AUTO = "auto"
 _OWN_PROMPTS = ("got",)  # adapters whose processor writes the prompt itself: no chat server does
@@ -48,7 +44,7 @@ def choose_family(wished: str, model: str) -> Family:
                 f'There is no model family "{wished}".{nearest(wished, known)} Known: {", ".join(known)}.'
             )
         return _servable(family_row(wished))
-    name = _plain(model)
+    name = plain(model)
     found = [(len(word), row) for row in families() for word in _names(row) if word in name]
     if not found:
         raise VramwiseError(
@@ -56,30 +52,6 @@ def choose_family(wished: str, model: str) -> Family:
             f"{', '.join(family_ids())}."
         )
     return _servable(max(found, key=lambda pair: pair[0])[1])
-
-
-def question_of(family: Family, options: ReadOptions) -> tuple[Task, str, tuple[str, ...]]:
-    """The family's way of doing the task, the prompt, and notes on what is ignored."""
-    task = family.tasks.get(options.task)
-    if task is None:
-        raise VramwiseError(
-            f"{family.name} cannot do the task {options.task}. It does: {', '.join(family.tasks)}."
-        )
-    own = options.prompt.strip()
-    if options.task == "custom":
-        if not own:
-            raise VramwiseError(
-                "The task custom needs a prompt: write what the model should do with the picture."
-            )
-        return task, own, ()
-    note = f"The prompt is ignored: the task {options.task} has its own. Choose the task custom to use yours."
-    return task, task.prompt, (note,) if own else ()
-
-
-def pixels_of(family: Family, options: ReadOptions) -> int:
-    """How large a picture is sent: what was asked for, within what the family takes."""
-    asked = options.max_pixels or family.default_pixels
-    return min(asked, family.max_pixels) if family.max_pixels else asked
 
 
 def seen(family: Family, size: tuple[int, int]) -> tuple[int, int]:
@@ -99,11 +71,17 @@ def _servable(row: Family) -> Family:
 
 
 def _names(row: Family) -> Iterable[str]:
-    yield from (_plain(word) for word in (row.id, row.name, *row.model_types))
+    yield from (plain(word) for word in (row.id, row.name, *row.model_types))
     for model in ocr_models():
         if model.family == row.id:
-            yield from (_plain(model.id), _plain(model.repo.rsplit("/", 1)[-1]))
+            yield from names_of(model)
 
 
-def _plain(name: str) -> str:
+def names_of(model: OCRModel) -> tuple[str, str]:
+    """What a server may call a model of the catalog, as ``plain`` writes names."""
+    return plain(model.id), plain(model.repo.rsplit("/", 1)[-1])
+
+
+def plain(name: str) -> str:
+    """A name without what people write differently."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

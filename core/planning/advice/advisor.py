@@ -5,7 +5,7 @@ Advice only: nothing is blocked by it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ..verdicts import Budget
 from .cards import TOLERANCE, balance, colour, offered_cards
 from .claims import Judgement
 from .contradictions import contradictions
+from .elsewhere import Elsewhere, elsewhere
 from .offers import (
     MODEL_TASKS,
     OCR,
@@ -64,7 +65,7 @@ class Advice:
 
     ``offers`` holds every model at every precision, best first within its task; ``picks`` those that run.
     ``taken`` are the models of the same graph and the bytes of them that were put aside. ``templates`` are
-    those of the ComfyUI around us, each by its own list of files.
+    those of the ComfyUI around us, each by its own list of files. ``elsewhere`` are OCR models for a server.
     """
 
     seat: Seat
@@ -75,6 +76,7 @@ class Advice:
     taken: tuple[str, ...] = ()
     taken_bytes: int = 0
     templates: tuple[Offer, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     @property
     def gpu(self) -> str:
@@ -95,6 +97,7 @@ class Advice:
             "picks": [pick_dict(one) for one in self.picks],
             "unlocks_next": [one.to_dict() for one in self.unlocks],
             "contradictions": [one.to_dict() for one in self.contradictions],
+            "elsewhere": [one.to_dict() for one in self.elsewhere],
         }
 
     def table(self) -> dict[str, Any]:
@@ -139,13 +142,14 @@ def advise(
     installed: Collection[str] = (),
     installed_only: bool = False,
     templates: Sequence[Template] = (),
+    served: Mapping[str, str] | None = None,
     machine: MachineReport | None = None,
 ) -> Advice:
     """Advice for a card of the catalog, a memory size, or this machine (``machine``, or looked at now).
 
     ``also_loaded`` are models of the catalog in the same graph ("flux1-dev" or "flux1-dev@fp8"), or bytes;
     for the task "which GPU" they are the goal. ``installed`` names models (ids) on disk; ``templates`` are
-    ComfyUI's, with what is on disk marked.
+    ComfyUI's, with what is on disk marked; ``served`` is what endpoints are said to serve, by their names.
 
     Raises UnknownName for a name that is in no list, VramwiseError for a card that is sold with several
     memory sizes when none is said (``advise_each`` answers for all of them).
@@ -159,6 +163,7 @@ def advise(
         installed=installed,
         installed_only=installed_only,
         templates=templates,
+        served=served,
         machine=machine,
     )
     if len(every) > 1:
@@ -177,6 +182,7 @@ def advise_each(
     installed: Collection[str] = (),
     installed_only: bool = False,
     templates: Sequence[Template] = (),
+    served: Mapping[str, str] | None = None,
     machine: MachineReport | None = None,
 ) -> tuple[Advice, ...]:
     """As ``advise``, one answer for each memory size that ``gpu`` is sold with."""
@@ -188,7 +194,7 @@ def advise_each(
         return (_which_gpu(also),)
     on_disk = {*installed, *models_of(templates)}
     return tuple(
-        _advise(seat, task, also, on_disk, installed_only, templates)
+        _advise(seat, task, also, on_disk, installed_only, templates, served)
         for seat in _seats(gpu, vram_gib, ram_gib, machine)
     )
 
@@ -214,6 +220,7 @@ def _advise(
     installed: Collection[str],
     installed_only: bool,
     templates: Sequence[Template],
+    served: Mapping[str, str] | None,
 ) -> Advice:
     names, taken = _taken(seat, also)
     place = seat.less(taken)
@@ -223,7 +230,8 @@ def _advise(
     ready = tuple(one for one in ready if task in (ALL, one.task))
     tier = None if seat.vram_gib is None else _next_tier(seat.vram_gib)
     unlocks = () if tier is None else gains(every, _offers(resized(seat, tier).less(taken), task), tier)
-    shown = Advice(place, task, found, unlocks, (), names, taken, ready)
+    remote = elsewhere(every, served) if task in (ALL, OCR) else ()
+    shown = Advice(place, task, found, unlocks, (), names, taken, ready, remote)
     return replace(shown, contradictions=contradictions(_about(shown)))
 
 

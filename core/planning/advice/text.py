@@ -9,6 +9,7 @@ from ...catalog.gpus import GIB
 from ...catalog.words import words
 from .advisor import ALL, WHICH_GPU, Advice, Unlock
 from .cards import TOLERANCE, balance, colour
+from .elsewhere import Elsewhere
 from .offers import MODEL_TASKS, OCR, Offer
 from .ranges import tiers
 
@@ -55,6 +56,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
         yield from _addons(advice, best, say)
         yield from _formats(advice, say)
     yield from _unlocks(advice.unlocks, say)
+    yield from _elsewhere(advice.elsewhere, say)
     yield from _differ(advice, lang, say)
     yield ""
     yield say["advise_end"]
@@ -138,6 +140,21 @@ def _unlocks(unlocks: Sequence[Unlock], say: Mapping[str, str]) -> Iterator[str]
         was = f" ({one.was})" if one.was else ""
         task = say[f"advise_task_{one.offer.task}"]
         yield f"- {task}: {one.offer.name} {one.offer.precision}{was}"
+
+
+def _elsewhere(found: Sequence[Elsewhere], say: Mapping[str, str]) -> Iterator[str]:
+    """What this card cannot hold and an endpoint could."""
+    if not found:
+        return
+    yield ""
+    yield f"## {say['advise_elsewhere']}"
+    yield ""
+    for one in found:
+        facts = {"model": f"{one.offer.name} {one.offer.precision}", "size": f"{one.vram_gib:g}"}
+        line = "advise_elsewhere_served" if one.endpoints else "advise_elsewhere_size"
+        yield "- " + say[line].format(**facts, endpoints=", ".join(one.endpoints))
+    yield ""
+    yield say["advise_elsewhere_how"]
 
 
 def _addons(advice: Advice, best: Sequence[Offer], say: Mapping[str, str]) -> Iterator[str]:
