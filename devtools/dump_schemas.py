@@ -41,7 +41,9 @@ def schemas(comfy_dir: Path) -> list[dict[str, Any]]:
     STORE.mkdir(parents=True, exist_ok=True)
     for stale in STORE.glob("*.json"):
         stale.unlink(missing_ok=True)
-    kept.write_text(done.stdout, encoding="utf-8")
+    fresh = kept.with_suffix(f".{os.getpid()}")
+    fresh.write_text(done.stdout, encoding="utf-8")
+    fresh.replace(kept)
     return list(json.loads(done.stdout))
 
 

@@ -1,9 +1,8 @@
-"""A real `transformers serve` on the CPU, and a tiny checkpoint with something to say."""
+"""A real `transformers serve` on the CPU."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,43 +12,6 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
-
-from devtools.tiny import tiny_checkpoint, trained_checkpoint
-
-
-def served_checkpoint(folder: Path) -> Path:
-    """The committed checkpoint that reads, or where it is not there a random one that babbles differently
-    about each picture, made in ``folder``. Qwen3-VL either way.
-    """
-    try:
-        return trained_checkpoint("qwen3_vl")
-    except FileNotFoundError:
-        return babbling_checkpoint(folder / "qwen3_vl")
-
-
-def babbling_checkpoint(folder: Path) -> Path:
-    """The random checkpoint with weights of such a size that the picture decides what is said. Only words of
-    printable ASCII can be: nothing is lost between tokens and text.
-    """
-    import torch
-    from transformers import AutoModelForImageTextToText, AutoTokenizer
-
-    shutil.copytree(tiny_checkpoint("qwen3_vl"), folder)
-    words = AutoTokenizer.from_pretrained(folder)
-    net = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
-    chance = torch.Generator().manual_seed(0)
-    said = [words.decode([number], skip_special_tokens=True) for number in range(len(words))]
-    loud = torch.tensor([bool(one.strip()) and one.isascii() and one.isprintable() for one in said])
-    with torch.no_grad():
-        for name, weight in net.model.named_parameters():
-            if weight.ndim >= 2 and "embed_tokens" not in name:
-                weight.copy_(torch.randn(weight.shape, generator=chance) / weight[0].numel() ** 0.5)
-        head = torch.randn(net.lm_head.weight.shape, generator=chance)
-        head[~loud] = 0
-        net.lm_head.weight = torch.nn.Parameter(head)
-    net.config.tie_word_embeddings = net.config.text_config.tie_word_embeddings = False
-    net.save_pretrained(folder)
-    return folder
 
 
 class TransformersServer:

@@ -27,13 +27,18 @@ def encoded(result: OCRResult, form: str, page: str) -> bytes:
 
 def hocr(result: OCRResult, page: str) -> str:
     """``result`` as hOCR 1.2 (http://kba.github.io/hocr-spec/1.2/): a page, its lines and their words, with
-    boxes in pixels and confidences in per cent."""
+    boxes in pixels and confidences in per cent. A text of which no place is known is one paragraph of the
+    page's size.
+    """
     lines = "\n".join(
         f"   <span class='ocr_line' id='line_{number}' title={_title(region.polygon, region.confidence)}>"
         f"{_words(region.text, region.words, number)}</span>"
         for number, region in enumerate(result.regions, 1)
     )
-    whole = _quoted(f"image {json.dumps(page, ensure_ascii=False)}; bbox 0 0 {result.width} {result.height}")
+    size = f"bbox 0 0 {result.width} {result.height}"
+    if not lines and result.text:
+        lines = f"   <p class='ocr_par' id='par_1' title={_quoted(size)}>{_safe(result.text)}</p>"
+    whole = _quoted(f"image {json.dumps(page, ensure_ascii=False)}; {size}")
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">
 <html xmlns="http://www.w3.org/1999/xhtml">
@@ -41,7 +46,7 @@ def hocr(result: OCRResult, page: str) -> str:
   <title>{_safe(page)}</title>
   <meta http-equiv="Content-Type" content="text/html; charset=utf-8"/>
   <meta name="ocr-system" content={_quoted(f"vramwise {result.model}")}/>
-  <meta name="ocr-capabilities" content="ocr_page ocr_line ocrx_word ocrp_wconf"/>
+  <meta name="ocr-capabilities" content="ocr_page ocr_par ocr_line ocrx_word ocrp_wconf"/>
  </head>
  <body>
   <div class="ocr_page" id="page_1" title={whole}>

@@ -56,7 +56,7 @@ class ClipReader:
         """One result per uint8 RGB image (height, width, 3), in order."""
         from ...core.ocr.images import check_size, is_blank
         from ...core.ocr.vlm.answers import parse
-        from ...core.ocr.vlm.engine import recipe
+        from ...core.ocr.vlm.recipe import recipe
         from ...core.ocr.vlm.result import page_result
 
         task, prompt = recipe(self.family, options)

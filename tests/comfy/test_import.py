@@ -79,6 +79,7 @@ def test_the_check_above_would_see_a_heavy_import():
 IMPORT_LINE = r"^\s+(\d+\.\d) seconds( \(IMPORT FAILED\))?: .*custom_nodes[/\\]vramwise\s*$"
 
 
+@pytest.mark.alone
 def test_comfyui_reports_zero_seconds_for_the_pack(comfy, bytecode):
     """ComfyUI rounds to tenths. The first start on a fresh clone compiles, and a busy machine can double the
     figure, so that the best of six starts counts."""

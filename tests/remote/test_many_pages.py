@@ -111,6 +111,38 @@ def test_a_picture_is_sent_at_max_pixels_and_its_boxes_come_back_in_the_original
         assert (result.width, result.height) == (600, 400)
 
 
+def test_a_prompt_that_the_task_has_no_use_for_is_said_in_the_notes(
+    endpoints: Endpoints, pictures: Pictures
+) -> None:
+    from vramwise.errors import VramwiseError
+    from vramwise.ocr.engine import ReadOptions
+
+    with ChatServer() as server:
+        endpoints(studio={"urls": [server.url]})
+        (result,) = open_remote("studio").read(pictures(1), ReadOptions(prompt="Translate it."))
+        assert any("The prompt is ignored" in note for note in result.notes)
+        with pytest.raises(VramwiseError, match="needs a prompt"):
+            list(open_remote("studio").read(pictures(1), ReadOptions(task="custom")))
+
+
+def test_every_pixel_travels_and_those_of_a_page_without_colours_once(pictures: Pictures) -> None:
+    import base64
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    (coloured,) = pictures(1)
+    grey = np.repeat(coloured[..., :1], 3, axis=2)
+    nearly = grey.copy()
+    nearly[-1, -1, 2] ^= 1
+    for page, mode in ((coloured, "RGB"), (grey, "L"), (nearly, "RGB")):
+        url, size = encode(page, 10**7, "png")
+        picture = Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"))))
+        assert (picture.mode, picture.size, size) == (mode, (64, 48), (64, 48))
+        assert np.array_equal(np.asarray(picture.convert("RGB")), page)
+
+
 @pytest.mark.slow
 def test_a_long_queue_takes_no_more_memory_than_a_short_one() -> None:
     from benchmarks.remote import chat_server, queue_bytes

@@ -24,16 +24,17 @@ from vramwise.ocr.vlm import load
 from vramwise.ocr.vlm.engine import Limits, VLMEngine
 from vramwise.settings import load_settings
 
-from devtools.tiny import held_out
-from devtools.transformers_server import TransformersServer, served_checkpoint
+from benchmarks.quality import error_rate
+from devtools.tiny import held_out, trained_checkpoint
+from devtools.transformers_server import TransformersServer
 
 Endpoints = Callable[..., None]
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return served_checkpoint(tmp_path_factory.mktemp("served"))
+def checkpoint() -> Path:
+    return trained_checkpoint("qwen3_vl")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,9 @@ def servers(
 
 
 def lines(count: int) -> list[Any]:
-    """Printed lines, all different."""
+    """Printed lines, all different: the 200 held-out ones, then the same moved a little."""
     drawn = [np.asarray(picture) for picture, _ in held_out()]
-    return [*drawn, *(np.ascontiguousarray(line[:, ::-1]) for line in drawn)][:count]
+    return [*drawn, *(np.roll(line, 2, axis=1) for line in drawn)][:count]
 
 
 def read_here(checkpoint: Path, pages: list[Any], options: ReadOptions) -> list[str]:
@@ -75,7 +76,7 @@ def test_50_pictures_read_by_a_real_server_say_what_the_local_engine_says(
     results = list(open_remote("studio", concurrency=4).read(pages, options))
     texts = [result.text for result in results]
     assert texts == read_here(checkpoint, pages, options)
-    assert len(set(texts)) > 30, "the model looks at the pictures"
+    assert all(texts) and error_rate(texts, [text for _, text in held_out()[:50]]) < 5, "it reads"
     assert all(result.tokens for result in results)
     plan = open_remote("studio").plan()
     assert "1 of 1 server answer now" in plan and "Qwen3-VL" in plan
@@ -86,7 +87,7 @@ def test_a_server_killed_in_the_middle_of_300_pictures_that_comes_back_changes_n
 ) -> None:
     one, two = servers
     endpoints(studio={"urls": [one.address, two.address], "model": str(checkpoint)})
-    pages, options = lines(300), ReadOptions(max_new_tokens=4)
+    pages, options = lines(300), ReadOptions(max_new_tokens=2)
     patience = Patience(timeout=120.0, longest_wait=2.0)
     engine = RemoteEngine(resolve("studio", load_settings()), "", "", "auto", 4, patience)
     undisturbed = [result.text for result in engine.read(pages, options, Unwatched())]
@@ -98,11 +99,13 @@ def test_a_server_killed_in_the_middle_of_300_pictures_that_comes_back_changes_n
         if len(texts) == 100:
             two.kill()
         elif len(texts) == 150:
-            two.start().wait()
+            two.start()  # which takes a while: pages go on meanwhile
+        elif len(texts) == 220:
+            two.wait()
     assert len(texts) == 300
     assert texts == undisturbed
     differ = sum(text != following for text, following in pairwise(texts))
-    assert differ > 200, "a page in another's place would be seen"
+    assert all(texts) and differ > 290, "a page in another's place would be seen"
     for _ in range(10):  # on a busy machine the other server may have read all the rest before it was back
         if two.answered() > 10:
             break

@@ -208,6 +208,13 @@ def test_hocr_is_well_formed_whatever_the_page_says() -> None:
     assert word.get("title") == "bbox 1 2 30 12; x_wconf 99"
 
 
+def test_hocr_of_a_text_without_places_holds_the_text() -> None:
+    placeless = replace(result("1 < 2\nand 3"), regions=())
+    root = ElementTree.fromstring(encoded(placeless, "hocr", "a.png#1"))  # noqa: S314 - our own
+    (paragraph,) = (node for node in root.iter() if node.get("class") == "ocr_par")
+    assert (paragraph.text, paragraph.get("title")) == ("1 < 2\nand 3", "bbox 0 0 40 20")
+
+
 def test_json_is_the_record_of_the_page() -> None:
     record = json.loads(encoded(result("one"), "json", "a.png#1"))
     assert record["page"] == "a.png#1" and record["regions"][0]["text"] == "one"

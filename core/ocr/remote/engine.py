@@ -17,12 +17,13 @@ from ..engine import ReadOptions, Unwatched, Watch
 from ..images import check_size, is_blank
 from ..result import OCRResult
 from ..vlm.answers import parse
+from ..vlm.recipe import ignored, most_pixels, recipe
 from ..vlm.result import page_result
 from .client import Client, Question, Said
 from .event_loop import EventLoop
 from .pictures import encode
 from .pool import Patience, Pool
-from .served import choose_family, choose_model, pixels_of, question_of, seen
+from .served import choose_family, choose_model, seen
 from .trouble import EndpointError
 
 if TYPE_CHECKING:
@@ -141,9 +142,10 @@ class RemoteEngine:
     def _reader(self, model: str, options: ReadOptions) -> _Reader:
         wished = self._family if self._family != "auto" else self._endpoint.family
         family = choose_family(wished, model)
-        task, prompt, notes = question_of(family, options)
+        task, prompt = recipe(family, options)
         limit = options.max_new_tokens or family.max_new_tokens
-        return _Reader(family, model, task, prompt, notes, pixels_of(family, options), limit)
+        pixels = most_pixels(family, options.max_pixels or family.default_pixels)
+        return _Reader(family, model, task, prompt, ignored(options), pixels, limit)
 
 
 class _Reading:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...catalog import Family, Task, families
+from ...catalog import Family, Task
 from ...errors import VramwiseError
 from ..engine import ReadOptions, Watch
 from ..images import check_size, fit_pixels, is_blank
@@ -21,6 +21,7 @@ from ..result import OCRResult
 from . import compat
 from .answers import parse
 from .families import adapter_class
+from .recipe import ignored, most_pixels, recipe
 from .result import page_result
 
 if TYPE_CHECKING:
@@ -136,24 +137,6 @@ class VLMEngine:
         return self._adapter
 
 
-def recipe(family: Family, options: ReadOptions) -> tuple[Task, str]:
-    """The family's way of doing ``options.task``, and the prompt: the person's own where one is given."""
-    task = family.tasks.get(options.task)
-    if task is None:
-        able = [row.name for row in families() if options.task in row.tasks]
-        others = f" These can: {', '.join(able)}." if able else ""
-        raise VramwiseError(
-            f"{family.name} cannot do the task {options.task}.{others} It does: {', '.join(family.tasks)}."
-        )
-    if options.task != "custom":
-        return task, task.prompt
-    if not options.prompt.strip():
-        raise VramwiseError(
-            "The task custom needs a prompt: write what the model should do with the picture."
-        )
-    return task, options.prompt.strip()
-
-
 class _Reading:
     """One micro-batch on its way: shrinks once in number and once in pixels when memory runs out."""
 
@@ -161,12 +144,7 @@ class _Reading:
         self, engine: VLMEngine, options: ReadOptions, task: Task, prompt: str, watch: Watch
     ) -> None:
         self.engine, self.task, self.prompt, self.watch = engine, task, prompt, watch
-        self.notes: list[str] = []
-        if options.prompt.strip() and options.task != "custom":
-            self.notes.append(
-                f"The prompt is ignored: the task {options.task} has its own. "
-                "Choose the task custom to use yours."
-            )
+        self.notes = list(ignored(options))
         planned = engine.limits.max_pixels or engine.family.default_pixels
         asked = options.max_pixels or planned
         if asked > planned:
@@ -175,7 +153,7 @@ class _Reading:
                 f"the picture was read at {planned / 1e6:.1f} at most."
             )
             asked = planned
-        self.max_pixels = min(asked, engine.family.max_pixels) if engine.family.max_pixels else asked
+        self.max_pixels = most_pixels(engine.family, asked)
         self.new_tokens = (
             options.max_new_tokens or engine.limits.max_new_tokens or engine.family.max_new_tokens
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,18 +47,19 @@ def elsewhere(found: Iterable[Offer], served: Mapping[str, str] | None = None) -
     here = {one.model for one in found if one.verdict in RESIDENT and not one.slow}
     servable = set(family_ids())
     rows = [row for row in ocr_models() if row.engine == "vlm" and row.family in servable]
-    offers = [one for row in rows if row.id not in here for one in _on_a_server(row.id)]
-    offers.sort(key=lambda one: one[0].key)
-    return tuple(Elsewhere(offer, size, _serving(offer.model, served or {})) for offer, size in offers)
+    there = [one for row in rows if row.id not in here and (one := _on_a_server(row.id)) is not None]
+    there.sort(key=lambda one: one[0].key)
+    return tuple(Elsewhere(offer, size, _serving(offer.model, served or {})) for offer, size in there)
 
 
-def _on_a_server(model: str) -> Iterator[tuple[Offer, float]]:
-    """The model on the smallest size that holds it; nothing where its size is not known."""
+@functools.cache
+def _on_a_server(model: str) -> tuple[Offer, float] | None:
+    """The model on the smallest size that holds it, and that size in GB; None where its own is not known."""
     for size in _SERVERS:
         offer = ocr_offer(seat_of_memory(size), model, _PRECISION)
         if offer.verdict in RESIDENT:
-            yield offer, float(size)
-            return
+            return offer, float(size)
+    return None
 
 
 def _serving(model: str, served: Mapping[str, str]) -> tuple[str, ...]:
