@@ -1,7 +1,7 @@
 // OCR Model Loader: what each precision needs and whether it fits, before anything runs.
 import { button, make, status } from './dom.js'
 import { ask, watch } from './live.js'
-import { setting, size, t } from './words.js'
+import { language, setting, size, t } from './words.js'
 
 const ASKED = ['model', 'precision', 'attention', 'device', 'quantise_vision']
 
@@ -25,7 +25,7 @@ function question(node) {
 export const badge = (verdict) => make('span', { class: `vw-badge vw-is-${verdict}` }, t(`verdict_${verdict}`))
 
 export function loaderPanel(node, resized) {
-  const element = make('section', { class: 'vw-panel vw-loader', 'aria-label': t('loader_panel') })
+  const element = make('section', { class: 'vw-panel vw-loader' })
   const body = make('div')
   const said = status()
   element.append(body, said)
@@ -60,7 +60,7 @@ export function loaderPanel(node, resized) {
 
   function show(found) {
     plan = found
-    const key = JSON.stringify([found, setting('Vramwise.Units')])
+    const key = JSON.stringify([found, setting('Vramwise.Units'), language()])
     if (key === drawn) return // nothing has changed: a button that has the focus keeps it
     drawn = key
     const focused = element.contains(document.activeElement) && document.activeElement.dataset.act

@@ -15,10 +15,10 @@ const grouped = (element) => {
 export { grouped as keepEvents }
 
 export function pagesPanel() {
-  const element = grouped(make('section', { class: 'vw-panel vw-pages', 'aria-label': t('pages_panel') }))
+  const element = grouped(make('section', { class: 'vw-panel vw-pages' }))
   const running = make('pre', { class: 'vw-running', role: 'log', 'aria-label': t('reading'), tabindex: 0 })
   const said = status()
-  const panel = { element, height: 300, show, stream, redraw }
+  const panel = { element, height: 300, least: 240, show, stream, redraw }
   let records = []
   let pictures = []
   let at = 0

@@ -27,7 +27,7 @@ export function difference(expected, read) {
 const TAGS = { same: 'span', missing: 'del', extra: 'ins' }
 
 export function scorePanel() {
-  const element = keepEvents(make('section', { class: 'vw-panel vw-score', 'aria-label': t('score_panel') }))
+  const element = keepEvents(make('section', { class: 'vw-panel vw-score' }))
   let output = null
 
   function redraw() {

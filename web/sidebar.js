@@ -8,8 +8,10 @@ import { language, loadWords, size, t } from './words.js'
 
 const TASKS = ['OCR', 'image', 'image edit', 'video']
 
-export async function sidebar(root, graph) {
+// `again` makes it anew, in another language.
+export async function sidebar(root, graph, again) {
   await loadWords()
+  const spoken = language()
   const machine = make('div')
   const held = make('div')
   const said = status()
@@ -21,7 +23,7 @@ export async function sidebar(root, graph) {
   const fail = (place) => (sentence) => place.replaceChildren(make('p', { class: 'vw-error' }, sentence))
 
   const live = [
-    watch(machine, () => `machine?lang=${language()}`, (found) => machine.replaceChildren(...about(found)), fail(machine)),
+    watch(machine, () => `machine?lang=${language()}`, (found) => (language() === spoken ? machine.replaceChildren(...about(found)) : again()), fail(machine)),
     watch(held, () => 'residents', residents, fail(held))
   ]
 

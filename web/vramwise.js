@@ -8,6 +8,7 @@ import { ask, watch } from './live.js'
 import { loaderPanel } from './loader.js'
 import { deviceBar, releaseBars } from './memory.js'
 import { keepEvents, pagesPanel } from './pages.js'
+import { remotePanel } from './remote.js'
 import { scorePanel } from './score.js'
 import { sidebar } from './sidebar.js'
 import { language, loadWords, setting, t } from './words.js'
@@ -16,18 +17,20 @@ const NAME = 'vramwise_panel'
 const TAB = 'vramwise'
 const MARGIN = 6
 
-// How each node's panel is made. `early` ones are open before the node has run, the others from its first output on.
+// How each node's panel is made and what it is called. `early` ones are open before the node has run, the others from
+// its first output on.
 const PANELS = {
-  VramwiseOCRModelLoader: { early: true, make: loaderPanel },
-  VramwiseGPUProbe: { early: true, make: probePanel },
-  VramwiseOCR: { make: pagesPanel },
-  VramwiseOCRScore: { make: scorePanel },
-  VramwiseMemoryRelease: { make: releasePanel },
-  VramwiseModelAdvisor: { make: advisorPanel }
+  VramwiseOCRModelLoader: { early: true, make: loaderPanel, label: 'loader_panel' },
+  VramwiseRemoteOCRModel: { early: true, make: remotePanel, label: 'remote_panel' },
+  VramwiseGPUProbe: { early: true, make: probePanel, label: 'probe_panel' },
+  VramwiseOCR: { make: pagesPanel, label: 'pages_panel' },
+  VramwiseOCRScore: { make: scorePanel, label: 'score_panel' },
+  VramwiseMemoryRelease: { make: releasePanel, label: 'release_panel' },
+  VramwiseModelAdvisor: { make: advisorPanel, label: 'advisor_panel' }
 }
 
 function probePanel(node, resized) {
-  const element = make('section', { class: 'vw-panel', 'aria-label': t('probe_panel') })
+  const element = make('section', { class: 'vw-panel' })
   const panel = { element, height: 96, remove: () => live.stop() }
   const live = watch(
     element,
@@ -45,14 +48,14 @@ function probePanel(node, resized) {
 }
 
 function releasePanel() {
-  const element = make('section', { class: 'vw-panel', 'aria-label': t('release_panel') })
+  const element = make('section', { class: 'vw-panel' })
   const panel = { element, height: 150, show: (output) => ((panel.last = output.release?.[0]), panel.redraw()) }
   panel.redraw = () => panel.last && element.replaceChildren(...releaseBars(panel.last))
   return panel
 }
 
 function advisorPanel(node) {
-  const element = keepEvents(make('section', { class: 'vw-panel', 'aria-label': t('advisor_panel') }))
+  const element = keepEvents(make('section', { class: 'vw-panel' }))
   const panel = { element, height: 300 }
   panel.show = (output) => {
     const table = adviceTable((one) => useInLoader(node.graph, node)(one))
@@ -82,19 +85,33 @@ function panelOf(node) {
 
   function fit() {
     element.style.display = widget.hidden ? 'none' : ''
-    element.style.minHeight = `${panel.height - 2 * MARGIN}px`
+    // in Nodes 2.0 all else on a node is taller: a panel that can do with less leaves the node its size
+    const least = (setting('Comfy.VueNodes.Enabled') && panel.least) || panel.height
+    element.style.minHeight = `${least - 2 * MARGIN}px`
     if (widget.hidden || !node.graph) return
     node.setSize?.([node.size[0], Math.max(node.size[1], node.computeSize()[1])])
     node.setDirtyCanvas?.(true, true)
   }
 
+  // Where a node comes in the moment in which one of its id goes (an undo), Nodes 2.0 keeps the old one's element.
+  function settle() {
+    if (element.isConnected || node.graph !== app.canvas.graph) return
+    document.querySelector(`[data-node-id="${node.id}"] .vw-panel`)?.replaceWith(element)
+  }
+
   panel.open = () => {
+    setTimeout(settle, 50)
     if (!widget.hidden) return
     widget.hidden = false
     fit()
   }
   widget.hidden = !kind.early
+  setTimeout(settle, 50)
   fit()
+  loadWords().then(() => {
+    element.setAttribute('aria-label', t(kind.label))
+    panel.redraw?.()
+  })
   const removed = node.onRemoved
   node.onRemoved = function (...all) {
     panel.remove?.()
@@ -120,9 +137,10 @@ function some(deadline) {
 }
 
 async function show(node, output) {
-  if (!output || !PANELS[node?.comfyClass] || PANELS[node.comfyClass].early) return
+  if (!output || !PANELS[node?.comfyClass]) return
   await loadWords()
   const panel = panelOf(node)
+  if (!panel.show) return
   panel.show(output)
   panel.open()
   node.setDirtyCanvas?.(true, true)
@@ -187,16 +205,17 @@ app.registerExtension({
     await loadWords()
     api.addEventListener('progress_text', running)
     let close = null
+    const render = (root) => {
+      close?.then((stop) => stop())
+      close = sidebar(root, () => app.graph, () => render(root))
+    }
     app.extensionManager.registerSidebarTab({
       id: TAB,
       icon: 'pi pi-microchip',
       title: 'VRAMwise',
       tooltip: 'VRAMwise',
       type: 'custom',
-      render(root) {
-        close?.then((stop) => stop())
-        close = sidebar(root, () => app.graph)
-      },
+      render,
       destroy() {
         close?.then((stop) => stop())
         close = null

@@ -56,7 +56,7 @@ class ClipReader:
         """One result per uint8 RGB image (height, width, 3), in order."""
         from ...core.ocr.images import check_size, is_blank
         from ...core.ocr.vlm.answers import parse
-        from ...core.ocr.vlm.recipe import recipe
+        from ...core.ocr.vlm.recipe import ignored, recipe
         from ...core.ocr.vlm.result import page_result
 
         task, prompt = recipe(self.family, options)
@@ -66,7 +66,7 @@ class ClipReader:
             watch.check()
             answer = None if is_blank(image) else self._answer(image, prompt, options, task)
             parsed = parse(task.parse, answer.text, answer.finish_reason != "stop") if answer else None
-            yield page_result(self, image, parsed, answer, options, ())
+            yield page_result(self, image, parsed, answer, options, ignored(options))
             watch.page_done(done, len(images))
 
     def _answer(self, image: Any, prompt: str, options: ReadOptions, task: Task) -> Answer:

@@ -106,6 +106,14 @@ class Answers:
         """What a person has asked for in the browser, running and ended."""
         return self.downloads.answer()
 
+    async def endpoint(self, request: web.Request) -> Any:
+        """``{"endpoint": name, "model": ..., "family": ...}``: which of its servers answer now and what they
+        serve. It sends something elsewhere, so it is an order; a name that is not this machine's is refused.
+        """
+        given = await _body(request)
+        names = [_word(given, name) for name in ("endpoint", "model", "family")]
+        return {"lines": await asyncio.to_thread(_endpoint_plan, *names)}
+
     async def evict(self, request: web.Request) -> Any:
         """``{"id": ...}`` of a resident, or ``{"all": true}``. While a prompt runs it waits for its end."""
         given = await _body(request)
@@ -152,6 +160,7 @@ class Answers:
             ("GET", "/vramwise/cards", self.cards),
             ("GET", "/vramwise/residents", self.residents),
             ("GET", "/vramwise/downloads", self.downloading),
+            ("POST", "/vramwise/endpoint", self.endpoint),
             ("POST", "/vramwise/evict", self.evict),
             ("POST", "/vramwise/download", self.download),
         ]
@@ -221,6 +230,12 @@ def _evict(wanted: str | None) -> None:
         owner.release()
     if wanted in (None, CPU_ENGINES):
         release_cpu_engines()
+
+
+def _endpoint_plan(name: str, model: str, family: str) -> list[str]:
+    from ...core.ocr.remote.handle import open_remote
+
+    return open_remote(name, model, family).plan().splitlines()
 
 
 def _machine(lang: str) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""docs/headless.md: every piece of code in it is taken out and run as it stands."""
+"""docs/headless.md: every piece of code in it is taken out and run as it stands,
+with the browser's part of the pack and with that deleted.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from devtools.comfy_client import ComfyClient
+    from devtools.comfy_server import ComfyServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "headless.md").read_text(encoding="utf-8")
@@ -29,6 +32,30 @@ PIECES = {
 CLI = ROOT / ".comfy" / "venv-comfy-cli" / ("Scripts" if os.name == "nt" else "bin")
 
 pytestmark = pytest.mark.comfy
+
+
+@pytest.fixture(scope="module")
+def webless(
+    comfy: ComfyServer, tmp_path_factory: pytest.TempPathFactory, bytecode: dict[str, str | None]
+) -> Iterator[ComfyServer]:
+    """A server with a copy of the pack as it is installed, in which web/ is deleted."""
+    from devtools.comfy_server import ComfyServer
+
+    pack = tmp_path_factory.mktemp("webless") / "vramwise"
+    pack.mkdir()
+    shutil.copy(ROOT / "__init__.py", pack)
+    for part in ("core", "nodes", "locales", "assets", "workflows", "subgraphs"):
+        shutil.copytree(ROOT / part, pack / part, ignore=shutil.ignore_patterns("__pycache__"))
+    with ComfyServer(pack=pack, env=bytecode) as server:
+        server.wait_ready()
+        yield server
+
+
+@pytest.fixture(scope="module", params=["with web", "web deleted"])
+def client(request: pytest.FixtureRequest) -> ComfyClient:
+    from devtools.comfy_client import ComfyClient
+
+    return ComfyClient(request.getfixturevalue("webless" if request.param == "web deleted" else "comfy").url)
 
 
 @pytest.fixture
@@ -107,3 +134,18 @@ def test_many_pictures_are_queued_and_each_text_lies_beside_its_picture(
     run("many", folder, client)
     read = [path.read_text(encoding="utf-8").strip() for path in sorted((folder / "pictures").glob("*.txt"))]
     assert read == words
+
+
+def test_with_web_deleted_no_line_of_the_log_complains_about_the_pack(
+    webless: ComfyServer, read_text: Callable[[], dict[str, dict[str, Any]]], sample_text: str
+) -> None:
+    from devtools.comfy_client import ComfyClient
+    from devtools.comfy_server import pack_import_problem
+
+    client = ComfyClient(webless.url)
+    assert client.request("/extensions/vramwise/vramwise.js").status == 404
+    result = client.run(read_text())
+    assert result.ok and result.outputs["4"]["text"] == [sample_text]
+    assert pack_import_problem(webless.log) == ""
+    said = [line for line in webless.log.splitlines() if "vramwise" in line.lower()]
+    assert [line for line in said if re.search(r"error|warning|failed", line, re.IGNORECASE)] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import socket
 import sys
 import threading
 import time
@@ -158,14 +159,15 @@ def test_what_cannot_be_answered_is_a_sentence(client: ComfyClient, path: str, s
     assert reply.status == 400 and said in reply.json["error"]
 
 
-@pytest.mark.parametrize("path", ["evict", "download"])
+@pytest.mark.parametrize("path", ["endpoint", "evict", "download"])
 def test_a_post_from_another_site_is_refused(client: ComfyClient, path: str) -> None:
     foreign = {"Origin": "http://elsewhere.example"}
-    reply = client.request(f"/vramwise/{path}", {"all": True, "model": "rapid"}, headers=foreign)
+    given = {"all": True, "model": "rapid", "endpoint": "localhost:8000"}
+    reply = client.request(f"/vramwise/{path}", given, headers=foreign)
     assert reply.status == 403
 
 
-@pytest.mark.parametrize("path", ["evict", "download"])
+@pytest.mark.parametrize("path", ["endpoint", "evict", "download"])
 def test_a_get_changes_nothing_and_a_form_is_no_order(client: ComfyClient, path: str) -> None:
     assert client.request(f"/vramwise/{path}?all=true&model=qwen3_vl_2b").status in (404, 405)
     form = {"Content-Type": "text/plain"}
@@ -194,6 +196,44 @@ def test_one_resident_is_evicted_by_its_id(
     assert client.request("/vramwise/evict", {"id": "nothing"}).status == 400
     answer = client.request("/vramwise/evict", {"id": resident["id"]}).json
     assert answer["residents"] == []
+
+
+def test_an_endpoint_says_who_answers_and_what_is_served_there(client: ComfyClient) -> None:
+    from devtools.chat_server import MODEL, ChatServer
+
+    with ChatServer() as server:
+        asked = {"endpoint": f"localhost:{server.port}", "model": "", "family": "auto"}
+        answer = client.request("/vramwise/endpoint", asked).json
+        assert server.pictures == {}
+    first, second, *_ = answer["lines"]
+    assert "1 of 1 server answer" in first
+    assert f"localhost:{server.port} answers in" in second and MODEL in second
+    gone = client.request("/vramwise/endpoint", asked)
+    assert gone.status == 200 and "0 of 1 server" in gone.json["lines"][0]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"endpoint": "http://127.0.0.1:{port}/v1"}, "is an address"),
+        ({"endpoint": "127.0.0.1:{port}/v1"}, "is an address"),
+        ({"endpoint": "user@localhost:{port}"}, "is an address"),
+        ({"endpoint": "somebody"}, "There is no endpoint"),
+        ({"endpoint": "localhost:{port}", "family": "nothing"}, "nothing"),
+        ({"endpoint": ["localhost:{port}"]}, "must be a text"),
+        ({}, "There is no endpoint"),
+    ],
+)
+def test_an_address_and_an_unknown_name_are_refused_and_nobody_is_called(
+    client: ComfyClient, given: dict[str, Any], said: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        reply = client.request("/vramwise/endpoint", json.loads(json.dumps(given).replace("{port}", port)))
+        assert reply.status == 400 and said in reply.json["error"]
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 # --- in this process --------------------------------------------------------------------------------------
@@ -325,5 +365,5 @@ def test_every_route_is_below_vramwise_and_only_orders_are_posts(routes: ModuleT
     known = routes.Answers().routes()
     assert all(path.startswith("/vramwise/") for _, path, _ in known)
     posts = {path for method, path, _ in known if method == "POST"}
-    assert posts == {"/vramwise/evict", "/vramwise/download"}
+    assert posts == {"/vramwise/endpoint", "/vramwise/evict", "/vramwise/download"}
     assert json.dumps([path for _, path, _ in known]).count("{") == 0  # no part of a path is a value

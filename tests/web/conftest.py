@@ -1,8 +1,7 @@
-"""One real browser for all of tests/web, on the test run's one server."""
+"""One real browser for all of tests/web, on ComfyUI's own frontend and on the newest one."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,25 +10,59 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from devtools.comfy_client import ComfyClient
     from devtools.comfy_server import ComfyServer
     from devtools.frontend import Frontend
 
 Visit = Callable[..., "Frontend"]
 
+ROOT = Path(__file__).resolve().parents[2]
+NEWEST = ROOT / ".comfy" / "frontend"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """All tests on one frontend, then all on the other; a module may name its own in FRONTENDS,
+    and a test by parametrize.
+    """
+    chosen = any(mark.args[0] == "comfy" for mark in metafunc.definition.iter_markers("parametrize"))
+    if "comfy" in metafunc.fixturenames and not chosen:
+        frontends = getattr(metafunc.module, "FRONTENDS", ("own", "newest"))
+        metafunc.parametrize("comfy", frontends, indirect=True, scope="package")
+
 
 @pytest.fixture(scope="session")
-def comfy(request: pytest.FixtureRequest, require: Callable[[object, str], None]) -> Iterator[ComfyServer]:
-    """The test run's server; where VRAMWISE_FRONTEND names the folder of another frontend, one with that."""
-    root = os.environ.get("VRAMWISE_FRONTEND")
-    if not root:
-        yield request.getfixturevalue("comfy")
-        return
+def newest_comfy(require: Callable[[object, str], None]) -> Iterator[ComfyServer]:
+    """A second server, which serves the newest frontend. It stays, so that going to and fro costs nothing."""
     from devtools.comfy_server import ComfyServer
 
-    require((Path(root) / "index.html").is_file(), f"VRAMWISE_FRONTEND is {root}, which has no index.html.")
-    with ComfyServer(extra_args=["--front-end-root", root]) as server:
+    require(
+        (NEWEST / "index.html").is_file(),
+        f"The newest frontend is not in {NEWEST}: run `python dev.py test`, which fetches it.",
+    )
+    with ComfyServer(extra_args=["--front-end-root", str(NEWEST)]) as server:
         server.wait_ready()
         yield server
+
+
+@pytest.fixture(scope="package")
+def comfy(request: pytest.FixtureRequest) -> ComfyServer:
+    """The test run's server with the frontend that its ComfyUI brings, or the one with the newest."""
+    found: ComfyServer = request.getfixturevalue("newest_comfy" if request.param == "newest" else "comfy")
+    return found
+
+
+@pytest.fixture(scope="package")
+def newest(comfy: ComfyServer) -> bool:
+    """Whether this is the newest frontend."""
+    return "--front-end-root" in comfy.extra_args
+
+
+@pytest.fixture(scope="package")
+def client(comfy: ComfyServer) -> ComfyClient:
+    """A client of the server that the browser looks at."""
+    from devtools.comfy_client import ComfyClient
+
+    return ComfyClient(comfy.url)
 
 
 # not for the session: while Playwright runs, nothing else in this thread can run an event loop
@@ -57,6 +90,7 @@ def visit(browser: Frontend, comfy: ComfyServer) -> Iterator[Visit]:
 
     def open_with(**settings: Any) -> Frontend:
         if getattr(browser, "opened_with", None) != settings or browser.url != comfy.url:
+            browser.opened_with = None  # type: ignore[attr-defined]
             browser.open(comfy.url, **settings)
             browser.opened_with = settings  # type: ignore[attr-defined]
         return browser

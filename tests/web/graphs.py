@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from devtools.workflows import twin_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -29,17 +34,36 @@ BUILD = """([nodes, links]) => {
         made[from].connect(slot, made[to], made[to].inputs.findIndex(one => one.name === input))
     app.canvas.deselectAll()
     app.canvas.ds.scale = 1
-    app.canvas.ds.offset = [110, 130]
+    app.canvas.ds.offset = [110, 130] // right of the tool bar
     app.canvas.setDirty(true, true)
     return Object.fromEntries(Object.entries(made).map(([name, node]) => [name, Number(node.id)]))
+}"""
+HOME = """() => {
+    window.app.canvas.ds.scale = 1
+    window.app.canvas.ds.offset = [110, 130]
+    window.app.canvas.setDirty(true, true)
 }"""
 SET = """([id, name, value]) => {
     const widget = window.app.graph.getNodeById(id).widgets.find(one => one.name === name)
     widget.value = value
     widget.callback?.(value)
 }"""
+PLAIN = """id => window.app.graph.getNodeById(id).widgets.map(one => one.value)
+    .filter(value => typeof value === 'string').join('\\n')"""
+ON_PAGE = """([id, line]) => {
+    const node = document.querySelector(`[data-node-id="${id}"]`)
+    const fields = [...node.querySelectorAll('textarea')].map(one => one.value)
+    return [node.innerText, ...fields].join('\\n').includes(line)
+}"""
 SHOWN = "([id, output]) => window.app.graph.getNodeById(id).onExecuted(output)"
 SAMPLE = "vramwise_sample.png"
+SAMPLE_LINES = (
+    "The Lighthouse Cafe",
+    "Open daily from 7:30 to 19:00",
+    "Cinnamon roll 2.95",
+    "\u4eca\u65e5\u7279\u4ef7\uff1a\u624b\u5de5\u9762\u5305",
+    "Please order at the counter.",
+)
 # of the frontend that ComfyUI 0.3.75 brings, and of newer ones
 TAB_BUTTON = ".vramwise-tab-button, [data-testid=vramwise-tab-button]"
 MENU_BUTTON = ".comfy-menu-button-wrapper, .comfyui-logo-wrapper, button:has(.comfyui-logo)"
@@ -64,5 +88,35 @@ def give(frontend: Frontend, node: int, output: Mapping[str, Any]) -> None:
     frontend.page.evaluate(SHOWN, [node, output])
 
 
+def plain_text(frontend: Frontend, node: int | str) -> str:
+    """What a Preview Any shows; its widget's name differs between frontends."""
+    return str(frontend.page.evaluate(PLAIN, int(node)))
+
+
+def wait_for_line(frontend: Frontend, node: int | str, line: str) -> None:
+    """Wait until Nodes 2.0 has this line on the page, as text or in a field."""
+    frontend.page.wait_for_function(ON_PAGE, arg=[int(node), line])
+
+
 def texts(found: Locator) -> list[str]:
     return [text.strip() for text in found.all_inner_texts()]
+
+
+def node_showing_the_text(workflow: Path) -> str:
+    """The id of the PreviewAny that the `text` output of OCR Inference goes into."""
+    twin = json.loads(twin_of(workflow).read_text(encoding="utf-8"))
+    ocr = next(key for key, node in twin.items() if node["class_type"] == "VramwiseOCR")
+    return next(
+        key
+        for key, node in twin.items()
+        if node["class_type"] == "PreviewAny" and node["inputs"]["source"] == [ocr, 0]
+    )
+
+
+def overlapping(boxes: list[list[Any]]) -> list[tuple[str, str]]:
+    """The pairs of boxes, each [name, left, top, width, height], that have room in common."""
+    return [
+        (one, other)
+        for (one, x, y, w, h), (other, left, top, width, height) in combinations(boxes, 2)
+        if x < left + width and left < x + w and y < top + height and top < y + h
+    ]

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.web import graphs
+
 if TYPE_CHECKING:
     from devtools.frontend import Frontend
 
 pytestmark = [pytest.mark.web, pytest.mark.comfy]
 
 HERE = Path(__file__).resolve().parent
-_spec = importlib.util.spec_from_file_location("vramwise_test_graphs", HERE / "graphs.py")
-assert _spec is not None and _spec.loader is not None
-graphs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(graphs)
 
 RECORD = {
     "text": "OPEN",
@@ -59,6 +57,7 @@ WRONG = {"cer": 0.5, "wer": 1.0, "exact": False, "read": "OPFN", "expected": "OP
 # node, what a run of it shows, and the tab to open
 PANELS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str | None]] = {
     "loader": ("VramwiseOCRModelLoader", {"model": "qwen3_vl_2b"}, {}, None),
+    "remote": ("VramwiseRemoteOCRModel", {}, {"text": ["Read by the endpoint.\nNobody answers."]}, None),
     "probe": ("VramwiseGPUProbe", {}, {}, None),
     "page": ("VramwiseOCR", {}, {"ocr": [RECORD, RECORD]}, None),
     "text": ("VramwiseOCR", {}, {"ocr": [RECORD]}, "Text"),
@@ -135,7 +134,7 @@ def test_axe_finds_nothing_in_a_panel(checked: Callable[..., Any], palette: str,
         panel.get_by_role("tab", name=tab).click()
     if name == "advisor":
         panel.get_by_label("only what runs").uncheck()
-    panel.locator("table, [role=img], [role=tabpanel], ol, .vw-device").first.wait_for()
+    panel.locator("table, [role=img], [role=tabpanel], ol, .vw-device, .vw-lines").first.wait_for()
     assert axe("section.vw-panel") == []
 
 

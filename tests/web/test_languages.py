@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.web import graphs
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
@@ -26,6 +28,7 @@ NAMES_OF_A_NEW_NODE = """type => {
     for (const widget of node.widgets) inputs[widget.name] = widget.label ?? widget.name
     return { title: node.title, inputs, outputs: node.outputs.map(shown) }
 }"""
+CLOSE_PANEL = "() => window.app.extensionManager.setting.set('Comfy.RightSidePanel.IsOpen', false)"
 
 # grouped by language, so that a page serves all of its tests; English last: test_templates goes on with it
 each_language = pytest.mark.parametrize("locale", ["ru", "zh", "en"], scope="module")
@@ -60,17 +63,21 @@ def keep_words_of_packs(page: Page) -> None:
     page.route("**/assets/index-*.js", mended)
 
 
-def opened_in(visit: Callable[..., Frontend], locale: str) -> Frontend:
-    if locale == "en":
-        return visit()
-    return visit(locale=locale, prepare=keep_words_of_packs)
+@pytest.fixture
+def opened_in(visit: Callable[..., Frontend], newest: bool) -> Callable[[str], Frontend]:
+    def opened(locale: str) -> Frontend:
+        if locale == "en":
+            return visit()
+        return visit(locale=locale) if newest else visit(locale=locale, prepare=keep_words_of_packs)
+
+    return opened
 
 
 @each_language
 def test_a_node_and_its_inputs_and_outputs_have_the_names_of_the_language(
-    visit: Callable[..., Frontend], locale: str
+    opened_in: Callable[[str], Frontend], locale: str
 ) -> None:
-    names = opened_in(visit, locale).page.evaluate(NAMES_OF_A_NEW_NODE, NODE)
+    names = opened_in(locale).page.evaluate(NAMES_OF_A_NEW_NODE, NODE)
     words = node_words(locale)
     assert names["title"] == words["display_name"]
     assert names["inputs"] == {key: one["name"] for key, one in words["inputs"].items()}
@@ -78,21 +85,22 @@ def test_a_node_and_its_inputs_and_outputs_have_the_names_of_the_language(
 
 
 @each_language
-def test_the_help_panel_shows_our_page_in_the_language(visit: Callable[..., Frontend], locale: str) -> None:
-    page = opened_in(visit, locale).page
-    panel = page.locator(".side-bar-panel")
-    if not panel.is_visible():
-        page.locator(".node-library-tab-button").click()
-    name = node_words(locale)["display_name"]
-    panel.locator("input[type=text]").first.fill(name)
-    entry = panel.locator(".node-lib-node-container").filter(has_text=name)
-    entry.hover()
-    entry.locator(".help-button").click()
+def test_the_help_panel_shows_our_page_in_the_language(
+    opened_in: Callable[[str], Frontend], newest: bool, locale: str
+) -> None:
+    frontend = opened_in(locale)
+    page = frontend.page
+    graphs.build(frontend, [("ocr", NODE, (300, 100), {})])
+    page.evaluate("() => window.app.canvas.selectNode(window.app.graph.nodes[0])")
+    page.get_by_test_id("info-button").click()
     title, first = [line for line in help_page(locale).splitlines() if line.strip()][:2]
     content = page.locator(".node-help-content")
     content.get_by_role("heading", name=title.removeprefix("# "), exact=True).wait_for()
     content.get_by_text(first).wait_for()
-    page.locator(".node-library-tab-button").click()
+    if newest:
+        page.evaluate(CLOSE_PANEL)
+    else:
+        page.locator(".node-library-tab-button").click()
 
 
 @pytest.mark.parametrize("path", [f"{NODE}.md", f"{NODE}/ru.md", f"{NODE}/zh.md"])

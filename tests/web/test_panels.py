@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -10,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.web import graphs
+from tests.web.graphs import SAMPLE, build, give, set_widget, texts
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
@@ -21,17 +23,6 @@ pytestmark = [pytest.mark.web, pytest.mark.comfy]
 
 HERE = Path(__file__).resolve().parent
 SCREENS = HERE.parents[1] / "docs" / "screens"
-_spec = importlib.util.spec_from_file_location("vramwise_test_graphs", HERE / "graphs.py")
-assert _spec is not None and _spec.loader is not None
-graphs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(graphs)
-build, give, set_widget, texts, SAMPLE = (
-    graphs.build,
-    graphs.give,
-    graphs.set_widget,
-    graphs.texts,
-    graphs.SAMPLE,
-)
 
 GIB = 1024**3
 SAMPLE_LINE = "Cinnamon roll"
@@ -60,11 +51,13 @@ def opened(visit: Callable[..., Frontend], nodes2: bool) -> Iterator[Frontend]:
 
 
 @pytest.fixture
-def keep(nodes2: bool) -> Callable[[Locator, str], None]:
-    """``keep(locator, name)``: a picture for the README where VRAMWISE_SCREENS is set (canvas renderer)."""
+def keep(nodes2: bool, newest: bool) -> Callable[[Locator, str], None]:
+    """``keep(locator, name)``: a picture for the README where VRAMWISE_SCREENS is set, of ComfyUI's own
+    frontend on the canvas.
+    """
 
     def save(found: Locator, name: str) -> None:
-        if os.environ.get("VRAMWISE_SCREENS") and not nodes2:
+        if os.environ.get("VRAMWISE_SCREENS") and not (nodes2 or newest):
             found.page.wait_for_timeout(300)
             found.screenshot(path=SCREENS / f"panel_{name}.png")
 
@@ -196,6 +189,50 @@ def test_a_missing_model_is_fetched_only_by_the_button_and_can_be_stopped(opened
     ]
 
 
+# --- Remote OCR Model --------------------------------------------------------------------------------------
+
+
+def test_opening_a_workflow_asks_no_server_and_the_button_does(
+    opened: Frontend, keep: Callable[[Locator, str], None]
+) -> None:
+    from devtools.chat_server import MODEL, ChatServer
+
+    page = opened.page
+    with ChatServer() as server:
+        endpoint = f"localhost:{server.port}"
+        build(opened, [("remote", "VramwiseRemoteOCRModel", (0, 0), {"endpoint": endpoint})])
+        opened.load_workflow(opened.serialize())
+        page.evaluate(graphs.HOME)
+        panel = page.get_by_role("region", name="Who answers at the endpoint")
+        ask = panel.get_by_role("button", name="Ask the endpoint")
+        ask.wait_for()
+        assert server.headers == {} and panel.get_by_role("listitem").count() == 0
+        ask.click()
+        panel.get_by_text(f"{endpoint} answers in").wait_for()
+        assert MODEL in panel.inner_text() and "1 of 1 server answer" in panel.inner_text()
+        assert server.headers != {} and server.pictures == {}
+        keep(panel, "remote")
+    ask.click()
+    panel.get_by_text("0 of 1 server").wait_for()
+    (node,) = opened.serialize()["nodes"]
+    set_widget(opened, node["id"], "endpoint", "http://somebody.example/v1")
+    ask.click()
+    panel.get_by_role("status").get_by_text("is an address").wait_for()
+    assert panel.get_by_role("listitem").count() == 0
+
+
+def test_after_a_run_the_panel_shows_the_plan_of_the_remote_model(opened: Frontend) -> None:
+    from devtools.chat_server import MODEL, ChatServer
+
+    with ChatServer() as server:
+        values = {"endpoint": f"localhost:{server.port}"}
+        build(opened, [("remote", "VramwiseRemoteOCRModel", (0, 0), values)])
+        opened.run_and_wait()
+        panel = opened.page.get_by_role("region", name="Who answers at the endpoint")
+        panel.get_by_text(MODEL).first.wait_for()
+        assert panel.get_by_role("listitem").count() >= 3
+
+
 # --- OCR Inference ----------------------------------------------------------------------------------------
 
 
@@ -306,6 +343,9 @@ def test_what_a_model_says_is_never_html(opened: Frontend) -> None:
 # --- GPU Probe --------------------------------------------------------------------------------------------
 
 
+POLL = "seconds => window.app.extensionManager.setting.set('Vramwise.PollSeconds', seconds)"
+
+
 def asked_for(page: Page, part: str, milliseconds: int) -> int:
     """How often the page asks the server for ``part`` in that time."""
     found: list[str] = []
@@ -332,12 +372,17 @@ def test_the_probe_shows_who_holds_the_memory_and_is_silent_out_of_sight(
     assert gib(machine["devices"][0]["total_bytes"]) in panel.inner_text()
     assert "free: " in panel.inner_text()
     keep(panel, "probe")
-    assert asked_for(page, "/vramwise/machine", 5000) >= 2
-    page.evaluate(
-        "() => { window.app.canvas.ds.offset = [-9000, -9000]; window.app.canvas.setDirty(true, true) }"
-    )
-    page.wait_for_timeout(2500)
-    assert asked_for(page, "/vramwise/", 4000) == 0
+    page.evaluate(POLL, 0.5)
+    try:
+        for _ in range(2):
+            page.wait_for_event("request", lambda asked: "/vramwise/machine" in asked.url)
+        page.evaluate(
+            "() => { window.app.canvas.ds.offset = [-9000, -9000]; window.app.canvas.setDirty(true, true) }"
+        )
+        page.wait_for_timeout(1000)  # the last look may be under way
+        assert asked_for(page, "/vramwise/", 2000) == 0
+    finally:
+        page.evaluate(POLL, 2)
 
 
 # --- Model Advisor ----------------------------------------------------------------------------------------
@@ -427,6 +472,21 @@ def test_a_release_is_two_bars_before_and_after(
 
 
 # --- what all of them keep to -----------------------------------------------------------------------------
+
+
+def test_a_workflow_that_is_opened_again_has_panels_again(opened: Frontend) -> None:
+    """As after an undo: the same ids come in the moment in which the old nodes go."""
+    page = opened.page
+    nodes = [("loader", "VramwiseOCRModelLoader", (0, 0), {}), ("ocr", "VramwiseOCR", (450, 0), {})]
+    ids = build(opened, nodes)
+    for text in ("first", "second"):
+        page.locator("section.vw-loader tr.vw-chosen").wait_for()
+        give(opened, ids["ocr"], {"ocr": [record(text)]})
+        panel = page.locator("section.vw-pages")
+        panel.get_by_role("tab", name="Text").click()
+        panel.get_by_role("tabpanel").get_by_text(text).wait_for()
+        assert panel.count() == 1
+        ids = build(opened, nodes)
 
 
 def test_panels_are_neither_saved_nor_sent(opened: Frontend) -> None:

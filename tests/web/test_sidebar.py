@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.web import graphs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -24,10 +25,6 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WORDS = ROOT / "web" / "words"
 MOST_BYTES = 60 * 1024
-_spec = importlib.util.spec_from_file_location("vramwise_test_graphs", HERE / "graphs.py")
-assert _spec is not None and _spec.loader is not None
-graphs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(graphs)
 
 
 def words(locale: str) -> dict[str, str]:
@@ -161,6 +158,28 @@ def test_the_tab_speaks_the_language_of_comfyui(visit: Callable[..., Frontend], 
     for key in ("side_machine", "side_residents", "side_fits"):
         panel.get_by_role("heading", name=said[key]).wait_for()
     panel.get_by_text(said["memory_free"]).first.wait_for()
+
+
+@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
+def test_after_a_change_of_language_the_panel_and_the_tab_speak_it(
+    visit: Callable[..., Frontend], nodes2: bool
+) -> None:
+    frontend = visit(nodes2=nodes2)
+    page = frontend.page
+    side(frontend)
+    graphs.build(frontend, [("loader", "VramwiseOCRModelLoader", (500, 0), {"model": "qwen3_vl_2b"})])
+    frontend.load_workflow(frontend.serialize())
+    choose = "locale => window.app.extensionManager.setting.set('Comfy.Locale', locale)"
+    try:
+        for locale in ("ru", "zh", "en"):
+            said = words(locale)
+            page.evaluate(choose, locale)
+            page.get_by_role("heading", name=said["side_residents"]).wait_for()
+            panel = page.get_by_role("region", name=said["loader_panel"])
+            panel.get_by_text(said["chosen_mark"]).wait_for()
+            panel.get_by_text(said["missing"]).wait_for()
+    finally:
+        page.evaluate(choose, "en")
 
 
 # --- files ------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from devtools.workflows import (
     twin_of,
     workflow_files,
 )
+from tests.web.graphs import SAMPLE_LINES, node_showing_the_text, overlapping
 
 if TYPE_CHECKING:
     from devtools.frontend import Frontend
@@ -30,26 +30,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.web, pytest.mark.comfy]
 
 READ_TEXT = WORKFLOWS / "read_text.json"
-SAMPLE_LINES = (
-    "The Lighthouse Cafe",
-    "Open daily from 7:30 to 19:00",
-    "Cinnamon roll 2.95",
-    "\u4eca\u65e5\u7279\u4ef7\uff1a\u624b\u5de5\u9762\u5305",
-    "Please order at the counter.",
-)
+# slow, and about the files: the frontend that draws them is enough
+FRONTENDS = ("own",)
 
 each_workflow = pytest.mark.parametrize("workflow", workflow_files(), ids=lambda path: path.stem)
-
-
-def node_showing_the_text(workflow: Path) -> str:
-    """The id of the PreviewAny that the `text` output of OCR Inference goes into."""
-    twin = json.loads(twin_of(workflow).read_text(encoding="utf-8"))
-    ocr = next(key for key, node in twin.items() if node["class_type"] == "VramwiseOCR")
-    return next(
-        key
-        for key, node in twin.items()
-        if node["class_type"] == "PreviewAny" and node["inputs"]["source"] == [ocr, 0]
-    )
 
 
 def saved_widgets(node: dict[str, Any]) -> dict[str, Any]:
@@ -63,15 +47,6 @@ def saved_widgets(node: dict[str, Any]) -> dict[str, Any]:
     values = node.get("widgets_values") or []
     assert not names or len(names) == len(values), f"{node['type']} has {names} and {values}"
     return dict(zip(names, values, strict=False))
-
-
-def overlapping(boxes: list[list[Any]]) -> list[tuple[str, str]]:
-    """The pairs of boxes, each [name, left, top, width, height], that have room in common."""
-    return [
-        (one, other)
-        for (one, x, y, w, h), (other, left, top, width, height) in combinations(boxes, 2)
-        if x < left + width and left < x + w and y < top + height and top < y + h
-    ]
 
 
 def open_from_template_browser(frontend: Frontend, name: str) -> None:
@@ -210,29 +185,5 @@ def test_read_text_opens_from_the_template_browser_and_reads_the_sample(
     text = frontend.widgets()[node_showing_the_text(READ_TEXT)]["preview"].splitlines()
     assert [line for line in SAMPLE_LINES if line not in text] == []
     frontend.page.get_by_text("Please order at the counter.").filter(visible=True).first.wait_for()
-    frontend.wait_for_pictures()
-    assert frontend.toasts() == []
-
-
-def test_in_nodes_2_the_workflow_opens_and_reads_too(visit: Callable[..., Frontend]) -> None:
-    frontend = visit(nodes2=True)
-    ui = read_workflow(READ_TEXT)
-    frontend.load_workflow(ui, "read_text")
-    nodes = frontend.page.locator("[data-node-id]")
-    frontend.page.wait_for_function(
-        "n => document.querySelectorAll('[data-node-id]').length === n", arg=len(ui["nodes"])
-    )
-    assert sorted(nodes.evaluate_all("all => all.map(node => Number(node.dataset.nodeId))")) == sorted(
-        node["id"] for node in ui["nodes"]
-    )
-    frontend.run_and_wait()
-    boxes = nodes.evaluate_all(
-        """all => all.map(node => [node.dataset.nodeId, node.getBoundingClientRect()])
-            .map(([id, box]) => [id, box.x, box.y, box.width, box.height])"""
-    )
-    assert overlapping(boxes) == []
-    shown = frontend.page.locator(f"[data-node-id='{node_showing_the_text(READ_TEXT)}']")
-    for line in SAMPLE_LINES:
-        shown.get_by_text(line).first.wait_for(state="attached")
     frontend.wait_for_pictures()
     assert frontend.toasts() == []

@@ -1,0 +1,236 @@
+"""Graphs opened, run and looked at as a whole: in Nodes 2.0, in a subgraph, on a phone, in app mode, and what
+the console says meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from devtools.workflows import WORKFLOWS, read_workflow
+from tests.web import graphs
+from tests.web.graphs import SAMPLE, SAMPLE_LINES, build, set_widget
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+    from devtools.comfy_client import ComfyClient
+    from devtools.frontend import Frontend
+
+pytestmark = [pytest.mark.web, pytest.mark.comfy]
+
+READ_TEXT = WORKFLOWS / "read_text.json"
+PHONE = (390, 844)
+SAMPLE_LINE = "Cinnamon roll 2.95"
+EXECUTE = "id => window.app.extensionManager.command.execute(id)"
+SELECT = """ids => {
+    const { canvas, graph } = window.app
+    canvas.deselectAll()
+    for (const id of ids) canvas.select(graph.getNodeById(id))
+}"""
+SUBGRAPH = "() => Number(window.app.graph.nodes.find(node => node.subgraph).id)"
+ENTER = """id => {
+    const { canvas, graph } = window.app
+    const node = graph.getNodeById(id)
+    canvas.openSubgraph(node.subgraph, node)
+    canvas.ds.scale = 1
+    const inner = node.subgraph.nodes.find(one => one.comfyClass === 'VramwiseOCR')
+    canvas.ds.offset = [150 - inner.pos[0], 150 - inner.pos[1]]
+    canvas.setDirty(true, true)
+}"""
+LEAVE = "() => window.app.canvas.setGraph(window.app.graph)"
+# the pointer over a widget of the inner node, where the frontend's command looks for it
+POINT_AT = """name => {
+    const { canvas } = window.app
+    const node = canvas.graph.nodes.find(one => one.comfyClass === 'VramwiseOCR')
+    const widget = node.widgets.find(one => one.name === name)
+    canvas.draw(true, true)
+    if (!widget.last_y) // Nodes 2.0 has its widgets on the page, and the canvas knows no place of them
+        node.widgets.forEach((one, at) => (one.y = one.last_y = 30 + 24 * at))
+    canvas.visible_nodes = [node]
+    canvas.graph_mouse[0] = node.pos[0] + 30
+    canvas.graph_mouse[1] = node.pos[1] + widget.y + 6
+}"""
+OURS = "() => Object.keys(window.LiteGraph.registered_node_types).filter(type => type.startsWith('Vramwise'))"
+
+
+def read_with(frontend: Frontend, **values: Any) -> dict[str, int]:
+    """A picture, the node that reads it, and a plain output of the text."""
+    return build(
+        frontend,
+        [
+            ("picture", "LoadImage", (0, 0), {"image": SAMPLE}),
+            ("ocr", "VramwiseOCR", (350, 0), values),
+            ("shown", "PreviewAny", (800, 0), {}),
+        ],
+        [("picture", 0, "ocr", "image"), ("ocr", 0, "shown", "source")],
+    )
+
+
+# --- an example in Nodes 2.0 ------------------------------------------------------------------------------
+
+
+def test_in_nodes_2_the_workflow_opens_and_reads_too(visit: Callable[..., Frontend]) -> None:
+    frontend = visit(nodes2=True)
+    ui = read_workflow(READ_TEXT)
+    frontend.load_workflow(ui, "read_text")
+    nodes = frontend.page.locator("[data-node-id]")
+    frontend.page.wait_for_function(
+        "n => document.querySelectorAll('[data-node-id]').length === n", arg=len(ui["nodes"])
+    )
+    assert sorted(nodes.evaluate_all("all => all.map(node => Number(node.dataset.nodeId))")) == sorted(
+        node["id"] for node in ui["nodes"]
+    )
+    frontend.run_and_wait()
+    boxes = nodes.evaluate_all(
+        """all => all.map(node => [node.dataset.nodeId, node.getBoundingClientRect()])
+            .map(([id, box]) => [id, box.x, box.y, box.width, box.height])"""
+    )
+    assert graphs.overlapping(boxes) == []
+    for line in SAMPLE_LINES:
+        graphs.wait_for_line(frontend, graphs.node_showing_the_text(READ_TEXT), line)
+    frontend.wait_for_pictures()
+    assert frontend.toasts() == []
+
+
+# --- inside a subgraph ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
+def test_inside_a_subgraph_a_node_runs_and_has_its_panel(
+    visit: Callable[..., Frontend], nodes2: bool
+) -> None:
+    frontend = visit(nodes2=nodes2)
+    page = frontend.page
+    ids = read_with(frontend)
+    page.evaluate(SELECT, [ids["ocr"]])
+    page.evaluate(EXECUTE, "Comfy.Graph.ConvertToSubgraph")
+    outer = page.evaluate(SUBGRAPH)
+    assert "ocr" not in json.dumps(sorted(frontend.widgets()[str(outer)]))
+    try:
+        page.evaluate(ENTER, outer)
+        page.evaluate(POINT_AT, "task")
+        page.evaluate(EXECUTE, "Comfy.Graph.ToggleWidgetPromotion")
+        page.evaluate(LEAVE)
+        (name,) = [one for one in frontend.widgets()[str(outer)] if "task" in one]
+        set_widget(frontend, outer, name, "layout")
+        sent = frontend.prompt_of_graph()
+        (inner,) = [key for key, one in sent.items() if one["class_type"] == "VramwiseOCR"]
+        assert inner.startswith(f"{outer}:") and sent[inner]["inputs"]["task"] == "layout"
+        set_widget(frontend, outer, name, "text")
+        frontend.run_and_wait()
+        assert SAMPLE_LINE in graphs.plain_text(frontend, ids["shown"])
+        page.evaluate(ENTER, outer)
+        panel = page.locator("section.vw-pages")
+        panel.locator("polygon").nth(7).wait_for()
+        panel.get_by_role("tab", name="Text").click()
+        assert SAMPLE_LINE in panel.get_by_role("tabpanel").inner_text()
+    finally:
+        page.evaluate(LEAVE)
+
+
+# --- on a phone, and in app mode, where no panel is -------------------------------------------------------
+
+
+def without_our_scripts(page: Page) -> None:
+    """Serve this pack's script empty, as if its web folder were not there."""
+
+    def nothing(route: Route) -> None:
+        route.fulfill(body="", content_type="text/javascript")
+
+    page.route("**/extensions/vramwise/**/*.js", nothing)
+    page.route("**/extensions/vramwise/*.js", nothing)
+
+
+@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
+def test_on_a_phone_without_our_scripts_values_are_set_and_the_text_is_read(
+    visit: Callable[..., Frontend], nodes2: bool
+) -> None:
+    frontend = visit(nodes2=nodes2, size=PHONE, prepare=without_our_scripts)
+    frontend.load_workflow(read_workflow(READ_TEXT), "read_text")
+    (ocr,) = (one["id"] for one in read_workflow(READ_TEXT)["nodes"] if one["type"] == "VramwiseOCR")
+    set_widget(frontend, ocr, "language", "en")
+    assert frontend.prompt_of_graph()[str(ocr)]["inputs"]["language"] == "en"
+    frontend.run_and_wait()
+    assert SAMPLE_LINE in graphs.plain_text(frontend, graphs.node_showing_the_text(READ_TEXT))
+    assert frontend.page.locator(".vw-panel").count() == 0
+
+
+# the frontend of ComfyUI 0.3.75 has no apps yet: its linear mode shows pictures only
+@pytest.mark.parametrize("comfy", ["newest"], indirect=True, scope="package")
+def test_in_app_mode_on_a_phone_a_person_sets_a_value_runs_and_reads_the_text(
+    visit: Callable[..., Frontend],
+) -> None:
+    frontend = visit(size=PHONE, prepare=without_our_scripts)
+    page = frontend.page
+    build(
+        frontend,
+        [
+            ("picture", "LoadImage", (0, 0), {"image": SAMPLE}),
+            ("ocr", "VramwiseOCR", (350, 0), {}),
+            ("saved", "VramwiseSaveText", (800, 0), {"filename_prefix": "phone/app"}),
+        ],
+        [("picture", 0, "ocr", "image"), ("ocr", 0, "saved", "text")],
+    )
+    ui = frontend.serialize()
+    ids = {one["type"]: one["id"] for one in ui["nodes"]}
+    ui["extra"]["linearData"] = {
+        "inputs": [[ids["LoadImage"], "image"], [ids["VramwiseOCR"], "prompt"]],
+        "outputs": [ids["VramwiseSaveText"]],
+    }
+    ui["extra"]["linearMode"] = True
+    frontend.load_workflow(ui, "app")
+    phone = page.get_by_test_id("linear-mobile")
+    phone.wait_for()
+    phone.get_by_role("tab").first.click()
+    phone.get_by_role("textbox").last.fill("Read every line.")
+    with page.expect_request("**/api/prompt") as asked:
+        phone.get_by_test_id("linear-run-button").click()
+    sent = asked.value.post_data_json["prompt"]
+    assert sent[str(ids["VramwiseOCR"])]["inputs"]["prompt"] == "Read every line."
+    phone.get_by_role("tab").nth(1).click()
+    phone.get_by_role("article").get_by_text(SAMPLE_LINE).wait_for()
+
+
+# --- the console ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
+def test_every_node_opened_run_and_the_tab_beside_it_leave_the_console_silent(
+    visit: Callable[..., Frontend], nodes2: bool
+) -> None:
+    frontend = visit(nodes2=nodes2)
+    page = frontend.page
+    kinds = page.evaluate(OURS)
+    assert len(kinds) >= 13
+    build(frontend, [(kind, kind, (450 * (at % 4), 500 * (at // 4)), {}) for at, kind in enumerate(kinds)])
+    frontend.look_at()
+    page.wait_for_function("() => document.querySelectorAll('section.vw-panel').length >= 3")
+    page.locator(graphs.TAB_BUTTON).click()
+    page.get_by_role("heading", name="On ").wait_for()
+    page.locator(graphs.TAB_BUTTON).click()
+    read_with(frontend)
+    frontend.run_and_wait()
+    page.locator("section.vw-pages").wait_for()
+    assert frontend.console == []
+
+
+def test_an_error_in_a_file_of_ours_and_a_warning_that_names_us_would_be_seen(
+    visit: Callable[..., Frontend], client: ComfyClient
+) -> None:
+    frontend = visit()
+    page, address = frontend.page, f"{client.url}/extensions/vramwise/thrown.js"
+    page.route(
+        "**/vramwise/thrown.js", lambda route: route.fulfill(body="null.x", content_type="text/javascript")
+    )
+    with page.expect_event("pageerror"):
+        page.add_script_tag(url=address)
+    page.unroute("**/vramwise/thrown.js")
+    with page.expect_console_message():
+        page.evaluate("() => console.warn('VRAMwise has a complaint')")
+    thrown, warned = frontend.console
+    frontend.console.clear()
+    assert thrown.startswith("uncaught: ") and "thrown.js" in thrown
+    assert warned.startswith("warning: VRAMwise has a complaint")
