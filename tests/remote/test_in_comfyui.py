@@ -65,7 +65,7 @@ def test_a_page_is_read_by_the_endpoint_and_the_key_is_nowhere_to_be_found(studi
     assert result.ok, result.error_text
     assert result.outputs["ocr"]["text"] == [SAID]
     (plan,) = result.outputs["remote"]["text"]
-    assert "1 of 1 server answer now" in plan
+    assert "1 of 1 server answers now" in plan
     assert studio.chat.headers["Authorization"] == f"Bearer {KEY}"
     saved = studio.client.view(result.outputs["save"]["images"][0])
     assert b"VramwiseRemoteOCRModel" in saved, "the PNG carries the workflow"

@@ -79,7 +79,7 @@ def test_50_pictures_read_by_a_real_server_say_what_the_local_engine_says(
     assert all(texts) and error_rate(texts, [text for _, text in held_out()[:50]]) < 5, "it reads"
     assert all(result.tokens for result in results)
     plan = open_remote("studio").plan()
-    assert "1 of 1 server answer now" in plan and "Qwen3-VL" in plan
+    assert "1 of 1 server answers now" in plan and "Qwen3-VL" in plan
 
 
 def test_a_server_killed_in_the_middle_of_300_pictures_that_comes_back_changes_nothing(

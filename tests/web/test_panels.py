@@ -25,7 +25,19 @@ HERE = Path(__file__).resolve().parent
 SCREENS = HERE.parents[1] / "docs" / "screens"
 
 GIB = 1024**3
+# A picture for everyone shows no folder of the machine that it was made on.
+PLAIN_PATHS = """panel => panel.querySelectorAll('dd').forEach(one => {
+    one.textContent = one.textContent.replace(/^.*\\/models\\//, 'ComfyUI/models/')
+})"""
 SAMPLE_LINE = "Cinnamon roll"
+# The sample's text but for one letter.
+ALMOST = """The Lighthouse Cafe
+Open daily from 7:30 to 19:00
+Flat wite 3.40
+Cinnamon roll 2.95
+Soup of the day 6.20
+\u4eca\u65e5\u7279\u4ef7\uff1a\u624b\u5de5\u9762\u5305
+Please order at the counter."""
 # What a hostile page could make a model say, in every place where text is shown.
 HOSTILE = (
     '<img src=x onerror="window.hacked=1"> <script>window.hacked=2</script> [go](javascript:window.hacked=3)'
@@ -58,6 +70,7 @@ def keep(nodes2: bool, newest: bool) -> Callable[[Locator, str], None]:
 
     def save(found: Locator, name: str) -> None:
         if os.environ.get("VRAMWISE_SCREENS") and not (nodes2 or newest):
+            found.evaluate(PLAIN_PATHS)
             found.page.wait_for_timeout(300)
             found.screenshot(path=SCREENS / f"panel_{name}.png")
 
@@ -435,7 +448,7 @@ def test_the_score_shows_each_picture_frames_the_best_and_colours_what_differs(
         opened,
         [
             ("picture", "LoadImage", (0, 0), {"image": SAMPLE}),
-            ("score", "VramwiseOCRScore", (350, 0), {"expected": "Flat white 3.40"}),
+            ("score", "VramwiseOCRScore", (350, 0), {"expected": ALMOST}),
         ],
         [("picture", 0, "score", "image")],
     )

@@ -43,7 +43,7 @@ def lines(endpoint: Endpoint, key: str, model: str, family: str) -> Iterator[str
     well = [one for one in found if not one.trouble]
     yield (
         f"Read by the endpoint {endpoint.name}: {len(well)} of {len(found)} "
-        f"server{'s' * (len(found) != 1)} answer{'s' * (len(found) == 1)} now. No memory of this machine is used."
+        f"{'server answers' if len(found) == 1 else 'servers answer'} now. No memory of this machine is used."
     )
     wished = model or endpoint.model
     for one in found:
