@@ -7,35 +7,17 @@ figures stand below it as published.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
+
+from devtools.tiny import TRAINED, held_out
 
 from .pages import character_errors
 
-TRAINED = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "trained"
 FAMILIES = ("qwen3_vl", "got_ocr2")
 PRECISIONS = ("fp16", "bf16", "int8", "int4")
 MOST_TOKENS = 24  # the longest string has 16 characters, one token each
-
-
-def held_out_files(family: str) -> tuple[Path, Path]:
-    """The sprite of the held-out pictures of ``family``, and the file of their boxes and strings."""
-    name = "held_out" if family == "qwen3_vl" else f"held_out_{family}"
-    return TRAINED / f"{name}.png", TRAINED / f"{name}.json"
-
-
-def held_out(family: str) -> list[tuple[Any, str]]:
-    """The 200 (PIL picture, string) pairs that no training of ``family`` saw."""
-    from PIL import Image
-
-    png, file = held_out_files(family)
-    facts = json.loads(file.read_text(encoding="utf-8"))
-    with Image.open(png) as image:
-        sprite = image.convert("RGB")
-    return [(sprite.crop(box), text) for box, text in zip(facts["boxes"], facts["texts"], strict=True)]
 
 
 def error_rate(read: Iterable[str], truth: Sequence[str]) -> float:

@@ -30,8 +30,8 @@ from PIL import Image, ImageFilter  # noqa: E402
 from rapidfuzz.distance import Levenshtein  # noqa: E402
 from vramwise.catalog import family as catalog_family  # noqa: E402
 
-from benchmarks.quality import held_out, held_out_files  # noqa: E402
 from devtools import tiny  # noqa: E402
+from devtools.tiny import held_out, held_out_files  # noqa: E402
 
 STATES = ROOT / ".comfy" / "train"
 FONTS = ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSans.ttf")

@@ -115,32 +115,21 @@ def trained_checkpoint(family: str) -> Path:
     return folder
 
 
+def held_out_files(family: str) -> tuple[Path, Path]:
+    """The sprite of the held-out pictures of ``family``, and the file of their boxes and strings."""
+    name = "held_out" if family == "qwen3_vl" else f"held_out_{family}"
+    return TRAINED / f"{name}.png", TRAINED / f"{name}.json"
+
+
 def held_out(family: str = "qwen3_vl") -> list[tuple[Any, str]]:
-    """The 200 (PIL picture, string) pairs that no training saw: tests/fixtures/trained/held_out.*.
-
-    For "got_ocr2" each line stands on a square page, see ``on_a_page``.
-    """
+    """The 200 (PIL picture, string) pairs that no training of ``family`` saw."""
     from PIL import Image
 
-    facts = json.loads((TRAINED / "held_out.json").read_text(encoding="utf-8"))
-    sprite = Image.open(TRAINED / "held_out.png").convert("RGB")
-    lines = [sprite.crop(box) for box in facts["boxes"]]
-    if family == "got_ocr2":
-        lines = [on_a_page(line) for line in lines]
-    return list(zip(lines, facts["texts"], strict=True))
-
-
-def on_a_page(line: Any) -> Any:
-    """The PIL picture ``line`` in the middle of a square of its own colour.
-
-    GOT's processor makes every picture a square: a line alone would be stretched to five times its height.
-    """
-    from PIL import Image
-
-    width, height = line.size
-    page = Image.new("RGB", (width, width), line.getpixel((0, 0)))
-    page.paste(line, (0, (width - height) // 2))
-    return page
+    png, file = held_out_files(family)
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    with Image.open(png) as image:
+        sprite = image.convert("RGB")
+    return [(sprite.crop(box), text) for box, text in zip(facts["boxes"], facts["texts"], strict=True)]
 
 
 def is_5() -> bool:

@@ -165,7 +165,7 @@ def test_a_trained_model_reads_held_out_strings_on_the_gpu_as_well_as_its_precis
         pytest.skip(str(missing))
     model = loaded(folder, precision)
     model.load()
-    pairs = held_out()[:STRINGS]
+    pairs = held_out(family)[:STRINGS]
     gpu.cuda.reset_peak_memory_stats(0)
     begun = time.perf_counter()
     results = model.read([picture for picture, _ in pairs], max_new_tokens=40)

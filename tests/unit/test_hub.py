@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.server
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from vramwise.catalog import OCRModel
@@ -21,6 +16,8 @@ from vramwise.errors import VramwiseError
 from vramwise.settings import Places, Settings
 from vramwise.weights import DownloadStopped, download_model, locate, verify
 from vramwise.weights import hub as module
+
+from devtools.model_hub import World, serving
 
 pytest.importorskip("huggingface_hub")
 
@@ -62,148 +59,18 @@ UNWANTED = {
 WANTED_BYTES = sum(map(len, CONTENT.values()))
 
 
-@dataclass
-class World:
-    """What the loopback hub holds and how it misbehaves."""
-
-    url: str = ""
-    files: dict[str, bytes] = field(default_factory=lambda: {**CONTENT, **UNWANTED})
-    sent: dict[str, bytes] = field(default_factory=dict)  # other bytes than listed
-    listed_size: dict[str, int] = field(default_factory=dict)
-    drop_after: int | None = None
-    drops: int = 0  # how many answers are still cut off; -1: all
-    status: dict[str, int] = field(default_factory=dict)
-    asked: list[tuple[str, str | None, str | None]] = field(
-        default_factory=list
-    )  # path, Range, Authorization
-    ranges: bool = True
-    agents: set[str] = field(default_factory=set)
-
-    def fetched(self, name: str) -> list[str | None]:
-        return [wanted for path, wanted, _ in self.asked if path.endswith(f"/{name}") and "/resolve/" in path]
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    world: World
-
-    def do_HEAD(self) -> None:
-        self.answer(head=True)
-
-    def do_GET(self) -> None:
-        self.answer()
-
-    def answer(self, head: bool = False) -> None:
-        world, path = self.world, urlsplit(self.path).path
-        world.asked.append((path, self.headers.get("Range"), self.headers.get("Authorization")))
-        world.agents.add(self.headers.get("User-Agent", ""))
-        for part, status in world.status.items():
-            if part in path:
-                self.refuse(status)
-                return
-        if path == f"/api/models/{REPO}" or path.startswith(f"/api/models/{REPO}/revision/"):
-            assert parse_qs(urlsplit(self.path).query)["blobs"][0].lower() == "true"
-            self.json({"id": REPO, "sha": COMMIT, "siblings": [self.sibling(name) for name in world.files]})
-        elif path == f"/api/v1/models/{REPO}/repo/files":
-            self.json(self.modelscope())
-        elif path.startswith((f"/{REPO}/resolve/", f"/models/{REPO}/resolve/")):
-            self.file(path.split("/resolve/", 1)[1].split("/", 1)[1], head)
-        elif path.startswith("/cdn/"):
-            self.file(path.removeprefix("/cdn/"), head, cdn=True)
-        elif "/api/v1/" in path:
-            self.json({"Code": 200, "Data": {"Files": None}, "Success": True})
-        else:
-            self.refuse(404)
-
-    def sibling(self, name: str) -> dict[str, Any]:
-        content = self.world.files[name]
-        size = self.world.listed_size.get(name, len(content))
-        blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-        entry: dict[str, Any] = {"rfilename": name, "size": size, "blobId": blob}
-        if name.endswith((".safetensors", ".bin")):
-            sha = hashlib.sha256(content).hexdigest()
-            entry["lfs"] = {"size": size, "sha256": sha, "pointerSize": 135}
-        return entry
-
-    def modelscope(self) -> dict[str, Any]:
-        files: list[dict[str, Any]] = [{"Path": "sub", "Type": "tree", "Size": 0, "Revision": "0" * 40}]
-        for name, content in self.world.files.items():
-            sha = hashlib.sha256(content).hexdigest()
-            one = {"Path": name, "Type": "blob", "Size": len(content), "Sha256": sha, "Revision": "5" * 40}
-            files.append(one)
-        data = {"Files": files, "LatestCommitter": {"Id": "", "ShortId": "5" * 8}}
-        return {"Code": 200, "Data": data, "Success": True}
-
-    def file(self, name: str, head: bool, cdn: bool = False) -> None:
-        world = self.world
-        if name not in world.files:
-            self.refuse(404)
-            return
-        if name.endswith(".safetensors") and not cdn:  # large files lie elsewhere
-            self.send_response(302)
-            self.send_header("Location", f"/cdn/{name}")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        content = world.sent.get(name, world.files[name])
-        wanted = self.headers.get("Range") if world.ranges else None
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-        if wanted and start >= len(content):
-            self.refuse(416)
-            return
-        body = content[start:]
-        self.send_response(206 if wanted else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.end_headers()
-        if head:
-            return
-        if world.drop_after is not None and world.drops and len(body) > world.drop_after:
-            world.drops -= 1
-            self.wfile.write(body[: world.drop_after])
-            self.close_connection = True
-        else:
-            self.wfile.write(body)
-
-    def json(self, data: object) -> None:
-        body = json.dumps(data).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def refuse(self, status: int) -> None:
-        codes = {404: "RepoNotFound", 403: "GatedRepo"}
-        self.send_response(status)
-        if status in codes:
-            self.send_header("X-Error-Code", codes[status])
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        return None
-
-
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
-    world = World()
-    handler = type("Handler", (Hub,), {"world": world})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    world.url = f"http://127.0.0.1:{server.server_address[1]}"
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", world.url)
-    monkeypatch.setenv("MODELSCOPE_ENDPOINT", world.url)
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(module, "WAIT_SECONDS", 0.0)
-    yield world
-    server.shutdown()
-    server.server_close()
+    with serving(World(REPO, COMMIT, {**CONTENT, **UNWANTED})) as world:
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HF_ENDPOINT", world.url)
+        monkeypatch.setenv("MODELSCOPE_ENDPOINT", world.url)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setattr(module, "WAIT_SECONDS", 0.0)
+        yield world
 
 
 @pytest.fixture

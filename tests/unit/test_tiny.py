@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from benchmarks.quality import FAMILIES, held_out  # noqa: E402
+from benchmarks.quality import FAMILIES  # noqa: E402
 from devtools import tiny  # noqa: E402
 
 MOST_BYTES = 3_000_000
@@ -86,7 +86,7 @@ def test_a_trained_checkpoint_has_the_weights_of_its_class_stored_in_sixteen_bit
 def test_held_out_strings_are_two_hundred_different_readable_ones(
     family: str, size: tuple[int, int], longest: int
 ) -> None:
-    pairs = held_out(family)
+    pairs = tiny.held_out(family)
     assert len(pairs) == len({text for _, text in pairs}) == 200
     assert {picture.size for picture, _ in pairs} == {size}
     assert all(set(text) <= set(tiny.READABLE) and 4 <= len(text) <= longest for _, text in pairs)
