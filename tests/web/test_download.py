@@ -1,4 +1,6 @@
-"""The Download button for real: a hub on this machine, the real server and frontend; what was fetched reads."""
+"""The Download button for real: a hub on this machine, the real server, the real frontend. What was fetched
+reads, and is evicted.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ def server(hub: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Com
         yield server
 
 
-def test_a_model_is_fetched_by_the_button_stopped_taken_up_again_and_reads(
+def test_a_model_is_fetched_by_the_button_stopped_taken_up_again_reads_and_is_evicted(
     browser: Frontend, server: ComfyServer, hub: World
 ) -> None:
     browser.open(server.url)
@@ -90,4 +92,10 @@ def test_a_model_is_fetched_by_the_button_stopped_taken_up_again_and_reads(
 
     browser.run_and_wait()
     assert held_out()[0][1] in graphs.plain_text(browser, ids["shown"])
+
+    page.locator(graphs.TAB_BUTTON).click()
+    memory = page.get_by_role("region", name="In memory")
+    memory.get_by_role("button", name=f"Evict {folder.name}").click()
+    memory.get_by_text("No model of this pack is in memory.").wait_for()
+    page.locator(graphs.TAB_BUTTON).click()
     assert browser.console == []
