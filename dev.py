@@ -498,10 +498,16 @@ def test(args: argparse.Namespace, rest: list) -> int:
     pytest = [python, "-m", "pytest", "--durations=15"]
     if rest:
         return run([*pytest, *rest], env=env)
-    # Two at a time, each file by one of them; what looks at the clock comes after, with nothing beside it.
+    # Two processes, each takes a file at a time; then the browser's, which share two servers and a page; what
+    # looks at the clock comes last, with nothing beside it.
     halved = {**(env or os.environ), "OMP_NUM_THREADS": "1"}  # else torch's threads wait for one another
-    together = run([*pytest, "-n", "2", "--dist", "loadfile", "-m", "not alone"], env=halved)
-    return run([*pytest, "-m", "alone"], env=env) or together
+    two = [*pytest, "-n", "2", "--dist", "loadfile", "-m", "not alone"]
+    codes = [
+        run([*two, "--ignore=tests/web"], env=halved),
+        run([*two, "tests/web"], env=halved),
+        run([*pytest, "-m", "alone"], env=env),
+    ]
+    return next((code for code in codes if code), 0)
 
 
 def lint(args: argparse.Namespace, rest: list) -> int:

@@ -85,7 +85,17 @@ def fake_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(precisions, "precisions", lambda: (*rows[:3], fake, *rows[3:]))
     for user in ("vramwise.choices", "vramwise.planning.advice.offers"):
         monkeypatch.setattr(f"{user}.precisions", precisions.precisions)
+    forget_plans()
     yield "int6"
+    forget_plans()
+
+
+def forget_plans() -> None:
+    """Plans are kept, and those made before the row was there do not have it."""
+    from vramwise.planning.advice import elsewhere, offers
+
+    for kept in (offers._ocr_plan, offers._least_reading, elsewhere._on_a_server):
+        kept.cache_clear()
 
 
 def test_a_new_precision_is_one_row_that_every_surface_shows(

@@ -24,10 +24,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """All tests on one frontend, then all on the other; a module may name its own in FRONTENDS,
     and a test by parametrize.
     """
-    chosen = any(mark.args[0] == "comfy" for mark in metafunc.definition.iter_markers("parametrize"))
-    if "comfy" in metafunc.fixturenames and not chosen:
+    chosen = any(mark.args[0] == "which" for mark in metafunc.definition.iter_markers("parametrize"))
+    if "which" in metafunc.fixturenames and not chosen:
         frontends = getattr(metafunc.module, "FRONTENDS", ("own", "newest"))
-        metafunc.parametrize("comfy", frontends, indirect=True, scope="package")
+        metafunc.parametrize("which", frontends, indirect=True, scope="package")
+
+
+@pytest.fixture(scope="package")
+def which(request: pytest.FixtureRequest) -> str:
+    """The frontend: "own" or "newest"."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -45,16 +51,16 @@ def newest_comfy(require: Callable[[object, str], None]) -> Iterator[ComfyServer
 
 
 @pytest.fixture(scope="package")
-def comfy(request: pytest.FixtureRequest) -> ComfyServer:
+def comfy(request: pytest.FixtureRequest, which: str) -> ComfyServer:
     """The test run's server with the frontend that its ComfyUI brings, or the one with the newest."""
-    found: ComfyServer = request.getfixturevalue("newest_comfy" if request.param == "newest" else "comfy")
+    found: ComfyServer = request.getfixturevalue("newest_comfy" if which == "newest" else "comfy")
     return found
 
 
 @pytest.fixture(scope="package")
-def newest(comfy: ComfyServer) -> bool:
+def newest(which: str) -> bool:
     """Whether this is the newest frontend."""
-    return "--front-end-root" in comfy.extra_args
+    return which == "newest"
 
 
 @pytest.fixture(scope="package")

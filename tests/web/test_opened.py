@@ -159,7 +159,7 @@ def test_on_a_phone_without_our_scripts_values_are_set_and_the_text_is_read(
 
 
 # the frontend of ComfyUI 0.3.75 has no apps yet: its linear mode shows pictures only
-@pytest.mark.parametrize("comfy", ["newest"], indirect=True, scope="package")
+@pytest.mark.parametrize("which", ["newest"], indirect=True, scope="package")
 def test_in_app_mode_on_a_phone_a_person_sets_a_value_runs_and_reads_the_text(
     visit: Callable[..., Frontend],
 ) -> None:
