@@ -48,6 +48,19 @@ class Graph(dict[str, dict[str, Any]]):
         return self.node(name, "PreviewAny", source=[source, slot])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_resident(request: pytest.FixtureRequest) -> None:
+    """Each file begins with nothing of ours in memory, whichever used the server before it. One with a server
+    of its own has a `client` of its own.
+    """
+    if hasattr(request.module, "client"):
+        return
+    its = (one for one in request.session.items if getattr(one, "module", None) is request.module)
+    if any("client" in getattr(one, "fixturenames", ()) for one in its):
+        client = request.getfixturevalue("client")
+        assert client.request("/vramwise/evict", {"all": True}).status == 200
+
+
 @pytest.fixture
 def graph() -> Graph:
     """An empty prompt."""
