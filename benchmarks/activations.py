@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -235,6 +236,8 @@ def measure(
     assert family is not None
     net = (net if net is not None else build(config, attention)).to(device)
     tensors, pixels = inputs(config, width, height, images, prompt_tokens)
+    if "mm_token_type_ids" not in inspect.signature(net.forward).parameters:
+        tensors.pop("mm_token_type_ids", None)  # transformers 5 asks for it, older ones refuse it
     adapter = object.__new__(adapter_class(family))  # without a checkpoint's processor
     adapter.processor = SimpleNamespace(image_token_id=151859)
     prepared = Prepared(tensors, ((width, height),) * images)
