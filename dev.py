@@ -69,6 +69,7 @@ COMFY_CLI = "comfy-cli==1.23.0"
 FRONTEND_WHEEL = "comfyui-frontend-package"
 FRONTEND = COMFY / "frontend"
 ESLINT = "eslint@9.39.5"
+INTERRUPTED = 130  # what `run` answers after Ctrl-C or SIGTERM, as shells do
 # Only where there is a wheel for this machine; the tests say what is missing.
 IF_THERE_IS_A_WHEEL = ["tesserocr>=2.8"]
 
@@ -157,7 +158,7 @@ def run(command: list, cwd: Path = ROOT, env: dict | None = None) -> int:
             process.wait(30)
         except subprocess.TimeoutExpired:
             say("It does not end by itself; ending it.")
-        return 130
+        return INTERRUPTED
     finally:
         end_tree(process)
 
@@ -502,12 +503,18 @@ def test(args: argparse.Namespace, rest: list) -> int:
     # looks at the clock comes last, with nothing beside it.
     halved = {**(env or os.environ), "OMP_NUM_THREADS": "1"}  # else torch's threads wait for one another
     two = [*pytest, "-n", "2", "--dist", "loadfile", "-m", "not alone"]
-    codes = [
-        run([*two, "--ignore=tests/web"], env=halved),
-        run([*two, "tests/web"], env=halved),
-        run([*pytest, "-m", "alone"], env=env),
-    ]
-    return next((code for code in codes if code), 0)
+    passes = (
+        ([*two, "--ignore=tests/web"], halved),
+        ([*two, "tests/web"], halved),
+        ([*pytest, "-m", "alone"], env),
+    )
+    code = 0
+    for command, its_env in passes:
+        ended = run(command, env=its_env)
+        code = code or ended
+        if ended == INTERRUPTED:
+            break
+    return code
 
 
 def lint(args: argparse.Namespace, rest: list) -> int:
@@ -630,4 +637,4 @@ if __name__ == "__main__":
         sys.exit(1)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

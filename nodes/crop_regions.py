@@ -132,13 +132,12 @@ class CropRegions(io.ComfyNode):  # type: ignore[misc]
         last: int = -1,
     ) -> Any:
         from ..core.ocr.crops import Wanted, categories_of, chosen
+        from ..core.ocr.finding import Finder, Query
         from ..core.ocr.result import Regions as RegionsValue
 
         _check(match, nothing_found)
         check_pages(regions)
         check_same_pages(image, regions)
-        from ..core.ocr.finding import Finder, Query
-
         finder = Finder(Query(find, match))
         wanted = Wanted(finder, categories_of(category), min_confidence, min_size, max_size, first, last)
         cut = [

@@ -144,16 +144,15 @@ class TextMask(io.ComfyNode):  # type: ignore[misc]
         whole_words: bool = True,
         image: Any = None,
     ) -> Any:
+        from ..core.ocr.finding import Finder, Query
         from ..core.ocr.result import Regions as RegionsValue
+        from ..core.ocr.search import only, outlines, report, search
 
         _check(match, shape, combine, nothing_found)
         check_pages(regions)
         pictures = None if image is None else Pages(image)
         if pictures is not None:
             check_same_pages(image, regions)
-        from ..core.ocr.finding import Finder, Query
-        from ..core.ocr.search import only, outlines, report, search
-
         finder = Finder(Query(find, match, max_edits, whole_words))
         found = [
             search(page, finder, None if pictures is None else pictures[number])

@@ -15,9 +15,9 @@ export function remotePanel(node, resized) {
   function redraw() {
     const found = lines.length > 0 && make('ul', { class: 'vw-lines' }, lines.map((line) => make('li', null, line)))
     element.replaceChildren(make('div', { class: 'vw-row' }, button(t('ask_endpoint'), question)), ...[found].filter(Boolean), said)
-    const height = 52 + lines.reduce((sum, line) => sum + 20 * Math.ceil(line.length / 45), 0)
+    const height = Math.min(260, 52 + lines.reduce((sum, line) => sum + 20 * Math.ceil(line.length / 45), 0))
     if (height === panel.height) return
-    panel.height = Math.min(height, 260)
+    panel.height = height
     resized()
   }
 
