@@ -499,18 +499,12 @@ def test(args: argparse.Namespace, rest: list) -> int:
     pytest = [python, "-m", "pytest", "--durations=15"]
     if rest:
         return run([*pytest, *rest], env=env)
-    # Two processes, each takes a file at a time; then the browser's, which share two servers and a page; what
-    # looks at the clock comes last, with nothing beside it.
+    # Two processes, each takes a file at a time; then the browser's, which share two servers and a page.
     halved = {**(env or os.environ), "OMP_NUM_THREADS": "1"}  # else torch's threads wait for one another
-    two = [*pytest, "-n", "2", "--dist", "loadfile", "-m", "not alone"]
-    passes = (
-        ([*two, "--ignore=tests/web"], halved),
-        ([*two, "tests/web"], halved),
-        ([*pytest, "-m", "alone"], env),
-    )
+    two = [*pytest, "-n", "2", "--dist", "loadfile"]
     code = 0
-    for command, its_env in passes:
-        ended = run(command, env=its_env)
+    for command in ([*two, "--ignore=tests/web"], [*two, "tests/web"]):
+        ended = run(command, env=halved)
         code = code or ended
         if ended == INTERRUPTED:
             break

@@ -23,6 +23,9 @@ METRICS = ("cer", "wer")
 MATCHES = ("case_insensitive", "exact", "regex", "fuzzy", "everything")
 SHAPES = ("words", "line", "box")
 COMBINE = ("page", "line", "match")
+# Save Text.
+TEXT_FORMATS = ("txt", "md", "json")
+IF_EXISTS = ("number on", "overwrite")
 # Draw Text.
 ALIGNMENTS = ("center", "left", "right")
 DIRECTIONS = ("auto", "horizontal", "vertical", "right-to-left")

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-FORMATS = ("txt", "md", "json")
-IF_EXISTS = ("number on", "overwrite")
 PNG_COMPRESSION = 4  # as ComfyUI's Save Image
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.choices import check_choice
+from ..core.choices import IF_EXISTS, TEXT_FORMATS, check_choice
 from ..core.errors import VramwiseError
 from ..core.file_names import checked_stem, within
-from ..core.saving import FORMATS, IF_EXISTS, Saved, free_stem, save
 from .bridge.files import output_entry, output_numbering, output_root
 from .bridge.frames import Frames, first
 from .bridge.schema import io, schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ..core.saving import Saved
 
 
 class SaveText(io.ComfyNode):  # type: ignore[misc]
@@ -31,7 +32,7 @@ class SaveText(io.ComfyNode):  # type: ignore[misc]
                 io.String.Input("text", force_input=True, tooltip="One text, or a list: a file for each."),
                 io.Combo.Input(
                     "format",
-                    options=list(FORMATS),
+                    options=list(TEXT_FORMATS),
                     default="txt",
                     tooltip="The ending of the files. Text that is no JSON is wrapped as JSON by json.",
                 ),
@@ -76,7 +77,7 @@ class SaveText(io.ComfyNode):  # type: ignore[misc]
         """Linked values arrive as None and are checked when the node runs."""
         given = [first(value) for value in (format, filename_prefix, if_exists)]
         try:
-            check_choice("format", given[0] or "txt", FORMATS)
+            check_choice("format", given[0] or "txt", TEXT_FORMATS)
             check_choice("if_exists", given[2] or "number on", IF_EXISTS)
             if given[1] is not None:
                 within(output_root(), given[1], "filename_prefix", written=True)
@@ -94,8 +95,10 @@ class SaveText(io.ComfyNode):  # type: ignore[misc]
         image: list[Any] | None = None,
         names: list[str] | None = None,
     ) -> Any:
+        from ..core.saving import free_stem, save
+
         form, prefix, existing = format[0], filename_prefix[0], if_exists[0]
-        check_choice("format", form, FORMATS)
+        check_choice("format", form, TEXT_FORMATS)
         check_choice("if_exists", existing, IF_EXISTS)
         pictures = Frames(image) if image is not None else None
         _check_counts(len(text), pictures, names)

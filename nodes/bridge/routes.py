@@ -7,16 +7,20 @@ thread.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from ...core.choices import check_choice
 from ...core.errors import VramwiseError
+
+if TYPE_CHECKING:
+    from ...core.serving import Downloads
 
 log = logging.getLogger("vramwise")
 FRESH_SECONDS = 1.0
@@ -61,9 +65,16 @@ class Answers:
     """The handlers, each a coroutine that takes a request and returns JSON values."""
 
     def __init__(self, queue: Any = None) -> None:
+        self.fresh, self._queue = Fresh(), queue
+
+    @functools.cached_property
+    def downloads(self) -> Downloads:
+        """Made at the first question, so that ComfyUI's start does not wait for the import. Only the server's
+        own thread may ask for it.
+        """
         from ...core.serving import Downloads
 
-        self.fresh, self.downloads, self._queue = Fresh(), Downloads(), queue
+        return Downloads()
 
     async def machine(self, request: web.Request) -> Any:
         """Memory of every device, who holds it, and what is wrong. ``lang`` is that of the findings."""
@@ -84,8 +95,9 @@ class Answers:
             _word(given, "quantise_vision", "false") == "true",
             _number(given, "megapixels"),
         )
-        answer = await self.fresh.get(asked, lambda: plan_answer(asked, self.downloads))
-        return {**answer, "download": self.downloads.state(asked.model)}
+        downloads = self.downloads
+        answer = await self.fresh.get(asked, lambda: plan_answer(asked, downloads))
+        return {**answer, "download": downloads.state(asked.model)}
 
     async def advise(self, request: web.Request) -> Any:
         """Every model at every precision for ``gpu`` (a card or a size; empty: this machine) and ``task``."""

@@ -41,5 +41,10 @@ def field(kind: Any, *positional: Any, **options: Any) -> Any:
     """An input of ``kind`` (io.Int.Input, ...) with the options this ComfyUI knows; ``advanced`` is newer
     than 0.3.75.
     """
-    known = inspect.signature(kind).parameters
+    known = _options(kind)
     return kind(*positional, **{name: value for name, value in options.items() if name in known})
+
+
+@functools.cache
+def _options(kind: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(kind).parameters)
