@@ -5,8 +5,9 @@ Names are imported at first use, so that importing the package costs nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .first_use import from_modules
 
 if TYPE_CHECKING:
     from .errors import VramwiseError
@@ -21,22 +22,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "VramwiseError": ".errors",
-    "DeviceReport": ".hardware",
-    "MachineReport": ".hardware",
-    "probe": ".hardware",
-    "LoadedModel": ".loader",
-    "ModelLoader": ".loader",
-    "OCRHandle": ".loader",
-    "ocr_handle": ".loader",
-    "ReadOptions": ".ocr.engine",
-    "load_picture": ".ocr.images",
-    "OCRResult": ".ocr.result",
-    "Region": ".ocr.result",
-    "Regions": ".ocr.result",
-    "Word": ".ocr.result",
-    "advise": ".planning.advice",
-    "plan": ".planning.ocr",
+    "VramwiseError": "errors",
+    "DeviceReport": "hardware",
+    "MachineReport": "hardware",
+    "probe": "hardware",
+    "LoadedModel": "loader",
+    "ModelLoader": "loader",
+    "OCRHandle": "loader",
+    "ocr_handle": "loader",
+    "ReadOptions": "ocr.engine",
+    "load_picture": "ocr.images",
+    "OCRResult": "ocr.result",
+    "Region": "ocr.result",
+    "Regions": "ocr.result",
+    "Word": "ocr.result",
+    "advise": "planning.advice",
+    "plan": "planning.ocr",
 }
 __all__ = [
     "DeviceReport",
@@ -57,8 +58,4 @@ __all__ = [
     "probe",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = from_modules(__name__, _HOME)

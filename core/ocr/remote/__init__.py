@@ -5,8 +5,9 @@ Names are imported at first use.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ...first_use import from_modules
 
 if TYPE_CHECKING:
     from .endpoints import Endpoint, endpoint_names, resolve
@@ -23,8 +24,4 @@ _HOME = {
 }
 __all__ = ["Endpoint", "EndpointError", "RemoteHandle", "endpoint_names", "open_remote", "resolve"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = from_modules(__name__, _HOME)
