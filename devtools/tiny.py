@@ -105,6 +105,27 @@ def tiny_checkpoint(family: str) -> Path:
     return folder
 
 
+def talkative_checkpoint(family: str, folder: Path) -> Path:
+    """``folder`` with a random checkpoint whose answer depends on picture, precision and every weight:
+    only capital letters can be said, and all but the embeddings is ten times larger.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoTokenizer
+
+    shutil.copytree(tiny_checkpoint(family), folder)
+    letters = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids(list("ABCDEFGHJKLMNPQRSTUVWXYZ"))
+    weights = load_file(folder / "model.safetensors")
+    for name, tensor in weights.items():
+        if name.endswith("embed_tokens.weight"):
+            weights[name] = torch.zeros_like(tensor)
+            weights[name][letters] = tensor[letters]
+        elif tensor.ndim > 1:
+            weights[name] = tensor * 10
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
 def trained_checkpoint(family: str) -> Path:
     """Folder of the committed checkpoint that reads short printed strings: "qwen3_vl" or "got_ocr2"."""
     folder = TRAINED / family

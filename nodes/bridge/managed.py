@@ -280,11 +280,6 @@ def _holds(entry: Any, device: torch.device) -> bool:
     return entry.model is not None and entry.device == device
 
 
-def default_device() -> str:
-    """The device ComfyUI computes on, as LoadSpec.device wants it."""
-    return str(mm.get_torch_device())
-
-
 def _device(named: str) -> torch.device:
     """``named`` with its index: core compares devices, and "cuda" is not "cuda:0" to it."""
     device, comfys = torch.device(named), mm.get_torch_device()

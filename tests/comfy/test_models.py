@@ -33,26 +33,6 @@ GIB = 1024**3
 # --- a server of its own ----------------------------------------------------------------------------------
 
 
-def talkative(family: str, folder: Path) -> None:
-    """A checkpoint that can say capital letters only, with all but its embeddings ten times larger."""
-    import torch
-    from safetensors.torch import load_file, save_file
-    from transformers import AutoTokenizer
-
-    from devtools.tiny import tiny_checkpoint
-
-    shutil.copytree(tiny_checkpoint(family), folder)
-    letters = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids(list("ABCDEFGHJKLMNPQRSTUVWXYZ"))
-    weights = load_file(folder / "model.safetensors")
-    for name, tensor in weights.items():
-        if name.endswith("embed_tokens.weight"):
-            weights[name] = torch.zeros_like(tensor)
-            weights[name][letters] = tensor[letters]
-        elif tensor.ndim > 1:
-            weights[name] = tensor * 10
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
-
-
 def sparse(like: Path, folder: Path, weight_bytes: int) -> None:
     """A folder that claims ``weight_bytes`` of bf16 weights, in a file of that size that is all hole."""
     shutil.copytree(like, folder, ignore=shutil.ignore_patterns("*.safetensors"))
@@ -80,6 +60,7 @@ def comfy(
 ) -> Iterator[ComfyServer]:
     """A server with checkpoints in its models folder, and nothing of this machine's Hugging Face cache."""
     from devtools.comfy_server import ComfyServer, default_comfy_dir, pack_import_problem
+    from devtools.tiny import talkative_checkpoint
 
     pytest.importorskip("transformers")
     checkout = default_comfy_dir()
@@ -90,8 +71,8 @@ def comfy(
     base = tmp_path_factory.mktemp("models_server")
     shelf = base / "models" / "LLM"
     shelf.mkdir(parents=True)
-    talkative("qwen3_vl", shelf / QWEN)
-    talkative("got_ocr2", shelf / GOT)
+    talkative_checkpoint("qwen3_vl", shelf / QWEN)
+    talkative_checkpoint("got_ocr2", shelf / GOT)
     shutil.copytree(shelf / QWEN, shelf / OWN)
     if keeps_holes(base):
         import psutil

@@ -20,7 +20,7 @@ pytest.importorskip("transformers")
 from vramwise import ModelLoader, VramwiseError  # noqa: E402
 from vramwise.loader import release_all, resident_engines  # noqa: E402
 
-from devtools.tiny import tiny_checkpoint  # noqa: E402
+from devtools.tiny import talkative_checkpoint  # noqa: E402
 
 FOLDERS = {
     "qwen3_vl_2b": "Qwen3-VL-2B-Instruct",
@@ -37,27 +37,9 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def talkative(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders by family. Only capital letters can be said; all but the embeddings are ten times larger."""
-    from safetensors.torch import load_file, save_file
-    from transformers import AutoTokenizer
-
-    made = {}
-    for family in ("qwen3_vl", "got_ocr2"):
-        folder = tmp_path_factory.mktemp("talkative") / family
-        shutil.copytree(tiny_checkpoint(family), folder)
-        letters = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids(
-            list("ABCDEFGHJKLMNPQRSTUVWXYZ")
-        )
-        weights = load_file(folder / "model.safetensors")
-        for name, tensor in weights.items():
-            if name.endswith("embed_tokens.weight"):
-                weights[name] = torch.zeros_like(tensor)
-                weights[name][letters] = tensor[letters]
-            elif tensor.ndim > 1:
-                weights[name] = tensor * 10
-        save_file(weights, folder / "model.safetensors", {"format": "pt"})
-        made[family] = folder
-    return made
+    """Folders by family."""
+    root = tmp_path_factory.mktemp("talkative")
+    return {family: talkative_checkpoint(family, root / family) for family in ("qwen3_vl", "got_ocr2")}
 
 
 @pytest.fixture

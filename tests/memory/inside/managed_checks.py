@@ -580,7 +580,6 @@ def test_a_device_named_without_an_index_is_the_one_comfyui_computes_on(
     assert managed._device("cuda") == torch.device("cuda", 1)
     assert managed._device("cuda:0") == torch.device("cuda", 0)
     assert managed._device("cpu") == CPU
-    assert managed.default_device() == "cuda:1"
 
 
 def test_memory_does_not_grow_over_180_rounds_of_load_read_and_evict(
