@@ -12,7 +12,7 @@ from ..catalog.precisions import precision as named
 from .activations import Term as Term
 from .activations import Workload as Workload
 from .activations import reading_terms as reading_terms
-from .shapes import Config, Tensor, Weight, weights_of_config, weights_of_files
+from .shapes import Config, Tensor, Weight, read_from, weights_of_config, weights_of_files
 
 GIB, MIB = 1024**3, 1024**2
 
@@ -79,9 +79,9 @@ def weights_term(
 ) -> Term:
     """The weights alone: the part of a footprint that no workload changes."""
     weights = weights_of_config(config) if tensors is None else weights_of_files(tensors, config)
-    read_from = "config.json" if tensors is None else "safetensors headers"
+    source = read_from(config) if tensors is None else "safetensors headers"
     held = weight_bytes(weights, precision, kept_16bit(config, quantise_vision))
-    return Term("weights", held, f"{read_from}; {named(precision).rule}")
+    return Term("weights", held, f"{source}; {named(precision).rule}")
 
 
 @dataclass(frozen=True)

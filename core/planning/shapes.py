@@ -116,6 +116,14 @@ def published_config(repo: str) -> Config | None:
     return None if row is None else row["config"]
 
 
+def read_from(config: Config) -> str:
+    """Where ``config`` is from, in a few words: the catalog's note on an architecture of its own, else the
+    file.
+    """
+    sources = (row["source"] for row in _published().values() if row["config"] == config)
+    return str(next(sources, "config.json")).partition(" (")[0]
+
+
 def weights_of_files(tensors: Mapping[str, Tensor], config: Config) -> tuple[Weight, ...]:
     """From safetensors headers. A matrix named ``*.weight`` is an nn.Linear's unless of an embedding.
 
@@ -290,9 +298,105 @@ def _dots_ocr(config: Config) -> Iterator[Weight]:
     yield from _language_model(config, "model", bias=True, head_norms=False)
 
 
+def _glm_ocr(config: Config) -> Iterator[Weight]:
+    """A tower like GLM-4V with norms of queries and keys, a GLM-4 decoder; gate and up are one matrix."""
+    seen, text, tower = vision_config(config), text_config(config), "model.visual"
+    width, ffn, depth, patch = (
+        seen[name] for name in ("hidden_size", "intermediate_size", "depth", "patch_size")
+    )
+    out, bias = seen["out_hidden_size"], bool(seen["attention_bias"])
+    kernel = (width, seen["in_channels"], seen["temporal_patch_size"], patch, patch)
+    yield Weight(f"{tower}.patch_embed.proj.weight", kernel)
+    yield Weight(f"{tower}.patch_embed.proj.bias", (width,))
+    mlp = (("gate_proj", width, ffn), ("up_proj", width, ffn), ("down_proj", ffn, width))
+    yield from _blocks(f"{tower}.blocks.*", width, depth, mlp, bias, False)
+    for name in ("q_norm", "k_norm"):
+        yield from _norm(f"{tower}.blocks.*.attn.{name}", width // seen["num_heads"], copies=depth)
+    yield from _linear(f"{tower}.merger.proj", out, out, False)
+    yield from _norm(f"{tower}.merger.post_projection_norm", out, True)
+    inner = seen["in_channels"] * out
+    for name, inside, outside in (
+        ("gate_proj", out, inner),
+        ("up_proj", out, inner),
+        ("down_proj", inner, out),
+    ):
+        yield from _linear(f"{tower}.merger.{name}", inside, outside, False)
+    merge = seen["spatial_merge_size"]
+    yield Weight(f"{tower}.downsample.weight", (out, width, merge, merge))
+    yield Weight(f"{tower}.downsample.bias", (out,))
+    yield from _norm(f"{tower}.post_layernorm", width)
+    language, layers = "model.language_model", text["num_hidden_layers"]
+    for weight in _language_model(config, language, bias=False, head_norms=False):
+        if weight.name.endswith("mlp.gate_proj.weight"):
+            joint = weight.name.replace("gate_proj", "gate_up_proj")
+            yield Weight(joint, (2 * weight.shape[0], weight.shape[1]), True, layers)
+        elif not weight.name.endswith("mlp.up_proj.weight"):
+            yield weight
+    for name in ("post_self_attn_layernorm", "post_mlp_layernorm"):
+        yield from _norm(f"{language}.layers.*.{name}", text["hidden_size"], copies=layers)
+
+
+def _paddleocr_vl(config: Config) -> Iterator[Weight]:
+    """SigLIP, a projector over squares of patches, an ERNIE 4.5 decoder."""
+    seen, text, tower = vision_config(config), text_config(config), "model.visual.vision_model"
+    width, ffn, depth, patch = (
+        seen[name] for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "patch_size")
+    )
+    yield Weight(f"{tower}.embeddings.patch_embedding.weight", (width, seen["num_channels"], patch, patch))
+    yield Weight(f"{tower}.embeddings.patch_embedding.bias", (width,))
+    yield Weight(f"{tower}.embeddings.position_embedding.weight", ((seen["image_size"] // patch) ** 2, width))
+    layer = f"{tower}.encoder.layers.*"
+    for name in ("layer_norm1", "layer_norm2"):
+        yield from _norm(f"{layer}.{name}", width, True, depth)
+    for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+        yield from _linear(f"{layer}.self_attn.{name}", width, width, True, depth)
+    yield from _linear(f"{layer}.mlp.fc1", width, ffn, True, depth)
+    yield from _linear(f"{layer}.mlp.fc2", ffn, width, True, depth)
+    yield from _norm(f"{tower}.post_layernorm", width, True)
+    joined = width * seen["spatial_merge_size"] ** 2
+    yield from _norm("model.projector.pre_norm", width, True)
+    yield from _linear("model.projector.linear_1", joined, joined, True)
+    yield from _linear("model.projector.linear_2", joined, text["hidden_size"], True)
+    yield from _language_model(config, "model.language_model", bias=bool(text["use_bias"]), head_norms=False)
+
+
+def _lighton_ocr(config: Config) -> Iterator[Weight]:
+    """Pixtral's tower, Mistral 3's merger of patches, a Qwen3 decoder."""
+    seen, text, tower = vision_config(config), text_config(config), "model.vision_encoder"
+    width, ffn, depth, patch = (
+        seen[name] for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "patch_size")
+    )
+    yield Weight(f"{tower}.patch_conv.weight", (width, seen["num_channels"], patch, patch))
+    yield from _norm(f"{tower}.ln_pre", width)
+    layer = f"{tower}.transformer.layers.*"
+    for name in ("attention_norm", "ffn_norm"):
+        yield from _norm(f"{layer}.{name}", width, copies=depth)
+    for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+        yield from _linear(f"{layer}.attention.{name}", width, width, False, depth)
+    for name, inside, outside in (
+        ("gate_proj", width, ffn),
+        ("up_proj", width, ffn),
+        ("down_proj", ffn, width),
+    ):
+        yield from _linear(f"{layer}.feed_forward.{name}", inside, outside, False, depth)
+    merger, out = "model.vision_projection", text["hidden_size"]
+    yield from _norm(f"{merger}.norm", width)
+    yield from _linear(
+        f"{merger}.patch_merger.merging_layer", width * config["spatial_merge_size"] ** 2, width, False
+    )
+    yield from _linear(f"{merger}.linear_1", width, out, False)
+    yield from _linear(f"{merger}.linear_2", out, out, False)
+    yield from _language_model(
+        config, "model.language_model", bias=bool(text["attention_bias"]), head_norms=True
+    )
+
+
 _FAMILIES: Mapping[str, Callable[[Config], Iterator[Weight]]] = {
     "got_ocr2": _got_ocr2,
     "qwen2_vl": _qwen2_vl,
     "qwen3_vl": _qwen3_vl,
     "dots_ocr": _dots_ocr,
+    "glm_ocr": _glm_ocr,
+    "paddleocr_vl": _paddleocr_vl,
+    "lighton_ocr": _lighton_ocr,
 }
