@@ -17,7 +17,7 @@ from vramwise.loader import release_all
 from vramwise.ocr.metrics import best_of, confidence, score
 
 if TYPE_CHECKING:
-    from vramwise.ocr.result import OCRResult
+    from vramwise.ocr.result import OCRResult, Region
 
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf", "LiberationSans-Regular.ttf")
 WORDS = re.findall(
@@ -84,14 +84,19 @@ def draw(text: str, font: Any, ink: int) -> np.ndarray:
 
 
 def lost_in(batches: int, read: Callable[[list[np.ndarray]], list[OCRResult]], fonts: list[Any]) -> list[Any]:
-    """What was chosen wrongly among ``batches`` of eight pictures."""
-    luck, lost = random.Random(7), []
+    """What was chosen wrongly among ``batches`` of eight pictures, all of which ``read`` is given at once."""
+    luck, drawn, pictures, lost = random.Random(7), [], [], []
     for _ in range(batches):
         text = " ".join(luck.sample(WORDS, 2))
         spellings = [text, *near_misses(text, luck)]
         luck.shuffle(spellings)
         font, ink = luck.choice(fonts), luck.randrange(0, 90)
-        pages = read([draw(spelling, font, ink) for spelling in spellings])
+        drawn.append((text, spellings))
+        pictures += [draw(spelling, font, ink) for spelling in spellings]
+    every = read(pictures)
+    assert len(every) == 8 * batches
+    for number, (text, spellings) in enumerate(drawn):
+        pages = every[8 * number : 8 * number + 8]
         scores = [score(page.text, text) for page in pages]
         best = best_of(scores, [confidence(page.regions) for page in pages])
         if spellings[best] != text:
@@ -100,25 +105,31 @@ def lost_in(batches: int, read: Callable[[list[np.ndarray]], list[OCRResult]], f
     return lost
 
 
-def on_one_sheet(pictures: list[np.ndarray]) -> list[OCRResult]:
-    """The pictures read below one another in an eighth of the time, and each result on its own again."""
-    (sheet,) = ocr_handle().read([np.concatenate(pictures)])
-    height = pictures[0].shape[0]
-    pages = []
-    for number in range(len(pictures)):
-        regions = [
-            region
-            for region in sheet.regions
-            if number * height <= (region.box[1] + region.box[3]) / 2 < (number + 1) * height
-        ]
-        text = " ".join(region.text for region in regions)
-        pages.append(replace(sheet, text=text, regions=tuple(regions)))
+def on_sheets(pictures: list[np.ndarray]) -> list[OCRResult]:
+    """The pictures read in two columns of sixteen, and each result on its own again.
+
+    The engine enlarges a small page before it looks for lines: together they are read in a tenth of the time.
+    """
+    height, width = pictures[0].shape[:2]
+    pages: list[OCRResult] = []
+    for start in range(0, len(pictures), 32):
+        some = pictures[start : start + 32]
+        paper = [np.full_like(some[0], 255)] * (-len(some) % 2)
+        rows = [np.concatenate(row, axis=1) for row in zip(*[iter([*some, *paper])] * 2, strict=True)]
+        (sheet,) = ocr_handle().read([np.concatenate(rows)])
+        found: list[list[Region]] = [[] for _ in (*some, *paper)]
+        for region in sheet.regions:
+            x0, y0, x1, y1 = region.box
+            found[int((y0 + y1) / 2) // height * 2 + int((x0 + x1) / 2) // width].append(region)
+        for regions in found[: len(some)]:
+            text = " ".join(region.text for region in regions)
+            pages.append(replace(sheet, text=text, regions=tuple(regions)))
     return pages
 
 
 @pytest.mark.slow
 def test_the_only_right_picture_of_eight_is_chosen_in_99_of_100_batches(fonts: list[Any]) -> None:
-    lost = lost_in(BATCHES, on_one_sheet, fonts)
+    lost = lost_in(BATCHES, on_sheets, fonts)
     assert len(lost) <= BATCHES // 100, lost
 
 

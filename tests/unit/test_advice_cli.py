@@ -30,7 +30,7 @@ def run(*words: str, core: Path | None = None, **more: str) -> subprocess.Comple
     """
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "200", **more}
     if core is not None:
-        environment["PYTHONPATH"] = str(core)
+        environment |= {"PYTHONPATH": str(core), "PYTHONDONTWRITEBYTECODE": ""}  # a copy is compiled once
     return subprocess.run(
         [sys.executable, "-c", RUN, *words],
         capture_output=True,

@@ -1,26 +1,22 @@
-"""What runs on a card, best first; what the next size brings; and that more memory never hurts."""
+"""What runs on a card, best first, and what the next size brings. More memory: test_advice_sizes.py."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from vramwise.catalog import ocr_models
 from vramwise.catalog.diffusion import diffusion_models
-from vramwise.catalog.gpus import GIB, GPU, gpus
+from vramwise.catalog.gpus import GIB
 from vramwise.catalog.words import LANGUAGES
 from vramwise.errors import UnknownName, VramwiseError
 from vramwise.hardware import DeviceReport, MachineReport
 from vramwise.planning.advice.advisor import TASKS, advise, advise_each, reaching
 from vramwise.planning.advice.held import held, ocr_models_on_disk
-from vramwise.planning.advice.offers import MODEL_TASKS, RESIDENT, diffusion_offer, offers
+from vramwise.planning.advice.offers import MODEL_TASKS, RESIDENT, diffusion_offer
 from vramwise.planning.advice.ranges import ranges, tiers
-from vramwise.planning.advice.seats import TIERS, seat_of_gpu, seat_of_memory
-from vramwise.planning.diffusion import has_flash
+from vramwise.planning.advice.seats import TIERS, seat_of_memory
 
 PICK = {
     "task",
@@ -355,33 +351,3 @@ def test_every_row_of_the_report_names_where_its_figures_come_from() -> None:
 
 def test_a_rumoured_card_says_so() -> None:
     assert "rumoured" in advise(gpu="RTX 5080 SUPER").markdown()
-
-
-# --- more memory never gives a worse pick ------------------------------------------------------------------
-
-
-def best_key(gpu: GPU, size: float, task: str) -> tuple[float, ...]:
-    seat = seat_of_gpu(replace(gpu, vram_gib=size, name="card", device_name="", sizes=1))
-    return offers(seat, task)[0].key
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(gpus()), st.integers(2, 95), st.integers(1, 94), st.sampled_from(MODEL_TASKS))
-def test_11_more_memory_never_gives_a_worse_pick(gpu: GPU, size: int, more: int, task: str) -> None:
-    larger = min(96, size + more)
-    assert best_key(gpu, float(larger), task) <= best_key(gpu, float(size), task)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("task", MODEL_TASKS)
-def test_11_more_memory_never_gives_a_worse_pick_in_any_step_on_any_card(task: str) -> None:
-    """In steps of 1 GiB, on one card of each sort: what a pick hangs on beside the memory."""
-    assert len(gpus()) >= 163
-    old = {gpu: gpu.capability is not None and gpu.capability < (8, 0) for gpu in gpus()}
-    if task == "OCR":
-        sorts = {(gpu.kind, old[gpu]): gpu for gpu in gpus()}
-    else:
-        sorts = {(gpu.unified, has_flash(gpu), gpu.capability): gpu for gpu in gpus()}
-    for gpu in sorts.values():
-        keys = [best_key(gpu, float(size), task) for size in range(2, 97)]
-        assert keys == sorted(keys, reverse=True), gpu.name

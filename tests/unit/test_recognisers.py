@@ -49,7 +49,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 def hub() -> Iterator[str]:
     Hub.drop_after, Hub.content, Hub.ranges = None, CONTENT, []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/mirror"
     server.shutdown()
 

@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vramwise.errors import VramwiseError
+from vramwise.jobs.outputs import encoded
 from vramwise.ocr.boxes import boxes_of, is_boxes, pages_of_boxes
 from vramwise.ocr.result import OCRResult, Region, Regions, Word
 
 SCHEMA = json.loads(
     (Path(__file__).resolve().parents[2] / "core" / "ocr" / "ocr_schema.json").read_text(encoding="utf-8")
 )
+jsonschema.Draft202012Validator.check_schema(SCHEMA)
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 shares = st.none() | st.floats(0, 1)
 polygons = st.lists(st.tuples(numbers, numbers), min_size=3, max_size=6).map(tuple)
@@ -93,7 +96,7 @@ def test_regions_to_json_and_back_are_equal_and_the_json_is_the_same_text(some: 
     after = Regions.from_json(written)
     assert after == before
     assert after.to_json() == written
-    jsonschema.validate(json.loads(written), SCHEMA)
+    VALIDATOR.validate(json.loads(written))
 
 
 @given(pages)
@@ -106,7 +109,15 @@ def test_one_page_alone_is_read_too() -> None:
     assert Regions.from_json(json.dumps(PAGE.to_dict(exact=True))) == Regions((PAGE,))
 
 
+def test_the_json_of_the_command_line_is_read_by_the_schema_and_the_reader() -> None:
+    written = json.loads(encoded(PAGE, "json", "scans/a.png#1"))
+    printed = {"file": "scans/a.png", **PAGE.to_dict()}
+    VALIDATOR.validate([written, printed])
+    assert Regions.from_json(text_of(written, printed)) == Regions((PAGE, PAGE))
+
+
 WRONG = {
+    "a number for a file": (("file",), 7, "page 1, file is 7, not a text of at least one character"),
     "missing key": (("regions",), ..., 'page 1 lacks "regions"'),
     "unknown key": (("colour",), "red", 'unknown key "colour"'),
     "misspelt key": (
@@ -139,7 +150,7 @@ def test_what_is_wrong_is_named_with_its_place(case: str) -> None:
     assert said in str(caught.value)
     if case not in ("a huge coordinate", "a giant page"):  # limits that are ours, not the schema's
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate([record], SCHEMA)
+            VALIDATOR.validate([record])
 
 
 @pytest.mark.parametrize(
@@ -203,7 +214,7 @@ def test_one_box_a_list_or_a_list_a_page_become_regions(shape: str) -> None:
     first = read[0].regions[0]
     assert first.polygon == ((1, 2.5), (31, 2.5), (31, 12.5), (1, 12.5))
     assert (first.text, first.confidence, read[0].text.splitlines()[0]) == ("hello", 0.5, "hello")
-    jsonschema.validate(json.loads(Regions(read).to_json()), SCHEMA)
+    VALIDATOR.validate(json.loads(Regions(read).to_json()))
 
 
 def test_boxes_of_whole_pixels_come_back_as_they_were() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...catalog import OCRModel, family, ocr_model, ocr_models
 from ...catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models, licences
-from ...catalog.formats import format_named
-from ...catalog.gpus import GIB
+from ...catalog.formats import Format, format_named
+from ...catalog.gpus import GIB, GPU
 from ...catalog.precisions import precisions
 from ...catalog.ranks import UNRANKED, rank
 from ...catalog.words import words
@@ -46,7 +46,7 @@ class Offer:
     resident; ``resident_bytes``: everything resident, nothing is swapped; ``floor_bytes``: the least that
     runs. OCR models are never streamed: there optimal and resident are one picture of the usual size, the
     floor is the smallest readable one. ``slow`` marks a model that the processor computes, for minutes where
-    a GPU takes seconds. ``why`` is a key of the words, ``facts`` fill it.
+    a GPU takes seconds. ``why`` is a key of the words, ``facts`` fill it; a function where most go untold.
     """
 
     task: str
@@ -61,7 +61,7 @@ class Offer:
     commercial: str
     confidence: str
     why: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
     rank: int = 0
     bits: float = 16.0
     fast: bool = True
@@ -104,7 +104,8 @@ class Offer:
 
     def reason(self, lang: str = "en") -> str:
         """One sentence."""
-        return fill(f"advise_reason_{self.why}", self.facts, lang)
+        facts = self.facts() if callable(self.facts) else self.facts
+        return fill(f"advise_reason_{self.why}", facts, lang)
 
 
 def offers(seat: Seat, task: str, installed: Collection[str] = ()) -> tuple[Offer, ...]:
@@ -237,13 +238,17 @@ def diffusion_offer(seat: Seat, name: str, precision: str) -> Offer:
 
 
 def _model_offers(seat: Seat, model: DiffusionModel, task: str) -> Iterator[Offer]:
-    for weights in model.weights:
-        form = _format(weights.format)
-        need = diffusion_need(model, weights.precision, system=seat.system, gpu=seat.gpu)
+    for form, need in _needs(model, seat.system, seat.needing):
         yield _offer(seat, need, model, task, form.bits, form.fast_on(seat.budget.capability))
 
 
-_format = functools.cache(format_named)
+# Room for every model on two cards: the one asked about and the one of the next size.
+@functools.lru_cache(maxsize=512)
+def _needs(model: DiffusionModel, system: str, gpu: GPU | None) -> tuple[tuple[Format, DiffusionNeed], ...]:
+    return tuple(
+        (format_named(one.format), diffusion_need(model, one.precision, system=system, gpu=gpu))
+        for one in model.weights
+    )
 
 
 def template_offers(seat: Seat, templates: Iterable[Template]) -> tuple[Offer, ...]:
@@ -279,18 +284,6 @@ def _offer(
     fast: bool = True,
 ) -> Offer:
     use = _use(need, seat)
-    facts = {
-        "need": _gib(need.optimal_bytes),
-        "room": _gib(seat.comfy_bytes),
-        "floor": _gib(need.floor_bytes),
-        "whole": _gib(need.resident_sampling_bytes),
-        "ram": _gib(need.ram_bytes),
-        "spilled": _gib(use.spilled_bytes),
-        "steps": need.steps,
-        "once": _gib(max(0, need.encode_bytes - seat.comfy_bytes)),
-        "seconds": f"{use.seconds_floor or 0:.1f}",
-        "bus": use.bus.bus if use.bus is not None else "",
-    }
     return Offer(
         task=task,
         model=need.model,
@@ -304,7 +297,7 @@ def _offer(
         commercial="unknown" if model is None else model.licence.commercial,
         confidence=need.confidence,
         why=_why(use, need, seat),
-        facts=facts,
+        facts=functools.partial(_facts, need, use, seat.comfy_bytes),
         rank=UNRANKED if model is None else rank(task, model.id),
         bits=bits,
         fast=fast,
@@ -313,6 +306,21 @@ def _offer(
         seconds=use.seconds_floor,
         notes=need.notes,
     )
+
+
+def _facts(need: DiffusionNeed, use: Usability, room_bytes: int) -> dict[str, Any]:
+    return {
+        "need": _gib(need.optimal_bytes),
+        "room": _gib(room_bytes),
+        "floor": _gib(need.floor_bytes),
+        "whole": _gib(need.resident_sampling_bytes),
+        "ram": _gib(need.ram_bytes),
+        "spilled": _gib(use.spilled_bytes),
+        "steps": need.steps,
+        "once": _gib(max(0, need.encode_bytes - room_bytes)),
+        "seconds": f"{use.seconds_floor or 0:.1f}",
+        "bus": use.bus.bus if use.bus is not None else "",
+    }
 
 
 def _use(need: DiffusionNeed, seat: Seat) -> Usability:

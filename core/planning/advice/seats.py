@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,14 @@ class Seat:
     ram_bytes: int | None = None
     live: bool = False
     system: str = "linux"
+
+    @functools.cached_property
+    def needing(self) -> GPU | None:
+        """The card as far as what a model needs hangs on it. Its memory counts on Windows alone, where more
+        is kept free on a large card: elsewhere what was computed for one size is true of all."""
+        if self.gpu is None or self.system == "windows":
+            return self.gpu
+        return replace(self.gpu, vram_gib=None)
 
     def less(self, taken_bytes: int) -> Seat:
         """The same place with ``taken_bytes`` of its GPU memory given away."""
