@@ -52,7 +52,9 @@ class Family:
 
     ``attention`` best first; ``vision_modules`` and ``keep_16bit`` are module names that quantisation skips;
     ``coordinates`` is "thousandths", "resized_pixels" or "none"; image sides are multiples of ``factor``
-    (0: the processor decides). ``dtype_note`` is a warning sentence for fp16, or empty.
+    (0: the processor decides). ``dtype_note`` is a warning sentence for fp16, or empty. ``architectures`` are
+    class names in config.json that tell the family where its model_type is another's; ``unused_weights`` are
+    parts of the names of tensors that files hold and the class leaves out.
     """
 
     id: str
@@ -73,6 +75,8 @@ class Family:
     dtype_note: str
     source: str
     date: str
+    architectures: tuple[str, ...] = ()
+    unused_weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def families() -> tuple[Family, ...]:
 
 
 def _family(row: dict[str, Any]) -> Family:
-    lists = ("model_types", "attention", "vision_modules", "keep_16bit")
+    lists = [name for name, value in row.items() if isinstance(value, list)]
     tasks = {name: Task(**task) for name, task in row["tasks"].items()}
     return Family(**{**row, **{name: tuple(row[name]) for name in lists}, "tasks": tasks})
 

@@ -78,10 +78,19 @@ def weights_term(
     config: Config, tensors: Mapping[str, Tensor] | None, precision: str, quantise_vision: bool
 ) -> Term:
     """The weights alone: the part of a footprint that no workload changes."""
-    weights = weights_of_config(config) if tensors is None else weights_of_files(tensors, config)
+    weights = (
+        weights_of_config(config) if tensors is None else weights_of_files(_used(tensors, config), config)
+    )
     source = read_from(config) if tensors is None else "safetensors headers"
     held = weight_bytes(weights, precision, kept_16bit(config, quantise_vision))
     return Term("weights", held, f"{source}; {named(precision).rule}")
+
+
+def _used(tensors: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
+    """What the family's class takes of a file."""
+    family = family_of_model_type(str(config.get("model_type")))
+    left_out = family.unused_weights if family is not None else ()
+    return {name: tensor for name, tensor in tensors.items() if not any(part in name for part in left_out)}
 
 
 @dataclass(frozen=True)

@@ -336,9 +336,7 @@ def _glm_ocr(config: Config) -> Iterator[Weight]:
         yield from _norm(f"{language}.layers.*.{name}", text["hidden_size"], copies=layers)
 
 
-def _paddleocr_vl(config: Config) -> Iterator[Weight]:
-    """SigLIP, a projector over squares of patches, an ERNIE 4.5 decoder."""
-    seen, text, tower = vision_config(config), text_config(config), "model.visual.vision_model"
+def _siglip(tower: str, seen: Mapping[str, Any]) -> Iterator[Weight]:
     width, ffn, depth, patch = (
         seen[name] for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "patch_size")
     )
@@ -353,11 +351,27 @@ def _paddleocr_vl(config: Config) -> Iterator[Weight]:
     yield from _linear(f"{layer}.mlp.fc1", width, ffn, True, depth)
     yield from _linear(f"{layer}.mlp.fc2", ffn, width, True, depth)
     yield from _norm(f"{tower}.post_layernorm", width, True)
+
+
+def _paddleocr_vl(config: Config) -> Iterator[Weight]:
+    """SigLIP, a projector over squares of patches, an ERNIE 4.5 decoder."""
+    seen, text = vision_config(config), text_config(config)
+    yield from _siglip("model.visual.vision_model", seen)
+    width = seen["hidden_size"]
     joined = width * seen["spatial_merge_size"] ** 2
     yield from _norm("model.projector.pre_norm", width, True)
     yield from _linear("model.projector.linear_1", joined, joined, True)
     yield from _linear("model.projector.linear_2", joined, text["hidden_size"], True)
     yield from _language_model(config, "model.language_model", bias=bool(text["use_bias"]), head_norms=False)
+
+
+def _idefics3(config: Config) -> Iterator[Weight]:
+    """SigLIP, one matrix over squares of patches, a Llama decoder."""
+    seen, text = vision_config(config), text_config(config)
+    yield from _siglip("model.vision_model", seen)
+    joined = seen["hidden_size"] * config["scale_factor"] ** 2
+    yield from _linear("model.connector.modality_projection.proj", joined, text["hidden_size"], False)
+    yield from _language_model(config, "model.text_model", bias=False, head_norms=False)
 
 
 def _lighton_ocr(config: Config) -> Iterator[Weight]:
@@ -399,4 +413,5 @@ _FAMILIES: Mapping[str, Callable[[Config], Iterator[Weight]]] = {
     "glm_ocr": _glm_ocr,
     "paddleocr_vl": _paddleocr_vl,
     "lighton_ocr": _lighton_ocr,
+    "idefics3": _idefics3,
 }

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..catalog import OCRModel, families
+from ..catalog import OCRModel, families, family_of_model_type
 from ..errors import VramwiseError, nearest
 from ..settings import Settings
 
@@ -152,34 +152,54 @@ def local_checkpoint(name: str, settings: Settings, known: Collection[str] | Non
         if checkpoint.name == name:
             verify(checkpoint.path)
             return checkpoint
-    folders = searched_model_folders(settings)
-    for folder, folder_name in _folders(settings):
-        if folder_name == name and (folder / INCOMPLETE).exists():
-            model = _record(folder / INCOMPLETE).get("model", name)
-            raise VramwiseError(
-                f"{folder} is only partly downloaded. To go on: {settings.command('download', str(model))}"
-            )
-    found = _gguf_named({_plain(name.removesuffix(".gguf"))}, folders)
-    if found:
-        raise VramwiseError(_serve(found))
+    reason = why_unusable(name, settings)
+    if reason is not None:
+        raise VramwiseError(reason)
     raise VramwiseError(
         f'There is no local checkpoint "{name}".{nearest(name, [one.name for one in offered])} '
         f"A folder counts when it has {CONFIG} with a model_type that VRAMwise knows, and safetensors "
-        f"weights. Searched: {', '.join(map(str, folders))}."
+        f"weights. Searched: {', '.join(map(str, searched_model_folders(settings)))}."
     )
+
+
+def why_unusable(name: str, settings: Settings) -> str | None:
+    """Why the folder or .gguf file called ``name`` is offered by no list; None where there is no such."""
+    for folder, folder_name in _folders(settings):
+        if folder_name != name:
+            continue
+        if (folder / INCOMPLETE).exists():
+            model = _record(folder / INCOMPLETE).get("model", name)
+            return f"{folder} is only partly downloaded. To go on: {settings.command('download', str(model))}"
+        if not _has_weights(folder):
+            return _why_no_weights(folder)
+        try:
+            model_type = read_config(folder).get("model_type")
+        except VramwiseError as error:
+            return str(error)
+        if family_of_model_type(str(model_type)) is None:
+            return f"{folder} is a {model_type} model, which VRAMwise has no family for."
+    wanted = _plain(name.removesuffix(".gguf"))
+    found = _gguf_named({wanted}, searched_model_folders(settings)) if wanted else None
+    return _serve(found) if found else None
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """config.json of the checkpoint folder ``path`` (or that file itself); parsed once per change of it.
 
-    Raises VramwiseError when it is absent or is not a JSON object.
+    ``model_type`` is the family's where the file says another's and its architecture tells the family
+    (LightOnOCR's says mistral3). Raises VramwiseError when it is absent or is not a JSON object.
     """
     file = path if path.name == CONFIG else path / CONFIG
     try:
         changed = file.stat().st_mtime_ns
     except OSError as error:
         raise VramwiseError(f"{file} cannot be read: {error.strerror or error}.") from error
-    return copy.deepcopy(_parsed(file, changed))
+    config = copy.deepcopy(_parsed(file, changed))
+    named = config.get("architectures")
+    for family in families():
+        if isinstance(named, list) and any(one in named for one in family.architectures):
+            config["model_type"] = family.model_types[0]
+    return config
 
 
 def tensor_index(path: Path) -> dict[str, TensorInfo]:

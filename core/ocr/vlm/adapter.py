@@ -107,7 +107,7 @@ class Adapter:
         key and value cache, and whoever looks at the exception would keep that alive.
         """
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), compat.last_logits_only(net):
                 net.generate(**tensors, **decoding)
         except BaseException as error:
             traceback.clear_frames(error.__traceback__)

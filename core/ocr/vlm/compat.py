@@ -5,8 +5,11 @@ knows.
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +21,7 @@ import torch
 from ...catalog import Family
 from ...errors import VramwiseError
 from ...hardware.capabilities import pip_line
+from ...weights.checkpoints import CONFIG, read_config
 
 MOVABLE_8BIT = (0, 48)  # bitsandbytes from which .to(device) of an 8-bit model is allowed
 _CAST_NOTICE = "MatMul8bitLt: inputs will be cast"
@@ -43,12 +47,27 @@ def require_transformers(family: Family) -> None:
         )
 
 
-def open_processor(path: Path) -> Any:
-    """AutoProcessor of a local folder. Never looks at the Hub and never runs code from the folder."""
-    from transformers import AutoProcessor
+def disguised_config(path: Path) -> Any:
+    """The config of a folder whose config.json names another family's model_type, as an object of its own
+    class; None for every other folder, which transformers' Auto classes read by themselves.
+    """
+    config = read_config(path)
+    kind = config["model_type"]
+    if json.loads((path / CONFIG).read_text(encoding="utf-8-sig"))["model_type"] == kind:
+        return None
+    from transformers import AutoConfig
 
+    return type(AutoConfig.for_model(kind)).from_dict(config)
+
+
+def open_processor(path: Path) -> Any:
+    """The processor of a local folder. Never looks at the Hub and never runs code from the folder."""
+    from transformers import PROCESSOR_MAPPING, AutoProcessor
+
+    config = disguised_config(path)
+    processor = AutoProcessor if config is None else PROCESSOR_MAPPING[type(config)]
     try:
-        return AutoProcessor.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
+        return processor.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
     except ImportError as error:
         hint = f" Install it with: {pip_line('torchvision')}" if "torchvision" in str(error).lower() else ""
         raise VramwiseError(
@@ -74,6 +93,26 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "out of memory" in said or "can't allocate memory" in said or "not enough memory" in said
     )
+
+
+@contextmanager
+def last_logits_only(net: Any) -> Iterator[None]:
+    """While generation runs, give the language head of ``net`` the last position alone.
+
+    Generation asks for that by ``logits_to_keep``, but only where the class's forward names it. Qwen2-VL's in
+    transformers 4.57 does not: it computes the logits of the whole prompt, 3.4 GB for an A4 page, and
+    generation reads their last row.
+    """
+    asks = getattr(net, "_supports_logits_to_keep", None)
+    head = None if asks is None or asks() else net.get_output_embeddings()
+    if head is None:
+        yield
+        return
+    hook = head.register_forward_pre_hook(lambda module, given: (given[0][:, -1:], *given[1:]))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def flash_attention_2() -> bool:

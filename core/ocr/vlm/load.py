@@ -48,6 +48,9 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
         **_placement(spec),
         **_quantisation(spec, family),
     }
+    config = compat.disguised_config(spec.path)
+    if config is not None:
+        arguments["config"] = config
     model_class = adapter_class(family).model_class()
     try:
         # Prompts of ComfyUI run in inference mode; parameters made there could never be used outside it.
@@ -293,9 +296,14 @@ def save_quantised(net: torch.nn.Module, source: Path, folder: Path) -> None:
     Call it before the first read: on some CPUs a 4-bit net repacks its weights at the first forward, and
     saving then loses precision. Raises OSError as the disk does.
     """
+    from safetensors import SafetensorError
+
     folder.mkdir(parents=True, exist_ok=True)
-    with torch.inference_mode(False), torch.no_grad():
-        net.save_pretrained(str(folder))  # type: ignore[operator]
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            net.save_pretrained(str(folder))  # type: ignore[operator]
+    except SafetensorError as error:  # its writer's word for a full disk, and no OSError
+        raise OSError(str(error)) from error
     for file in sorted(source.iterdir()):
         ours = file.suffix in _PROCESSOR_SUFFIXES and not file.name.endswith(".index.json")
         if file.is_file() and ours and file.name not in _WEIGHT_CONFIGS:
