@@ -5,6 +5,7 @@ One set of rules on every system, so that a workflow that works on Linux neither
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from pathlib import Path
@@ -19,7 +20,9 @@ DEVICES = frozenset(
 )
 UNPORTABLE = '<>"|?*'  # Windows has no file with these
 MAX_PART_BYTES = 230  # file systems take 255; the rest is for a number and an ending
+STEM_BYTES = MAX_PART_BYTES - 24  # the rest is for what tells pages apart, such as _p00012_tiff_3
 _ENCODED = re.compile(r"%(2e|2f|5c|3a|00|25)", re.IGNORECASE)
+_EDGES = re.compile(r"\A\s+|[\s.]+\Z")
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -61,8 +64,35 @@ def checked_stem(name: str, what: str = "name") -> str:
     return parts[0]
 
 
+def storable_stem(name: str) -> str:
+    """``name``, as a file of some system may have it, as a stem that ``checked_stem`` accepts.
+
+    What no file may have becomes ``_``, a device gets one in front, and white space and dots at the edges go.
+    More than STEM_BYTES are cut to that with a hash of the whole name at the end, so that long names stay
+    apart; two short ones may become one. A short name without any of that comes back as it is.
+    """
+    plain = "".join("_" if _is_control(one) or one in UNPORTABLE + "/\\:" else one for one in name)
+    stem = _EDGES.sub("", _ENCODED.sub("_", plain)) or "unnamed"
+    if _is_device(stem):
+        stem = f"_{stem}"
+    letters = stem.encode("utf-8")
+    if len(letters) <= STEM_BYTES:
+        return stem
+    mark = "_" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return letters[: STEM_BYTES - len(mark)].decode("utf-8", "ignore") + mark
+
+
+def _is_control(letter: str) -> bool:
+    """Also the halves of letters that stand for bytes of a name that are no UTF-8."""
+    return unicodedata.category(letter) in ("Cc", "Cs") or letter in _BIDI
+
+
+def _is_device(part: str) -> bool:
+    return part.split(".")[0].rstrip(" ").upper() in DEVICES
+
+
 def _whole(name: str) -> str | None:
-    if any(unicodedata.category(letter) in ("Cc", "Cs") or letter in _BIDI for letter in name):
+    if any(_is_control(letter) for letter in name):
         return "has an invisible control character"
     if "\\" in name:
         return "has a backslash; folders are separated by /"
@@ -82,7 +112,7 @@ def _part(part: str, written: bool) -> str | None:
         return f"has {part} in it"
     if part != part.strip(" ") or part.endswith("."):
         return "has a part that ends in a dot or has a space at its edge, which Windows drops"
-    if part.split(".")[0].rstrip(" ").upper() in DEVICES:
+    if _is_device(part):
         return f"has {part} in it, which is a device on Windows"
     if len(part.encode("utf-8")) > MAX_PART_BYTES:
         return f"has a part longer than {MAX_PART_BYTES} bytes"

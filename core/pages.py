@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .choices import check_choice
 from .errors import VramwiseError
+from .file_names import storable_stem
 from .ocr.images import fit_pixels, from_pil
 from .page_numbers import page_numbers
 
@@ -32,7 +33,8 @@ _pdfium = threading.Lock()  # pdfium may be entered by one thread at a time, wha
 
 @dataclass(frozen=True)
 class Page:
-    """A page that can be read. ``name`` is unique in its book; ``index`` counts from 0 in ``file``.
+    """A page that can be read. ``name`` is unique in its book and can be stored on every system; ``index``
+    counts from 0 in ``file``.
 
     ``height`` and ``width`` are those of the picture that reading gives; ``scale`` is pixels per point in a
     PDF and None for pictures.
@@ -237,7 +239,9 @@ def _open_pdf(path: Path) -> Any:
             f"{path.name} is cut short: the end of the PDF is missing. Get the whole file again."
         )
     try:
-        return pypdfium2.PdfDocument(path)
+        document = pypdfium2.PdfDocument(path)
+        document.init_forms()  # before any page: what was filled in is drawn on pages opened later only
+        return document
     except pypdfium2.PdfiumError as error:
         # asked first: pdfium opens no such file and leaves the code of an earlier error
         if re.search(rb"/Count\s+0\b", head) and not re.search(rb"/Type\s*/Page\b", head):
@@ -260,17 +264,18 @@ def _places(path: Path, inside: Path | None) -> list[_Place]:
     files = PageFiles()
     places: list[_Place] = []
     for file in files_of(path):
+        stem = storable_stem(file.stem)
         try:
             _check_file(file, inside)
             count = files.count(file)
             if count == 0:
                 raise _without_pages(file)
         except VramwiseError as error:
-            places.append(_Place(file.stem, file, 0, str(error)))
+            places.append(_Place(stem, file, 0, str(error)))
             continue
         digits = max(3, len(str(count)))
         for index in range(count):
-            name = file.stem if count == 1 else f"{file.stem}_p{index + 1:0{digits}d}"
+            name = stem if count == 1 else f"{stem}_p{index + 1:0{digits}d}"
             places.append(_Place(name, file, index))
     return places
 

@@ -107,6 +107,27 @@ def test_what_cannot_be_drawn_is_one_sentence(client, replaced, inputs, says):
     assert says in result.error_text
 
 
+@pytest.mark.parametrize(
+    ("texts", "report"),
+    [
+        ("[]", "Region 1: no text, left as it is."),
+        ("\u200b", "Region 1: no text, left as it is."),
+        ("[1]", 'Region 1: "[1]" at'),
+        ('["A"]', 'Region 1: "A" at'),
+        ('["A", "B"]', "2 texts came in for 1 region"),
+    ],
+    ids=ascii,
+)
+def test_the_text_of_a_single_region_is_one_text(client, graph, draw, put, fresh, texts, report):
+    graph.picture("page", put(draw(OLD[:1], (620, 120)))).read(
+        "before", "page", prompt=f"not cached {next(fresh)}"
+    )
+    graph.node("drawn", "VramwiseDrawText", image=["page", 0], regions=["before", 3], texts=texts)
+    result = client.run(graph.show("report", "drawn", 2))
+    said = result.outputs["report"]["text"][0] if result.ok else result.error_text
+    assert report in said
+
+
 def test_an_empty_page_goes_through_unchanged(client, graph, put, fetch, fresh):
     from PIL import Image, ImageChops
 

@@ -4,12 +4,14 @@ with the browser's part of the pack and with that deleted.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,8 @@ PIECES = {
     name: (language, code)
     for name, language, code in re.findall(r"<!-- run: (\S+) -->\n```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 }
+WAITING = ("curl", "python", "many")  # comfy-cli knows by itself when to give up
+ReadText = Callable[[], dict[str, dict[str, Any]]]
 CLI = ROOT / ".comfy" / "venv-comfy-cli" / ("Scripts" if os.name == "nt" else "bin")
 
 pytestmark = pytest.mark.comfy
@@ -66,8 +70,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(name: str, folder: Path, client: ComfyClient) -> str:
-    """What the piece ``name`` prints; it fails the test when it fails."""
+def call(name: str, folder: Path, client: ComfyClient) -> dict[str, Any]:
+    """What ``subprocess`` is told to run the piece ``name`` in ``folder``."""
     language, code = PIECES[name]
     where = urlsplit(client.url)
     environment = {
@@ -83,9 +87,12 @@ def run(name: str, folder: Path, client: ComfyClient) -> str:
     command = (
         [sys.executable, "-c", code] if language == "python" else ["bash", "-euo", "pipefail", "-c", code]
     )
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300
-    )
+    return {"args": command, "cwd": folder, "env": environment, "text": True, "encoding": "utf-8"}
+
+
+def run(name: str, folder: Path, client: ComfyClient) -> str:
+    """What the piece ``name`` prints; it fails the test when it fails."""
+    done = subprocess.run(**call(name, folder, client), capture_output=True, timeout=300)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -136,8 +143,63 @@ def test_many_pictures_are_queued_and_each_text_lies_beside_its_picture(
     assert read == words
 
 
+@pytest.mark.parametrize("name", WAITING)
+def test_a_refused_prompt_is_shown_and_ends_the_piece(
+    name: str, folder: Path, client: ComfyClient, read_text: ReadText, draw: Callable[..., Image.Image]
+) -> None:
+    refused = read_text()
+    refused["3"]["inputs"]["precision"] = "bf15"
+    (folder / "read_text.json").write_text(json.dumps(refused), encoding="utf-8")
+    (folder / "pictures").mkdir()
+    draw(["never read"]).save(folder / "pictures" / "headless_refused.png")
+    done = subprocess.run(**call(name, folder, client), capture_output=True, timeout=300)
+    assert done.returncode == 1
+    assert "bf15" in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_server_that_ends_while_they_wait_ends_every_piece(
+    comfy: ComfyServer,
+    bytecode: dict[str, str | None],
+    folder: Path,
+    read_text: ReadText,
+    draw: Callable[..., Image.Image],
+) -> None:
+    from devtools.comfy_client import ComfyClient
+    from devtools.comfy_server import ComfyServer
+
+    (folder / "pictures").mkdir()
+    draw(["never read"]).save(folder / "pictures" / "headless_lost.png")
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(ComfyServer(env=bytecode)).wait_ready()
+        client = ComfyClient(server.url)
+        before_them = read_text()
+        for number in range(300):  # minutes of work, so that theirs stay in the queue
+            before_them["4"]["inputs"]["prompt"] = f"number {number}"
+            assert client.post_prompt(before_them).status == 200
+        pieces = {}
+        for name in WAITING:
+            pieces[name] = subprocess.Popen(
+                **call(name, folder, client), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            stack.callback(pieces[name].kill)
+        while len(waiting_clients(client)) < 1 + len(pieces):
+            assert all(piece.poll() is None for piece in pieces.values())
+            time.sleep(0.1)
+        server.stop()
+        said = {name: piece.communicate(timeout=300)[1] for name, piece in pieces.items()}
+    assert {name: piece.returncode for name, piece in pieces.items()} == dict.fromkeys(WAITING, 1)
+    assert "curl: (" in said["curl"]
+    assert said["python"] == "The server has ended. Start it again, then this.\n"
+    assert said["many"] == "The server has ended. Pictures not read: 1\n"
+
+
+def waiting_clients(client: ComfyClient) -> set[str]:
+    """Whose prompts are in the queue."""
+    return {entry[3]["client_id"] for entry in client.request("/queue").json["queue_pending"]}
+
+
 def test_with_web_deleted_no_line_of_the_log_complains_about_the_pack(
-    webless: ComfyServer, read_text: Callable[[], dict[str, dict[str, Any]]], sample_text: str
+    webless: ComfyServer, read_text: ReadText, sample_text: str
 ) -> None:
     from devtools.comfy_client import ComfyClient
     from devtools.comfy_server import pack_import_problem

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 
 import pytest
@@ -249,6 +251,26 @@ def test_pairs_by_name_lie_under_one_stem_and_no_file_is_lost(client, graph, new
     assert saved(new_graph(), if_exists="number on")[:2] == ["2_p001_2.txt", "2_p002_2.txt"]
     assert saved(new_graph(), if_exists="overwrite")[0] == "2_p001.txt"
     assert len(list(folder.iterdir())) == 12
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux takes any name for a file")
+def test_a_folder_with_odd_names_is_saved_page_by_page(client, graph, comfy):
+    folder = comfy.input_dir / "odd names"
+    folder.mkdir(exist_ok=True)
+    page = (comfy.input_dir / "vramwise_sample.png").read_bytes()
+    odd = [b"photo .png", b"page..png", b"Why?.png", b"nul.png", b"c" * 240 + b".png", b"\x91\xe2\xe0.png"]
+    for name in odd:
+        (folder / os.fsdecode(name)).write_bytes(page)
+    (folder / os.fsdecode(b"\xe0.pdf")).write_bytes(b"no PDF")
+    graph.node("pages", "VramwiseLoadPages", file="odd names").show("report", "pages", 3)
+    inputs = {"text": ["pages", 1], "names": ["pages", 1], "format": "txt", "filename_prefix": "odd/any"}
+    result = client.run(graph.node("save", "VramwiseSaveText", **inputs))
+    assert result.ok, result.error_text
+    names = [entry["filename"] for entry in result.outputs["save"]["files"]]
+    assert len(names) == len(odd)
+    assert {"photo.txt", "page.txt", "Why_.txt", "_nul.txt", "___.txt"} < set(names)
+    saved = comfy.base_dir / "output" / "odd"
+    assert all((saved / name).read_text(encoding="utf-8") == name.removesuffix(".txt") for name in names)
 
 
 def test_unequal_numbers_of_texts_and_images_are_a_sentence(client, graph, posters, scans):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from vramwise.errors import VramwiseError
-from vramwise.file_names import checked_parts, checked_stem, within
+from vramwise.file_names import MAX_PART_BYTES, STEM_BYTES, checked_parts, checked_stem, storable_stem, within
 
 TRICKS = {
     "parent": "../secret.png",
@@ -111,3 +113,53 @@ def test_a_name_of_a_page_has_no_folders_and_no_tricks(name: str) -> None:
 def test_something_that_is_no_text_is_refused() -> None:
     with pytest.raises(VramwiseError, match="is empty"):
         checked_parts(5)  # type: ignore[arg-type]
+
+
+# --- names of files that become names of pages ------------------------------------------------------------
+
+PIECES = [*' .%/\\:?*"<>|\t\n_2Ffe1$aCONcon\u3000\u202e\u4e16', "\udc80", "\ud83d", "CON", "%2f", "%252e"]
+
+
+@given(st.lists(st.sampled_from([*PIECES, "a" * 70, "\u4e16" * 60])).map("".join) | st.text())
+@example(" .")
+@example("CON.")
+@example("\u4e16" * 85)
+def test_whatever_a_file_is_called_its_stem_can_be_stored_with_a_number(name: str) -> None:
+    stem = storable_stem(name)
+    assert checked_stem(stem) == stem and len(stem.encode("utf-8")) <= STEM_BYTES
+    checked_stem(f"{stem}_p00012_tiff_3")
+    assert storable_stem(stem) == stem
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "Vol. 2", ".hidden", "100% new", "\u4eca\u65e5", "page_001", "\U0001f600", "a" * STEM_BYTES]
+)
+def test_a_storable_name_stays_as_it_is(name: str) -> None:
+    assert storable_stem(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("photo ", "photo"),
+        ("page.", "page"),
+        (". .", "unnamed"),
+        ("Why?", "Why_"),
+        ("a/b\\c:d", "a_b_c_d"),
+        ("50%2F50", "50_50"),
+        ("con", "_con"),
+        ("NUL .tar", "_NUL .tar"),
+        ("\udcf1\udca5\udcae 1", "___ 1"),
+    ],
+    ids=ascii,
+)
+def test_what_cannot_be_stored_is_replaced(name: str, stem: str) -> None:
+    assert storable_stem(name) == stem
+
+
+@pytest.mark.parametrize("letter", ["a", "\u044f", "\u4e16", "\U0001f600"], ids=ascii)
+def test_long_names_are_cut_between_letters_and_stay_apart(letter: str) -> None:
+    stems = {storable_stem(letter * MAX_PART_BYTES + end) for end in ("1", "2", "?", "*")}
+    assert len(stems) == 4
+    for stem in stems:
+        assert STEM_BYTES - 4 < len(stem.encode("utf-8")) <= STEM_BYTES and stem.startswith(letter * 20)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from vramwise import pages as module
 from vramwise.errors import VramwiseError
+from vramwise.file_names import checked_stem
 from vramwise.page_numbers import check_page_numbers, page_numbers
 from vramwise.pages import natural, open_book
 
-from tests.fixtures.write_pdf import write_pdf
+from tests.fixtures.write_pdf import write_form, write_pdf
 
 SIZE = (144, 72)  # points: 2 x 1 inches
 
@@ -122,6 +125,27 @@ def test_names_stay_apart_where_case_and_endings_do_not_count(tmp_path: Path) ->
     assert len({name.casefold() for name in names}) == 4
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_a_name_that_save_text_would_refuse_is_made_one_that_it_takes(tmp_path: Path) -> None:
+    odd = ["photo ", "page.", "Why?", "Why*", "CON", "b" * 240, "b" * 241]
+    for name in odd:
+        put(tmp_path / f"{name}.png", 1)
+    put_tiff(tmp_path / f"{'c' * 240}.tif", [1, 2])
+    names = [page.name for page in open_book(tmp_path).pages]
+    assert [checked_stem(name) for name in names] == names
+    assert len({name.casefold() for name in names}) == len(odd) + 2
+    assert {"photo", "page", "Why_", "Why__png", "_CON"} < set(names)
+    first, second = (name for name in names if name.startswith("c"))
+    assert first.removesuffix("_p001") == second.removesuffix("_p002")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the names of other systems are Unicode")
+def test_a_name_that_is_no_utf_8_becomes_one_that_can_be_sent_and_stored(tmp_path: Path) -> None:
+    put(tmp_path / os.fsdecode(b"\x91\xe2\xe0 1.png"), 90)
+    ((page, picture),) = open_book(tmp_path)
+    assert checked_stem(page.name) == page.name == "___ 1" and shade(picture) == 90
+
+
 def test_every_page_of_a_long_pdf_comes_once_and_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +180,16 @@ def test_a_pdf_page_is_dark_text_on_white(tmp_path: Path) -> None:
     ((_, picture),) = open_book(tmp_path / "a.pdf")
     assert tuple(picture[0, 0]) == (255, 255, 255) and picture.min() == 0
     assert 0 < (picture < 128).mean() < 0.05
+
+
+@pytest.mark.parametrize("appearance", [True, False])
+def test_what_was_filled_into_a_form_is_on_its_page(tmp_path: Path, appearance: bool) -> None:
+    inked = {}
+    for value in ("", "Ivan Petrov"):
+        (tmp_path / "form.pdf").write_bytes(write_form(value, (400, 80), appearance))
+        ((_, picture),) = open_book(tmp_path / "form.pdf", dpi=72)
+        inked[value] = (picture < 128).mean()
+    assert inked[""] == 0 and inked["Ivan Petrov"] > 0.01
 
 
 def test_red_is_red_from_a_pdf(tmp_path: Path) -> None:

@@ -256,6 +256,15 @@ def test_balanced_lines_are_as_few_and_alike() -> None:
         (["a\nb", "c\nd\ne"], [2, 3], [["a", "b"], ["c", "d", "e"]]),
         (["a\nb", '["c"]'], [2, 1], [["a", "b"], ["c"]]),
         (['["a"]'], [1], [["a"]]),
+        (['["a", ""]'], [1], [["a"]]),
+        (['[["a"]]'], [1], [["a"]]),
+        (["[]"], [1], [[""]]),
+        (["[null]"], [1], [[""]]),
+        (["[1]"], [1], [["[1]"]]),
+        (["[2024, 2025]"], [1], [["[2024, 2025]"]]),
+        (["[1]", "b\nc"], [1, 2], [["[1]"], ["b", "c"]]),
+        (["[1, 2.5]"], [2], [["1", "2.5"]]),
+        (["a"], [1, 0], [["a"], []]),
         ([""], [3], [["", "", ""]]),
         ([""], [0], [[]]),
         (["a", ""], [2, 0], [["a", ""], []]),
@@ -271,6 +280,8 @@ def test_texts_find_their_regions(texts: list[str], counts: list[int], wanted: l
     [
         (["a\nb\nc"], [2], "3 texts came in for 2 regions on 1 page"),
         (["a"], [2], "1 text came in for 2 regions"),
+        (['["A", "B"]'], [1], "2 texts came in for 1 region on 1 page"),
+        (['["A", 2]'], [1], "2 texts came in for 1 region"),
         (["a", "b", "c"], [2, 2], "3 lists of texts came in for 4 regions on 2 pages"),
         (["a\nb\nc", "d"], [2, 2], "3 texts came in for 2 regions on page 1"),
         (['[["a"]]'], [1, 1], "1 list of texts"),
@@ -618,3 +629,23 @@ def test_a_style_that_is_none_is_refused(look: dict[str, Any], says: str, shelf:
 def test_an_empty_text_leaves_its_region_alone(shelf: FontShelf) -> None:
     picture, mask, note = drawn(shelf, box(10, 10, 100, 30), " \x07 ")
     assert "left as it is" in note and mask.max() == 0 and (picture == 1).all()
+
+
+@pytest.mark.parametrize(
+    "text", ["\u200b", "\ufeff", "\u200d", "\u2060", "\u00ad", "\ufe0f", "\u200b \n\u200e"], ids=ascii
+)
+@pytest.mark.parametrize("direction", ["auto", "vertical", "right-to-left"])
+def test_a_text_that_nobody_can_see_leaves_its_region_alone(
+    text: str, direction: str, shelf: FontShelf
+) -> None:
+    _, mask, note = drawn(shelf, box(10, 10, 100, 30, text), text, direction=direction)
+    assert "no text, left as it is" in note and mask.max() == 0
+
+
+@pytest.mark.parametrize("line", ["\u200b", "\ufeff", "\u200e"], ids=ascii)
+def test_a_line_that_nobody_can_see_is_an_empty_line(
+    line: str, shelf: FontShelf, needs: Callable[[str], None]
+) -> None:
+    needs("abc")
+    _, mask, note = drawn(shelf, box(10, 10, 300, 150, line), f"Above\n{line}\nbelow")
+    assert "3 lines" in note and mask.max() == 1

@@ -14,7 +14,7 @@ from ..result import Region
 from .breaking import dense
 from .colours import AUTO, Colour, Sample, contrasting, parse_colour, sample
 from .fitting import Block, Copy
-from .fonts import Face, FontShelf
+from .fonts import Face, FontShelf, visible
 from .lettering import Lettering, first_strong_is_right_to_left
 from .room import Room, filled_polygon, room_of
 
@@ -282,10 +282,12 @@ def _is_column(text: str, room: Room) -> bool:
 
 
 def _cleaned(text: str) -> str:
-    """Composed characters, single blanks for tabs, no control characters but line breaks."""
+    """Composed characters, single blanks for tabs, no control characters but line breaks; nothing where
+    nothing is to be seen, as in a lone zero-width space.
+    """
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\t", " "))
     kept = "".join(one for one in text if one == "\n" or unicodedata.category(one) != "Cc")
-    return kept.strip() if kept.strip() else ""
+    return kept.strip() if any(map(visible, kept)) else ""
 
 
 def _short(text: str) -> str:

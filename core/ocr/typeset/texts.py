@@ -13,12 +13,12 @@ def assigned(texts: Sequence[str], counts: Sequence[int]) -> list[list[str]]:
 
     ``texts`` are what is linked or written: one string, a line a region (or a JSON array, or one array a
     page); or several strings, one a region, or one a page with a line a region. In lines ``\\n`` is a line
-    break; a single region takes all lines. An empty text leaves its region alone. Raises VramwiseError where
-    the numbers do not match.
+    break; a single region takes all lines, and a bracket of numbers is its text. An empty text leaves its
+    region alone. Raises VramwiseError where the numbers do not match.
     """
     total, where = sum(counts), f" on {_count(len(counts), 'page')}"
-    if len(texts) == total:
-        return _dealt([_lines(text, 1)[0] for text in texts] if total == 1 else list(texts), counts)
+    if len(texts) == total != 1:
+        return _dealt(texts, counts)
     if len(texts) == 1:
         arrays = _arrays(texts[0])
         if arrays is None:
@@ -36,9 +36,9 @@ def assigned(texts: Sequence[str], counts: Sequence[int]) -> list[list[str]]:
 
 
 def _lines(text: str, regions: int) -> list[str]:
-    """One text a region: a JSON array's strings, else the lines."""
+    """One text a region: a JSON array's strings, else the lines. [1] for one region is a text."""
     array = _array(text)
-    if array is not None:
+    if array is not None and not (regions == 1 and _is_numbers(array)):
         return _strings(array)
     lines = [line.strip().replace("\\n", "\n") for line in text.replace("\r\n", "\n").split("\n")]
     return ["\n".join(lines).strip("\n")] if regions == 1 else lines
@@ -53,6 +53,10 @@ def _array(text: str) -> list[object] | None:
     except (ValueError, RecursionError):
         return None
     return data if isinstance(data, list) else None
+
+
+def _is_numbers(data: Sequence[object]) -> bool:
+    return bool(data) and all(isinstance(one, (int, float)) for one in data)
 
 
 def _arrays(text: str) -> list[list[str]] | None:
