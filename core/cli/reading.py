@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import languages
-from ..choices import DEFAULT_MODEL, TASKS
+from ..catalog import language, languages
+from ..choices import CPU_ENGINES, DEFAULT_MODEL, TASKS
 from ..errors import VramwiseError
 from ..jobs.outputs import FORMATS
 from ..models import model_ids
+from ..settings import load_settings
 
 if TYPE_CHECKING:
     from ..jobs.job import Reader
@@ -79,7 +80,22 @@ def _reader(arguments: argparse.Namespace) -> Reader:
         return remote
     from ..loader import ocr_handle
 
-    return ocr_handle(arguments.model or DEFAULT_MODEL, arguments.precision)
+    model = arguments.model or DEFAULT_MODEL
+    _check_language(model, arguments.language)
+    return ocr_handle(model, arguments.precision)
+
+
+def _check_language(model: str, code: str) -> None:
+    """Raise VramwiseError where ``model`` cannot read ``code`` on this machine: once, not for every page."""
+    if code == "auto" or model not in CPU_ENGINES:
+        return
+    from ..ocr.routing import rapid_route, tesseract_route
+
+    wanted, settings = language(code), load_settings()
+    if model == "tesseract":
+        tesseract_route([wanted], settings)
+    else:
+        rapid_route(wanted, settings)
 
 
 def _job(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) -> int:
@@ -96,7 +112,9 @@ def _job(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) ->
     good = report.read + report.before - len(report.failed)
     earlier = f", {report.before} of them before" if report.before else ""
     print(f"{good} pages in {arguments.out}{earlier}; {len(report.failed)} failed.", file=sys.stderr)
-    return 3 if report.failed else 0
+    if report.failed:
+        return 3 if good else 1
+    return 0
 
 
 def _print(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) -> int:
@@ -110,7 +128,7 @@ def _print(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) 
     failed, records = 0, []
     job = JobOptions("", arguments.format, arguments.dpi, options)
     for unit, outcome in read_units(units, reader, job, files):
-        page = unit.file if unit.index == 0 and "_p" not in unit.stem else unit.key
+        page = unit.file if unit.pages == 1 else unit.name
         if isinstance(outcome, VramwiseError):
             print(f"vramwise: {page}: {outcome}", file=sys.stderr)
             failed += 1

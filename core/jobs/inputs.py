@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ..errors import VramwiseError
+from ..file_names import storable_stem
 from ..pages import PICTURES, PageFiles, natural
+from .manifest import page_key
 
+log = logging.getLogger("vramwise.jobs")
 _WANTED = PICTURES | {".pdf"}
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One page to read: page ``index`` (from 0) of ``file``. ``stem`` is where its output goes, relative to
-    the job's folder, without an ending; it is unique in the job and the same in every run over equal inputs.
+    """One page to read: page ``index`` (from 0) of the ``pages`` of ``file``. ``stem`` is where its output
+    goes, relative to the job's folder, without an ending; it is unique in the job and stays with the page.
 
     ``problem`` is a sentence where the file cannot even be opened.
     """
@@ -26,11 +31,17 @@ class Unit:
     index: int
     stem: str
     problem: str = ""
+    pages: int = 1
+
+    @property
+    def name(self) -> str:
+        """The page for a person: the file as it was typed, and the page's number."""
+        return f"{self.file.as_posix()}#{self.index + 1}"
 
     @property
     def key(self) -> str:
-        """Names the page in the manifest."""
-        return f"{self.file.as_posix()}#{self.index + 1}"
+        """Names the page in the manifest, however its file was typed."""
+        return page_key(self.name)
 
     def stamp(self) -> list[int]:
         """Size and time of change of the file in nanoseconds: another stamp is another page."""
@@ -42,22 +53,56 @@ class Unit:
 
 
 def find_units(inputs: Sequence[str], files: PageFiles) -> Iterator[Unit]:
-    """Every page of ``inputs`` in order; a file named twice is read once.
+    """Every page of ``inputs`` in order, as ``find_files`` and ``units_of`` find them."""
+    return units_of(find_files(inputs), files)
 
-    Files are opened one after another as the pages are asked for. Raises VramwiseError, before the first
-    page, for an input that is not there and when there is nothing to read.
+
+def find_files(inputs: Sequence[str]) -> list[tuple[Path, str]]:
+    """Every file of ``inputs`` in order with the stem it would like; a file named twice counts once.
+
+    Raises VramwiseError for an input that is not there and when there is nothing to read. A folder or a
+    pattern that holds nothing beside others that do is a warning.
     """
-    found: dict[Path, str] = {}
+    found: dict[str, tuple[Path, str]] = {}
+    empty = []
     for text in inputs:
-        for file, stem in _files(text):
-            found.setdefault(file, stem)
+        files = list(_files(text))
+        if not files:
+            empty.append(text)
+        for file, stem in files:
+            found.setdefault(os.path.abspath(file), (file, stem))
     if not found:
-        raise VramwiseError(
-            f"There is no PDF and no picture in {', '.join(inputs)}. Give files, folders or patterns such as "
-            '"scans/*.png".'
-        )
-    stems = _unique(list(found.values()), [file.suffix for file in found])
-    return (unit for file, stem in zip(found, stems, strict=True) for unit in _pages(file, stem, files))
+        raise VramwiseError(f'{_nothing(inputs)} Give files, folders or patterns such as "scans/*.png".')
+    if empty:
+        log.warning("%s The other inputs are read.", _nothing(empty))
+    return list(found.values())
+
+
+def units_of(
+    found: Iterable[tuple[Path, str]], files: PageFiles, kept: Mapping[str, str] | None = None
+) -> Iterator[Unit]:
+    """Every page of ``found`` in order. Files are opened one after another as the pages are asked for.
+
+    ``kept`` are the stems of the pages that were read before, by their keys and with the latest last. No
+    other page is given one of them; of two pages with the same the latest keeps it.
+    """
+    kept = kept or {}
+    owners = {stem.casefold(): key for key, stem in kept.items()}
+    for file, wished in found:
+        pages, problem = _count(file, files)
+        for stem in _stems(file, wished, pages, kept):
+            units = [
+                Unit(file, index, stem + _number(index, pages), problem, pages) for index in range(pages)
+            ]
+            its = {unit.stem.casefold(): unit.key for unit in units}
+            if all(owners.get(one, key) == key for one, key in its.items()):
+                owners.update(its)
+                yield from units
+                break
+
+
+def _nothing(inputs: Sequence[str]) -> str:
+    return f"There is no PDF and no picture in {', '.join(inputs)}."
 
 
 def _files(text: str) -> Iterator[tuple[Path, str]]:
@@ -67,40 +112,39 @@ def _files(text: str) -> Iterator[tuple[Path, str]]:
         below = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
         wanted = [file for file in below if file.suffix.lower() in _WANTED and file.is_file()]
         for file in sorted(wanted, key=lambda file: [natural(part) for part in file.parts]):
-            yield file, file.relative_to(path).with_suffix("").as_posix()
+            parts = file.relative_to(path).with_suffix("").parts
+            yield file, "/".join(storable_stem(part) for part in parts)
     elif path.is_file():
-        yield path, path.stem
+        yield path, storable_stem(path.stem)
     elif glob.has_magic(text):
         matches = [Path(name) for name in glob.glob(text, recursive=True)]
         for file in sorted((file for file in matches if file.is_file()), key=lambda file: natural(str(file))):
-            yield file, file.stem
+            yield file, storable_stem(file.stem)
     else:
         raise VramwiseError(f"There is no file and no folder {text}. Check the spelling.")
 
 
-def _unique(stems: Sequence[str], suffixes: Sequence[str]) -> list[str]:
-    """Stems told apart also where case does not tell: a, then a_jpg, then a_2."""
-    taken: set[str] = set()
-    unique = []
-    for stem, suffix in zip(stems, suffixes, strict=True):
-        name, number = stem, 2
-        if name.casefold() in taken:
-            name = f"{stem}_{suffix.lstrip('.').lower()}"
-        while name.casefold() in taken:
-            name, number = f"{stem}_{number}", number + 1
-        taken.add(name.casefold())
-        unique.append(name)
-    return unique
-
-
-def _pages(file: Path, stem: str, files: PageFiles) -> Iterator[Unit]:
+def _count(file: Path, files: PageFiles) -> tuple[int, str]:
+    """How many pages ``file`` has; 1 and the problem where it cannot be opened."""
     try:
-        count = files.count(file)
-        if count == 0:
-            raise VramwiseError(f"{file.name} has no pages.")
+        pages = files.count(file)
     except VramwiseError as error:
-        yield Unit(file, 0, stem, str(error))
-        return
-    digits = max(3, len(str(count)))
-    for index in range(count):
-        yield Unit(file, index, stem if count == 1 else f"{stem}_p{index + 1:0{digits}d}")
+        return 1, str(error)
+    return (pages, "") if pages else (1, f"{file.name} has no pages.")
+
+
+def _stems(file: Path, wished: str, pages: int, kept: Mapping[str, str]) -> Iterator[str]:
+    """What ``file`` may be called, the best first: as before, then a, a_jpg, a_2, a_3 and so on."""
+    for index in range(pages):
+        before, number = kept.get(Unit(file, index, "").key, ""), _number(index, pages)
+        if before and before.endswith(number):
+            yield before.removesuffix(number)
+            break
+    yield wished
+    if file.suffix.lower() in _WANTED:
+        yield f"{wished}_{file.suffix.lstrip('.').lower()}"
+    yield from (f"{wished}_{number}" for number in count(2))
+
+
+def _number(index: int, pages: int) -> str:
+    return "" if pages == 1 else f"_p{index + 1:0{max(3, len(str(pages)))}d}"

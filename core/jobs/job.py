@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,10 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import VramwiseError
 from ..ocr.engine import ReadOptions, Unwatched, Watch
-from ..ocr.images import fit_pixels
 from ..pages import PageFiles
 from ..weights.locks import only_writer
-from .inputs import Unit, find_units
+from .inputs import Unit, find_files, units_of
 from .manifest import Entry, Manifest
 from .outputs import ENDINGS, encoded
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOCK = ".vramwise-job.lock"
 _TEMPORARY = ".vramwise-tmp"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 # Pages handed to a local engine at once: enough for its micro-batches, few enough to keep in memory.
 _TOGETHER = 8
 
@@ -58,8 +59,8 @@ class JobOptions:
 
 @dataclass(frozen=True)
 class Report:
-    """How a run ended: pages read in this run, pages that were done before, and (page, sentence) of those
-    that failed, earlier runs' included.
+    """How a run ended: pages taken up in this run, pages that were done before, and (page, sentence) of those
+    of this run that failed.
     """
 
     read: int
@@ -81,10 +82,10 @@ def run_job(
 
     With ``resume`` pages that are done are left alone, unless their file has changed or failed before.
     Stopped by anything (an exception of the host, Ctrl-C, a kill) the folder stays valid for ``resume``.
-    Raises VramwiseError where the folder cannot be used; a page that cannot be read is in the report.
+    Raises VramwiseError where the folder cannot be used and where the reader can read no page at all; a page
+    that cannot be read is in the report.
     """
-    files = PageFiles()
-    units = find_units(inputs, files)
+    found = find_files(inputs)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -94,6 +95,8 @@ def run_job(
         manifest.start(resume)
         try:
             _clear(out)
+            files = PageFiles()
+            units = units_of(found, files, manifest.stems())
             return _run(units, out, reader, job, manifest, files, progress, watch or Unwatched())
         finally:
             manifest.close()
@@ -111,40 +114,56 @@ def _run(
 ) -> Report:
     todo, before = [], 0
     for unit in units:
-        if _is_done(manifest.done.get(unit.key), unit, out):
+        if _is_done(manifest.done.get(unit.key), unit, out, job):
             before += 1
         else:
             todo.append(unit)
-    count = 0
+    count, failed = 0, []
     for unit, outcome in read_units(todo, reader, job, files, watch):
         entry = _keep(unit, outcome, out, job)
         manifest.add(entry)
         count += 1
+        if entry.error:
+            failed.append((unit.name, entry.error))
         if progress is not None:
             progress(count, len(todo), entry)
-    failed = tuple((entry.page, entry.error) for entry in manifest.done.values() if entry.error)
-    return Report(count, before, failed)
+    return Report(count, before, tuple(failed))
 
 
-def _is_done(entry: Entry | None, unit: Unit, out: Path) -> bool:
+def _is_done(entry: Entry | None, unit: Unit, out: Path, job: JobOptions) -> bool:
     return (
         entry is not None
         and not entry.error
         and entry.stamp == unit.stamp()
+        and entry.output == _output(unit, job)
         and (out / entry.output).is_file()
     )
 
 
 def _keep(unit: Unit, outcome: OCRResult | VramwiseError, out: Path, job: JobOptions) -> Entry:
     if isinstance(outcome, VramwiseError):
-        return Entry(unit.key, unit.stamp(), "", "", 0.0, str(outcome))
-    output = f"{unit.stem}.{ENDINGS[job.form]}"
-    _write(out / output, encoded(outcome, job.form, unit.key))
+        return _failed(unit, str(outcome))
+    output = _output(unit, job)
+    try:
+        _write(out / output, out / _TEMPORARY, encoded(outcome, job.form, unit.name))
+    except OSError as error:
+        sentence = f"{out / output} could not be written: {error.strerror or error}."
+        if error.errno in _FULL:
+            raise VramwiseError(f"{sentence} Free space on the disk and go on with --resume.") from error
+        return _failed(unit, f"{sentence} See what is there; --resume tries again.")
     return Entry(unit.key, unit.stamp(), output, outcome.finish_reason, round(outcome.seconds, 4))
 
 
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f"{path.name}{_TEMPORARY}")
+def _failed(unit: Unit, sentence: str) -> Entry:
+    return Entry(unit.key, unit.stamp(), "", "", 0.0, sentence)
+
+
+def _output(unit: Unit, job: JobOptions) -> str:
+    return f"{unit.stem}.{ENDINGS[job.form]}"
+
+
+def _write(path: Path, temporary: Path, data: bytes) -> None:
+    """``data`` at ``path``, whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -152,11 +171,8 @@ def _write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        raise VramwiseError(
-            f"{path} could not be written: {error.strerror or error}. Free space on the disk and go on with "
-            "--resume."
-        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _clear(out: Path) -> None:
@@ -168,13 +184,18 @@ def _clear(out: Path) -> None:
 def read_units(
     units: Sequence[Unit], reader: Reader, job: JobOptions, files: PageFiles, watch: Watch | None = None
 ) -> Iterator[tuple[Unit, OCRResult | VramwiseError]]:
-    """Every unit with what became of it, in order. Pictures are loaded as the reader takes them."""
+    """Every unit with what became of it, in order. Pictures are loaded as the reader takes them.
+
+    Raises VramwiseError for what no page can be read for, such as weights that are missing.
+    """
     watch = watch or Unwatched()
     stream = getattr(reader, "read_each", None)
     waiting = iter(units)
     if stream is not None:
         yield from _streamed(waiting, stream, job, files, watch)
         return
+    if not all(unit.problem for unit in units):
+        list(reader.read([], job.options, watch))  # asked for no page, it says what is the same for all
     while group := list(islice(waiting, _TOGETHER)):
         yield from _grouped(group, reader, job, files, watch)
 
@@ -183,10 +204,9 @@ def _load(unit: Unit, job: JobOptions, files: PageFiles) -> NDArray[uint8] | Vra
     if unit.problem:
         return VramwiseError(unit.problem)
     try:
-        picture = files.read(unit.file, unit.index, job.dpi)
+        return files.read(unit.file, unit.index, job.dpi)
     except VramwiseError as error:
         return error
-    return fit_pixels(picture, job.options.max_pixels) if job.options.max_pixels else picture
 
 
 def _grouped(

@@ -62,6 +62,8 @@ def result_from(data: Any, where: str = "the page") -> OCRResult:
         peak_bytes=page.take("peak_bytes", _optional(_count)),
         notes=tuple(page.each("notes", _filled, MAX_REGIONS)),
     )
+    for key in ("page", "file"):  # where the command line found it
+        page.pass_over(key, _filled)
     page.finish()
     return result
 
@@ -92,6 +94,11 @@ class _Object:
         if key not in self._left:
             raise VramwiseError(f'{self._where} lacks "{key}".{nearest(key, self._left)} {_REMEDY}')
         return read(self._left.pop(key), f"{self._where}, {key}")
+
+    def pass_over(self, key: str, read: Callable[[Any, str], Any]) -> None:
+        """``key`` may be there, and is of no use here."""
+        if key in self._left:
+            self.take(key, read)
 
     def each(self, key: str, read: Callable[[Any, str], Any], most: int) -> list[Any]:
         items: list[Any] = self.take(key, _list_of_at_most(most))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -232,3 +236,254 @@ def test_a_pdf_is_read_page_by_page(tmp_path: Path) -> None:
     assert [
         abs(int(text) - colour) <= 2 for text, colour in zip(texts(out).values(), (10, 20, 30), strict=True)
     ]
+
+
+# --- what a second run finds ------------------------------------------------------------------------------
+
+
+def picture(path: Path, colour: int) -> None:
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (40, 20), (colour, 0, 0)).save(path)
+
+
+def test_a_file_added_later_leaves_every_text_where_it_is(tmp_path: Path) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    picture(scans / "a.png", 1)
+    run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    picture(scans / "a.bmp", 2)  # before a.png
+    picture(scans / "A.gif", 3)
+    again = Echo()
+    report = run_job([str(scans)], out, again, JobOptions("echo"), resume=True)
+    assert (report.read, report.before, report.failed) == (2, 1, ())
+    assert texts(out) == {"a.txt": "1", "a_bmp.txt": "2", "A_gif.txt": str(again.seen[1])}
+    last = Echo()
+    run_job([str(scans)], out, last, JobOptions("echo"), resume=True)
+    assert last.seen == []
+
+
+def test_a_pattern_that_matches_more_later_leaves_every_text_where_it_is(tmp_path: Path) -> None:
+    out, inputs = tmp_path / "out", [str(tmp_path / "**" / "*.png")]
+    picture(tmp_path / "2024" / "page1.png", 24)
+    picture(tmp_path / "2025" / "page1.png", 25)
+    run_job(inputs, out, Echo(), JobOptions("echo"))
+    before = texts(out)
+    picture(tmp_path / "2023" / "page1.png", 23)
+    again = Echo()
+    run_job(inputs, out, again, JobOptions("echo"), resume=True)
+    assert again.seen == [23]
+    assert before == {"page1.txt": "24", "page1_png.txt": "25"}
+    assert texts(out) == {**before, "page1_2.txt": "23"}
+
+
+def test_the_rest_of_a_book_joins_its_first_pages(tmp_path: Path) -> None:
+    from PIL import Image
+
+    pages = [Image.new("RGB", (40, 20), (value, 0, 0)) for value in (1, 2, 3)]
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    pages[0].save(scans / "book.tif", save_all=True, append_images=pages[1:])
+    run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    lines = (out / NAME).read_bytes().splitlines(keepends=True)
+    (out / NAME).write_bytes(b"".join(lines[:2]))  # killed after the first page
+    pages[0].save(scans / "book.pdf", save_all=True, append_images=pages[1:])  # before book.tif
+    again = Echo()
+    run_job([str(scans)], out, again, JobOptions("echo"), resume=True)
+    assert len(again.seen) == 5
+    assert [texts(out)[f"book_p00{number}.txt"] for number in (1, 2, 3)] == ["1", "2", "3"]
+    assert {name for name in texts(out) if "pdf" in name} == {f"book_pdf_p00{n}.txt" for n in (1, 2, 3)}
+
+
+def test_a_book_and_a_picture_of_its_page_do_not_meet(tmp_path: Path) -> None:
+    from PIL import Image
+
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    picture(scans / "book_p001.png", 9)
+    pages = [Image.new("RGB", (40, 20), (value, 0, 0)) for value in (1, 2)]
+    pages[0].save(scans / "book.tif", save_all=True, append_images=pages[1:])
+    run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    assert sorted(texts(out).values()) == ["1", "2", "9"]
+
+
+def test_a_page_is_the_same_however_its_path_is_typed(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_job(["scans", str(scans)], Path("out"), first := Echo(), JobOptions("echo"))
+    assert len(first.seen) == 10
+    for typed in ("./scans/../scans", str(scans)):
+        again = Echo()
+        run_job([typed], tmp_path / "out", again, JobOptions("echo"), resume=True)
+        assert again.seen == []
+
+
+def test_a_manifest_of_before_goes_on(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names files as they were typed, its head is always there, and two pages may share an output."""
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "out"
+    run_job(["scans"], out, Echo(), JobOptions("echo"))
+    head, *lines = (out / NAME).read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    for record in records:
+        record["page"] = Path(record["page"]).relative_to(tmp_path).as_posix()
+    picture(scans / "page_3.bmp", 30)
+    status = (scans / "page_3.bmp").stat()
+    stamp = [status.st_size, status.st_mtime_ns]
+    records.append({**records[2], "page": "scans/page_3.bmp#1", "stamp": stamp})
+    (out / "page_3.txt").write_text("30\n", encoding="utf-8")
+    (out / NAME).write_text("\n".join([head, *map(json.dumps, records)]) + "\n", encoding="utf-8")
+    again = Echo()
+    report = run_job([str(scans)], out, again, JobOptions("echo"), resume=True)
+    assert (again.seen, report.before) == ([3], 10)
+    assert (texts(out)["page_3.txt"], texts(out)["page_3_png.txt"]) == ("30", "3")
+
+
+def test_a_bad_file_that_is_gone_is_no_failure_any_more(scans: Path, tmp_path: Path) -> None:
+    out, bad = tmp_path / "out", scans / "bad.png"
+    bad.write_bytes(b"no picture")
+    run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    bad.unlink()
+    report = run_job([str(scans)], out, Echo(), JobOptions("echo"), resume=True)
+    assert (report.read, report.before, report.failed) == (0, 10, ())
+
+
+def test_an_input_with_nothing_in_it_beside_a_good_one_is_said(
+    scans: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "empty").mkdir()
+    inputs = [str(scans / "*.jpg"), str(scans / "page_1.png"), str(tmp_path / "empty")]
+    with caplog.at_level(logging.WARNING, "vramwise"):
+        run_job(inputs, tmp_path / "out", Echo(), JobOptions("echo"))
+    assert caplog.messages == [
+        f"There is no PDF and no picture in {inputs[0]}, {inputs[2]}. The other inputs are read."
+    ]
+
+
+# --- what all pages share, and what is one page's own -----------------------------------------------------
+
+
+class Absent(Echo):
+    """A model whose weights are not here: it says so of no page as of any."""
+
+    def read(self, images: Sequence[Any], options: Any = None, watch: Any = None) -> Iterator[OCRResult]:
+        raise VramwiseError("The weights are missing.")
+
+
+def test_a_cause_that_all_pages_share_ends_the_job_and_binds_nothing(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(VramwiseError, match="weights are missing"):
+        run_job([str(scans)], out, Absent(), JobOptions("absent"))
+    assert list(out.iterdir()) == []
+    report = run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    assert (report.read, report.failed) == (10, ())
+
+
+def test_what_is_done_needs_no_reader(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    (scans / "bad.png").write_bytes(b"no picture")
+    report = run_job([str(scans)], out, Absent(), JobOptions("echo"), resume=True)
+    assert (report.read, report.before, len(report.failed)) == (1, 10, 1)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_job_without_a_page_read_may_begin_again_with_other_options(
+    scans: Path, tmp_path: Path, resume: bool
+) -> None:
+    out = tmp_path / "out"
+    report = run_job([str(scans)], out, Echo(broken=range(20)), JobOptions("echo"))
+    assert len(report.failed) == 10
+    report = run_job([str(scans)], out, Echo(), JobOptions("other"), resume=resume)
+    assert (report.read, report.before, report.failed) == (10, 0, ())
+    assert json.loads((out / NAME).read_bytes().splitlines()[0])["options"]["reader"] == "other"
+    assert len(entries(out)) == 10
+
+
+@pytest.mark.parametrize("reader", [Echo, Stream])
+def test_pictures_reach_the_reader_in_their_full_size(scans: Path, tmp_path: Path, reader: Any) -> None:
+    """The engines scale to max_pixels themselves, and give places in the original."""
+
+    class Sizes(reader):  # type: ignore[misc]
+        def read(self, images: Sequence[Any], options: Any = None, watch: Any = None) -> Any:
+            sizes.extend(image.shape for image in images)
+            return super().read(images, options, watch)
+
+    sizes: list[tuple[int, ...]] = []
+    run_job([str(scans)], tmp_path / "out", Sizes(), JobOptions("echo", options=ReadOptions(max_pixels=90)))
+    assert sizes == [(20, 40, 3)] * 10
+
+
+# --- odd names and full disks -----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows stops at 260 letters with all folders")
+def test_long_names_are_shortened_and_stay_apart(tmp_path: Path) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    for colour, name in enumerate(("\u9875" * 80, "\u9875" * 79 + "\u4e8c", "z" * 245), 1):
+        picture(scans / "deep" / f"{name}.png", colour)
+    report = run_job([str(scans)], out, Echo(), JobOptions("echo", "markdown"))
+    assert (report.read, report.failed) == (3, ())
+    written = sorted(path.read_text(encoding="utf-8").strip() for path in (out / "deep").iterdir())
+    assert written == ["# 1", "# 2", "# 3"]
+    again = Echo()
+    run_job([str(scans)], out, again, JobOptions("echo", "markdown"), resume=True)
+    assert again.seen == []
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names there are always Unicode")
+@pytest.mark.parametrize("form", ["text", "json", "hocr"])
+def test_a_name_that_is_no_unicode_is_read_like_any_other(scans: Path, tmp_path: Path, form: str) -> None:
+    odd = os.fsdecode("\u0441\u043a\u0430\u043d".encode("cp866"))
+    (scans / "page_2.png").rename(scans / f"{odd}.png")
+    from PIL import Image
+
+    Image.new("RGB", (40, 20), (200, 200, 200)).save(tmp_path / "book.pdf")
+    (tmp_path / "book.pdf").rename(scans / f"{odd}_2.pdf")
+    (scans / f"{odd}_3.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    report = run_job([str(scans)], out, Echo(), JobOptions("echo", form, dpi=72))
+    assert (report.read, len(report.failed)) == (12, 1)
+    again = Echo()
+    report = run_job([str(scans)], out, again, JobOptions("echo", form, dpi=72), resume=True)
+    assert (again.seen, report.before, len(report.failed)) == ([], 11, 1)
+
+
+def test_a_page_that_cannot_be_written_is_its_own_failure(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "page_3.txt").mkdir(parents=True)
+    report = run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    ((page, sentence),) = report.failed
+    assert Path(page).name == "page_3.png#1"
+    assert "could not be written" in sentence and "space" not in sentence
+    (out / "page_3.txt").rmdir()
+    report = run_job([str(scans)], out, Echo(), JobOptions("echo"), resume=True)
+    assert (report.read, report.before, report.failed) == (1, 9, ())
+    assert {path.name for path in out.iterdir()} == {*texts(out), NAME}
+
+
+def test_a_full_disk_ends_the_job_with_its_advice_and_nothing_half_written(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    def full(source: Path, target: Path) -> None:
+        if Path(target).name == "page_4.txt":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.rename(source, target)
+
+    with monkeypatch.context() as patched, pytest.raises(VramwiseError, match="Free space on the disk"):
+        patched.setattr("vramwise.jobs.job.os.replace", full)
+        run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    assert {path.name for path in out.iterdir()} == {f"page_{n}.txt" for n in (1, 2, 3)} | {NAME}
+    report = run_job([str(scans)], out, Echo(), JobOptions("echo"), resume=True)
+    assert (report.read, report.before, report.failed) == (7, 3, ())
+
+
+@pytest.mark.parametrize("name", [".vramwise-tmp", "page_1.txt.vramwise-tmp"])
+def test_what_a_kill_left_half_written_is_taken_away(scans: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_bytes(b"ha")
+    run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    assert {path.name for path in out.iterdir()} == {*texts(out), NAME}
