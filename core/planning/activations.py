@@ -4,6 +4,9 @@ Three moments are looked at, because their memory is not needed at once: the las
 (no KV cache yet), the last layer of the prompt (the prompt's cache, no patches), the last token (the whole
 cache). The widest one counts. Bytes a channel are data (activations.csv): how many copies of a tensor live
 at that moment in the real classes, measured by torch's allocator at true widths.
+
+The classes are not the same in every transformers, so a row may be for older ones only. The installed version
+decides; where there is none, the newest rows count.
 """
 
 from __future__ import annotations
@@ -11,9 +14,12 @@ from __future__ import annotations
 import csv
 import functools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 
 from ..catalog.precisions import precision as named
 from ..errors import VramwiseError
@@ -56,10 +62,11 @@ class Term:
 class _Prices:
     """A row of activations.csv: bytes at 16 bits. ``first_width_bytes`` and ``width_bytes`` are of one
     channel of one patch in the first and in the last vision layer (fp32 copies count 4), ``head_bytes`` of
-    one channel of its rotary tables, ``score_bytes`` of one score of eager attention; ``hidden_bytes`` and
-    ``ffn_bytes`` of one channel of one prompt token. ``prompt_first``: 1 where the prompt is embedded before
-    the picture. What the vision tower leaves behind until the prompt is done: ``kept_width_bytes`` a channel
-    of each patch, ``kept_copies`` of every feature that it hands to the language model.
+    one channel of its rotary tables, ``score_bytes`` of one score of eager attention;
+    ``rotary_bytes`` (a head's cosines and sines), ``hidden_bytes`` and ``ffn_bytes`` of one channel of one
+    prompt token. ``prompt_first``: 1 where the prompt is embedded before the picture. What the vision tower
+    leaves behind until the prompt is done: ``kept_width_bytes`` a channel of each patch, ``kept_copies`` of
+    every feature that it hands to the language model.
     """
 
     unit: str
@@ -67,6 +74,7 @@ class _Prices:
     width_bytes: int
     head_bytes: int
     score_bytes: int
+    rotary_bytes: int
     hidden_bytes: int
     ffn_bytes: int
     prompt_first: int
@@ -76,12 +84,33 @@ class _Prices:
 
 
 @functools.cache
-def _prices() -> Mapping[str, _Prices]:
+def _transformers_major() -> int | None:
+    """The first number of the installed version, None where there is none. Read in the package's own source:
+    importlib.metadata alone would cost a fifth of what all of ``vramwise advise`` takes.
+    """
+    try:
+        spec = find_spec("transformers")
+    except ValueError:  # a stand-in in sys.modules
+        return None
+    if spec is None or not spec.origin or not spec.has_location:
+        return None
+    said = re.search(r'^__version__ = "(\d+)\.', Path(spec.origin).read_text(encoding="utf-8"), re.MULTILINE)
+    return int(said[1]) if said else None
+
+
+@functools.cache
+def _prices(major: int | None) -> Mapping[str, _Prices]:
+    """By model type, for this transformers. A row is for versions below ``before_transformers``, or for all
+    where that is empty; the first that applies counts.
+    """
     text = resources.files(__package__).joinpath("activations.csv").read_text(encoding="utf-8")
-    found = {}
+    found: dict[str, _Prices] = {}
     for row in csv.DictReader(text.splitlines()):
+        before = row["before_transformers"]
+        if before and (major is None or major >= int(before)):
+            continue
         numbers = {name: int(row[name]) for name in row if name.endswith(("_bytes", "_first", "_copies"))}
-        found[row["model_type"]] = _Prices(unit=row["unit"], source=row["source"], **numbers)
+        found.setdefault(row["model_type"], _Prices(unit=row["unit"], source=row["source"], **numbers))
     return found
 
 
@@ -122,7 +151,8 @@ class _Reading:
         self.text, self.vision, self.work = text_config(config), vision_config(config), workload
         self.precision, self.eager = precision, attention == "eager"
         self.scale = named(precision).bytes_elsewhere // 2
-        self.prices = _prices().get(str(config.get("model_type"))) or _prices()["*"]
+        prices = _prices(_transformers_major())
+        self.prices = prices.get(str(config.get("model_type"))) or prices["*"]
         self.hidden, self.layers = int(self.text["hidden_size"]), int(self.text["num_hidden_layers"])
         self.heads = int(self.text["num_attention_heads"])
         self.kv_heads = int(self.text.get("num_key_value_heads") or self.heads)
@@ -182,7 +212,7 @@ class _Reading:
     def prompt_bytes(self) -> int:
         """The last text layer over the whole prompt. Generation computes logits of its last token alone."""
         price, size, ffn = self.prices, head_dim(self.text), self._ffn()
-        beside = self.prompt * self.hidden * price.hidden_bytes + self.prompt * size * 4
+        beside = self.prompt * self.hidden * price.hidden_bytes + self.prompt * size * price.rotary_bytes
         wide = self.prompt * ffn * (price.ffn_bytes + (_INT8_FFN_BYTES if self.precision == "int8" else 0))
         each = self.prompt // self.work.images
         mask = self.work.images * each**2 if self.work.images > 1 else 0  # rows are padded to one length

@@ -30,19 +30,9 @@ def said(it: Measured) -> str:
     return f"{it.predicted_bytes()} foretold, {it.peak_bytes} measured: {100 * it.error:+.1f} %"
 
 
-def computes_last_logits_only(model: str) -> bool:
-    if model != "dots_ocr":
-        return True
-    from vramwise.ocr.vlm.dots_model import DotsOCRForCausalLM
-
-    return bool(DotsOCRForCausalLM._supports_logits_to_keep(DotsOCRForCausalLM.__new__(DotsOCRForCausalLM)))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [name for name in MODELS if name not in ("qwen2_vl_7b", "qwen3_vl_8b")])
 def test_a_small_picture_takes_what_was_foretold(model: str) -> None:
-    if not computes_last_logits_only(model):
-        pytest.skip("dots_model.py computes logits of the whole prompt: its forward names no logits_to_keep")
     it = measure(model, 512, 512, new_tokens=2)
     assert good(it), said(it)
 
@@ -53,7 +43,7 @@ def test_a_small_picture_takes_what_was_foretold(model: str) -> None:
     [
         ({"images": 3}, "the vision tower"),
         ({"prompt_tokens": 1500}, "the prompt"),
-        ({"text_layers": 6, "vision_layers": 3}, "the prompt"),
+        ({"text_layers": 6, "vision_layers": 3, "prompt_tokens": 300}, "the prompt"),
     ],
     ids=["three pictures", "a long prompt", "more layers"],
 )
@@ -64,6 +54,17 @@ def test_every_moment_of_reading_is_foretold(case: dict[str, Any], dominant: str
 
     terms = reading_terms(it.config, "bf16", "sdpa", it.workload)
     assert f"the widest moment, {dominant}," in terms[1].source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", [{"images": 3}, {"prompt_tokens": 1500}], ids=["three pictures", "a long prompt"]
+)
+@pytest.mark.parametrize("model", ["qwen2_vl_2b", "qwen3_vl_4b", "dots_ocr"])
+def test_a_batch_and_a_long_prompt_take_what_was_foretold(model: str, case: dict[str, Any]) -> None:
+    """The classes of transformers 4.57 and 5 differ most here: by the logits of the whole prompt, once."""
+    it = measure(model, 256, 256, new_tokens=2, **case)
+    assert good(it), said(it)
 
 
 @pytest.mark.slow

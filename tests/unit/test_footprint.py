@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from vramwise.catalog import families
 from vramwise.errors import VramwiseError
 from vramwise.planning import (
     Workload,
+    activations,
     footprint,
     published_config,
     reading_bytes,
@@ -85,6 +88,12 @@ def config_of(repo: str) -> Any:
     config = published_config(repo)
     assert config is not None
     return config
+
+
+@pytest.fixture(autouse=True)
+def _newest_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules for reading, whatever is installed: those of transformers 5."""
+    monkeypatch.setattr(activations, "_transformers_major", lambda: 5)
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +315,29 @@ MEASURED = {
 }
 
 
+# The same with transformers 4.57.6 and the logits of the last token alone, as the engine has them computed.
+MEASURED_BEFORE_5 = {
+    "Qwen/Qwen2-VL-2B-Instruct": (
+        *((254016, 1, 40, 3, 59.2), (1073296, 1, 40, 3, 249.6), (4177936, 1, 40, 3, 971.3)),
+        *((254016, 3, 40, 3, 177.5), (254016, 1, 3000, 3, 224.7)),
+    ),
+    "Qwen/Qwen2-VL-7B-Instruct": (
+        *((254016, 1, 40, 3, 60.6), (254016, 3, 40, 3, 181.8), (254016, 1, 3000, 3, 474.3)),
+    ),
+    "Qwen/Qwen3-VL-2B-Instruct": (
+        *((262144, 1, 40, 3, 41.0), (1048576, 1, 40, 3, 163.7), (4194304, 1, 40, 3, 654.2)),
+        *((262144, 3, 40, 3, 123.1), (262144, 1, 3000, 3, 197.5)),
+    ),
+    "Qwen/Qwen3-VL-4B-Instruct": (
+        *((262144, 1, 40, 3, 41.3), (1048576, 1, 40, 3, 164.7)),
+        *((262144, 3, 40, 3, 124.0), (262144, 1, 3000, 3, 277.5)),
+    ),
+    "Qwen/Qwen3-VL-8B-Instruct": (
+        *((262144, 1, 40, 3, 46.8), (262144, 3, 40, 3, 140.4), (262144, 1, 3000, 3, 364.8)),
+    ),
+}
+
+
 def cut(repo: str) -> Any:
     """The published architecture with two text layers and one vision layer."""
     config = copy.deepcopy(config_of(repo))
@@ -323,6 +355,52 @@ def test_reading_takes_what_the_allocator_was_seen_to_hold(repo: str) -> None:
     for pixels, images, prompt, new, peak in MEASURED[repo]:
         foretold = reading_bytes(cut(repo), "bf16", attention, prompt_tokens=prompt)(pixels, images, new)
         assert 0.97 * peak <= foretold / MIB <= 1.1 * peak, (pixels, images, prompt, new)
+
+
+@pytest.mark.parametrize("repo", sorted(MEASURED_BEFORE_5), ids=lambda repo: repo.rpartition("/")[2])
+def test_reading_with_an_older_transformers_takes_what_its_own_classes_were_seen_to_hold(
+    repo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activations, "_transformers_major", lambda: 4)
+    for pixels, images, prompt, new, peak in MEASURED_BEFORE_5[repo]:
+        foretold = reading_bytes(cut(repo), "bf16", "sdpa", prompt_tokens=prompt)(pixels, images, new)
+        assert 0.99 * peak <= foretold / MIB <= 1.02 * peak, (pixels, images, prompt, new)
+
+
+def test_the_installed_transformers_decides_and_the_newest_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()  # look at the installed version again
+
+    def beside(source: str | None) -> tuple[int, str]:
+        init = tmp_path / "transformers" / "__init__.py"
+        spec = None if source is None else ModuleSpec("transformers", None, origin=str(init))
+        if spec is not None:
+            spec.has_location = True
+            init.parent.mkdir(exist_ok=True)
+            init.write_text(f"import this_is_never_imported\n\n{source}\n", encoding="utf-8")
+        activations._transformers_major.cache_clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(activations, "find_spec", lambda name: spec)
+            config, work = config_of("Qwen/Qwen3-VL-2B-Instruct"), Workload(2**20, new_tokens=3)
+            term = activations.reading_terms(config, "bf16", "sdpa", work)[1]
+        activations._transformers_major.cache_clear()
+        return term.bytes, term.source
+
+    older, newer = beside('__version__ = "4.57.6"'), beside('__version__ = "5.23.0"')
+    assert "transformers 4.57.6" in older[1]
+    assert "transformers 5.23" in newer[1]
+    assert older[0] < 0.97 * newer[0]
+    others = ('__version__ = "5.0.0.dev0"', '__version__ = "6.1"', "__version__ = unknown()", None)
+    assert {beside(other) for other in others} == {newer}
+
+
+def test_the_version_of_transformers_is_found_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read in a line of the package's source, which a newer one might write in another way."""
+    monkeypatch.undo()
+    installed = pytest.importorskip("transformers").__version__
+    activations._transformers_major.cache_clear()
+    assert activations._transformers_major() == int(installed.split(".")[0])
 
 
 def test_deeper_towers_wait_with_more_features() -> None:
