@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+
+from .words import sized
 
 SEEDS = ("guide", "article")
 
@@ -33,8 +36,20 @@ class Published:
 
     @property
     def cell(self) -> str:
-        """Where it stands: "vram: GOT-OCR 2.0, INT8"."""
+        """Where it stands: "vram: GOT-OCR 2.0, INT8". Stable, for programs."""
         return f"{self.table}: {self.row}, {self.column}"
+
+    def place(self, say: Mapping[str, str]) -> str:
+        """Where it stands, in the words of ``say``."""
+        row, column = (say.get(f"advise_cell_{part}", sized(part, say)) for part in (self.row, self.column))
+        return say["advise_place"].format(table=say[f"advise_table_{self.table}"], row=row, column=column)
+
+    def printed(self, say: Mapping[str, str]) -> str:
+        """The value as printed, with its unit in the words of ``say``."""
+        if self.text == self.value:
+            return self.value
+        unit, _, power = self.unit.partition(" ")
+        return " ".join(filter(None, (self.value, say.get(f"advise_unit_{unit}", unit), power)))
 
     @property
     def text(self) -> str:

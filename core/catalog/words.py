@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from importlib import resources
 from types import MappingProxyType
@@ -15,6 +16,8 @@ from types import MappingProxyType
 from ..errors import UnknownName, nearest
 
 LANGUAGES = ("en", "ru", "zh")
+# A size that stands alone or in brackets. One within the name of a card belongs to the name.
+_SIZE = re.compile(r"(^|(?<=\())([\d.-]+) (GB|GiB)(?=\+?$|\))")
 
 
 @functools.cache
@@ -29,6 +32,11 @@ def words(lang: str) -> Mapping[str, str]:
             f"Use one of: {', '.join(LANGUAGES)}."
         )
     return MappingProxyType({**_read("en"), **_read(lang)})
+
+
+def sized(text: str, say: Mapping[str, str]) -> str:
+    """``text`` with the unit of a bare size ("8 GB", "24 GB+", "fp8 (11.3 GiB)") in the words of ``say``."""
+    return _SIZE.sub(lambda found: f"{found[2]} {say[f'advise_unit_{found[3]}']}", text)
 
 
 def _read(lang: str) -> dict[str, str]:

@@ -63,6 +63,7 @@ def _advise(arguments: argparse.Namespace) -> int:
             f'There is no task "{arguments.task}".{nearest(asked, names)} Use one of: {", ".join(names)}.'
         )
     task = names[asked]
+    here = arguments.gpu is None and arguments.vram_gib is None
     answers = advise_each(
         gpu=arguments.gpu,
         vram_gib=arguments.vram_gib,
@@ -70,7 +71,7 @@ def _advise(arguments: argparse.Namespace) -> int:
         ram_gib=arguments.ram_gib,
         also_loaded=arguments.also,
         served=said_to_serve(load_settings()),
-        machine=None if arguments.gpu or arguments.vram_gib or task == "which GPU" else _machine(),
+        machine=_machine() if here and task != "which GPU" else None,
     )
     if arguments.json:
         facts = [one.to_dict() for one in answers]

@@ -112,12 +112,12 @@ def _check(arguments: argparse.Namespace) -> int:
     print("\n".join(_models(report, spoken)))
     print(f"\n{spoken['check_findings']}")
     for finding in findings:
-        title = f"{spoken[f'check_{finding.severity}']}: {finding.title}."
-        print(f"- {title} {finding.detail} {finding.impact} {finding.remedy}")
+        facts = {**asdict(finding), "severity": spoken[f"check_{finding.severity}"]}
+        print(f"- {spoken['check_finding'].format(**facts)}")
     if not findings:
         print(spoken["check_clean"])
-    for note in report.notes:
-        print(f"- {spoken['check_note'].format(text=note)}")
+    for remark in report.remarks:
+        print(f"- {spoken['check_note'].format(text=remark.text(arguments.lang))}")
     return 0
 
 

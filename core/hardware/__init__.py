@@ -12,7 +12,7 @@ from ..first_use import from_modules
 if TYPE_CHECKING:
     from .devices import device_names
     from .machine import probe
-    from .report import DeviceReport, HostDevice, HostMemory, MachineReport, desktop_bytes
+    from .report import DeviceReport, HostDevice, HostMemory, MachineReport, desktop_bytes, free_bytes
 
 _HOME = {
     "DeviceReport": "report",
@@ -21,6 +21,7 @@ _HOME = {
     "MachineReport": "report",
     "desktop_bytes": "report",
     "device_names": "devices",
+    "free_bytes": "report",
     "probe": "machine",
 }
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "MachineReport",
     "desktop_bytes",
     "device_names",
+    "free_bytes",
     "probe",
 ]
 

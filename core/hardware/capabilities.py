@@ -92,25 +92,32 @@ def tesseract() -> Capability:
 
 
 def model_options() -> dict[str, Capability]:
-    """What this Python can run of a vision-language model: precisions and flash attention, each with its
-    reason.
+    """What this Python can run of a vision-language model: precisions, flash attention and torchao, which is
+    what int8 takes on an Apple GPU; each with its reason.
     """
     missing = [name for name in ("torch", "transformers") if not _installed(name)]
     if missing:
         why = f"{' and '.join(missing)} not installed; {pip_line(*missing)} adds it"
-        return dict.fromkeys(("bf16", "fp16", "fp32", "int8", "int4"), Capability(False, why))
+        return dict.fromkeys(("bf16", "fp16", "fp32", "int8", "int4", "torchao"), Capability(False, why))
     lacking = [name for name in ("bitsandbytes", "accelerate") if not _installed(name)]
     quantised = (
         Capability(False, f"{' and '.join(lacking)} not installed; {pip_line(*lacking)} adds it")
         if lacking
         else Capability(True, "bitsandbytes is installed")
     )
+    torchao = (
+        Capability(True, "torchao is installed")
+        if _installed("torchao")
+        else Capability(False, f"torchao is not installed; {pip_line('torchao')} adds it")
+    )
     flash = (
         Capability(True, "flash-attn is installed")
         if _installed("flash_attn")
         else Capability(False, "flash-attn is not installed")
     )
-    return {"int8": quantised, "int4": quantised, "flash_attention_2": flash}
+    # where bitsandbytes is installed, the loader takes it
+    int8 = torchao if torchao.usable and "bitsandbytes" in lacking else quantised
+    return {"int8": int8, "int4": quantised, "torchao": torchao, "flash_attention_2": flash}
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from . import abilities, nvml, windows_memory
 from .capabilities import Capability, model_options
 from .devices import accelerators
 from .processor import processor_has_bf16, processor_name
-from .report import DeviceReport, HostDevice, HostMemory, MachineReport, desktop_bytes
+from .report import DeviceReport, HostDevice, HostMemory, MachineReport, Remark, desktop_bytes
 from .torch_build import TorchBuild, live_torch, torch_build
 from .torch_memory import TorchDevice, torch_device
 
@@ -43,13 +43,14 @@ def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None 
     live = live_torch(torch, driver, torch_build())
     build = torch_build(live)
     ram = psutil.virtual_memory()
-    notes: list[str] = []
+    options = model_options()
+    remarks: list[Remark] = []
     found = [
-        _finished(one, driver, host or HostMemory(), ram) for one in _devices(live, driver, build, notes)
+        _finished(one, driver, host or HostMemory(), ram) for one in _devices(live, driver, build, remarks)
     ]
     found.append(_processor(int(ram.total), int(ram.available)))
     found = _with_spill(found)
-    chosen = _chosen(found, device, host.preferred if host else None, live is not None, notes)
+    chosen = _chosen(found, device, host.preferred if host else None, live is not None, remarks)
     return MachineReport(
         devices=tuple(found),
         chosen=chosen,
@@ -59,12 +60,13 @@ def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None 
         cpu_count=psutil.cpu_count() or 1,
         ram_total_bytes=int(ram.total),
         ram_available_bytes=int(ram.available),
-        notes=tuple(notes),
+        remarks=tuple(remarks),
         torch_cuda=build.cuda if build is not None else None,
         torch_asked=live is not None,
         driver_cuda=driver.cuda,
-        driver_problem=driver.problem,
-        quantised=model_options()["int8"],
+        driver_error=driver.error,
+        quantised=options["int8"],
+        options=options,
     )
 
 
@@ -72,25 +74,22 @@ Pair = tuple[TorchDevice | None, nvml.NvmlDevice | None, str, Capability]
 
 
 def _devices(
-    live: Any, driver: nvml.NvmlReport, build: TorchBuild | None, notes: list[str]
+    live: Any, driver: nvml.NvmlReport, build: TorchBuild | None, remarks: list[Remark]
 ) -> Iterator[Pair]:
     """Every accelerator as torch and the driver see it, with its id and whether torch can use it."""
     seen = [torch_device(live, device_id, kind) for device_id, kind in accelerators(live)]
     matched = [_card_of(one, driver.devices, len(seen)) for one in seen]
     for one, card in zip(seen, matched, strict=True):
-        yield one, _whole(one, card, notes), one.id, Capability(True, "")
+        yield one, _whole(one, card, remarks), one.id, Capability(True, "")
     if any(one.kind == "cuda" for one in seen):
-        hidden = [card.name or "a card" for card in driver.devices if card not in matched]
+        hidden = [card.name or "NVIDIA GPU" for card in driver.devices if card not in matched]
         if hidden:
-            notes.append(f"torch is not shown {', '.join(hidden)} (CUDA_VISIBLE_DEVICES).")
+            remarks.append(Remark("hidden", {"cards": ", ".join(hidden)}))
         return
     visible = _visible(driver.devices)
     counted = len(visible) > 1 or (len(driver.devices) > 1 and _shown_by_number())
     if visible and counted and os.environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
-        notes.append(
-            "The cards are numbered as their driver does; torch may count them otherwise unless "
-            "CUDA_DEVICE_ORDER=PCI_BUS_ID is set."
-        )
+        remarks.append(Remark("order", {}))
     for index, card in enumerate(visible):
         yield None, card, f"cuda:{index}", _runnable(live, build, driver)
 
@@ -126,13 +125,13 @@ def _plain(uuid: str) -> str:
     return uuid.lower().removeprefix("gpu-")
 
 
-def _whole(one: TorchDevice, card: nvml.NvmlDevice | None, notes: list[str]) -> nvml.NvmlDevice | None:
+def _whole(one: TorchDevice, card: nvml.NvmlDevice | None, remarks: list[Remark]) -> nvml.NvmlDevice | None:
     """``card`` without its memory where torch has only a slice of it."""
     if card is None or not card.total_bytes or not one.total_bytes:
         return card
     if abs(card.total_bytes - one.total_bytes) <= _SAME_MEMORY * card.total_bytes:
         return card
-    notes.append(f"{one.id} is a slice of {card.name} (MIG): its memory is torch's, not the card's.")
+    remarks.append(Remark("slice", {"device": one.id, "card": card.name or "NVIDIA GPU"}))
     return replace(card, total_bytes=None, free_bytes=None, used_bytes=None, own_bytes=None, listed=False)
 
 
@@ -257,7 +256,7 @@ def _with_spill(found: list[DeviceReport]) -> list[DeviceReport]:
 
 
 def _chosen(
-    found: list[DeviceReport], asked: str, preferred: str | None, live: bool, notes: list[str]
+    found: list[DeviceReport], asked: str, preferred: str | None, live: bool, remarks: list[Remark]
 ) -> str:
     """The id that ``asked`` means. What an imported torch cannot use is no choice; without torch it is."""
     usable = [device for device in found if device.runnable.usable or not live]
@@ -267,11 +266,11 @@ def _chosen(
         return auto if asked == "auto" else asked
     unusable = next((device for device in found if device.id == asked), None)
     if unusable is not None:
-        notes.append(f"{asked} cannot be used: {unusable.runnable.reason}; {auto} is shown instead.")
+        values = {"asked": asked, "reason": unusable.runnable.reason, "shown": auto}
+        remarks.append(Remark("unusable", values))
     else:
-        here = ", ".join(ids)
-        notes.append(f'The device "{asked}" is not on this machine (here: {here}); {auto} is shown instead.')
-    return str(auto)
+        remarks.append(Remark("absent", {"asked": asked, "here": ", ".join(ids), "shown": auto}))
+    return auto
 
 
 def _system() -> str:

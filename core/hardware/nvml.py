@@ -64,14 +64,15 @@ class NvmlDevice:
 @dataclass(frozen=True)
 class NvmlReport:
     """What the driver says. ``answers`` is False without pynvml or without an NVIDIA driver (no fault);
-    ``problem`` is a sentence when the driver is there and fails. ``cuda`` is the newest CUDA the driver runs.
+    ``error`` is what a driver says that is there and fails, in its own words. ``cuda`` is the newest CUDA
+    that the driver runs.
     """
 
     answers: bool
     driver: str | None = None
     cuda: str | None = None
     devices: tuple[NvmlDevice, ...] = ()
-    problem: str | None = None
+    error: str | None = None
 
 
 def installed() -> bool:
@@ -80,7 +81,7 @@ def installed() -> bool:
 
 
 def read_nvml() -> NvmlReport:
-    """Ask the driver. Never raises: a driver that fails is a ``problem``, and what it said before stays."""
+    """Ask the driver. Never raises: a driver that fails is an ``error``, and what it said before stays."""
     if not installed():
         return NvmlReport(False)
     import pynvml
@@ -89,7 +90,7 @@ def read_nvml() -> NvmlReport:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         absent = (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
-        return NvmlReport(False, problem=None if error.value in absent else _sentence(error))
+        return NvmlReport(False, error=None if error.value in absent else _words(error))
     asking = _Asking(pynvml)
     try:
         driver = _text(asking.ask(pynvml.nvmlSystemGetDriverVersion))
@@ -100,7 +101,7 @@ def read_nvml() -> NvmlReport:
         with suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
     dotted = f"{cuda // 1000}.{cuda % 1000 // 10}" if cuda else None
-    return NvmlReport(True, driver, dotted, devices, asking.problem)
+    return NvmlReport(True, driver, dotted, devices, asking.error)
 
 
 class _Asking:
@@ -108,7 +109,7 @@ class _Asking:
 
     def __init__(self, pynvml: Any) -> None:
         self.pynvml = pynvml
-        self.problem: str | None = None
+        self.error: str | None = None
         # "This card, this driver or this user cannot": an N/A, not a fault.
         self._silent = (
             pynvml.NVML_ERROR_NOT_SUPPORTED,
@@ -122,8 +123,8 @@ class _Asking:
         try:
             return question(*about)
         except self.pynvml.NVMLError as error:
-            if error.value not in self._silent and self.problem is None:
-                self.problem = _sentence(error)
+            if error.value not in self._silent and self.error is None:
+                self.error = _words(error)
             return None
 
 
@@ -201,5 +202,5 @@ def _text(value: Any) -> str | None:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
-def _sentence(error: Any) -> str:
-    return f"The NVIDIA driver answered with an error: {str(error).rstrip('.')}."
+def _words(error: Any) -> str:
+    return str(error).rstrip(".")

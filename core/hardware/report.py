@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..catalog.words import words
 from .abilities import supports_flash
 from .capabilities import Capability
 
@@ -121,13 +122,28 @@ class DeviceReport:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """Something to know when reading a report. ``code`` is stable, for programs; its words are
+    ``check_note_CODE`` of the catalog, which ``values`` fill.
+    """
+
+    code: str
+    values: Mapping[str, str]
+
+    def text(self, lang: str = "en") -> str:
+        """A sentence in "en", "ru" or "zh"."""
+        return words(lang)[f"check_note_{self.code}"].format(**self.values)
+
+
+@dataclass(frozen=True)
 class MachineReport:
     """The machine at one moment. ``chosen`` is the id of the device that was asked about.
 
     ``torch`` is a version, ``torch_cuda`` the CUDA it is built for (None: another build, or no torch),
     ``torch_asked`` whether torch was imported for this report. ``driver_cuda`` is the newest CUDA that the
-    NVIDIA driver runs, ``driver_problem`` a sentence when that driver fails. ``quantised`` says whether int8
-    and int4 can be loaded.
+    NVIDIA driver runs, ``driver_error`` what that driver says when it fails, in its own words. ``options``
+    says what this Python can run of a vision-language model (capabilities.model_options), ``quantised``
+    whether int8 can be loaded.
     """
 
     devices: tuple[DeviceReport, ...]
@@ -138,12 +154,13 @@ class MachineReport:
     cpu_count: int
     ram_total_bytes: int
     ram_available_bytes: int
-    notes: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     torch_cuda: str | None = None
     torch_asked: bool = False
     driver_cuda: str | None = None
-    driver_problem: str | None = None
+    driver_error: str | None = None
     quantised: Capability = field(default=Capability(True, ""))
+    options: Mapping[str, Capability] = field(default_factory=dict)
 
     @property
     def device(self) -> DeviceReport:
@@ -153,8 +170,19 @@ class MachineReport:
     def windows(self) -> bool:
         return self.system.startswith("Windows")
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks as English sentences."""
+        return tuple(remark.text() for remark in self.remarks)
+
+    @property
+    def driver_problem(self) -> str | None:
+        """An English sentence when the NVIDIA driver fails."""
+        said = self.driver_error
+        return None if said is None else f"The NVIDIA driver answered with an error: {said}."
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "notes": list(self.notes), "driver_problem": self.driver_problem}
 
     def text(self) -> str:
         """The report a person reads."""
@@ -215,6 +243,18 @@ def desktop_bytes(report: MachineReport) -> int:
         return 0
     shown = report.windows if device.display is None else device.display
     return DESKTOP_BYTES if shown else 0
+
+
+def free_bytes(report: MachineReport) -> int:
+    """What a model can be given of the chosen device now: free by its driver, and what torch keeps unused.
+
+    Windows spills an over-full card into RAM without an error, ten times slower, so there the desktop keeps
+    its share. 0 where the driver does not say.
+    """
+    device = report.device
+    kept = (device.reserved_bytes or 0) - (device.allocated_bytes or 0)
+    desktop = desktop_bytes(report) if report.windows else 0
+    return max(0, (device.free_bytes or 0) + kept - desktop)
 
 
 def gib(value: int | None) -> str:

@@ -6,10 +6,12 @@ under ``check_CODE_title``, ``_detail``, ``_impact`` and ``_remedy``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..catalog.diffusion import table
 from ..catalog.words import words
 from ..hardware.capabilities import pip_line
 from ..hardware.report import DeviceReport, MachineReport, gib
@@ -59,6 +61,7 @@ class _Fact:
     severity: Severity
     evidence: str
     values: dict[str, Any]
+    remedy: str = "remedy"  # the last part of its key, for a code that has several
 
 
 def health(report: MachineReport, lang: str = "en") -> tuple[Finding, ...]:
@@ -75,18 +78,16 @@ def health(report: MachineReport, lang: str = "en") -> tuple[Finding, ...]:
 
     def finding(fact: _Fact) -> Finding:
         known = {"device": device.id, "name": device.name, **fact.values}
-        parts = {
-            part: spoken[f"check_{fact.code}_{part}"].format(**known)
-            for part in ("title", "detail", "impact", "remedy")
-        }
+        keys = {"title": "title", "detail": "detail", "impact": "impact", "remedy": fact.remedy}
+        parts = {part: spoken[f"check_{fact.code}_{key}"].format(**known) for part, key in keys.items()}
         return Finding(fact.severity, evidence=fact.evidence, code=fact.code, device=device.id, **parts)
 
     return tuple(finding(fact) for fact in sorted(facts, key=lambda fact: order.index(fact.severity)))
 
 
 def _driver_fails(report: MachineReport) -> Iterator[_Fact]:
-    if report.driver_problem:
-        yield _Fact("driver_error", "problem", report.driver_problem, {"said": report.driver_problem})
+    if report.driver_error:
+        yield _Fact("driver_error", "problem", report.driver_error, {"said": report.driver_error})
 
 
 def _torch_without_the_card(report: MachineReport) -> Iterator[_Fact]:
@@ -111,13 +112,21 @@ def _driver_too_old(report: MachineReport) -> Iterator[_Fact]:
         return
     if report.torch_cuda and report.driver_cuda and _major(report.torch_cuda) > _major(report.driver_cuda):
         driver = next((device.driver for device in report.devices if device.driver), "?")
+        runs = [build for build in _torch_builds() if _numbers(build) <= _numbers(report.driver_cuda)]
         values = {"driver": driver, "runs": report.driver_cuda, "needs": report.torch_cuda}
         yield _Fact(
             "old_driver",
             "problem",
             f"driver {driver}: CUDA {report.driver_cuda}; torch {report.torch}: CUDA {report.torch_cuda}",
-            values,
+            {**values, "build": runs[-1] if runs else ""},
+            "remedy" if runs else "remedy_update",
         )
+
+
+@functools.cache
+def _torch_builds() -> tuple[str, ...]:
+    """The CUDA versions that PyTorch has published wheels for, oldest first."""
+    return tuple(sorted((row["cuda"] for row in table("torch_builds.csv")), key=_numbers))
 
 
 def _torch_not_for_it(device: DeviceReport, report: MachineReport) -> Iterator[_Fact]:
@@ -127,7 +136,7 @@ def _torch_not_for_it(device: DeviceReport, report: MachineReport) -> Iterator[_
     cuda, capability = report.torch_cuda, device.capability
     if cuda is None or capability is None:
         return
-    built_for = tuple(int(part) for part in cuda.split(".")[:2])
+    built_for = _numbers(cuda)
     wanted = "12.6" if capability < (7, 5) and built_for >= (13,) else None
     wanted = "12.8" if capability >= (10, 0) and built_for < (12, 8) else wanted
     if wanted is not None:
@@ -236,7 +245,12 @@ def _heat(device: DeviceReport) -> str:
 
 
 def _major(version: str) -> int:
-    return int(version.split(".")[0])
+    return _numbers(version)[0]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """(12, 8) of "12.8" or "12.8.1"."""
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 _MACHINE_RULES: tuple[Callable[[MachineReport], Iterator[_Fact]], ...] = (

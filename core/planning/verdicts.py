@@ -148,9 +148,9 @@ def make_plan(
     Planned is for ``images`` pictures of ``pixels`` at once (one of the family's usual size by default).
     ``runs`` are earlier ones of this model on this device: where they measured memory, it counts.
 
-    ``available`` says what this machine can run, by the names of precisions and attentions, with the reason
-    where it cannot; a precision that is not in it can be run, flash_attention_2 cannot. Answers of
-    ``new_tokens`` are planned for (the family's longest by default).
+    ``available`` says what this machine can run, by the names of precisions, attentions and torchao (for
+    int8 on Apple GPUs), with the reason where it cannot; a precision that is not in it can be run,
+    flash_attention_2 cannot. Answers of ``new_tokens`` are planned for (the family's longest by default).
 
     Raises VramwiseError for an unknown or impossible precision or attention, and for a forced precision that
     does not fit, with what would fit. Reads no weights.
@@ -267,10 +267,11 @@ class _Case:
             held = "int8" if saved.get("load_in_8bit") else "int4" if saved.get("load_in_4bit") else None
             if held is not None and precision != held:
                 return f"this folder was saved as {held} and loads only so"
-        said = self.available.get(precision)
+        on_apple = self.budget.kind == "mps"
+        said = self.available.get("torchao" if on_apple and precision == "int8" else precision)
         if said is not None and not said.usable:
             return said.reason
-        if precision == "int4" and self.budget.kind == "mps":
+        if on_apple and precision == "int4":
             return "bitsandbytes would fetch its kernels for Apple GPUs from the Hub while it runs"
         least = named(precision).min_capability
         if self.budget.kind == "cuda" and least and self.budget.capability and self.budget.capability < least:

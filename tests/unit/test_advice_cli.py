@@ -98,6 +98,13 @@ def test_an_unknown_name_is_wrong_usage_and_the_nearest_is_named(words: tuple[st
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("size", ["0", "-5"])
+def test_no_memory_at_all_is_no_card(size: str) -> None:
+    done = run("advise", "--vram-gib", size)
+    assert done.returncode == 1
+    assert f"{size} GiB is no memory size" in done.stderr
+
+
 def test_the_report_speaks_russian() -> None:
     assert (
         "\u0427\u0442\u043e \u0440\u0430\u0431\u043e\u0442\u0430\u0435\u0442"

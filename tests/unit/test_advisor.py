@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from functools import cache
 
 import pytest
 from vramwise.catalog import ocr_models
 from vramwise.catalog.diffusion import diffusion_models
+from vramwise.catalog.formats import addons
 from vramwise.catalog.gpus import GIB
-from vramwise.catalog.words import LANGUAGES
+from vramwise.catalog.words import LANGUAGES, words
 from vramwise.errors import UnknownName, VramwiseError
 from vramwise.hardware import DeviceReport, MachineReport
+from vramwise.hardware.capabilities import Capability
 from vramwise.planning.advice.advisor import TASKS, advise, advise_each, reaching
 from vramwise.planning.advice.held import held, ocr_models_on_disk
 from vramwise.planning.advice.offers import MODEL_TASKS, RESIDENT, diffusion_offer
@@ -182,6 +186,46 @@ def test_a_live_machine_is_judged_by_what_is_free_and_what_comfyui_could_give_ba
     assert "GeForce RTX 3060" in idle.gpu
 
 
+def lacking_bitsandbytes(report: MachineReport) -> MachineReport:
+    none = Capability(False, "bitsandbytes not installed; pip install bitsandbytes adds it")
+    flash = Capability(False, "flash-attn is not installed")
+    options = {"int8": none, "int4": none, "torchao": none, "flash_attention_2": flash}
+    return replace(report, torch="2.9.0+cu128", options=options, quantised=none)
+
+
+def test_what_the_loader_here_would_refuse_is_not_picked_and_says_what_is_missing() -> None:
+    here = lacking_bitsandbytes(machine(12 * GIB, 11 * GIB))
+    answer = advise(machine=here, task="OCR")
+    assert answer.best("OCR").precision == "bf16"
+    refused = [one for one in answer.offers if one.precision in ("int8", "int4")]
+    assert {one.verdict for one in refused} == {"unavailable"}
+    assert all("pip install bitsandbytes" in one.reason() for one in refused)
+    assert answer.markdown().count("pip install bitsandbytes") == 1
+    assert "int8, int4" in answer.markdown()
+    # its own packages go with it to a larger card, and an invented card has them all
+    assert not {"int8", "int4"} & {one.offer.precision for one in answer.unlocks}
+    assert advise(gpu="RTX 3060 12 GB", task="OCR").best("OCR").precision in ("int8", "int4")
+
+
+def test_int8_by_torchao_is_picked_where_bitsandbytes_is_missing() -> None:
+    here = lacking_bitsandbytes(machine(16 * GIB, 14 * GIB))
+    torchao = Capability(True, "torchao is installed")
+    answer = advise(machine=replace(here, options={**here.options, "int8": torchao}), task="OCR")
+    assert (answer.best("OCR").model, answer.best("OCR").precision) == ("qwen3_vl_8b", "int8")
+
+
+def test_on_apple_int8_asks_for_torchao_and_int4_for_nothing_that_would_not_help() -> None:
+    answer = advise(machine=lacking_bitsandbytes(machine(32 * GIB, 24 * GIB, kind="mps")), task="OCR")
+    asked = {one.precision: one.reason() for one in answer.offers if one.verdict == "unavailable"}
+    assert asked["int8"].endswith("install torchao")
+    assert "pip install accelerate" not in asked["int4"] and "-m pip" not in asked["int4"]
+
+
+def test_without_torch_advice_is_about_memory_alone() -> None:
+    here = replace(lacking_bitsandbytes(machine(12 * GIB, 11 * GIB)), torch=None)
+    assert advise(machine=here, task="OCR").best("OCR").model == "qwen3_vl_8b"
+
+
 def test_without_a_gpu_the_built_in_engine_comes_first_and_images_are_not_promised() -> None:
     answer = advise(machine=machine(32 * GIB, 24 * GIB, kind="cpu"))
     assert answer.best("OCR").model == "rapid"
@@ -199,6 +243,23 @@ def test_a_model_of_the_same_graph_leaves_less() -> None:
     assert alone.seat.budget.budget_bytes - beside.seat.budget.budget_bytes == weights
     assert alone.best("OCR").key < beside.best("OCR").key
     assert "FLUX.1 dev Q4_K_S" in beside.markdown()
+
+
+def test_a_precision_of_an_ocr_model_is_known_in_any_case_and_a_wrong_one_is_refused() -> None:
+    told = {
+        text: advise(vram_gib=24, task="OCR", also_loaded=[text]).taken
+        for text in ("qwen3_vl_8b@int8", "Qwen3-VL 8B@INT8", "Qwen3-VL 8B @ Int8")
+    }
+    assert set(told.values()) == {("Qwen3-VL 8B int8",)}
+    best = advise(vram_gib=24, task="OCR", also_loaded=["qwen3_vl_8b"])
+    assert advise(vram_gib=24, task="OCR", also_loaded=["qwen3_vl_8b@auto"]).taken == best.taken
+    for task in ("OCR", "which GPU"):
+        with pytest.raises(UnknownName, match=r'"int9".*Did you mean "int8".*bf16, fp16, int8, int4'):
+            advise(vram_gib=24, task=task, also_loaded=["qwen3_vl_8b@int9"])
+    # a saved handle of the built-in engine may carry a precision, which it has no use for
+    assert advise(vram_gib=24, task="OCR", also_loaded=["rapid@int8"]).taken_bytes == 0
+    with pytest.raises(UnknownName, match=r'"int9".*auto'):
+        advise(vram_gib=24, task="OCR", also_loaded=["rapid@int9"])
 
 
 def test_only_what_is_on_disk_when_asked_so() -> None:
@@ -340,6 +401,29 @@ def test_the_report_shows_what_comes_on_top_and_the_formats_of_weights() -> None
     assert formats["| Q2_K"][1] == "2.625"
     assert "yes" in formats["| fp8"][4]
     assert "yes" not in formats["| nvfp4"][4]
+
+
+@pytest.mark.parametrize("lang", ["ru", "zh"])
+def test_no_english_is_left_in_the_report_of_another_language(lang: str) -> None:
+    english = r"\b(with|usual|full|fine-tune|blocks|swapped|in|at|pictures|patch|distilled|and|models)\b"
+    for size, task in ((3, "OCR"), (24, "image"), (48, "video")):
+        text = advise(vram_gib=size, task=task, also_loaded=[GIB]).markdown(lang)
+        lines = [line for line in text.splitlines() if line.startswith("-")]
+        assert lines
+        assert not [line for line in lines if re.search(english, line)]
+        if lang == "ru":
+            assert not [line for line in text.splitlines() if "GiB" in line or re.search(r"^# .* GB$", line)]
+    named = {words(lang).get(f"advise_addon_name_{one.name}", one.name) for one in addons()}
+    assert not [name for name in named if re.search(english, name)]
+
+
+def test_what_comes_on_top_counts_what_is_loaded_beside_it() -> None:
+    case = "FLUX.1 dev Q4_K_S with InstantX Canny: reported with 8 GB"
+    assert f"{case}: fits." in advise(vram_gib=8, task="image").markdown()
+    full = advise(vram_gib=8, task="image", also_loaded=["qwen3_vl_8b@int4"]).markdown()
+    assert f"{case}: no." in full
+    top = full.partition("## On top of a model")[2].partition("## Formats")[0]
+    assert ": fits" not in top
 
 
 def test_every_row_of_the_report_names_where_its_figures_come_from() -> None:

@@ -79,6 +79,24 @@ def test_missing_bitsandbytes_is_a_reason_not_an_error(monkeypatch: pytest.Monke
     assert not options["flash_attention_2"].usable
 
 
+@pytest.mark.parametrize(
+    ("installed", "int8", "int4"),
+    [
+        (("bitsandbytes", "accelerate"), True, True),
+        (("torchao",), True, False),
+        (("torchao", "accelerate"), True, False),
+        (("torchao", "bitsandbytes"), False, False),  # the loader takes bitsandbytes, which needs accelerate
+    ],
+)
+def test_int8_runs_by_bitsandbytes_or_by_torchao_and_int4_by_bitsandbytes_alone(
+    installed: tuple[str, ...], int8: bool, int4: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = ("torch", "transformers", *installed)
+    monkeypatch.setattr(capabilities, "_installed", lambda module: module in here)
+    options = capabilities.model_options()
+    assert (options["int8"].usable, options["int4"].usable) == (int8, int4)
+
+
 def test_a_device_from_another_machine_falls_back_with_a_note() -> None:
     report = machine.probe("cuda:7")
     assert report.device.id in device_names()

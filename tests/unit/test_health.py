@@ -182,7 +182,7 @@ ALSO_SICK = {
         replace(OK, throttle=("sw_power_cap",), clock_mhz=600, max_clock_mhz=2900, power_w=25.0)
     ),
     "spill": machine(replace(OK, free_bytes=GIB // 4, shared_bytes=6 * GIB), system="Windows 11"),
-    "driver_error": machine(driver_problem="The NVIDIA driver answered with an error: GPU is lost."),
+    "driver_error": machine(driver_error="GPU is lost"),
     "torch_without_cuda": machine(
         replace(OK, runnable=Capability(False, "torch 2.9.0+cpu is built without CUDA")),
         torch="2.9.0+cpu",
@@ -228,9 +228,7 @@ def test_every_finding_has_its_words_in_every_language(lang: str) -> None:
 
 def test_the_worst_comes_first_and_a_hint_is_no_warning() -> None:
     bad = replace(OK, flash_attention=NO, temperature_c=95, bf16=False)
-    order = [
-        finding.severity for finding in health(machine(bad, driver_problem="The NVIDIA driver is gone."))
-    ]
+    order = [finding.severity for finding in health(machine(bad, driver_error="GPU is lost"))]
     assert order == sorted(order, key=["problem", "warning", "hint"].index)
     assert {"problem", "warning", "hint"} == set(order)
     assert [finding.severity for finding in health(machine(replace(OK, flash_attention=NO)))] == ["hint"]
@@ -239,3 +237,27 @@ def test_the_worst_comes_first_and_a_hint_is_no_warning() -> None:
 def test_a_driver_that_torch_already_runs_on_is_not_doubted() -> None:
     seen = replace(OK, source="torch and NVML")
     assert health(machine(seen, driver_cuda="12.2", torch_cuda="13.0")) == ()
+
+
+@pytest.mark.parametrize(
+    ("runs", "build"), [("12.2", "12.1"), ("12.4", "12.4"), ("12.7", "12.6"), ("11.8", "11.8")]
+)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_an_old_driver_is_told_a_build_of_pytorch_that_exists(lang: str, runs: str, build: str) -> None:
+    (finding,) = health(machine(OK, driver_cuda=runs, torch_cuda="13.0"), lang)
+    assert f"CUDA {build}" in finding.remedy
+    assert runs in finding.detail
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_driver_older_than_every_build_can_only_be_updated(lang: str) -> None:
+    (finding,) = health(machine(OK, driver_cuda="11.4", torch_cuda="13.0"), lang)
+    assert "11.4" in finding.remedy and "NVIDIA" in finding.remedy
+    assert "11.8" not in finding.remedy
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_failing_driver_is_quoted_in_the_words_of_the_language(lang: str) -> None:
+    (finding,) = health(machine(OK, driver_error="GPU is lost"), lang)
+    assert "GPU is lost" in finding.detail
+    assert "driver answered" not in f"{finding.title} {finding.detail}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vramwise.catalog.words import LANGUAGES
 from vramwise.cli import main
 from vramwise.hardware import machine, nvml, report
 from vramwise.hardware.torch_build import TorchBuild
@@ -156,6 +158,7 @@ def test_two_unequal_cards_keep_their_own_figures_and_the_order_is_said(driver: 
     assert (weak.other_bytes, strong.other_bytes) == (600 * MIB, 2 * MIB)
     assert (strong.bandwidth_gb_s, weak.bandwidth_gb_s) == (1792, 360)
     assert any("CUDA_DEVICE_ORDER" in note for note in found.notes)
+    assert [remark.code for remark in found.remarks] == ["order"]
     assert weak.throttle == (), "an idle card is not throttled"
 
 
@@ -360,6 +363,25 @@ def test_check_gpu_speaks_the_guides_language(library: Path) -> None:
     assert guide[6] in lines
 
 
+@pytest.mark.parametrize("lang", ["ru", "zh"])
+def test_check_gpu_has_no_english_sentence_in_another_language(library: Path, lang: str) -> None:
+    for name, asked in (("lost", "cuda:7"), ("two_cards", "auto"), ("init_fails", "auto")):
+        lines = command(library, name, "--lang", lang, "--device", asked).stdout.splitlines()
+        notes = [line for line in lines if line.startswith("- ")]
+        assert notes
+        for line in notes:
+            told = re.sub("[\u201c\u00ab][^\u201d\u00bb]*[\u201d\u00bb]", "", line)  # quoted as it was said
+            assert not re.search(r"\b(the|is|an|with|said)\b", told, re.IGNORECASE), line
+
+
+@pytest.mark.parametrize("code", ["hidden", "order", "slice", "unusable", "absent"])
+def test_a_remark_is_one_sentence_in_every_language(code: str) -> None:
+    values = dict.fromkeys(("cards", "device", "card", "asked", "reason", "shown", "here"), "cuda:0")
+    said = {lang: report.Remark(code, values).text(lang) for lang in LANGUAGES}
+    assert len(set(said.values())) == len(LANGUAGES)
+    assert all(text[-1] in ".\u3002" for text in said.values())
+
+
 def test_check_gpu_as_json_holds_the_machine_the_models_and_the_findings(library: Path) -> None:
     done = command(library, "laptop", "--json")
     facts = json.loads(done.stdout)
@@ -367,6 +389,7 @@ def test_check_gpu_as_json_holds_the_machine_the_models_and_the_findings(library
     assert facts["flash_attention_supported"] is True
     assert {"model", "name", "precision", "bytes", "max_pixels"} == set(facts["recommended"][0])
     assert "thermal" in {finding["code"] for finding in facts["findings"]}
+    assert facts["machine"]["notes"] == [] and facts["machine"]["driver_problem"] is None
     assert done.stderr.splitlines()[-1] == "[]"
 
 

@@ -180,6 +180,17 @@ def test_a_missing_quantiser_makes_precisions_unavailable_with_the_reason_and_au
     assert it.verdict("int8").reason == "bitsandbytes is not installed"
 
 
+@pytest.mark.parametrize(("torchao", "expected"), [(True, "fits"), (False, "unavailable")])
+def test_on_an_apple_gpu_int8_needs_torchao_whatever_bitsandbytes_can(torchao: bool, expected: str) -> None:
+    bitsandbytes = Capability(not torchao, "bitsandbytes is not looked at")
+    said = Capability(torchao, "torchao is or is not installed")
+    options = {"int8": bitsandbytes, "int4": bitsandbytes, "torchao": said}
+    it = plan("Qwen3-VL-8B", 40, kind="mps", capability=None, available=options)
+    assert verdicts(it)["int8"] == expected
+    if not torchao:
+        assert it.verdict("int8").reason == said.reason
+
+
 @pytest.mark.parametrize(
     ("capability", "kind", "available", "expected"),
     [

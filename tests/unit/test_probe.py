@@ -311,6 +311,13 @@ def test_room_is_left_for_the_desktop_where_a_screen_hangs_on_the_card(
 # --- words -------------------------------------------------------------------------------------------------
 
 
+def test_what_torch_keeps_unused_of_a_card_is_free_for_a_model() -> None:
+    card = report.DeviceReport(
+        "cuda:0", "Card", "cuda", 12 * GIB, 4 * GIB, reserved_bytes=6 * GIB, allocated_bytes=5 * GIB
+    )
+    assert report.free_bytes(report.MachineReport((card,), "cuda:0", "Linux", "3", "2", 8, 0, 0)) == 5 * GIB
+
+
 def fields(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from vramwise.catalog.published import Published, published
-from vramwise.catalog.words import LANGUAGES
+from vramwise.catalog.words import LANGUAGES, words
 from vramwise.planning.advice.advisor import advise, advise_each
 from vramwise.planning.advice.claims import (
     AGREES,
     DISAGREES,
+    GUIDE_MODELS,
     NOT_PUBLISHED,
     NOT_REPRODUCED,
     OPINION,
@@ -22,6 +23,7 @@ from vramwise.planning.advice.claims import (
     need_of,
 )
 from vramwise.planning.advice.contradictions import JUDGES, contradictions, judge, judgements
+from vramwise.planning.ocr import plan
 
 # seed, cell, published, verdict, why: one line a cell of the seeds, then what they say against themselves
 LIST = Path(__file__).resolve().parents[1] / "fixtures" / "seed_cells.csv"
@@ -77,6 +79,29 @@ def test_each_cell_has_its_reason_in_one_sentence(lang: str) -> None:
         reason = one.reason(lang)
         assert letters.search(reason), (one.cell, reason)
         assert "{" not in reason and reason[-1] in ".\u3002", (one.cell, reason)
+
+
+@pytest.mark.parametrize("lang", ["ru", "zh"])
+def test_where_a_cell_stands_and_its_reason_are_in_the_words_of_the_language(lang: str) -> None:
+    say = words(lang)
+    for one in every():
+        place = one.row.place(say)
+        left = {word for word in re.findall(r"[A-Za-z-]{4,}", place) if word.islower()}
+        assert left <= {"flash-attn", "dots"} and "prose" not in place and "{" not in place, place
+        told = f"{place} {one.row.printed(say)} {one.reason(lang)}"
+        if lang == "ru":
+            assert not re.search(r"\d GiB|\bGiB\b", told), told
+            assert not re.search(r"\b[\d.]+ (GB|B|min|s)\b", one.row.printed(say)), told
+            assert "with InstantX" not in told
+    assert of("vram: GOT-OCR 2.0, INT8"), "the names that programs know stay"
+
+
+@pytest.mark.parametrize("model", GUIDE_MODELS)
+def test_the_need_in_a_judgement_is_the_one_that_the_plan_gives(model: str) -> None:
+    found = plan(model, vram_gib=1024, image=(1024, 1024))
+    for precision in ("fp16", "bf16", "int8", "int4"):
+        planned = found.verdict(precision).footprint.need_bytes  # of sides that go up to the family's grid
+        assert need_of(model, precision).need_bytes == pytest.approx(planned, rel=0.002)
 
 
 def test_a_dash_is_not_published_and_the_memory_is_computed_beside_it() -> None:

@@ -30,7 +30,7 @@ from .offers import (
     offers,
     template_offers,
 )
-from .seats import TIERS, Seat, resized, seat_of_gpu, seat_of_machine, seats_of_text
+from .seats import TIERS, Seat, resized, seat_of_gpu, seat_of_machine, seat_of_memory, seats_of_text
 
 if TYPE_CHECKING:
     from ...catalog.templates import Template
@@ -205,7 +205,7 @@ def _seats(
     if gpu is not None:
         return seats_of_text(gpu, ram_gib)
     if vram_gib is not None:
-        return seats_of_text(f"{vram_gib:g}", ram_gib)
+        return (seat_of_memory(vram_gib, ram_gib),)
     if machine is None:
         from ...hardware import probe
 

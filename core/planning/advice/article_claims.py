@@ -213,10 +213,10 @@ def judge_tensor_gain(cell: Published) -> Judgement:
 
 def judge_ninety(cell: Published) -> Judgement:
     cards = [_one(name) for name in cell.subjects]
-    text = ", ".join(f"{card.label}: {card.vram_gib:g} GB" for card in cards)
+    sizes = {card.label: f"{card.vram_gib:g} GB" for card in cards}
+    text = ", ".join(f"{label}: {size}" for label, size in sizes.items())
     agrees = all(24 <= (card.vram_gib or 0) <= 32 for card in cards)
-    about = [card.label for card in cards]
-    return said(cell, AGREES if agrees else DISAGREES, text, "sizes_agree", about, sizes=text)
+    return said(cell, AGREES if agrees else DISAGREES, text, "sizes_agree", sizes, sizes=sizes)
 
 
 def judge_idle(cell: Published) -> Judgement:

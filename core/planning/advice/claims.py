@@ -27,8 +27,8 @@ GUIDE_MODELS = (
     "qwen3_vl_8b",
     "dots_ocr",
 )
-# The guide's own workload (its table of seconds), with answers of 2048 tokens; and A4 at 300 dpi.
-_PICTURE, _PAGE, _NEW_TOKENS = 1024 * 1024, 2480 * 3508, 2048
+# The guide's own picture (its table of seconds), and A4 at 300 dpi.
+_PICTURE, _PAGE = 1024 * 1024, 2480 * 3508
 _CLOSE, _WEIGHTS_CLOSE = 0.1, 0.05
 
 
@@ -40,14 +40,24 @@ class Judgement:
     names cards, tiers and models that the cell is about.
     """
 
-    seed: str
-    cell: str
-    published: str
+    row: Published
     computed: str
     verdict: str
     why: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     about: frozenset[str] = frozenset()
+
+    @property
+    def seed(self) -> str:
+        return self.row.seed
+
+    @property
+    def cell(self) -> str:
+        return self.row.cell
+
+    @property
+    def published(self) -> str:
+        return self.row.text
 
     def reason(self, lang: str = "en") -> str:
         """One sentence."""
@@ -72,7 +82,7 @@ def said(
 ) -> Judgement:
     """A judgement of ``cell``."""
     named = frozenset((*about, *(one.partition("@")[0] for one in cell.subjects), cell.row))
-    return Judgement(cell.seed, cell.cell, cell.text, computed, verdict, why, facts, named)
+    return Judgement(cell, computed, verdict, why, facts, named)
 
 
 # --- memory ----------------------------------------------------------------------------------------------
@@ -80,13 +90,15 @@ def said(
 
 @functools.lru_cache(maxsize=512)
 def need_of(model: str, precision: str, pixels: int = _PICTURE, quantise_vision: bool = False) -> Footprint:
-    """The footprint of a catalogued OCR model on CUDA for one picture and an answer of 2048 tokens."""
+    """The footprint of a catalogued OCR model on CUDA for one picture and the family's longest answer: what
+    ``plan`` says too.
+    """
     row = ocr_model(model)
-    config = published_config(row.repo)
+    config, its = published_config(row.repo), family(row.family)
     if config is None:
         raise KeyError(model)
-    attention = "sdpa" if "sdpa" in family(row.family).attention else "eager"
-    workload = Workload(pixels, new_tokens=_NEW_TOKENS)
+    attention = "sdpa" if "sdpa" in its.attention else "eager"
+    workload = Workload(pixels, new_tokens=its.max_new_tokens)
     return footprint(
         config, None, precision, workload=workload, quantise_vision=quantise_vision, attention=attention
     )
@@ -339,7 +351,7 @@ def _summary(named: list[Offer]) -> str:
 
 
 def _facts(seat: Seat, failing: list[Offer]) -> dict[str, Any]:
-    needs = ", ".join(f"{one.name} {one.precision}: {_gib(one.optimal_bytes)} GiB" for one in failing)
+    needs = {f"{one.name} {one.precision}": f"{_gib(one.optimal_bytes)} GiB" for one in failing}
     return {"gpu": seat.label, "room": _gib(seat.budget.budget_bytes), "needs": needs}
 
 

@@ -14,8 +14,10 @@ from ...catalog.formats import Format, format_named
 from ...catalog.gpus import GIB, GPU
 from ...catalog.precisions import precisions
 from ...catalog.ranks import UNRANKED, rank
-from ...catalog.words import words
+from ...catalog.words import sized, words
+from ...choices import precision_choices
 from ...errors import UnknownName, nearest
+from ...hardware.capabilities import pip_line
 from ..diffusion import DiffusionNeed, Usability, diffusion_need, usability
 from ..footprint import reading_bytes
 from ..shapes import published_config
@@ -24,6 +26,7 @@ from .seats import Seat
 
 if TYPE_CHECKING:
     from ...catalog.templates import Template
+    from ...hardware.capabilities import Capability
     from ..measured import Run
 
 OCR, IMAGE, IMAGE_EDIT, VIDEO = "OCR", "image", "image edit", "video"
@@ -33,6 +36,8 @@ RESIDENT = ("fits", "tight")
 _KINDS = {"image": IMAGE, "edit": IMAGE_EDIT, "video": VIDEO}
 # Below four bits a weight a picture visibly suffers: such a file is offered after every better one.
 _ROUGH_BITS = 4.0
+_BITSANDBYTES = ("bitsandbytes", "accelerate")
+_PACKAGES = {"int8": _BITSANDBYTES, "int4": _BITSANDBYTES, "torchao": ("torchao",)}
 # The least that is worth reading: a quarter of a megapixel, and a paragraph for an answer.
 _SMALL, _SHORT = 512 * 512, 512
 
@@ -125,14 +130,32 @@ def _offers_of(row: OCRModel, seat: Seat) -> Iterator[Offer]:
     if row.engine != "vlm":
         yield _built_in(row)
         return
-    plan = _ocr_plan(row, seat.budget, seat.live)
+    plan = _ocr_plan(row, seat.budget, seat.live, tuple(seat.available.items()))
     if plan is None:
         yield _ocr_offer(row, "auto", "unknown", "unknown")
         return
     for verdict in plan.verdicts:
         offer = _planned(row, verdict, seat.budget.budget_bytes)
+        packages = _missing(seat, offer.precision)
+        if packages:
+            facts = {"text": verdict.reason, "pip": pip_line(*packages)}
+            yield replace(offer, why="not_installed", facts=facts)
+            continue
         processor = seat.budget.kind == "cpu" and offer.verdict in RESIDENT
         yield replace(offer, slow=True, why="fits_slow") if processor else offer
+
+
+def _missing(seat: Seat, precision: str) -> tuple[str, ...]:
+    """The packages that ``precision`` takes on this machine and its Python has not; none where it has them,
+    or where they would not help.
+    """
+    on_apple = seat.budget.kind == "mps"
+    option = "torchao" if on_apple and precision == "int8" else precision
+    said = seat.available.get(option)
+    if said is None or said.usable or (on_apple and precision == "int4"):
+        return ()
+    everything = "bf16" in seat.available  # it is listed only where no precision can be run
+    return ("transformers",) if everything else _PACKAGES[option]
 
 
 def _built_in(row: OCRModel) -> Offer:
@@ -191,16 +214,17 @@ def _least_reading(row: OCRModel, precision: str) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def _ocr_plan(row: OCRModel, budget: Budget, live: bool) -> Plan | None:
+def _ocr_plan(
+    row: OCRModel, budget: Budget, live: bool, available: tuple[tuple[str, Capability], ...]
+) -> Plan | None:
     """The plan from the published architecture, with what was measured on this machine where it is asked
     about; None where no architecture is published.
     """
     config = published_config(row.repo)
     if config is None:
         return None
-    return make_plan(
-        row.id, family(row.family), config, None, budget, runs=_runs(row, budget) if live else ()
-    )
+    runs = _runs(row, budget) if live else ()
+    return make_plan(row.id, family(row.family), config, None, budget, available=dict(available), runs=runs)
 
 
 def _runs(row: OCRModel, budget: Budget) -> tuple[Run, ...]:
@@ -211,10 +235,22 @@ def _runs(row: OCRModel, budget: Budget) -> tuple[Run, ...]:
 
 
 def ocr_offer(seat: Seat, model: str, precision: str = "") -> Offer:
-    """The offer for one OCR model; without a precision its best one."""
-    row = ocr_model(model)
-    found = sorted(_offers_of(row, seat), key=lambda one: one.key)
-    return next((one for one in found if one.precision == precision), found[0])
+    """The offer for one OCR model; without a precision, or with "auto", its best one. A model that has one
+    offer for all (on the processor, or of a size that nobody knows) answers to every precision with it.
+
+    Raises UnknownName for a precision that is not offered, with the nearest.
+    """
+    row, wanted = ocr_model(model), precision.lower()
+    found = {one.precision: one for one in sorted(_offers_of(row, seat), key=lambda one: one.key)}
+    best = next(iter(found.values()))
+    if wanted in ("", "auto") or ("auto" in found and wanted in precision_choices()):
+        return best
+    if wanted not in found:
+        raise UnknownName(
+            f'{row.name} is not offered at "{precision}".{nearest(wanted, found)} '
+            f"Use one of: {', '.join(found)}."
+        )
+    return found[wanted]
 
 
 def diffusion_offers(seat: Seat, task: str) -> Iterator[Offer]:
@@ -341,7 +377,9 @@ def _why(use: Usability, need: DiffusionNeed, seat: Seat) -> str:
 
 
 def fill(key: str, facts: Mapping[str, Any], lang: str) -> str:
-    """The template ``key`` with ``facts``; colours, balances and verdicts in the words of the language."""
+    """The template ``key`` with ``facts``; colours, balances, verdicts, add-ons and units in the words of the
+    language. Mappings are told as "name: value".
+    """
     say = words(lang)
     told: dict[str, Any] = {}
     for name, value in facts.items():
@@ -351,8 +389,12 @@ def fill(key: str, facts: Mapping[str, Any], lang: str) -> str:
             told[name] = say[f"advise_verdict_{value}"]
         elif name == "colours":
             told["cards"] = ", ".join(f"{card}: {say[f'advise_colour_{one}']}" for card, one in value.items())
+        elif name == "case":
+            told[name] = say.get(f"advise_addon_name_{value}", value)
+        elif isinstance(value, Mapping):
+            told[name] = ", ".join(f"{each}: {sized(size, say)}" for each, size in value.items())
         else:
-            told[name] = value
+            told[name] = sized(value, say) if isinstance(value, str) else value
     return say[key].format(**told)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ...catalog.gpus import GIB, GPU, find_gpus, gpu_of_device, gpus, parse_memory
@@ -13,6 +14,7 @@ from ..verdicts import Budget
 
 if TYPE_CHECKING:
     from ...hardware import MachineReport
+    from ...hardware.capabilities import Capability
 
 # What the seeds part cards by; sizes are compared with cards.TOLERANCE of room.
 TIERS = (4, 6, 8, 12, 16, 24, 32)
@@ -26,7 +28,8 @@ class Seat:
     ``vram_gib`` is what the box says, None where nobody knows; ``gpu`` the catalog's card where it is known;
     ``budget`` is for our own models, ``comfy_bytes`` what ComfyUI finds for image and video models.
     ``ram_bytes`` None means that RAM was not asked about; ``live`` that both are what is free now.
-    ``system`` is "linux" or "windows".
+    ``system`` is "linux" or "windows". ``available`` is what the Python of this machine can run, as
+    ``make_plan`` takes it; empty where everything is supposed to be installed.
     """
 
     label: str
@@ -37,6 +40,7 @@ class Seat:
     ram_bytes: int | None = None
     live: bool = False
     system: str = "linux"
+    available: Mapping[str, Capability] = field(default_factory=dict)
 
     @functools.cached_property
     def needing(self) -> GPU | None:
@@ -101,15 +105,19 @@ def seat_of_machine(report: MachineReport, ram_gib: float | None = None) -> Seat
     if device.kind == "cpu":
         box = None  # RAM is no tier of cards
     system = "windows" if report.windows else "linux"
-    return Seat(device.name, budget, budget.budget_bytes, box, gpu, ram, True, system)
+    # without torch nothing can be loaded: then the question is what the card could hold
+    available = report.options if report.torch else {}
+    return Seat(device.name, budget, budget.budget_bytes, box, gpu, ram, True, system, available)
 
 
 def resized(seat: Seat, vram_gib: float) -> Seat:
     """The same place with an empty card of another size: what more memory would bring."""
     ram_gib = seat.ram_bytes / GIB if seat.ram_bytes else None
     if seat.gpu is not None:
-        return seat_of_gpu(replace(seat.gpu, vram_gib=vram_gib), ram_gib)
-    return seat_of_memory(vram_gib, ram_gib)
+        larger = seat_of_gpu(replace(seat.gpu, vram_gib=vram_gib), ram_gib)
+    else:
+        larger = seat_of_memory(vram_gib, ram_gib)
+    return replace(larger, available=seat.available)
 
 
 def _ram(ram_gib: float | None) -> int | None:

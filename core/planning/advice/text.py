@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ...catalog.formats import addons, formats
 from ...catalog.gpus import GIB
-from ...catalog.words import words
+from ...catalog.words import sized, words
 from .advisor import ALL, WHICH_GPU, Advice, Unlock
 from .cards import TOLERANCE, balance, colour
 from .elsewhere import Elsewhere
@@ -29,7 +29,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
         yield ""
         yield from _cards(advice.offers, lang, say)
         return
-    yield "# " + say["advise_title"].format(gpu=advice.gpu)
+    yield "# " + say["advise_title"].format(gpu=sized(advice.gpu, say))
     yield ""
     yield from _place(advice, say)
     tasks = MODEL_TASKS if advice.task == ALL else (advice.task,)
@@ -72,7 +72,8 @@ def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
     room = "advise_room_own" if not seat.vram_gib else "advise_room_live" if seat.live else "advise_room"
     yield "- " + say[room].format(**facts)
     if advice.taken:
-        yield "- " + say["advise_taken"].format(taken=_gib(advice.taken_bytes), names=", ".join(advice.taken))
+        names = ", ".join(sized(name, say) for name in advice.taken)
+        yield "- " + say["advise_taken"].format(taken=_gib(advice.taken_bytes), names=names)
     if seat.ram_bytes:
         yield "- " + say["advise_ram"].format(ram=_gib(seat.ram_bytes))
     if seat.gpu is not None:
@@ -89,12 +90,23 @@ def _task(found: Sequence[Offer], lang: str, say: Mapping[str, str], short: bool
     shown = _first_of_each(usable)[:_FEW] if short else usable
     if not shown:
         yield say["advise_nothing"]
-        return
-    yield from _table(shown, lang, say, with_task=False)
-    rest = len(found) - len(usable)
-    if rest:
+    else:
+        yield from _table(shown, lang, say, with_task=False)
+        if len(found) > len(usable):
+            yield ""
+            yield say["advise_more"].format(count=len(found) - len(usable))
+    yield from _installable(found, lang, say)
+
+
+def _installable(found: Sequence[Offer], lang: str, say: Mapping[str, str]) -> Iterator[str]:
+    """One line for each thing that is not installed here, with the precisions that wait for it."""
+    waiting: dict[str, dict[str, None]] = {}
+    for one in found:
+        if one.why == "not_installed":
+            waiting.setdefault(one.reason(lang), {})[one.precision] = None
+    for reason, precisions in waiting.items():
         yield ""
-        yield say["advise_more"].format(count=rest)
+        yield say["advise_installable"].format(precisions=", ".join(precisions), reason=reason)
 
 
 def _first_of_each(found: Sequence[Offer]) -> list[Offer]:
@@ -164,20 +176,21 @@ def _addons(advice: Advice, best: Sequence[Offer], say: Mapping[str, str]) -> It
     yield f"## {say['advise_addons']}"
     yield ""
     for addon in addons():
-        offer = offers.get(addon.model)
+        offer, name = offers.get(addon.model), say.get(f"advise_addon_name_{addon.name}", addon.name)
         if addon.model and offer is None and not addon.vram_gb:
             continue
         if addon.vram_gb:
-            fits = (advice.seat.vram_gib or 0) >= addon.vram_gb * (1 - TOLERANCE)
-            facts = {"name": addon.name, "size": f"{addon.vram_gb:g}"}
+            left = (advice.seat.vram_gib or 0) - advice.taken_bytes / GIB
+            fits = left >= addon.vram_gb * (1 - TOLERANCE)
+            facts = {"name": name, "size": f"{addon.vram_gb:g}"}
             yield "- " + say["advise_addon_task"].format(**facts, verdict=_fits(fits, say))
         elif addon.gib is not None:
             size = f"{addon.gib[0]:g}" + (f"-{addon.gib[1]:g}" if addon.gib[1] != addon.gib[0] else "")
             if offer is None or offer.optimal_bytes is None:
-                yield "- " + say["advise_addon_any"].format(name=addon.name, size=size)
+                yield "- " + say["advise_addon_any"].format(name=name, size=size)
                 continue
             fits = offer.optimal_bytes + addon.gib[1] * GIB <= advice.seat.comfy_bytes
-            facts = {"name": addon.name, "size": size, "model": f"{offer.name} {offer.precision}"}
+            facts = {"name": name, "size": size, "model": f"{offer.name} {offer.precision}"}
             yield "- " + say["advise_addon_beside"].format(**facts, verdict=_fits(fits, say))
 
 
@@ -208,8 +221,8 @@ def _differ(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
     for one in advice.contradictions:
         yield "- " + say["advise_differ_line"].format(
             seed=say[f"advise_seed_{one.seed}"],
-            cell=one.cell,
-            published=one.published,
+            cell=one.row.place(say),
+            published=one.row.printed(say),
             reason=one.reason(lang),
         )
 
@@ -224,5 +237,5 @@ def tiers_report(task: str = ALL, lang: str = "en") -> str:
     lines = [f"## {say['advise_tiers']}", ""]
     for tier, found in tiers(task):
         names = "; ".join(f"{one.offer.name} {one.offer.precision}" for one in found if not one.was)
-        lines.append(f"- {tier} GB: {names or say['advise_unlocks_none']}")
+        lines.append(f"- {sized(f'{tier} GB', say)}: {names or say['advise_unlocks_none']}")
     return "\n".join(lines) + "\n"
