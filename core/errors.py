@@ -15,6 +15,14 @@ class UnknownName(VramwiseError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """``' Did you mean "x"?'`` for the closest known word, or an empty string when nothing is close."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
-    return f' Did you mean "{close[0]}"?' if close else ""
+    """``' Did you mean "x"?'`` for the closest known word, or an empty string when nothing is close.
+
+    Capitals do not count, and "-", "_" and a space are one.
+    """
+    plain = {_plain(one): one for one in known}
+    close = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.6)
+    return f' Did you mean "{plain[close[0]]}"?' if close else ""
+
+
+def _plain(word: object) -> str:
+    return str(word).casefold().replace("-", " ").replace("_", " ")

@@ -21,7 +21,7 @@ from .catalog import (
 from .choices import ATTENTIONS, CPU_ENGINES, DEFAULT_MODEL, TASKS, check_choice, precision_choices
 from .errors import VramwiseError, nearest
 from .hardware import capabilities
-from .models import model_ids
+from .models import model_id, model_ids
 from .ocr.engine import Engine, ReadOptions, Unwatched, Watch
 from .ocr.owner import living_owners
 from .ocr.residents import Residents
@@ -167,6 +167,7 @@ class ModelLoader:
         """
         settings = load_settings()
         _check_known(settings)
+        name = model_id(name)
         configured = settings.models.get(name, ModelSettings())
         if attention is None and use_flash_attention is None:
             attention, use_flash_attention = configured.attention, configured.use_flash_attention
@@ -191,9 +192,10 @@ class ModelLoader:
         name raises VramwiseError.
         """
         held = [one for one in cls._living if one.handle.model == name]
+        if not held:
+            name = model_id(name)
+            held = [one for one in cls._living if one.handle.model == name]
         cls._loaded.pop(name, None)
-        if not held and name not in model_ids():
-            raise VramwiseError(f'"{name}" is not an OCR model.{nearest(name, model_ids())}')
         if is_cpu_engine(name):
             return bool(_residents.release())
         gone = [one.unload() for one in held]
@@ -258,12 +260,7 @@ def ocr_handle(
     quantise_vision: bool = False,
 ) -> OCRHandle:
     """A checked handle; unknown names raise VramwiseError with the nearest known one."""
-    known = model_ids()
-    if model not in known:
-        raise VramwiseError(
-            f'"{model}" is not an OCR model that is known here.{nearest(model, known)} '
-            f"Known: {', '.join(known)}."
-        )
+    model = model_id(model)
     check_choice("precision", precision, precision_choices())
     check_choice("attention", attention, ATTENTIONS)
     return OCRHandle(model, precision, attention, device, quantise_vision)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .catalog import Family, OCRModel, family_of_model_type, ocr_models
+from .choices import check_choice
 from .errors import VramwiseError
-from .hardware import capabilities, desktop_bytes, device_names, probe
+from .hardware import capabilities, free_bytes, probe
 from .hardware.capabilities import Capability
 from .host import budget_source
-from .ocr.owner import LoadSpec, living_owners, owner_of
+from .ocr.owner import LoadSpec, Owner, evictable_bytes, living_owners, owner_of
 from .planning import Budget, Plan, make_plan, measured, reading_bytes
 from .planning.cache_note import cache_note
 from .planning.spread import spread_budgets
@@ -56,7 +57,8 @@ class Choice:
 
 
 def budget_for(device: str, torch: str = "import") -> Budget:
-    """Free memory of ``device`` ("auto": the best one here), with what the host could evict.
+    """Free memory of ``device`` ("auto": the best one here), with what the host, or a script's own models,
+    would give back.
 
     ``torch`` as in ``probe``: imported, for it numbers the cards in an order of its own, unless "auto".
     """
@@ -65,15 +67,15 @@ def budget_for(device: str, torch: str = "import") -> Budget:
         return source(device)
     report = probe(device, torch=torch)
     chosen = report.device
-    # Windows spills an over-full card into RAM without an error, ten times slower.
-    desktop = desktop_bytes(report) if report.windows else 0
+    held = sum(evictable_bytes(owner, chosen.id) for owner in living_owners())
     return Budget(
         device=chosen.id,
         kind=chosen.kind,
-        free_bytes=max(0, (chosen.free_bytes or 0) - desktop),
-        reclaimable_bytes=sum(owner.resident_bytes() for owner in living_owners()),
+        free_bytes=free_bytes(report),
+        reclaimable_bytes=held,
         capability=chosen.capability,
         name=chosen.name if chosen.kind != "cpu" else "",
+        note="models of this script, which are let go when the room is needed and come back" if held else "",
     )
 
 
@@ -97,6 +99,7 @@ def choose(wish: Wish, settings: Settings, spread: bool = False) -> Choice:
 
     ``spread``: over every card and RAM as accelerate places it, where this machine has a card at all.
     """
+    device, notes = _device_here(wish.device, settings)
     checkpoint = find_checkpoint(wish.model, settings)
     family = family_of_model_type(checkpoint.model_type)
     if family is None:
@@ -125,11 +128,10 @@ def choose(wish: Wish, settings: Settings, spread: bool = False) -> Choice:
 
     plan = _spread_plan(planned) if spread else None
     if plan is None:
-        # a workflow from another machine still runs
-        plan = planned(budget_for(wish.device if wish.device in device_names() else "auto"))
+        plan = planned(budget_for(device))
     decided = plan.require()
-    note = cache_note(settings, plan, config, checkpoint.tensor_bytes, wish.quantise_vision)
-    plan = replace(plan, notes=(*plan.notes, *note))
+    notes += cache_note(settings, plan, config, checkpoint.tensor_bytes, wish.quantise_vision)
+    plan = replace(plan, notes=(*plan.notes, *notes))
     spec = LoadSpec(
         path=checkpoint.path,
         model_type=checkpoint.model_type,
@@ -140,6 +142,22 @@ def choose(wish: Wish, settings: Settings, spread: bool = False) -> Choice:
         revision=checkpoint.revision,
     )
     return Choice(checkpoint, family, config, plan, spec)
+
+
+def _device_here(asked: str, settings: Settings) -> tuple[str, list[str]]:
+    """The device that ``asked`` means on this machine ("cuda" is the first of its cards), and notes on it.
+
+    A workflow from another machine still runs, on auto and with a note; a script raises UnknownName.
+    """
+    if asked == "auto":
+        return asked, []
+    here = [one.id for one in probe(torch="import").devices if one.runnable.usable]
+    meant = next((name for name in here if asked in (name, name.partition(":")[0])), None)
+    if meant is not None:
+        return meant, []
+    if not settings.places.hosted:
+        check_choice("device", asked, ("auto", *here))
+    return "auto", [f'The device "{asked}" is not on this machine (here: {", ".join(here)}): auto is used.']
 
 
 def _spread_plan(planned: Callable[..., Plan]) -> Plan | None:
@@ -178,7 +196,7 @@ def open_engine(wish: Wish, choice: Choice, settings: Settings) -> VLMEngine:
             max_pixels=decided.max_pixels,
             micro_batch=decided.micro_batch,
             activation_bytes=reading_bytes(choice.config, choice.spec.precision, choice.spec.attention),
-            remedies=lambda: remedies(wish, choice),
+            remedies=lambda pixels: remedies(choice, owner, pixels),
             remember=lambda read: measured.record(settings.places.user_dir, _run(choice, wish.model, read)),
         ),
     )
@@ -246,38 +264,54 @@ def _keep_quantised(net: torch.nn.Module, choice: Choice, settings: Settings) ->
     def save(folder: Path) -> None:
         load.save_quantised(net, spec.path, folder)
 
+    footprint = choice.plan.verdict(spec.precision).footprint
+    expected = footprint.weights_bytes if footprint is not None else 0
     try:
-        quantised.store(settings, choice.checkpoint, spec.precision, spec.quantise_vision, save)
+        quantised.store(settings, choice.checkpoint, spec.precision, spec.quantise_vision, save, expected)
     except VramwiseError as error:
         log.warning("The quantised weights were not kept: %s", error)
 
 
-def remedies(wish: Wish, choice: Choice) -> str:
-    """The guide's four remedies against running out of memory, with this machine's numbers."""
-    budget = budget_for(wish.device)
-    order = [verdict.precision for verdict in choice.plan.verdicts]
-    later = order[order.index(choice.spec.precision) + 1 :] if choice.spec.precision in order else []
-    smaller = next(
-        (
-            one
-            for one in (choice.plan.verdict(p) for p in later)
-            if one.footprint and one.verdict != "unavailable"
-        ),
-        None,
+def remedies(choice: Choice, owner: Owner, pixels: int) -> str:
+    """The guide's four remedies against running out of memory, with this machine's numbers.
+
+    ``owner`` holds the model that failed, with one picture of ``pixels``.
+    """
+    budget = budget_for(choice.plan.device)
+    others = max(0, budget.reclaimable_bytes - evictable_bytes(owner, choice.plan.device))
+    beside = (
+        f"Unload what is beside it: {_gib(others)} of {budget.device} is held by other models that can be "
+        "evicted (Memory Release, all models)."
+        if others
+        else f"Close other programs that use {budget.device}: no other model here can be evicted."
     )
-    first = (
-        f"1. Choose {smaller.precision}, which needs {_gib(smaller.footprint.need_bytes)}."
-        if smaller and smaller.footprint
-        else "1. This is the smallest precision here; choose a smaller model."
+    half = max(pixels // 2, choice.family.min_pixels)
+    smaller_picture = (
+        f"Set megapixels to {half / 1e6:.2g} or less."
+        if half < pixels
+        else "The picture is as small as this model takes it."
     )
-    pixels = (choice.plan.chosen.max_pixels if choice.plan.chosen else choice.family.default_pixels) / 4e6
     return (
-        f"{first} 2. Set megapixels to {pixels:.1f} or less. "
-        f"3. Unload what is beside it: {_gib(budget.reclaimable_bytes)} of {budget.device} is held by "
-        f"other models "
-        "that can be evicted (Memory Release, all models). "
+        f"1. {_smaller_precision(choice, budget)} 2. {smaller_picture} 3. {beside} "
         f"4. Free the cache (Memory Release, cache); {_gib(budget.free_bytes)} is free now."
     )
+
+
+def _smaller_precision(choice: Choice, budget: Budget) -> str:
+    """The first remedy: the best precision that takes less and fits what this device can give now."""
+    needs = {
+        verdict.precision: verdict.footprint.need_bytes
+        for verdict in choice.plan.verdicts
+        if verdict.footprint is not None and verdict.verdict != "unavailable"
+    }
+    taken = needs.get(choice.spec.precision, 0)
+    smaller = {precision: need for precision, need in needs.items() if need < taken}
+    for precision, need in smaller.items():
+        if need <= budget.budget_bytes:
+            return f"Choose {precision}, which needs {_gib(need)}."
+    if smaller:
+        return f"No smaller precision fits the {_gib(budget.budget_bytes)} there are; choose a smaller model."
+    return "This is the smallest precision here; choose a smaller model."
 
 
 def _gib(value: int) -> str:

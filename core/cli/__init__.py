@@ -11,7 +11,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from ..errors import UnknownName, VramwiseError
+from ..errors import UnknownName, VramwiseError, nearest
 
 # Module: its verbs. Only the module of the verb that is called is imported.
 GROUPS = {
@@ -29,8 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
     words = sys.argv[1:] if argv is None else list(argv)
-    arguments = _parser(words[0] if words else "").parse_args(words)
+    verb = words[0] if words else ""
     try:
+        _check_verb(verb)
+        arguments = _parser(verb).parse_args(words)
         return int(arguments.run(arguments))
     except VramwiseError as error:
         print(f"vramwise: {error}", file=sys.stderr)
@@ -40,6 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+
+
+def _check_verb(word: str) -> None:
+    """Raise UnknownName where the first word is neither a verb nor an option."""
+    verbs = [verb for its in GROUPS.values() for verb in its]
+    if word and not word.startswith("-") and word not in verbs:
+        raise UnknownName(f'There is no verb "{word}".{nearest(word, verbs)} Use one of: {", ".join(verbs)}.')
 
 
 def _parser(verb: str) -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog import ocr_models, recogniser, recognisers
+from ..errors import UnknownName, nearest
 from ..settings import load_settings
 
 
@@ -16,10 +17,9 @@ def add_verbs(verbs: Any) -> None:
     """Add ``download`` and ``cache`` to the parser's verbs."""
     download = verbs.add_parser("download", help="fetch an OCR model, or a recogniser for more languages")
     models = [row.id for row in ocr_models() if row.repo]
-    names = [row.id for row in recognisers()] + models
     more = "; ".join(f"{row.id}: {row.reads}" for row in recognisers())
     download.add_argument(
-        "name", choices=names, metavar="NAME", help=f"a model ({', '.join(models)}) or a recogniser ({more})"
+        "name", metavar="NAME", help=f"a model ({', '.join(models)}) or a recogniser ({more})"
     )
     download.add_argument(
         "--models-dir", metavar="DIR", help="put it under this models folder (ComfyUI's, say)"
@@ -34,21 +34,34 @@ def add_verbs(verbs: Any) -> None:
 def _download(arguments: argparse.Namespace) -> int:
     from ..weights import download, download_model, locate
 
+    name = _downloadable(arguments.name)
     settings = load_settings()
     if arguments.models_dir:
         settings = replace(settings, models_dirs=(Path(arguments.models_dir), *settings.models_dirs))
     shown = _Percent()
-    model = next((row for row in ocr_models() if row.repo and row.id == arguments.name), None)
+    model = next((row for row in ocr_models() if row.repo and row.id == name), None)
     if model is not None:
         path = download_model(model, settings, shown)
         shown.end()
         print(f"{model.name}: {path} (commit {locate(model, settings).revision}, licence: {model.licence})")
         return 0
-    row = recogniser(arguments.name)
+    row = recogniser(name)
     path = download(row, settings, lambda done, total: shown(done, total, row.file))
     shown.end()
     print(f"{row.reads}: {path} ({row.licence}, SHA-256 verified)")
     return 0
+
+
+def _downloadable(name: str) -> str:
+    """The id of the model or recogniser ``name``, which may be a model's display name. Raises UnknownName."""
+    models = {row.name.casefold(): row.id for row in ocr_models() if row.repo}
+    known = [*(row.id for row in recognisers()), *models.values()]
+    found = models.get(name.casefold(), name)
+    if found not in known:
+        raise UnknownName(
+            f'There is nothing called "{name}" to download.{nearest(name, known)} Known: {", ".join(known)}.'
+        )
+    return found
 
 
 def _cache(arguments: argparse.Namespace) -> int:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 def add_verbs(verbs: Any) -> None:
     """Add ``plan`` to the parser's verbs."""
     plan = verbs.add_parser("plan", help="which precision of an OCR model fits, and how large a picture")
-    plan.add_argument("model", metavar="MODEL", help="a model of `vramwise models`, or a folder of your own")
+    plan.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a model of `vramwise models`, or the folder name of a checkpoint of your own",
+    )
     place = plan.add_mutually_exclusive_group()
     place.add_argument(
         "--gpu", metavar="NAME", help="an empty card of `vramwise gpus`; default: this machine"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Protocol
+
+from ..errors import VramwiseError
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -15,8 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the person asked for. ``max_pixels`` and ``max_new_tokens`` are None for the engine's own
-    choice.
+    """What the person asked for. ``max_pixels`` and ``max_new_tokens`` are None or 0 for the engine's own
+    choice; VramwiseError for what is less, or no number.
     """
 
     task: str = "text"
@@ -24,6 +27,14 @@ class ReadOptions:
     language: str = "auto"
     max_pixels: int | None = None
     max_new_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_pixels", "max_new_tokens"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, Real) and float(value) >= 0):
+                raise VramwiseError(
+                    f"{name} must be a number of 1 or more, or 0 for automatic; not {value!r}."
+                )
 
 
 class Watch(Protocol):

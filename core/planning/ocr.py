@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog import Family, OCRModel, family, family_of_model_type, ocr_models
 from ..catalog.gpus import GIB, GPU, find_gpus, parse_memory
-from ..errors import UnknownName, VramwiseError, nearest
+from ..errors import VramwiseError
 from ..hardware.report import DESKTOP_BYTES
 from . import measured
 from .activations import Term
@@ -44,7 +44,7 @@ def plan(
     attention: str = "auto",
     quantise_vision: bool = False,
 ) -> Plan:
-    """Verdicts for ``model`` (a catalog id, or the folder name of a checkpoint of one's own).
+    """Verdicts for ``model`` (a catalog id or name, or the folder name of a checkpoint of one's own).
 
     ``gpu`` (a catalog name, or "16 GB") and ``vram_gib`` mean an empty card, ``budget`` any other place,
     none of them this machine now. ``image`` is (width, height) in pixels, ``batch`` how many of them at once.
@@ -56,13 +56,15 @@ def plan(
     """
     if min(*image, batch) < 1:
         raise VramwiseError(f"An image of {image[0]} x {image[1]} pixels, {batch} at once: give 1 or more.")
+    from ..models import model_id
+    from ..settings import load_settings
+
+    model = model_id(model)
     row = next((one for one in ocr_models() if one.id == model), None)
     here = budget is None and gpu is None and vram_gib is None
     place = budget or _place(gpu, vram_gib)
     if row is not None and not row.repo:
         return _plan_outside_torch(row, place or _cpu(), image)
-    from ..settings import load_settings
-
     settings = load_settings()
     place = place or _this_machine()
     its, config, tensors, file_bytes = _architecture(model, row, settings, look=here)
@@ -162,8 +164,6 @@ def _architecture(
     from ..opening import find_checkpoint
     from ..weights import checkpoints
 
-    if row is None:
-        _known(model)
     try:
         found = find_checkpoint(model, settings)
     except VramwiseError:
@@ -175,17 +175,6 @@ def _architecture(
         raise VramwiseError(f"{found.path} is a {found.model_type} model, which VRAMwise has no family for.")
     headers = checkpoints.tensor_index(found.path)
     return its, checkpoints.read_config(found.path), headers, found.tensor_bytes
-
-
-def _known(model: str) -> None:
-    from ..models import model_ids
-
-    known = model_ids()
-    if model not in known:
-        raise UnknownName(
-            f'"{model}" is not an OCR model that is known here.{nearest(model, known)} '
-            f"Known: {', '.join(known)}."
-        )
 
 
 def _seen_pixels(its: Family, image: tuple[int, int]) -> int:

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -24,7 +24,7 @@ from typing import Any
 
 from ..errors import VramwiseError
 from ..settings import Settings
-from .checkpoints import CONFIG, QUANTISED, Checkpoint, TensorInfo, verify
+from .checkpoints import CONFIG, QUANTISED, Checkpoint, verify
 from .locks import only_writer
 
 log = logging.getLogger("vramwise.weights")
@@ -33,10 +33,6 @@ MARKER = "complete.json"
 SPARE_BYTES = 256 * 1024**2
 LIBRARIES = ("transformers", "bitsandbytes", "torch")
 DIGITS = 12
-# bitsandbytes: int8 rows carry a float32 scale; nf4 has one absmax per 64 weights, itself 8-bit under double
-# quantisation with a float32 per 256 of them (reference/models.md section 4).
-_BLOCK, _NESTED = 64, 256
-_QUANT_STATE_BYTES = 1500
 # Up to this size a weight file is compared whole, beyond it by samples: SHA-256 runs at 0.5 to 2 GB/s on one
 # core, and hashing gigabytes would cost the seconds that the cache is there to save.
 WHOLE_BYTES = 64 << 20
@@ -132,7 +128,7 @@ def store(
     """Keep what ``save(folder)`` writes and return its final folder; one that is already there is returned.
 
     The folder gets its name when all of it is on the disk, so a crash leaves nothing that could be taken for
-    whole. ``expected_bytes`` (``estimate_bytes``) is checked against the free disk first. Raises
+    whole. ``expected_bytes`` (the plan's weights) is checked against the free disk first. Raises
     VramwiseError when the cache is off, another process writes it, the disk is full or ``save`` leaves no
     weights; whatever else ``save`` raises passes through.
     """
@@ -201,44 +197,6 @@ def clear(settings: Settings) -> int:
                 ) from error
             freed += size
     return freed
-
-
-def estimate_bytes(
-    tensors: Mapping[str, TensorInfo], precision: str, skip_modules: Collection[str] = ()
-) -> int:
-    """Bytes of the quantised checkpoint on disk, computed from the safetensors headers.
-
-    Two-dimensional weights of linear layers are quantised, except under ``skip_modules`` (names such as
-    "model.visual" and "lm_head", as given to bitsandbytes) and embeddings; everything else keeps 16 bits.
-    int8: one byte a weight and four a row; int4: nf4 with double quantisation (reference/models.md, 4).
-    """
-    total = 0
-    for name, info in tensors.items():
-        count = 1
-        for side in info.shape:
-            count *= side
-        if not _quantised(name, info, skip_modules):
-            total += min(info.nbytes, 2 * count) if info.dtype.startswith(("F", "BF")) else info.nbytes
-        elif precision == "int8":
-            total += count + 4 * info.shape[0]
-        elif precision == "int4":
-            blocks = -(-count // _BLOCK)
-            total += -(-count // 2) + blocks + 4 * -(-blocks // _NESTED) + _QUANT_STATE_BYTES
-        else:
-            raise VramwiseError(f'"{precision}" is not a quantised precision: int8 or int4.')
-    return total
-
-
-def _quantised(name: str, info: TensorInfo, skip_modules: Collection[str]) -> bool:
-    """Whether bitsandbytes turns this tensor: a linear layer's weight outside the skipped modules.
-
-    A module name matches with or without its leading "model.", because checkpoints written by different
-    versions of transformers differ in it.
-    """
-    if len(info.shape) != 2 or not name.endswith(".weight") or "embed" in name or "norm" in name:
-        return False
-    path = f".{name}"
-    return not any(f".{module.removeprefix('model.')}." in path for module in (*skip_modules, "lm_head"))
 
 
 def _is_stale(entry: Path, marker: dict[str, Any], checkpoint: Checkpoint) -> bool:

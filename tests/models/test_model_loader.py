@@ -19,6 +19,7 @@ pytest.importorskip("transformers")
 
 from vramwise import ModelLoader, VramwiseError  # noqa: E402
 from vramwise.loader import release_all, resident_engines  # noqa: E402
+from vramwise.ocr.owner import living_owners  # noqa: E402
 
 from devtools.tiny import talkative_checkpoint  # noqa: E402
 
@@ -124,6 +125,25 @@ def test_every_call_of_the_guide_loads_and_reads(
     assert result.precision == arguments.get("precision", "bf16")
     assert ModelLoader.unload_model("qwen3_vl_8b")
     assert resident_engines() == []
+
+
+def test_without_bitsandbytes_int8_loads_by_torchao_and_reads(
+    models: Path, picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torchao")
+    from importlib.util import find_spec
+
+    from vramwise.hardware import capabilities
+    from vramwise.ocr.vlm import load
+
+    monkeypatch.setattr(
+        capabilities, "_installed", lambda name: name != "bitsandbytes" and find_spec(name) is not None
+    )
+    monkeypatch.setattr(load, "find_spec", lambda name: None if name == "bitsandbytes" else find_spec(name))
+    model = ModelLoader.load_model("qwen3_vl_2b", precision="int8")
+    assert len(text_of(model, picture)) == TOKENS
+    with pytest.raises(VramwiseError, match="bitsandbytes not installed"):
+        ModelLoader.load_model("qwen3_vl_2b", precision="int4")
 
 
 def test_flash_attention_asked_for_where_it_cannot_run_is_replaced_and_the_plan_says_why(
@@ -247,9 +267,11 @@ def test_models_dir_of_config_yaml_is_searched(
         ("models:\n  qwen3_vl_8b:\n    precison: int8\n", "precision"),
         ("models:\n  qwen3_vl_8b:\n    use_flash_atention: true\n", "use_flash_attention"),
         ("models:\n  qwen3_v_8b:\n    precision: int8\n", "qwen3_vl_8b"),
+        ("models:\n  Qwen3-VL-8B:\n    precision: int8\n", "qwen3_vl_8b"),
         ("models:\n  qwen3_vl_8b:\n    precision: int_8\n", "int8"),
+        ("models:\n  qwen3_vl_8b:\n    precision: INT8\n", "int8"),
     ],
-    ids=["section", "precision", "use_flash_attention", "a model's name", "a value"],
+    ids=["section", "precision", "use_flash_attention", "a name", "a title", "a value", "capitals"],
 )
 def test_a_misspelt_word_in_config_yaml_names_the_nearest_right_one(
     models: Path, config: Callable[[str], None], loads: list[Any], text: str, nearest: str
@@ -343,6 +365,144 @@ def test_spreading_over_a_machine_that_has_only_a_cpu_shares_the_model_that_is_t
         pytest.skip("This machine has a GPU to spread over.")
     kept = [ModelLoader.load_model("qwen3_vl_2b", device_map=place) for place in (None, "auto")]
     assert len(loads) == 1 and len(kept) == 2
+
+
+# --- places and options -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["gpu", "balanced", "cuda:7", {"": 0}], ids=str)
+def test_a_device_that_is_not_here_is_an_error_in_a_script_and_says_what_is(
+    models: Path, loads: list[Any], place: Any
+) -> None:
+    with pytest.raises(VramwiseError, match=r"device .* is unknown.*Use one of: auto, .*cpu\."):
+        ModelLoader.load_model("qwen3_vl_2b", device_map=place)
+    assert loads == []
+
+
+def test_a_device_of_another_machine_is_a_note_in_the_plan_of_a_workflow(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vramwise import settings
+    from vramwise.loader import ocr_handle
+
+    monkeypatch.setattr(settings._Host, "places", settings.Places(tmp_path, (models,), hosted=True))
+    told = ocr_handle("qwen3_vl_2b", device="cuda:7").plan()
+    assert 'The device "cuda:7" is not on this machine (here: ' in told and "Chosen: " in told
+    assert "is not on this machine" not in ocr_handle("qwen3_vl_2b", device="cpu").plan()
+
+
+@pytest.mark.parametrize(
+    "option", [{"max_pixels": -5}, {"max_new_tokens": -1}, {"max_pixels": "4 MP"}], ids=str
+)
+def test_a_size_or_limit_that_is_none_is_refused_in_a_sentence(picture: Any, option: dict[str, Any]) -> None:
+    (name,) = option
+    with pytest.raises(VramwiseError, match=f"{name} must be a number of 1 or more, or 0 for automatic"):
+        ModelLoader.load_model("rapid").read(picture, **option)
+
+
+# --- room for several models ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """``full()``: an invented machine whose RAM the models that are loaded now fill, each a large one."""
+    import psutil
+
+    real = psutil.virtual_memory()
+
+    def invent() -> None:
+        for owner in living_owners():
+            monkeypatch.setattr(owner, "_size", 16 * 1024**3)
+        whole = sum(owner.resident_bytes() for owner in living_owners())
+
+        def memory() -> Any:
+            return real._replace(available=whole - sum(one.resident_bytes() for one in living_owners()))
+
+        monkeypatch.setattr(psutil, "virtual_memory", memory)
+
+    return invent
+
+
+def test_a_model_that_the_plan_counts_as_room_is_let_go_and_comes_back_with_the_same_text(
+    models: Path, picture: Any, loads: list[Any], full: Callable[[], None]
+) -> None:
+    first = ModelLoader.load_model("qwen3_vl_2b", precision="bf16")
+    text = text_of(first, picture)
+    full()
+    second = ModelLoader.load_model("qwen3_vl_8b", precision="bf16")
+    assert "that could be evicted (models of this script, which are let go" in second.plan
+    assert resident_engines() == [f"{FOLDERS['qwen3_vl_8b']} bf16"]
+    assert text_of(first, picture) == text
+    assert resident_engines() == [f"{FOLDERS['qwen3_vl_2b']} bf16"]
+    assert [spec.path.name for spec in loads] == [FOLDERS[f"qwen3_vl_{size}b"] for size in (2, 8, 2)]
+
+
+def test_the_model_used_longest_ago_goes_first_and_one_that_still_fits_stays(
+    models: Path, picture: Any, full: Callable[[], None]
+) -> None:
+    kept = {name: ModelLoader.load_model(name, precision="bf16") for name in ("qwen3_vl_2b", "got_ocr")}
+    text_of(kept["qwen3_vl_2b"], picture)
+    full()
+    ModelLoader.load_model("qwen3_vl_8b", precision="bf16")
+    assert resident_engines() == [f"{FOLDERS[name]} bf16" for name in ("qwen3_vl_2b", "qwen3_vl_8b")]
+
+
+def test_a_model_on_another_device_is_no_room_on_this_one() -> None:
+    from vramwise.ocr.owner import LoadSpec, owner_of
+    from vramwise.opening import budget_for
+
+    release_all()
+    spec = LoadSpec(Path("elsewhere"), "qwen3_vl", "bf16", "sdpa", "cuda:1")
+    owner = owner_of(spec, torch.nn.Identity, 16 * 1024**3)
+    owner.use(0)
+    assert owner.resident_bytes() == 16 * 1024**3
+    assert budget_for("cpu").reclaimable_bytes == 0
+
+
+# --- out of memory ----------------------------------------------------------------------------------------
+
+
+def out_of_memory(model: Any, picture: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What ``model`` says when memory runs out at whatever is read."""
+    from vramwise.ocr.vlm import decoding
+
+    def fail(*given: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
+
+    monkeypatch.setattr(decoding, "generate_rows", fail)
+    with pytest.raises(VramwiseError) as caught:
+        model.read(picture)
+    return str(caught.value)
+
+
+def test_out_of_memory_advises_a_precision_that_takes_less_and_half_of_the_picture_that_was_tried(
+    models: Path, picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    model = ModelLoader.load_model("qwen3_vl_2b", precision="bf16")
+    said = out_of_memory(model, picture.resize((800, 800)), monkeypatch)
+    assert "also with one picture at a time at 0.32 megapixels" in said
+    assert "1. Choose int8, which needs" in said  # fp16 takes what bf16 takes
+    assert "2. Set megapixels to 0.16 or less." in said
+
+
+def test_at_the_smallest_precision_and_picture_the_advice_says_so(
+    models: Path, picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    model = ModelLoader.load_model("qwen3_vl_2b", precision="int4")
+    said = out_of_memory(model, picture, monkeypatch)
+    assert "1. This is the smallest precision here; choose a smaller model." in said
+    assert "2. The picture is as small as this model takes it." in said
+
+
+def test_what_other_models_hold_is_told_without_the_model_that_failed(
+    models: Path, picture: Any, full: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ModelLoader.load_model("qwen3_vl_2b", precision="bf16")
+    full()
+    said = out_of_memory(model, picture, monkeypatch)
+    assert "3. Close other programs that use cpu: no other model here can be evicted." in said
 
 
 # --- pictures ---------------------------------------------------------------------------------------------
@@ -452,6 +612,38 @@ def test_after_the_model_has_changed_the_cache_of_the_old_one_is_not_used(
     assert len(list(cache_on.glob("*/complete.json"))) == 1
 
 
+def test_a_disk_that_fills_up_while_the_cache_is_written_costs_the_cache_and_not_the_model(
+    cache_on: Path, picture: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no limit on the size of a file.")
+    import signal
+
+    limits, heard = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, limits[1]))
+    try:
+        text = loaded_anew("qwen3_vl_2b", "int8", picture)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, heard)
+    assert len(text) == TOKENS
+    assert "The quantised weights were not kept: The quantised weights could not be kept in" in caplog.text
+    assert not list(cache_on.iterdir())
+
+
+def test_a_disk_without_room_for_the_cache_is_noticed_before_anything_is_saved(
+    cache_on: Path, picture: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vramwise.ocr.vlm import load
+    from vramwise.weights import quantised
+
+    free = type("Usage", (), {"free": quantised.SPARE_BYTES + 4096})()
+    monkeypatch.setattr(quantised.shutil, "disk_usage", lambda folder: free)
+    monkeypatch.setattr(load, "save_quantised", lambda *given: pytest.fail("saved"))
+    loaded_anew("qwen3_vl_2b", "int8", picture)
+    assert "Free some space" in caplog.text
+
+
 def test_a_cached_folder_is_not_offered_as_a_model_of_the_persons_own(cache_on: Path, picture: Any) -> None:
     from vramwise.loader import model_ids
 
@@ -555,3 +747,45 @@ def test_settings_of_a_finetune_count_by_its_folders_name(
     config("models:\n  my-finetune:\n    precision: fp16\n")
     ModelLoader.load_model("my-finetune")
     assert [spec.precision for spec in loads] == ["fp16"]
+
+
+@pytest.mark.parametrize("call", ["load_model", "unload_model", "plan"])
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ("bin", "has its weights only as pytorch_model.bin"),
+        ("gguf", "weights.gguf is a GGUF file, which torch does not run here: serve it with llama.cpp"),
+        ("half", "is only partly downloaded. To go on: vramwise download"),
+        ("stranger", "is a llava model, which VRAMwise has no family for"),
+    ],
+)
+def test_a_folder_that_cannot_be_loaded_is_answered_with_its_reason_and_not_with_a_list_of_models(
+    models: Path, call: str, damage: str, reason: str
+) -> None:
+    from vramwise.planning.ocr import plan
+
+    folder = (models / FOLDERS["qwen3_vl_8b"]).rename(models / "my-finetune")
+    weights = folder / "model.safetensors"
+    if damage == "bin":
+        weights.rename(folder / "pytorch_model.bin")
+    elif damage == "gguf":
+        weights.rename(folder / "weights.gguf")
+    elif damage == "half":
+        (folder / ".incomplete").write_text("{}", encoding="utf-8")
+    else:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config.pop("architectures", None)
+        (folder / "config.json").write_text(json.dumps({**config, "model_type": "llava"}), encoding="utf-8")
+    calls = {"load_model": ModelLoader.load_model, "unload_model": ModelLoader.unload_model, "plan": plan}
+    with pytest.raises(VramwiseError) as caught:
+        calls[call]("my-finetune")
+    assert reason in str(caught.value) and str(folder) in str(caught.value)
+
+
+def test_a_catalog_model_is_loaded_and_unloaded_by_its_display_name_too(
+    models: Path, config: Callable[[str], None], loads: list[Any]
+) -> None:
+    config("models:\n  qwen3_vl_2b:\n    precision: fp16\n")
+    ModelLoader.load_model("Qwen3-VL 2B")
+    assert [(spec.path.name, spec.precision) for spec in loads] == [(FOLDERS["qwen3_vl_2b"], "fp16")]
+    assert ModelLoader.unload_model("qwen3-vl 2b") is True

@@ -105,7 +105,7 @@ def glm_ocr(folder: Path) -> None:
 
 
 def paddleocr_vl(folder: Path) -> None:
-    """The language model at the top level of config.json, other names, two parts that the class leaves out."""
+    """The language model at the top level of config.json, other names, two parts left out by the class."""
 
     def flat(config: dict[str, Any]) -> dict[str, Any]:
         text = config.pop("text_config")

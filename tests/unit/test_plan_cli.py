@@ -137,6 +137,8 @@ def test_of_two_sizes_one_may_refuse_a_forced_precision(capsys: pytest.CaptureFi
     ("arguments", "hint"),
     [
         (["qwen3_vl_9b", "--vram-gib", "8"], 'Did you mean "qwen3_vl_8b"?'),
+        (["Qwen3-VL-8B", "--vram-gib", "8"], 'Did you mean "qwen3_vl_8b"?'),
+        (["qwen3_vl_8b", "--vram-gib", "8", "--precision", "INT4"], 'Did you mean "int4"?'),
         (["qwen3_vl_8b", "--gpu", "rtx 4091"], 'Did you mean "rtx 4090"?'),
         (["qwen3_vl_8b", "--gpu", "rtx 4060 ti 12gb"], "it is sold with"),
         (["qwen3_vl_8b", "--vram-gib", "8", "--precision", "int44"], 'Did you mean "int4"?'),
@@ -239,3 +241,8 @@ def test_a_plan_imports_neither_torch_nor_numpy_nor_a_table_drawer(place: list[s
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     assert done.stdout.splitlines()[-1] == "loaded [] 0", done.stderr
+
+
+def test_a_model_may_be_named_as_the_advice_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "Qwen3-VL 8B", "--vram-gib", "12"]) == 0
+    assert capsys.readouterr().out.startswith("qwen3_vl_8b on 12 GB")

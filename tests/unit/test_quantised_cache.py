@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from vramwise.errors import VramwiseError
 from vramwise.settings import Places, Settings
-from vramwise.weights import Checkpoint, TensorInfo, tensor_index
+from vramwise.weights import Checkpoint
 from vramwise.weights import quantised as module
-from vramwise.weights.quantised import cached, clear, entries, estimate_bytes, fingerprint, store
+from vramwise.weights.quantised import cached, clear, entries, fingerprint, store
 
 
 @pytest.fixture
@@ -344,60 +344,3 @@ def test_the_cache_is_no_checkpoint_of_the_persons_own(machine: Settings, source
 
     store(machine, source, "int8", False, save)
     assert local_checkpoints(machine, {"tiny"}) == []
-
-
-def tensor(*shape: int, dtype: str = "BF16") -> TensorInfo:
-    count = 1
-    for side in shape:
-        count *= side
-    return TensorInfo(dtype, shape, count * (4 if dtype == "F32" else 2))
-
-
-def test_the_estimate_counts_bytes_by_the_rules_of_bitsandbytes() -> None:
-    linear = {"model.language_model.layers.0.mlp.up_proj.weight": tensor(1024, 512)}
-    assert estimate_bytes(linear, "int8") == 1024 * 512 + 4 * 1024
-    blocks = 1024 * 512 // 64
-    assert (
-        estimate_bytes(linear, "int4") - module._QUANT_STATE_BYTES == 1024 * 256 + blocks + 4 * blocks // 256
-    )
-    kept = {
-        "lm_head.weight": tensor(1000, 512),
-        "model.embed_tokens.weight": tensor(1000, 512),
-        "model.norm.weight": tensor(512),
-        "model.visual.patch_embed.proj.weight": tensor(64, 3, 2, 16, 16),
-    }
-    assert estimate_bytes(kept, "int8") == sum(one.nbytes for one in kept.values())
-    vision = {"visual.blocks.0.attn.qkv.weight": tensor(192, 64)}
-    assert estimate_bytes(vision, "int8") == 192 * 64 + 4 * 192
-    assert estimate_bytes(vision, "int8", ["model.visual", "lm_head"]) == 192 * 64 * 2
-    assert estimate_bytes({"a.bias": tensor(8, dtype="F32")}, "int4") == 16, "float32 is loaded as 16 bits"
-    with pytest.raises(VramwiseError, match=r"not a quantised precision"):
-        estimate_bytes(linear, "bf16")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["int8", "int4"])
-def test_the_estimate_is_what_bitsandbytes_really_saves(tmp_path: Path, precision: str) -> None:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: pip install bitsandbytes")
-    pytest.importorskip("accelerate", reason="accelerate is not installed: pip install accelerate")
-    config = transformers.Qwen2Config(
-        hidden_size=256, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=512, tie_word_embeddings=False,
-    )  # fmt: skip
-    transformers.Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(tmp_path / "plain")
-    options = (
-        {"load_in_8bit": True, "llm_int8_skip_modules": ["lm_head"]}
-        if precision == "int8"
-        else {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
-    )
-    net = transformers.AutoModelForCausalLM.from_pretrained(
-        tmp_path / "plain",
-        quantization_config=transformers.BitsAndBytesConfig(**options),
-        dtype=torch.bfloat16,
-        local_files_only=True,
-    )
-    net.save_pretrained(tmp_path / precision)
-    real = sum(one.nbytes for one in tensor_index(tmp_path / precision).values())
-    assert estimate_bytes(tensor_index(tmp_path / "plain"), precision) == pytest.approx(real, rel=0.01)

@@ -54,15 +54,15 @@ class Limits:
     """What the plan allows.
 
     ``activation_bytes(pixels, images, new_tokens)`` is the memory beside the weights for one micro-batch of
-    ``images`` pictures of at most ``pixels``; ``remedies`` gives this machine's sentences for the
-    out-of-memory message; ``remember`` hears of every micro-batch that was read.
+    ``images`` pictures of at most ``pixels``; ``remedies(pixels)`` gives this machine's sentences for the
+    message that memory ran out at so many; ``remember`` hears of every micro-batch that was read.
     """
 
     max_pixels: int
     micro_batch: int = 1
     max_new_tokens: int | None = None
     activation_bytes: Callable[[int, int, int], int] = lambda pixels, images, new_tokens: 0
-    remedies: Callable[[], str] = lambda: ""
+    remedies: Callable[[int], str] = lambda pixels: ""
     remember: Callable[[Read], None] = lambda read: None
 
 
@@ -192,18 +192,18 @@ class _Reading:
                 f"Memory ran out with {size} pictures at once; they were read {size // 2} at a time."
             )
             return size // 2
+        tried = min(self.max_pixels, largest)
         if not any("megapixels" in note for note in self.notes):
-            before = min(self.max_pixels, largest)
-            self.max_pixels = before // 2
+            self.max_pixels = tried // 2
             self.notes.append(
-                f"Memory ran out at {before / 1e6:.2g} megapixels; "
+                f"Memory ran out at {tried / 1e6:.2g} megapixels; "
                 f"the picture was read at {self.max_pixels / 1e6:.2g} megapixels."
             )
             return 1
-        remedies = self.engine.limits.remedies()
+        remedies = self.engine.limits.remedies(tried)
         raise VramwiseError(
             f"{self.engine.family.name} ran out of memory, also with one picture at a time "
-            f"at {self.max_pixels / 1e6:.2g} megapixels. {failed} {remedies}".strip()
+            f"at {tried / 1e6:.2g} megapixels. {failed} {remedies}".strip()
         )
 
     def _generate(self, images: Sequence[NDArray[uint8]]) -> list[Answer]:
