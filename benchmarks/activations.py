@@ -13,8 +13,9 @@ import gc
 import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,10 @@ MODELS = (
     "qwen3_vl_4b",
     "qwen3_vl_8b",
     "dots_ocr",
+    "glm_ocr",
+    "paddleocr_vl",
+    "lighton_ocr",
+    "granite_docling",
 )
 
 
@@ -123,9 +128,13 @@ def build(config: Mapping[str, Any], attention: str) -> Any:
 
                 net = DotsOCRForCausalLM._from_config(DotsOCRConfig(**facts), attn_implementation=attention)
             else:
-                if kind.startswith("qwen"):
-                    _rope(facts["text_config"])
-                facts["text_config"]["tie_word_embeddings"] = facts["tie_word_embeddings"]
+                text = facts.get("text_config", facts)
+                if kind.startswith(("qwen", "glm", "paddle")):
+                    _rope(text)
+                text.setdefault("tie_word_embeddings", facts.get("tie_word_embeddings"))
+                if kind in _KINDS_WITHIN:
+                    text["model_type"], facts["vision_config"]["model_type"] = _KINDS_WITHIN[kind]
+                    facts["image_token_id"] = _IMAGE_TOKENS[kind]
                 made = transformers.AutoConfig.for_model(kind, **facts)
                 net = transformers.AutoModelForImageTextToText.from_config(
                     made, attn_implementation=attention
@@ -136,6 +145,17 @@ def build(config: Mapping[str, Any], attention: str) -> Any:
         for parameter in net.parameters():
             parameter.zero_()
     return net.eval()
+
+
+_KINDS_WITHIN = {"idefics3": ("llama", "idefics3_vision"), "lighton_ocr": ("qwen3", "pixtral")}
+_IMAGE_TOKENS = {
+    "dots_ocr": 151665,
+    "got_ocr2": 151859,
+    "glm_ocr": 59280,
+    "paddleocr_vl": 100295,
+    "lighton_ocr": 151655,
+    "idefics3": 100270,
+}
 
 
 def _rope(text: dict[str, Any]) -> None:
@@ -163,6 +183,32 @@ def _empty_weights() -> Iterator[None]:
             setattr(nn.init, name, function)
 
 
+@contextmanager
+def _plain_patches(net: Any) -> Iterator[None]:
+    """oneDNN unrolls a convolution over many patches into hundreds of MB that no GPU takes: a product of
+    matrices is the same.
+    """
+    import torch
+
+    def product(module: Any, pictures: Any) -> Any:
+        (high, wide), (count, channels, height, width) = module.kernel_size, pictures.shape
+        rows, columns = height // high, width // wide
+        patches = pictures.reshape(count, channels, rows, high, columns, wide).permute(0, 2, 4, 1, 3, 5)
+        flat = patches.reshape(count, rows * columns, -1)
+        found = torch.nn.functional.linear(flat, module.weight.flatten(1), module.bias)
+        return found.transpose(1, 2).unflatten(2, (rows, columns))
+
+    found = [module for module in net.modules() if type(module) is torch.nn.Conv2d]
+    for module in found:
+        assert module.kernel_size == module.stride
+        module.forward = partial(product, module)
+    try:
+        yield
+    finally:
+        for module in found:
+            del module.forward
+
+
 def inputs(
     config: Mapping[str, Any], width: int, height: int, images: int, prompt_tokens: int
 ) -> tuple[dict[str, Any], int]:
@@ -179,21 +225,35 @@ def inputs(
         tokens, pixels = 256 * tiles, width * height
         side = vision["image_size"]
         tensors = {"pixel_values": torch.zeros(tiles * images, 3, side, side)}
-        image_token = 151859
+    elif kind == "idefics3":
+        longest, side = 4 * vision["image_size"], vision["image_size"]
+        tiles = -(-longest * min(width, height) // (max(width, height) * side)) * 4 + 1
+        tokens, pixels = 64 * tiles, width * height
+        tensors = {
+            "pixel_values": torch.ones(images, tiles, 3, side, side),  # a tile of zeros is left out
+            "pixel_attention_mask": torch.ones(images, tiles, side, side, dtype=torch.int64),
+        }
     else:
         wide, high = smart_resize(width, height, family.factor, family.min_pixels, family.max_pixels)
-        patch, frames = vision["patch_size"], vision["temporal_patch_size"]
+        patch, frames = vision["patch_size"], vision.get("temporal_patch_size", 1)
         rows, columns = high // patch, wide // patch
         tokens, pixels = rows * columns // 4, wide * high
-        tensors = {
-            "pixel_values": torch.zeros(rows * columns * images, 3 * frames * patch * patch),
-            "image_grid_thw": torch.tensor([[1, rows, columns]] * images),
-        }
-        image_token = {"dots_ocr": 151665}.get(kind, 151655)
+        if kind == "lighton_ocr":
+            tensors = {
+                "pixel_values": torch.zeros(images, 3, high, wide),
+                "image_sizes": torch.tensor([[high, wide]] * images),
+            }
+        else:
+            shape = (3, patch, patch) if kind == "paddleocr_vl" else (3 * frames * patch * patch,)
+            tensors = {
+                "pixel_values": torch.zeros(rows * columns * images, *shape),
+                "image_grid_thw": torch.tensor([[1, rows, columns]] * images),
+            }
+    image_token = _IMAGE_TOKENS.get(kind, 151655)
     ids = torch.full((images, tokens + prompt_tokens), 5)
     ids[:, 4 : 4 + tokens] = image_token
     tensors |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if kind.startswith("qwen"):
+    if kind.startswith(("qwen", "glm", "paddle")):
         tensors["mm_token_type_ids"] = (ids == image_token).long()
     return tensors, pixels
 
@@ -239,13 +299,16 @@ def measure(
     if "mm_token_type_ids" not in inspect.signature(net.forward).parameters:
         tensors.pop("mm_token_type_ids", None)  # transformers 5 asks for it, older ones refuse it
     adapter = object.__new__(adapter_class(family))  # without a checkpoint's processor
-    adapter.processor = SimpleNamespace(image_token_id=151859)
+    adapter.processor = SimpleNamespace(image_token_id=_IMAGE_TOKENS["got_ocr2"])
     prepared = Prepared(tensors, ((width, height),) * images)
     decoding = {"do_sample": False, "max_new_tokens": new_tokens, "eos_token_id": None, "pad_token_id": 0}
     started = time.perf_counter()
 
+    patches = _plain_patches(net) if config["model_type"] in _KINDS_WITHIN else nullcontext()
+
     def read() -> None:
-        adapter.generate(net, prepared, decoding, lambda: None)
+        with patches:
+            adapter.generate(net, prepared, decoding, lambda: None)
 
     most = peak_bytes(read) if device == "cpu" else peak_bytes_on_card(read, device)
     spent = time.perf_counter() - started

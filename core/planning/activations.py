@@ -27,6 +27,8 @@ from .shapes import Config, head_dim, text_config, vision_config
 
 # A tile's neighbours: from three tiles on the processor adds a thumbnail and never cuts more than twelve.
 _MOST_TILES, _WHOLE_TILES = 12, 2
+# Idefics3's processor scales every picture until its longer side is four tiles, and adds a small one.
+_IDEFICS_TILES = 4 * 4 + 1
 # bitsandbytes multiplies int8 into an int32 that stands beside its 16-bit result: 2 more bytes a channel.
 # By its source, not measured on a GPU by us.
 _INT8_FFN_BYTES = 2
@@ -66,7 +68,8 @@ class _Prices:
     ``rotary_bytes`` (a head's cosines and sines), ``hidden_bytes`` and ``ffn_bytes`` of one channel of one
     prompt token. ``prompt_first``: 1 where the prompt is embedded before the picture. What the vision tower
     leaves behind until the prompt is done: ``kept_width_bytes`` a channel of each patch, ``kept_copies`` of
-    every feature that it hands to the language model.
+    every feature that it hands to the language model. ``mask_bytes``: of each pair of patches read at once,
+    where the tower keeps its pictures apart by a mask.
     """
 
     unit: str
@@ -80,6 +83,7 @@ class _Prices:
     prompt_first: int
     kept_width_bytes: int
     kept_copies: int
+    mask_bytes: int
     source: str
 
 
@@ -198,6 +202,7 @@ class _Reading:
             return waiting + (scores + grid * self.width * price.width_bytes + encoded) * self.scale
         rotary = self.width // self.vision_heads * price.head_bytes
         last = self.patches * (self.width * price.width_bytes + rotary) + self._deepstack_bytes()
+        last += self.patches**2 * price.mask_bytes
         if self.eager:
             last += self.vision_heads * (self.patches // self.work.images) ** 2 * price.score_bytes
         first = self.patches * self.width * price.first_width_bytes
@@ -250,7 +255,10 @@ def image_tokens(config: Config, pixels: int) -> int:
 
 def patches(config: Config, pixels: int) -> int:
     """Patches that the vision tower sees of one picture of ``pixels``."""
-    patch = int(vision_config(config).get("patch_size") or 14)
+    vision = vision_config(config)
+    patch = int(vision.get("patch_size") or 14)
+    if config.get("model_type") == "idefics3":
+        return _IDEFICS_TILES * (int(vision["image_size"]) // patch) ** 2
     return math.ceil(pixels / patch**2)
 
 
