@@ -484,7 +484,7 @@ def second_environment(transformers: str) -> Path:
 
 
 # What the version of transformers can change.
-MODEL_TESTS = ["tests/models", "tests/memory", "tests/comfy/test_models.py", "tests/unit/test_dots_model.py"]
+MODEL_TESTS = ["tests/models", "tests/memory", "tests/comfy/test_models.py"]
 
 
 def test(args: argparse.Namespace, rest: list) -> int:
