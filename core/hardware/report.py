@@ -9,6 +9,7 @@ from typing import Any
 from ..catalog.words import words
 from .abilities import supports_flash
 from .capabilities import Capability
+from .torch_memory import driver_free
 
 GIB = 1024**3
 
@@ -249,12 +250,14 @@ def free_bytes(report: MachineReport) -> int:
     """What a model can be given of the chosen device now: free by its driver, and what torch keeps unused.
 
     Windows spills an over-full card into RAM without an error, ten times slower, so there the desktop keeps
-    its share. 0 where the driver does not say.
+    its share. Where a report could not tell without touching the device (AMD, Intel, no NVML) torch is asked,
+    and 0 is where it cannot say either.
     """
     device = report.device
+    free = device.free_bytes if device.free_bytes is not None else driver_free(device.id, device.kind)
     kept = (device.reserved_bytes or 0) - (device.allocated_bytes or 0)
     desktop = desktop_bytes(report) if report.windows else 0
-    return max(0, (device.free_bytes or 0) + kept - desktop)
+    return max(0, (free or 0) + kept - desktop)
 
 
 def gib(value: int | None) -> str:

@@ -6,6 +6,7 @@ asked only where torch has already put something; properties and the allocator's
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,17 @@ class TorchDevice:
     capability: tuple[int, int] | None = None
     architecture: str = ""
     unified: bool = False
+
+
+def driver_free(device_id: str, kind: str) -> int | None:
+    """What the driver calls free, for whoever is about to put a model there: asking makes the context that
+    the model would. None where torch is not imported or cannot say.
+    """
+    torch = sys.modules.get("torch")
+    ask = getattr(getattr(torch, "xpu" if kind == "xpu" else "cuda", None), "mem_get_info", None)
+    if ask is None or kind not in ("cuda", "rocm", "xpu"):
+        return None
+    return int(ask(int(device_id.partition(":")[2] or 0))[0])
 
 
 def torch_device(torch: Any, device_id: str, kind: str) -> TorchDevice:

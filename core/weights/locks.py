@@ -18,7 +18,7 @@ def only_writer(lock: Path, what: str) -> Iterator[None]:
     """Hold the file ``lock`` (exclusive create, our pid in it) while the block runs.
 
     The lock of a process that is gone is taken over. Raises VramwiseError that says ``what`` is being written
-    by which process.
+    by which process, or that the folder takes no file.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(20):
@@ -37,6 +37,11 @@ def only_writer(lock: Path, what: str) -> Iterator[None]:
                 ) from None
             with contextlib.suppress(FileNotFoundError):
                 lock.unlink()
+        except OSError as error:
+            raise VramwiseError(
+                f"{what} cannot be written: {lock.parent} takes no file ({error.strerror or error}). "
+                "Choose a folder that you may write to."
+            ) from error
     else:
         raise VramwiseError(f"{what} is being written by another process (it holds {lock}). Try again later.")
     try:

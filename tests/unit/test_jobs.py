@@ -487,3 +487,19 @@ def test_what_a_kill_left_half_written_is_taken_away(scans: Path, tmp_path: Path
     (out / name).write_bytes(b"ha")
     run_job([str(scans)], out, Echo(), JobOptions("echo"))
     assert {path.name for path in out.iterdir()} == {*texts(out), NAME}
+
+
+def test_a_folder_that_takes_no_file_is_said_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vramwise.weights import locks
+
+    def refused(path: Any, *rest: Any) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(locks.os, "open", refused)
+    with (
+        pytest.raises(VramwiseError, match=r"takes no file \(Permission denied\)"),
+        locks.only_writer(tmp_path / "job" / ".lock", "The job"),
+    ):
+        raise AssertionError("nothing may be written")

@@ -318,6 +318,20 @@ def test_what_torch_keeps_unused_of_a_card_is_free_for_a_model() -> None:
     assert report.free_bytes(report.MachineReport((card,), "cuda:0", "Linux", "3", "2", 8, 0, 0)) == 5 * GIB
 
 
+@pytest.mark.parametrize(("kind", "backend"), [("rocm", "cuda"), ("cuda", "cuda"), ("xpu", "xpu")])
+def test_where_no_report_can_tell_torch_is_asked_what_is_free(
+    kind: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An AMD or Intel card from a script, and an NVIDIA one without pynvml: 0 would refuse every model."""
+    asked = types.SimpleNamespace(mem_get_info=lambda index: ((5 + index) * GIB, 16 * GIB))
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(**{backend: asked}))
+    card = report.DeviceReport(f"{kind if kind == 'xpu' else 'cuda'}:1", "Card", kind, 16 * GIB, None)
+    made = report.MachineReport((card,), card.id, "Linux", "3", "2", 8, 0, 0)
+    assert report.free_bytes(made) == 6 * GIB
+    monkeypatch.delitem(sys.modules, "torch")
+    assert report.free_bytes(made) == 0
+
+
 def fields(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}
 
