@@ -499,16 +499,11 @@ def test(args: argparse.Namespace, rest: list) -> int:
     pytest = [python, "-m", "pytest", "--durations=15"]
     if rest:
         return run([*pytest, *rest], env=env)
-    # Two processes, each takes a file at a time, files of many quick tests last, so that neither ends long
-    # before the other; then the browser's, which share two servers and a page.
+    # Two processes, each takes a file at a time; then the browser's, which share two servers and a page.
     halved = {**(env or os.environ), "OMP_NUM_THREADS": "1"}  # else torch's threads wait for one another
-    two = [*pytest, "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
-    folders = (path for path in sorted((ROOT / "tests").iterdir()) if path.is_dir())
-    tests = [folder for folder in folders if any(folder.glob("test_*.py"))]
-    tests.sort(key=lambda folder: folder.name == "unit")
-    browser = ROOT / "tests" / "web"
+    two = [*pytest, "-n", "2", "--dist", "loadfile"]
     code = 0
-    for command in ([*two, *(folder for folder in tests if folder != browser)], [*two, browser]):
+    for command in ([*two, "--ignore=tests/web"], [*two, "tests/web"]):
         ended = run(command, env=halved)
         code = code or ended
         if ended == INTERRUPTED:
