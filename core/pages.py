@@ -260,6 +260,11 @@ def _without_pages(path: Path) -> VramwiseError:
     return VramwiseError(f"{path.name} is a PDF without pages. There is nothing to load.")
 
 
+def page_suffix(index: int, count: int) -> str:
+    """What a page's name ends in: "_p003" for ``index`` 2 of ``count``, nothing for a file of one page."""
+    return "" if count == 1 else f"_p{index + 1:0{max(3, len(str(count)))}d}"
+
+
 def _places(path: Path, inside: Path | None) -> list[_Place]:
     files = PageFiles()
     places: list[_Place] = []
@@ -273,10 +278,7 @@ def _places(path: Path, inside: Path | None) -> list[_Place]:
         except VramwiseError as error:
             places.append(_Place(stem, file, 0, str(error)))
             continue
-        digits = max(3, len(str(count)))
-        for index in range(count):
-            name = stem if count == 1 else f"{stem}_p{index + 1:0{digits}d}"
-            places.append(_Place(name, file, index))
+        places += [_Place(stem + page_suffix(index, count), file, index) for index in range(count)]
     return places
 
 

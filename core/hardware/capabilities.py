@@ -120,6 +120,11 @@ def model_options() -> dict[str, Capability]:
     return {"int8": int8, "int4": quantised, "torchao": torchao, "flash_attention_2": flash}
 
 
+def option_for(precision: str, kind: str) -> str:
+    """Which of ``model_options`` decides about ``precision`` on a device of ``kind`` ("cuda", "mps", ...)."""
+    return "torchao" if kind == "mps" and precision == "int8" else precision
+
+
 @functools.cache
 def check_opencv() -> str | None:
     """A sentence when several OpenCV builds share one cv2 folder and the contrib modules were lost, else

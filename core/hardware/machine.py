@@ -43,7 +43,6 @@ def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None 
     live = live_torch(torch, driver, torch_build())
     build = torch_build(live)
     ram = psutil.virtual_memory()
-    options = model_options()
     remarks: list[Remark] = []
     found = [
         _finished(one, driver, host or HostMemory(), ram) for one in _devices(live, driver, build, remarks)
@@ -65,8 +64,7 @@ def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None 
         torch_asked=live is not None,
         driver_cuda=driver.cuda,
         driver_error=driver.error,
-        quantised=options["int8"],
-        options=options,
+        options=model_options(),
     )
 
 

@@ -143,8 +143,7 @@ class MachineReport:
     ``torch`` is a version, ``torch_cuda`` the CUDA it is built for (None: another build, or no torch),
     ``torch_asked`` whether torch was imported for this report. ``driver_cuda`` is the newest CUDA that the
     NVIDIA driver runs, ``driver_error`` what that driver says when it fails, in its own words. ``options``
-    says what this Python can run of a vision-language model (capabilities.model_options), ``quantised``
-    whether int8 can be loaded.
+    says what this Python can run of a vision-language model (capabilities.model_options).
     """
 
     devices: tuple[DeviceReport, ...]
@@ -160,7 +159,6 @@ class MachineReport:
     torch_asked: bool = False
     driver_cuda: str | None = None
     driver_error: str | None = None
-    quantised: Capability = field(default=Capability(True, ""))
     options: Mapping[str, Capability] = field(default_factory=dict)
 
     @property
@@ -170,6 +168,11 @@ class MachineReport:
     @property
     def windows(self) -> bool:
         return self.system.startswith("Windows")
+
+    @property
+    def quantised(self) -> Capability:
+        """Whether int8 can be loaded."""
+        return self.options.get("int8", Capability(True, ""))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -183,7 +186,12 @@ class MachineReport:
         return None if said is None else f"The NVIDIA driver answered with an error: {said}."
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "notes": list(self.notes), "driver_problem": self.driver_problem}
+        derived = {
+            "quantised": asdict(self.quantised),
+            "notes": list(self.notes),
+            "driver_problem": self.driver_problem,
+        }
+        return {**asdict(self), **derived}
 
     def text(self) -> str:
         """The report a person reads."""

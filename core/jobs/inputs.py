@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import VramwiseError
 from ..file_names import storable_stem
-from ..pages import PICTURES, PageFiles, natural
+from ..pages import PICTURES, PageFiles, natural, page_suffix
 from .manifest import page_key
 
 log = logging.getLogger("vramwise.jobs")
@@ -92,7 +92,7 @@ def units_of(
         pages, problem = _count(file, files)
         for stem in _stems(file, wished, pages, kept):
             units = [
-                Unit(file, index, stem + _number(index, pages), problem, pages) for index in range(pages)
+                Unit(file, index, stem + page_suffix(index, pages), problem, pages) for index in range(pages)
             ]
             its = {unit.stem.casefold(): unit.key for unit in units}
             if all(owners.get(one, key) == key for one, key in its.items()):
@@ -136,7 +136,7 @@ def _count(file: Path, files: PageFiles) -> tuple[int, str]:
 def _stems(file: Path, wished: str, pages: int, kept: Mapping[str, str]) -> Iterator[str]:
     """What ``file`` may be called, the best first: as before, then a, a_jpg, a_2, a_3 and so on."""
     for index in range(pages):
-        before, number = kept.get(Unit(file, index, "").key, ""), _number(index, pages)
+        before, number = kept.get(Unit(file, index, "").key, ""), page_suffix(index, pages)
         if before and before.endswith(number):
             yield before.removesuffix(number)
             break
@@ -144,7 +144,3 @@ def _stems(file: Path, wished: str, pages: int, kept: Mapping[str, str]) -> Iter
     if file.suffix.lower() in _WANTED:
         yield f"{wished}_{file.suffix.lstrip('.').lower()}"
     yield from (f"{wished}_{number}" for number in count(2))
-
-
-def _number(index: int, pages: int) -> str:
-    return "" if pages == 1 else f"_p{index + 1:0{max(3, len(str(pages)))}d}"

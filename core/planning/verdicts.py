@@ -10,7 +10,7 @@ from ..catalog import Family
 from ..catalog.precisions import best_first
 from ..catalog.precisions import precision as named
 from ..errors import UnknownName, VramwiseError, nearest
-from ..hardware.capabilities import Capability
+from ..hardware.capabilities import Capability, option_for
 from .footprint import GIB, MIB, Correction, Footprint, Term, Workload, weights_term, with_weights
 from .measured import Run
 from .practice import corrections, practice_notes
@@ -267,11 +267,10 @@ class _Case:
             held = "int8" if saved.get("load_in_8bit") else "int4" if saved.get("load_in_4bit") else None
             if held is not None and precision != held:
                 return f"this folder was saved as {held} and loads only so"
-        on_apple = self.budget.kind == "mps"
-        said = self.available.get("torchao" if on_apple and precision == "int8" else precision)
+        said = self.available.get(option_for(precision, self.budget.kind))
         if said is not None and not said.usable:
             return said.reason
-        if on_apple and precision == "int4":
+        if self.budget.kind == "mps" and precision == "int4":
             return "bitsandbytes would fetch its kernels for Apple GPUs from the Hub while it runs"
         least = named(precision).min_capability
         if self.budget.kind == "cuda" and least and self.budget.capability and self.budget.capability < least:

@@ -183,18 +183,24 @@ def why_unusable(name: str, settings: Settings) -> str | None:
     return _serve(found) if found else None
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def written_config(path: Path) -> dict[str, Any]:
     """config.json of the checkpoint folder ``path`` (or that file itself); parsed once per change of it.
 
-    ``model_type`` is the family's where the file says another's and its architecture tells the family
-    (LightOnOCR's says mistral3). Raises VramwiseError when it is absent or is not a JSON object.
+    Raises VramwiseError when it is absent or is not a JSON object.
     """
     file = path if path.name == CONFIG else path / CONFIG
     try:
         changed = file.stat().st_mtime_ns
     except OSError as error:
         raise VramwiseError(f"{file} cannot be read: {error.strerror or error}.") from error
-    config = copy.deepcopy(_parsed(file, changed))
+    return copy.deepcopy(_parsed(file, changed))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """``written_config`` with the family's ``model_type`` where the file says another's and its architecture
+    tells the family (LightOnOCR's says mistral3). Raises as that does.
+    """
+    config = written_config(path)
     named = config.get("architectures")
     for family in families():
         if isinstance(named, list) and any(one in named for one in family.architectures):

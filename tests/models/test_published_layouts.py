@@ -28,7 +28,7 @@ from vramwise.planning import Workload, footprint  # noqa: E402
 from vramwise.settings import Places, Settings  # noqa: E402
 from vramwise.weights.checkpoints import local_checkpoints, read_config, tensor_index  # noqa: E402
 
-from devtools.tiny import NotHere, talkative_checkpoint  # noqa: E402
+from devtools.tiny import talkative_checkpoint  # noqa: E402
 
 TOKENS = 8
 
@@ -143,12 +143,9 @@ LAYOUTS = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def pair(lay_out: Callable[[Path], None], tmp_path: Path) -> tuple[Path, Path]:
+def pair(lay_out: Callable[[Path], None], tmp_path: Path, built: Callable[..., Path]) -> tuple[Path, Path]:
     """Folders of the same weights: as transformers saves them, and as their publisher lays them out."""
-    try:
-        ours = talkative_checkpoint(lay_out.__name__, tmp_path / "ours")
-    except NotHere as reason:
-        pytest.skip(str(reason))
+    ours = built(talkative_checkpoint, lay_out.__name__, tmp_path / "ours")
     published = tmp_path / "LLM" / "published"
     shutil.copytree(ours, published)
     lay_out(published)

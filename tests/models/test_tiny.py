@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -15,11 +18,8 @@ MOST_TRAINED_BYTES = 12_000_000
 
 
 @pytest.mark.parametrize("family", tiny.families())
-def test_every_family_is_small_complete_and_built_once(family: str) -> None:
-    try:
-        folder = tiny.tiny_checkpoint(family)
-    except tiny.NotHere as reason:
-        pytest.skip(str(reason))
+def test_every_family_is_small_complete_and_built_once(family: str, built: Callable[..., Path]) -> None:
+    folder = built(tiny.tiny_checkpoint, family)
     names = {file.name for file in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
     assert not [name for name in names if name.endswith((".bin", ".py", ".pt"))]
@@ -30,13 +30,12 @@ def test_every_family_is_small_complete_and_built_once(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", tiny.families())
-def test_layers_that_may_be_quantised_have_sizes_that_bitsandbytes_takes(family: str) -> None:
+def test_layers_that_may_be_quantised_have_sizes_that_bitsandbytes_takes(
+    family: str, built: Callable[..., Path]
+) -> None:
     from safetensors import safe_open
 
-    try:
-        folder = tiny.tiny_checkpoint(family)
-    except tiny.NotHere as reason:
-        pytest.skip(str(reason))
+    folder = built(tiny.tiny_checkpoint, family)
     with safe_open(str(folder / "model.safetensors"), "pt") as file:
         for name in file.keys():  # noqa: SIM118 (not a mapping)
             shape = file.get_slice(name).get_shape()

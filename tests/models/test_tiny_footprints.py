@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,7 @@ from vramwise.ocr.vlm.load import load_net, true_bytes  # noqa: E402
 from vramwise.planning import Workload, footprint  # noqa: E402
 from vramwise.weights.checkpoints import read_config, tensor_index  # noqa: E402
 
-from devtools.tiny import NotHere, families, tiny_checkpoint  # noqa: E402
+from devtools.tiny import families, tiny_checkpoint  # noqa: E402
 
 CASES = [
     *((precision, False) for precision in ("bf16", "fp16", "fp32", "int8", "int4")),
@@ -26,11 +28,10 @@ CASES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", families())
-def test_every_family_at_every_precision_takes_what_its_headers_foretold(name: str) -> None:
-    try:
-        path = tiny_checkpoint(name)
-    except NotHere as reason:
-        pytest.skip(str(reason))
+def test_every_family_at_every_precision_takes_what_its_headers_foretold(
+    name: str, built: Callable[..., Path]
+) -> None:
+    path = built(tiny_checkpoint, name)
     config, headers = read_config(path), tensor_index(path)
     row = family_of_model_type(config["model_type"]) or family(name)
     attention = "eager" if "sdpa" not in row.attention else "sdpa"

@@ -190,7 +190,7 @@ def lacking_bitsandbytes(report: MachineReport) -> MachineReport:
     none = Capability(False, "bitsandbytes not installed; pip install bitsandbytes adds it")
     flash = Capability(False, "flash-attn is not installed")
     options = {"int8": none, "int4": none, "torchao": none, "flash_attention_2": flash}
-    return replace(report, torch="2.9.0+cu128", options=options, quantised=none)
+    return replace(report, torch="2.9.0+cu128", options=options)
 
 
 def test_what_the_loader_here_would_refuse_is_not_picked_and_says_what_is_missing() -> None:

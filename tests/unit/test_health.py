@@ -120,7 +120,7 @@ OK = card("NVIDIA GeForce RTX 4060 Ti", "8.9", 16, 15)
 SICK = {
     # guide's item: (machine, code, a word of the remedy)
     "out of memory 1, a more aggressive quantisation": (
-        machine(OK, quantised=Capability(False, "bitsandbytes not installed")),
+        machine(OK, options={"int8": Capability(False, "bitsandbytes not installed")}),
         "no_quantisation",
         "INT4",
     ),

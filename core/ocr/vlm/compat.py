@@ -5,7 +5,6 @@ knows.
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ import torch
 from ...catalog import Family
 from ...errors import VramwiseError
 from ...hardware.capabilities import pip_line
-from ...weights.checkpoints import CONFIG, read_config
+from ...weights.checkpoints import read_config, written_config
 
 MOVABLE_8BIT = (0, 48)  # bitsandbytes from which .to(device) of an 8-bit model is allowed
 _CAST_NOTICE = "MatMul8bitLt: inputs will be cast"
@@ -52,8 +51,8 @@ def disguised_config(path: Path) -> Any:
     class; None for every other folder, which transformers' Auto classes read by themselves.
     """
     config = read_config(path)
-    kind = config["model_type"]
-    if json.loads((path / CONFIG).read_text(encoding="utf-8-sig"))["model_type"] == kind:
+    kind = config.get("model_type")
+    if written_config(path).get("model_type") == kind:
         return None
     from transformers import AutoConfig
 

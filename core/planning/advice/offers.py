@@ -17,7 +17,7 @@ from ...catalog.ranks import UNRANKED, rank
 from ...catalog.words import sized, words
 from ...choices import precision_choices
 from ...errors import UnknownName, nearest
-from ...hardware.capabilities import pip_line
+from ...hardware.capabilities import option_for, pip_line
 from ..diffusion import DiffusionNeed, Usability, diffusion_need, usability
 from ..footprint import reading_bytes
 from ..shapes import published_config
@@ -149,10 +149,9 @@ def _missing(seat: Seat, precision: str) -> tuple[str, ...]:
     """The packages that ``precision`` takes on this machine and its Python has not; none where it has them,
     or where they would not help.
     """
-    on_apple = seat.budget.kind == "mps"
-    option = "torchao" if on_apple and precision == "int8" else precision
+    option = option_for(precision, seat.budget.kind)
     said = seat.available.get(option)
-    if said is None or said.usable or (on_apple and precision == "int4"):
+    if said is None or said.usable or (seat.budget.kind == "mps" and precision == "int4"):
         return ()
     everything = "bf16" in seat.available  # it is listed only where no precision can be run
     return ("transformers",) if everything else _PACKAGES[option]
