@@ -437,7 +437,7 @@ def serve(verb: str, args: argparse.Namespace, more: list) -> int:
     comfy = chosen_comfy(args)
     prepare(comfy=comfy is None)
     chosen = ["--comfy", comfy] if comfy else []
-    return run([PYTHON, "-m", "devtools.serve", verb, *chosen, *more])
+    return run([PYTHON, "-m", "devtools.comfy.demo", verb, *chosen, *more])
 
 
 def demo(args: argparse.Namespace, rest: list) -> int:
@@ -553,7 +553,7 @@ def workflows(args: argparse.Namespace, rest: list) -> int:
     comfy = chosen_comfy(args)
     prepare(comfy=comfy is None)
     chosen = ["--comfy", comfy] if comfy else []
-    return run([PYTHON, "-m", "devtools.workflows", *chosen, *rest])
+    return run([PYTHON, "-m", "devtools.workflows.export", *chosen, *rest])
 
 
 def comfy_option(parser: argparse.ArgumentParser) -> None:

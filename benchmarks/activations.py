@@ -100,7 +100,7 @@ def peak_bytes_on_card(work: Callable[[], object], device: str) -> int:
 def cut_config(model: str, text_layers: int, vision_layers: int) -> dict[str, Any]:
     """The published config.json of a catalog id with fewer layers, everything else as it is."""
     from vramwise.catalog import ocr_model
-    from vramwise.planning import published_config
+    from vramwise.families.weights import published_config
 
     config: dict[str, Any] = copy.deepcopy(dict(published_config(ocr_model(model).repo) or {}))
     text, vision = config.get("text_config", config), config["vision_config"]
@@ -124,7 +124,7 @@ def build(config: Mapping[str, Any], attention: str) -> Any:
     try:
         with _empty_weights():
             if kind == "dots_ocr":
-                from vramwise.ocr.vlm.dots_model import DotsOCRConfig, DotsOCRForCausalLM
+                from vramwise.ocr.vlm.families.dots_model import DotsOCRConfig, DotsOCRForCausalLM
 
                 net = DotsOCRForCausalLM._from_config(DotsOCRConfig(**facts), attn_implementation=attention)
             else:
@@ -215,7 +215,7 @@ def inputs(
     """(tensors as the family's processor makes them, pixels of one picture as the model sees it)."""
     import torch
     from vramwise.catalog import family_of_model_type
-    from vramwise.ocr.coordinates import smart_resize
+    from vramwise.ocr.results.coordinates import smart_resize
 
     kind, vision = config["model_type"], config["vision_config"]
     family = family_of_model_type(kind)

@@ -61,7 +61,7 @@ def build() -> None:
     """Save a net of the published shape with random bf16 weights, in shards of 1 GB as a download has."""
     import torch
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
-    from vramwise.planning import published_config
+    from vramwise.families.weights import published_config
 
     given = dict(published_config(REPO) or {})
     given.pop("model_type", None)
@@ -120,11 +120,11 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     import torch
     import transformers  # noqa: F401
     from vramwise.catalog import family_of_model_type
-    from vramwise.ocr.owner import LoadSpec
     from vramwise.ocr.vlm import load as loading
+    from vramwise.ocr.vlm.model_owner import LoadSpec
     from vramwise.planning import Workload, footprint
     from vramwise.settings import Places, Settings
-    from vramwise.weights import checkpoints, quantised
+    from vramwise.weights import checkpoints, quantised_cache
 
     family = family_of_model_type("qwen3_vl")
     assert family is not None
@@ -140,7 +140,9 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     memory = _Memory()
     begun = time.perf_counter()
     kept = (
-        quantised.cached(settings, checkpoint, precision, False) if precision in loading.QUANTISED else None
+        quantised_cache.cached(settings, checkpoint, precision, False)
+        if precision in loading.QUANTISED
+        else None
     )
     net = loading.load_net(replace(spec, path=kept) if kept else spec, family)
     load_seconds = time.perf_counter() - begun
@@ -154,7 +156,7 @@ def load(precision: str, cache: str) -> dict[str, Any]:
         config, tensors, precision, workload=Workload(1 << 20), device_kind="cpu"
     ).weights_bytes
     if kept is None and precision in loading.QUANTISED:
-        quantised.store(
+        quantised_cache.store(
             settings, checkpoint, precision, False, lambda folder: loading.save_quantised(net, FOLDER, folder)
         )
     return {

@@ -93,7 +93,7 @@ def run() -> dict[str, Any]:
 
 def _in_comfyui() -> tuple[list[float], list[float]]:
     """Milliseconds of this pack and of the empty one, each in a fresh process, in turn."""
-    from devtools.comfy_server import default_comfy_dir, link_folder, unlink_folder
+    from devtools.comfy.server import default_comfy_dir, link_folder, unlink_folder
 
     with tempfile.TemporaryDirectory(dir=ROOT / ".comfy") as folder:
         packs = Path(folder) / "custom_nodes"

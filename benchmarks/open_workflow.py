@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
-    from devtools.frontend import Frontend
+    from devtools.comfy.browser import Frontend
 
 ROOT = Path(__file__).resolve().parents[1]
 NODES = 50
@@ -74,7 +74,7 @@ def openings(
 
 def measure(url: str) -> dict[str, Any]:
     """Medians with and without, in both renderers. In turns, so that a busy machine counts for both."""
-    from devtools.frontend import Frontend
+    from devtools.comfy.browser import Frontend
 
     found: dict[str, Any] = {}
     with Frontend() as frontend:
@@ -92,7 +92,7 @@ def measure(url: str) -> dict[str, Any]:
 
 def run() -> dict[str, Any]:
     """Print and return the figures."""
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.server import ComfyServer
 
     with ComfyServer() as server:
         server.wait_ready()

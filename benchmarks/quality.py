@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from devtools.tiny import TRAINED, held_out
+from devtools.tiny_models.build import TRAINED, held_out
 
 from .pages import character_errors
 

@@ -1,7 +1,7 @@
 """Reading by a server: how throughput grows with concurrency, what a long queue takes, how fast Cancel is.
 
-The server is devtools/chat_server.py in a process of its own: 200 ms of silence, then the answer. The same
-pictures are asked for with the bare ``openai`` client and a semaphore in the same run.
+The server is devtools/fakes/chat_server.py in a process of its own: 200 ms of silence, then the answer. The
+same pictures are asked for with the bare ``openai`` client and a semaphore in the same run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def page(number: int) -> Any:
 @contextlib.contextmanager
 def chat_server(latency: float) -> Iterator[str]:
     """Address of a chat server in a process of its own, without a path."""
-    command = [sys.executable, "-m", "devtools.chat_server", "--port", "0", "--latency", str(latency)]
+    command = [sys.executable, "-m", "devtools.fakes.chat_server", "--port", "0", "--latency", str(latency)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -61,7 +61,7 @@ def bare(address: str, count: int, at_once: int) -> None:
     """The same with nothing around the client: no order, no bound, no health."""
     import openai
     from vramwise.ocr.remote.client import Question
-    from vramwise.ocr.remote.pictures import encode
+    from vramwise.ocr.remote.image_encoding import encode
 
     async def all_pages() -> None:
         turns = asyncio.Semaphore(at_once)
@@ -92,7 +92,7 @@ def queue_bytes(address: str, count: int) -> int:
 
 def cancel_seconds(address: str) -> float:
     """From Cancel until the reading has ended, with 16 silent requests under way."""
-    from vramwise.ocr.engine import Unwatched
+    from vramwise.ocr.engines.protocol import Unwatched
     from vramwise.ocr.remote import open_remote
 
     class Pressed(Unwatched):

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .first_use import from_modules
+from .lazy_imports import from_modules
 
 if TYPE_CHECKING:
+    from .advisor import advise
     from .errors import VramwiseError
     from .hardware import DeviceReport, MachineReport, probe
-    from .loader import LoadedModel, ModelLoader, OCRHandle, ocr_handle
-    from .ocr.engine import ReadOptions
+    from .models.handle import LoadedModel, ModelLoader, OCRHandle, ocr_handle
+    from .models.request import plan
+    from .ocr.engines.protocol import ReadOptions
     from .ocr.images import load_picture
-    from .ocr.result import OCRResult, Region, Regions, Word
-    from .planning.advice import advise
-    from .planning.ocr import plan
+    from .ocr.results.result import OCRResult, Region, Regions, Word
 
 __version__ = "0.1.0"
 
@@ -26,18 +26,18 @@ _HOME = {
     "DeviceReport": "hardware",
     "MachineReport": "hardware",
     "probe": "hardware",
-    "LoadedModel": "loader",
-    "ModelLoader": "loader",
-    "OCRHandle": "loader",
-    "ocr_handle": "loader",
-    "ReadOptions": "ocr.engine",
+    "LoadedModel": "models.handle",
+    "ModelLoader": "models.handle",
+    "OCRHandle": "models.handle",
+    "ocr_handle": "models.handle",
+    "ReadOptions": "ocr.engines.protocol",
     "load_picture": "ocr.images",
-    "OCRResult": "ocr.result",
-    "Region": "ocr.result",
-    "Regions": "ocr.result",
-    "Word": "ocr.result",
-    "advise": "planning.advice",
-    "plan": "planning.ocr",
+    "OCRResult": "ocr.results.result",
+    "Region": "ocr.results.result",
+    "Regions": "ocr.results.result",
+    "Word": "ocr.results.result",
+    "advise": "advisor",
+    "plan": "models.request",
 }
 __all__ = [
     "DeviceReport",

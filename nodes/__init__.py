@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.host import set_budget_source
+from .bridge.folders import announce_places, offer_sample
 from .bridge.managed import device_budget, manage_models
 from .bridge.memory import listen_to_free
-from .bridge.paths import announce_places, offer_sample
 from .bridge.routes import serve
 from .bridge.schema import ComfyExtension
 from .convert_regions import ConvertRegions

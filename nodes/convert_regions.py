@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import VramwiseError
-from .bridge.pictures import Pages, check_pages
+from .bridge.images import Pages, check_pages
 from .bridge.schema import Regions, io, schema
 
 if TYPE_CHECKING:
-    from ..core.ocr.result import OCRResult
-    from ..core.ocr.result import Regions as RegionsValue
+    from ..core.ocr.results.result import OCRResult
+    from ..core.ocr.results.result import Regions as RegionsValue
 
 # ComfyUI's own types, by name: sockets are told apart by it, and 0.3.75 has no classes for these yet.
 Boxes = io.Custom("BOUNDING_BOX")
@@ -83,9 +83,9 @@ class ConvertRegions(io.ComfyNode):  # type: ignore[misc]
         width: int = 0,
         height: int = 0,
     ) -> Any:
-        from ..core.ocr.boxes import boxes_of, is_boxes
-        from ..core.ocr.reading_json import pages_from, parse_json
-        from ..core.ocr.result import Regions as RegionsValue
+        from ..core.ocr.regions.bounding_boxes import boxes_of, is_boxes
+        from ..core.ocr.results.from_json import pages_from, parse_json
+        from ..core.ocr.results.result import Regions as RegionsValue
 
         given = {"regions": regions is not None, "boxes": boxes is not None, "json": bool(json.strip())}
         if sum(given.values()) != 1:
@@ -104,7 +104,7 @@ class ConvertRegions(io.ComfyNode):  # type: ignore[misc]
 
 def _boxed(data: Any, image: Any, width: int, height: int) -> tuple[OCRResult, ...]:
     """The pages of boxes; a batch of images decides how many there are."""
-    from ..core.ocr.boxes import pages_of_boxes
+    from ..core.ocr.regions.bounding_boxes import pages_of_boxes
 
     if image is not None:
         count = len(Pages(image))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..core.choices import MATCHES, check_choice
 from ..core.errors import VramwiseError
-from .bridge.pictures import check_pages, check_same_pages, crops_of, nothing_follows
+from ..core.option_values import MATCHES, check_choice
+from .bridge.images import check_pages, check_same_pages, crops_of, nothing_follows
 from .bridge.schema import Regions, field, io, schema
 
 if TYPE_CHECKING:
-    from ..core.ocr.result import Regions as RegionsValue
+    from ..core.ocr.results.result import Regions as RegionsValue
 
 NOTHING = ("error", "skip what follows")
 MAX_PIXELS = 32_000
@@ -131,9 +131,9 @@ class CropRegions(io.ComfyNode):  # type: ignore[misc]
         first: int = 0,
         last: int = -1,
     ) -> Any:
-        from ..core.ocr.crops import Wanted, categories_of, chosen
-        from ..core.ocr.finding import Finder, Query
-        from ..core.ocr.result import Regions as RegionsValue
+        from ..core.ocr.regions.crops import Wanted, categories_of, chosen
+        from ..core.ocr.regions.text_match import Finder, Query
+        from ..core.ocr.results.result import Regions as RegionsValue
 
         _check(match, nothing_found)
         check_pages(regions)

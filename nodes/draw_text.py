@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from ..core.choices import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
 from ..core.errors import VramwiseError
+from ..core.option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
 from .bridge.progress import NodeWatch
 from .bridge.schema import Regions, field, io, schema
 
@@ -177,7 +177,7 @@ class DrawText(io.ComfyNode):  # type: ignore[misc]
         line_spacing: list[float] | None = None,
         **look: list[Any],
     ) -> Any:
-        from ..core.ocr.typeset import Setter, Style, assigned, rescaled
+        from ..core.typesetting import Setter, Style, assigned, rescaled
         from .bridge.fonts import font_shelf
 
         style = Style(spacing=(line_spacing or [1.2])[0], **{name: value[0] for name, value in look.items()})

@@ -52,7 +52,7 @@ class GPUProbe(io.ComfyNode):  # type: ignore[misc]
     @classmethod
     def execute(cls, device: str, refresh: int) -> Any:
         from ..core.hardware import probe
-        from ..core.planning.health import health
+        from ..core.hardware.health import health
 
         report = probe(device, host=host_memory())
         chosen = report.device

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..core.choices import check_choice
+from ..core.documents.page_ranges import check_page_numbers
 from ..core.errors import VramwiseError
-from ..core.page_numbers import check_page_numbers
-from .bridge.files import input_path, input_root
+from ..core.option_values import check_choice
+from .bridge.file_paths import input_path, input_root
 from .bridge.schema import field, io, schema
 
 if TYPE_CHECKING:
-    from ..core.pages import Book
+    from ..core.documents.pages import Book
 
 ON_BROKEN = ("skip", "stop")
 SAMPLE = "vramwise_sample.png"
@@ -94,7 +94,7 @@ class LoadPages(io.ComfyNode):  # type: ignore[misc]
     @classmethod
     def fingerprint_inputs(cls, file: str, **others: Any) -> list[tuple[str, int, int]]:
         """Loaded anew when a file came, went or changed."""
-        from ..core.pages import files_of
+        from ..core.documents.pages import files_of
 
         marks = [(path.name, path.stat()) for path in files_of(input_path(file))]
         return [(name, mark.st_mtime_ns, mark.st_size) for name, mark in marks]
@@ -108,8 +108,8 @@ class LoadPages(io.ComfyNode):  # type: ignore[misc]
         max_megapixels: float = 16.0,
         on_broken: str = "skip",
     ) -> Any:
-        from ..core.pages import open_book
-        from .bridge.lazy import page_images
+        from ..core.documents.pages import open_book
+        from .bridge.lazy_image import page_images
 
         if (
             not 0.1 <= max_megapixels <= 128

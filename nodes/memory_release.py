@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.choices import check_choice
 from ..core.errors import VramwiseError
+from ..core.option_values import check_choice
 from .bridge.memory import GIB, measure, release
 from .bridge.schema import io, schema
 

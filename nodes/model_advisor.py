@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..core.catalog.words import LANGUAGES
-from ..core.choices import ADVICE_TASKS, check_choice
 from ..core.errors import VramwiseError
+from ..core.option_values import ADVICE_TASKS, check_choice
 from .bridge.schema import GPU, field, io, schema
 
 if TYPE_CHECKING:
-    from ..core.planning.advice.advisor import Advice
+    from ..core.advisor.advise import Advice
 
 
 class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
@@ -100,9 +100,9 @@ class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
         also_loaded: Any = None,
         language: str = "en",
     ) -> Any:
+        from ..core.advisor.advise import advise_each
+        from ..core.advisor.graph_memory import held
         from ..core.ocr.remote.endpoints import said_to_serve
-        from ..core.planning.advice.advisor import advise_each
-        from ..core.planning.advice.held import held
         from ..core.settings import load_settings
         from .bridge.templates import installed_templates
 
@@ -135,7 +135,7 @@ def _wired(advice: Advice) -> tuple[str, str]:
 
 
 def _on_disk() -> set[str]:
-    from ..core.planning.advice.held import ocr_models_on_disk
+    from ..core.advisor.graph_memory import ocr_models_on_disk
     from ..core.settings import load_settings
     from ..core.weights.checkpoints import local_checkpoints
 

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from ..core.catalog import language, languages
-from ..core.choices import TASKS, check_choice
 from ..core.errors import VramwiseError
-from .bridge.clip_reader import ClipReader, is_clip, model_input
-from .bridge.pictures import Pages, masks_and_overlays
+from ..core.option_values import TASKS, check_choice
+from .bridge.clip_engine import ClipReader, is_clip, model_input
+from .bridge.images import Pages, masks_and_overlays
 from .bridge.previews import previews
 from .bridge.progress import NodeWatch
 from .bridge.schema import Regions, field, io, schema
@@ -119,9 +119,9 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
         megapixels: float = 0.0,
         max_new_tokens: int = 0,
     ) -> Any:
-        from ..core.loader import OCRHandle
-        from ..core.ocr.engine import ReadOptions
-        from ..core.ocr.result import Regions as RegionsValue
+        from ..core.models.handle import OCRHandle
+        from ..core.ocr.engines.protocol import ReadOptions
+        from ..core.ocr.results.result import Regions as RegionsValue
 
         _check(task, language)
         reader = ClipReader(ocr_model) if is_clip(ocr_model) else ocr_model

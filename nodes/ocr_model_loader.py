@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.choices import ATTENTIONS, DEFAULT_MODEL, check_choice, precision_choices
 from ..core.errors import VramwiseError
 from ..core.hardware import device_names
-from ..core.models import model_ids
+from ..core.models.names import model_ids
+from ..core.option_values import ATTENTIONS, DEFAULT_MODEL, check_choice, precision_choices
 from .bridge.schema import OCRModel, io, schema
 
 
@@ -84,7 +84,7 @@ class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
     def execute(
         cls, model: str, precision: str, attention: str, device: str, quantise_vision: bool = False
     ) -> Any:
-        from ..core.loader import ocr_handle
+        from ..core.models.handle import ocr_handle
 
         handle = ocr_handle(model, precision, attention, device, quantise_vision)
         plan = handle.plan()

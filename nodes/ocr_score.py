@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..core.choices import CASE, METRICS, PUNCTUATION, SPACE, UNICODE, check_choice
 from ..core.errors import VramwiseError
+from ..core.option_values import CASE, METRICS, PUNCTUATION, SPACE, UNICODE, check_choice
 from .bridge.frames import Frames, first
 from .bridge.previews import previews
 from .bridge.progress import NodeWatch
@@ -15,8 +15,8 @@ from .bridge.schema import OCRModel, Regions, field, io, schema
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..core.ocr.metrics import Rules, Score
-    from ..core.ocr.result import Region
+    from ..core.ocr.regions.error_rates import Rules, Score
+    from ..core.ocr.results.result import Region
 
 EXPECTED_FROM = ("the whole text", "quoted parts")
 EXPECTED_FOR = ("all images", "one line each")
@@ -138,7 +138,7 @@ class OCRScore(io.ComfyNode):  # type: ignore[misc]
         expected_for: Sequence[str] = EXPECTED_FOR[:1],
         **rules: list[str],
     ) -> Any:
-        from ..core.ocr.metrics import Rules, best_of, confidence, score, wrong_pieces
+        from ..core.ocr.regions.error_rates import Rules, best_of, confidence, score, wrong_pieces
 
         check_choice("metric", metric[0], METRICS)
         counts = Rules(**{name: value[0] for name, value in rules.items()})
@@ -182,7 +182,7 @@ def _choice(name: str, options: Sequence[str], tooltip: str) -> Any:
 
 def _wanted(expected: list[str], source: str, target: str, count: int) -> list[str]:
     """The expected text of each image."""
-    from ..core.ocr.metrics import quoted_parts
+    from ..core.ocr.regions.error_rates import quoted_parts
 
     check_choice("expected_from", source, EXPECTED_FROM)
     check_choice("expected_for", target, EXPECTED_FOR)
@@ -210,7 +210,7 @@ def _readings(
     frames: Frames, regions: list[Any] | None, texts: list[str] | None, model: list[Any] | None, node: Any
 ) -> tuple[list[str], list[Sequence[Region]]]:
     """The text and the lines of each image: as linked, else read now."""
-    from ..core.loader import OCRHandle
+    from ..core.models.handle import OCRHandle
 
     if regions is not None:
         results = [page for batch in regions for page in batch]
@@ -236,7 +236,7 @@ def _masks(frames: Frames, wrong: Sequence[Any]) -> Any:
     """MASK (images, height, width); smaller images lie at the top left of the largest height and width."""
     import torch
 
-    from ..core.ocr.drawing import fill_mask
+    from ..core.ocr.regions.overlay import fill_mask
 
     sizes = [frames.size(at) for at in range(len(frames))]
     masks = torch.zeros((len(sizes), *map(max, zip(*sizes, strict=True))), dtype=torch.float32)
@@ -246,7 +246,7 @@ def _masks(frames: Frames, wrong: Sequence[Any]) -> Any:
 
 
 def _report(scores: Sequence[Score], best: int, passed: bool, rules: Rules) -> str:
-    from ..core.ocr.metrics import diff
+    from ..core.ocr.regions.error_rates import diff
 
     head = f"Best: image {best + 1} of {len(scores)}, {'passed' if passed else 'not passed'}."
     rows = [

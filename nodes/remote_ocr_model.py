@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core.errors import VramwiseError
 from ..core.ocr.remote.endpoints import DEFAULT_TIMEOUT, LOCAL, endpoint_names
-from ..core.ocr.remote.served import AUTO, family_ids
+from ..core.ocr.remote.model_match import AUTO, family_ids
 from ..core.settings import MAX_CONCURRENCY, load_settings
 from .bridge.schema import OCRModel, field, io, schema
 

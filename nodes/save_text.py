@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.choices import IF_EXISTS, TEXT_FORMATS, check_choice
+from ..core.documents.safe_names import checked_stem, within
 from ..core.errors import VramwiseError
-from ..core.file_names import checked_stem, within
-from .bridge.files import output_entry, output_numbering, output_root
+from ..core.option_values import IF_EXISTS, TEXT_FORMATS, check_choice
+from .bridge.file_paths import output_entry, output_numbering, output_root
 from .bridge.frames import Frames, first
 from .bridge.schema import io, schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..core.saving import Saved
+    from ..core.documents.saving import Saved
 
 
 class SaveText(io.ComfyNode):  # type: ignore[misc]
@@ -95,7 +95,7 @@ class SaveText(io.ComfyNode):  # type: ignore[misc]
         image: list[Any] | None = None,
         names: list[str] | None = None,
     ) -> Any:
-        from ..core.saving import free_stem, save
+        from ..core.documents.saving import free_stem, save
 
         form, prefix, existing = format[0], filename_prefix[0], if_exists[0]
         check_choice("format", form, TEXT_FORMATS)

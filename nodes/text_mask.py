@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..core.choices import COMBINE, MATCHES, SHAPES, check_choice
 from ..core.errors import VramwiseError
-from .bridge.pictures import Pages, check_pages, check_same_pages, masks_over
+from ..core.option_values import COMBINE, MATCHES, SHAPES, check_choice
+from .bridge.images import Pages, check_pages, check_same_pages, masks_over
 from .bridge.schema import Regions, field, io, schema
 
 if TYPE_CHECKING:
-    from ..core.ocr.result import Regions as RegionsValue
+    from ..core.ocr.results.result import Regions as RegionsValue
 
 NOTHING = ("empty mask", "error")
 MAX_EDGE = 512
@@ -144,9 +144,9 @@ class TextMask(io.ComfyNode):  # type: ignore[misc]
         whole_words: bool = True,
         image: Any = None,
     ) -> Any:
-        from ..core.ocr.finding import Finder, Query
-        from ..core.ocr.result import Regions as RegionsValue
-        from ..core.ocr.search import only, outlines, report, search
+        from ..core.ocr.regions.search import only, outlines, report, search
+        from ..core.ocr.regions.text_match import Finder, Query
+        from ..core.ocr.results.result import Regions as RegionsValue
 
         _check(match, shape, combine, nothing_found)
         check_pages(regions)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from devtools.comfy_client import ComfyClient
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.client import ComfyClient
+    from devtools.comfy.server import ComfyServer
 
 ROOT = Path(__file__).resolve().parents[1]
 # As a person's ComfyUI starts: with compiled modules, whatever this environment says about writing them.
@@ -42,7 +42,7 @@ def comfy(require: Callable[[object, str], None]) -> Iterator[ComfyServer]:
 
     Its log stays in .comfy/test-server.log.
     """
-    from devtools.comfy_server import ComfyServer, default_comfy_dir, pack_import_problem
+    from devtools.comfy.server import ComfyServer, default_comfy_dir, pack_import_problem
 
     checkout = default_comfy_dir()
     require(
@@ -62,7 +62,7 @@ def comfy(require: Callable[[object, str], None]) -> Iterator[ComfyServer]:
 @pytest.fixture(scope="session")
 def client(comfy: ComfyServer) -> ComfyClient:
     """A client of that server."""
-    from devtools.comfy_client import ComfyClient
+    from devtools.comfy.client import ComfyClient
 
     return ComfyClient(comfy.url)
 

@@ -52,8 +52,8 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _advise(arguments: argparse.Namespace) -> int:
+    from ..advisor.advise import TASKS, advise_each
     from ..ocr.remote.endpoints import said_to_serve
-    from ..planning.advice.advisor import TASKS, advise_each
     from ..settings import load_settings
 
     names = {task.lower().replace(" ", "-"): task for task in TASKS}
@@ -80,7 +80,7 @@ def _advise(arguments: argparse.Namespace) -> int:
     for one in answers:
         _print_markdown(one.markdown(arguments.lang))
     if arguments.tiers:
-        from ..planning.advice.text import tiers_report
+        from ..advisor.report import tiers_report
 
         _print_markdown(tiers_report(task, arguments.lang))
     return 0
@@ -100,7 +100,7 @@ def _machine() -> Any:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from ..planning.advice.cards import BALANCE_RULE, compare
+    from ..advisor.gpu_ranking import BALANCE_RULE, compare
 
     found = compare(arguments.gpus)
     if arguments.json:
@@ -133,8 +133,8 @@ _ROWS = {
 
 
 def _gpus(arguments: argparse.Namespace) -> int:
+    from ..advisor.gpu_ranking import balance, colour
     from ..catalog.gpus import gpus
-    from ..planning.advice.cards import balance, colour
 
     found = [gpu for gpu in gpus() if arguments.text.lower() in gpu.label.lower()]
     if arguments.json:
@@ -170,7 +170,7 @@ def _gpus(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from ..planning.advice.ranges import ranges
+    from ..advisor.memory_ranges import ranges
 
     found = ranges()
     if arguments.json:

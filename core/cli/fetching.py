@@ -65,13 +65,13 @@ def _downloadable(name: str) -> str:
 
 
 def _cache(arguments: argparse.Namespace) -> int:
-    from ..weights import quantised
+    from ..weights import quantised_cache
 
     settings = load_settings()
     if arguments.action == "clear":
-        print(f"{quantised.clear(settings) / 1e9:.2f} GB freed.")
+        print(f"{quantised_cache.clear(settings) / 1e9:.2f} GB freed.")
         return 0
-    for one in quantised.entries(settings):
+    for one in quantised_cache.entries(settings):
         print(f"{one.name}  {one.precision}  {one.bytes / 1e9:.2f} GB  {one.created}  {one.path}")
     if not settings.quantised_cache:
         print("The cache is off; quantised_cache: true in config.yaml switches it on.", file=sys.stderr)

@@ -13,8 +13,8 @@ from ..catalog.words import LANGUAGES, words
 
 if TYPE_CHECKING:  # imported where they are used: the other verbs start without them
     from ..hardware.capabilities import Capability
+    from ..hardware.health import Finding
     from ..hardware.report import DeviceReport, MachineReport
-    from ..planning.health import Finding
 
 GIB = 1024**3
 # The findings that answer "why is there no CUDA", by their codes.
@@ -60,7 +60,8 @@ def recommended(report: MachineReport) -> list[Recommended]:
 
 
 def _fitting(row: OCRModel, report: MachineReport) -> Recommended | None:
-    from ..planning import Budget, make_plan, published_config
+    from ..families.weights import published_config
+    from ..planning import Budget, make_plan
 
     device, config = report.device, published_config(row.repo)
     room = _room(report)
@@ -91,7 +92,7 @@ def _room(report: MachineReport) -> int | None:
 
 def _check(arguments: argparse.Namespace) -> int:
     from ..hardware import probe
-    from ..planning.health import health
+    from ..hardware.health import health
 
     spoken = words(arguments.lang)
     report = probe(arguments.device)

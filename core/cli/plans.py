@@ -45,7 +45,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from ..planning.ocr import plan
+    from ..models.request import plan
 
     plans, refused = [], []
     for budget in _budgets(arguments):
@@ -79,7 +79,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _budgets(arguments: argparse.Namespace) -> list[Budget | None]:
     """One for each memory size that the card is sold with; None is this machine."""
     from ..catalog.gpus import find_gpus, parse_memory
-    from ..planning.ocr import budget_of_gpu, budget_of_memory
+    from ..models.request import budget_of_gpu, budget_of_memory
 
     if arguments.gpu is None:
         return [None if arguments.vram_gib is None else budget_of_memory(arguments.vram_gib)]

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import language, languages
-from ..choices import CPU_ENGINES, DEFAULT_MODEL, TASKS
 from ..errors import VramwiseError
 from ..jobs.outputs import FORMATS
-from ..models import model_ids
+from ..models.names import model_ids
+from ..option_values import CPU_ENGINES, DEFAULT_MODEL, TASKS
 from ..settings import load_settings
 
 if TYPE_CHECKING:
     from ..jobs.job import Reader
     from ..jobs.manifest import Entry
-    from ..ocr.engine import ReadOptions
+    from ..ocr.engines.protocol import ReadOptions
 
 
 def add_verbs(verbs: Any) -> None:
@@ -54,7 +54,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _ocr(arguments: argparse.Namespace) -> int:
-    from ..ocr.engine import ReadOptions
+    from ..ocr.engines.protocol import ReadOptions
 
     if arguments.megapixels < 0 or not 36 <= arguments.dpi <= 1200:
         raise VramwiseError("--megapixels must be 0 (automatic) or more, and --dpi from 36 to 1200.")
@@ -78,7 +78,7 @@ def _reader(arguments: argparse.Namespace) -> Reader:
 
         remote: Reader = open_remote(arguments.endpoint)
         return remote
-    from ..loader import ocr_handle
+    from ..models.handle import ocr_handle
 
     model = arguments.model or DEFAULT_MODEL
     _check_language(model, arguments.language)
@@ -89,7 +89,7 @@ def _check_language(model: str, code: str) -> None:
     """Raise VramwiseError where ``model`` cannot read ``code`` on this machine: once, not for every page."""
     if code == "auto" or model not in CPU_ENGINES:
         return
-    from ..ocr.routing import rapid_route, tesseract_route
+    from ..ocr.engines.language_routing import rapid_route, tesseract_route
 
     wanted, settings = language(code), load_settings()
     if model == "tesseract":
@@ -118,10 +118,10 @@ def _job(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) ->
 
 
 def _print(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) -> int:
+    from ..documents.pages import PageFiles
     from ..jobs import find_units
     from ..jobs.job import JobOptions, read_units
     from ..jobs.outputs import encoded
-    from ..pages import PageFiles
 
     files = PageFiles()
     units = list(find_units(arguments.inputs, files))

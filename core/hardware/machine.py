@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..catalog.gpus import gpu_of_device
-from . import abilities, nvml, windows_memory
+from . import compute_support, nvml, windows_memory
 from .capabilities import Capability, model_options
 from .devices import accelerators
 from .processor import processor_has_bf16, processor_name
@@ -173,7 +173,7 @@ def _finished(pair: Pair, driver: nvml.NvmlReport, host: HostMemory, ram: Any) -
     if unified:  # a driver's "N/A": the memory is the machine's
         total = total or int(ram.total)
         free = int(ram.available) if free is None else free
-    formats = abilities.number_formats(kind, capability, seen.architecture if seen else "")
+    formats = compute_support.number_formats(kind, capability, seen.architecture if seen else "")
     own = knows.own_bytes if knows else seen.allocated_bytes if seen else (card and card.own_bytes) or 0
     return DeviceReport(
         id=device_id,
@@ -197,8 +197,8 @@ def _finished(pair: Pair, driver: nvml.NvmlReport, host: HostMemory, ram: Any) -
         tensor_cores=listed.tensor_cores if listed else None,
         **_heat(card),
         dynamic_vram=host.dynamic_vram if device_id == host.preferred else None,
-        flash_attention=abilities.flash_attention(kind, capability),
-        sage_attention=abilities.sage_attention(kind, capability),
+        flash_attention=compute_support.flash_attention(kind, capability),
+        sage_attention=compute_support.sage_attention(kind, capability),
         catalog_name=listed.label if listed else None,
         unified=unified,
         architecture=(seen.architecture or None) if seen else None,

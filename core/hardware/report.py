@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..catalog.words import words
-from .abilities import supports_flash
 from .capabilities import Capability
+from .compute_support import supports_flash
 from .torch_memory import driver_free
 
 GIB = 1024**3

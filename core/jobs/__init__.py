@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..first_use import from_modules
+from ..lazy_imports import from_modules
 
 if TYPE_CHECKING:
     from .inputs import Unit, find_units

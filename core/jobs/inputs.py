@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from ..documents.pages import PICTURES, PageFiles, natural, page_suffix
+from ..documents.safe_names import storable_stem
 from ..errors import VramwiseError
-from ..file_names import storable_stem
-from ..pages import PICTURES, PageFiles, natural, page_suffix
 from .manifest import page_key
 
 log = logging.getLogger("vramwise.jobs")

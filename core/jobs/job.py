@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ..documents.pages import PageFiles
 from ..errors import VramwiseError
-from ..ocr.engine import ReadOptions, Unwatched, Watch
-from ..pages import PageFiles
+from ..ocr.engines.protocol import ReadOptions, Unwatched, Watch
 from ..weights.locks import only_writer
 from .inputs import Unit, find_files, units_of
 from .manifest import Entry, Manifest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-    from ..ocr.result import OCRResult
+    from ..ocr.results.result import OCRResult
 
 LOCK = ".vramwise-job.lock"
 _TEMPORARY = ".vramwise-tmp"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from html import escape
 
-from ..ocr.result import OCRResult, Point, Word
+from ..ocr.results.result import OCRResult, Point, Word
 
 ENDINGS = {"text": "txt", "markdown": "md", "json": "json", "hocr": "hocr"}
 FORMATS = tuple(ENDINGS)

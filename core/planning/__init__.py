@@ -1,5 +1,6 @@
 """What a model needs and what fits, computed from config.json and safetensors headers."""
 
+from .fit import Budget, Choice, Plan, Verdict, make_plan
 from .footprint import (
     Footprint,
     Term,
@@ -9,8 +10,6 @@ from .footprint import (
     reading_terms,
     weight_bytes,
 )
-from .shapes import Weight, published_config, weights_of_config, weights_of_files
-from .verdicts import Budget, Choice, Plan, Verdict, make_plan
 
 __all__ = [
     "Budget",
@@ -19,14 +18,10 @@ __all__ = [
     "Plan",
     "Term",
     "Verdict",
-    "Weight",
     "Workload",
     "footprint",
     "make_plan",
-    "published_config",
     "reading_bytes",
     "reading_terms",
     "weight_bytes",
-    "weights_of_config",
-    "weights_of_files",
 ]

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ..catalog.precisions import precision as named
 from ..errors import VramwiseError
-from .shapes import Config, head_dim, text_config, vision_config
+from ..families.weights import Config, head_dim, text_config, vision_config
 
 # A tile's neighbours: from three tiles on the processor adds a thumbnail and never cuts more than twelve.
 _MOST_TILES, _WHOLE_TILES = 12, 2

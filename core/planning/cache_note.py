@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..catalog.precisions import precision
+from ..families.weights import Config
 from ..settings import Settings
-from . import measured
-from .shapes import Config
-from .verdicts import Plan
+from . import run_history
+from .fit import Plan
 
 # A SATA SSD reads about 0.55 GB/s; an NVMe disk is faster, a hard disk slower.
 _DISK_BYTES_PER_SECOND = 0.5e9
@@ -28,10 +28,10 @@ def cache_note(
     footprint = plan.verdict(chosen.precision).footprint
     if settings.quantised_cache or footprint is None:
         return
-    device = measured.remembered_as(plan.budget.name if plan.budget is not None else "", plan.device)
+    device = run_history.remembered_as(plan.budget.name if plan.budget is not None else "", plan.device)
     runs = [
         run
-        for run in measured.lookup(settings.places.user_dir, device, plan.model)
+        for run in run_history.lookup(settings.places.user_dir, device, plan.model)
         if run.load_seconds is not None
         and (run.precision, run.quantise_vision) == (chosen.precision, quantise_vision)
     ]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from ..catalog import family_of_model_type
 from ..catalog.precisions import Precision
 from ..catalog.precisions import precision as named
+from ..families.weights import Config, Tensor, Weight, read_from, weights_of_config, weights_of_files
 from .activations import Term as Term
 from .activations import Workload as Workload
 from .activations import reading_terms as reading_terms
-from .shapes import Config, Tensor, Weight, read_from, weights_of_config, weights_of_files
 
 GIB, MIB = 1024**3, 1024**2
 

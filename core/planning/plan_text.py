@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from .fit import Plan
 from .footprint import GIB
-from .verdicts import Plan
 
 HEAD = ("precision", "verdict", "need", "weights", "activations", "KV cache", "overhead", "")
 _WIDE = 118

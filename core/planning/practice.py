@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..families.weights import Config
 from .activations import Workload, image_tokens
 from .footprint import Correction, reading_terms
-from .measured import Run
-from .shapes import Config
+from .run_history import Run
 
 # A smaller picture's peak is mostly what does not grow with it, and would teach nothing about a page.
 _TELLING_PIXELS = 250_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .fit import Budget
 from .footprint import GIB
-from .verdicts import Budget
 
 if TYPE_CHECKING:
     from ..hardware import MachineReport

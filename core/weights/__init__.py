@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..first_use import from_modules
+from ..lazy_imports import from_modules
 
 if TYPE_CHECKING:
     from .checkpoints import (
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
         tensor_index,
         verify,
     )
-    from .hub import DownloadStopped, download_model
+    from .model_download import DownloadStopped, download_model
     from .recognisers import download, find, folder_to_write, searched_folders
 
 _HOME = {
     "Checkpoint": "checkpoints",
-    "DownloadStopped": "hub",
+    "DownloadStopped": "model_download",
     "TensorInfo": "checkpoints",
     "download": "recognisers",
-    "download_model": "hub",
+    "download_model": "model_download",
     "find": "recognisers",
     "folder_to_write": "recognisers",
     "huggingface_cache": "checkpoints",

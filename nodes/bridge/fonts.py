@@ -6,8 +6,8 @@ from pathlib import Path
 
 import folder_paths
 
-from ...core.ocr.typeset import FontShelf
 from ...core.settings import load_settings
+from ...core.typesetting import FontShelf
 
 
 def font_shelf() -> FontShelf:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .pictures import Pages
+from .images import Pages
 
 
 def first(value: Any) -> Any:

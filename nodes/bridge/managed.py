@@ -20,7 +20,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 from ...core.errors import VramwiseError
-from ...core.ocr.owner import LoadSpec, living_owners, set_owner_factory
+from ...core.ocr.vlm.model_owner import LoadSpec, living_owners, set_owner_factory
 
 if TYPE_CHECKING:
     from ...core.planning import Budget

@@ -15,7 +15,7 @@ import torch
 from aiohttp import web
 
 from ...core.hardware import device_names
-from ...core.ocr.owner import living_owners
+from ...core.ocr.vlm.model_owner import living_owners
 
 if TYPE_CHECKING:
     from ...core.hardware import HostDevice, HostMemory
@@ -94,7 +94,7 @@ def release(what: str) -> list[str]:
     """Give memory back. ``what``: "ocr models", "all models" or "cache". Returns the names of our engines
     let go.
     """
-    from ...core.loader import release_all, resident_engines
+    from ...core.models.handle import release_all, resident_engines
 
     gone: list[str] = []
     if what in ("ocr models", "all models"):
@@ -117,7 +117,7 @@ async def _release_on_free(request: web.Request, handler: Any) -> Any:
         except ValueError:
             return answer
         if isinstance(wanted, dict) and (wanted.get("unload_models") or wanted.get("free_memory")):
-            from ...core.loader import release_cpu_engines
+            from ...core.models.handle import release_cpu_engines
 
             release_cpu_engines()
     return answer

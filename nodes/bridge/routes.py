@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ...core.choices import check_choice
 from ...core.errors import VramwiseError
+from ...core.option_values import check_choice
 
 if TYPE_CHECKING:
-    from ...core.serving import Downloads
+    from ...core.panel_data import Downloads
 
 log = logging.getLogger("vramwise")
 FRESH_SECONDS = 1.0
@@ -72,7 +72,7 @@ class Answers:
         """Made at the first question, so that ComfyUI's start does not wait for the import. Only the server's
         own thread may ask for it.
         """
-        from ...core.serving import Downloads
+        from ...core.panel_data import Downloads
 
         return Downloads()
 
@@ -84,7 +84,7 @@ class Answers:
 
     async def plan(self, request: web.Request) -> Any:
         """A verdict for every precision of one model, as the loader is set."""
-        from ...core.serving import Question, plan_answer
+        from ...core.panel_data import Question, plan_answer
 
         given = request.query
         asked = Question(
@@ -106,7 +106,7 @@ class Answers:
 
     async def cards(self, request: web.Request) -> Any:
         """Names of graphics cards that can be asked about."""
-        from ...core.serving import card_names
+        from ...core.panel_data import card_names
 
         return await self.fresh.get("cards", card_names)
 
@@ -193,8 +193,8 @@ def serve() -> None:
 
 def residents() -> list[dict[str, Any]]:
     """Each torch model of ours that holds memory, and the engines outside torch as one entry."""
-    from ...core.loader import resident_engines
-    from ...core.ocr.owner import living_owners
+    from ...core.models.handle import resident_engines
+    from ...core.ocr.vlm.model_owner import living_owners
     from .managed import managed_owners_report
 
     held = [
@@ -232,8 +232,8 @@ def _id(spec: Any) -> str:
 
 def _evict(wanted: str | None) -> None:
     """``wanted`` None: everything of ours."""
-    from ...core.loader import release_cpu_engines
-    from ...core.ocr.owner import living_owners
+    from ...core.models.handle import release_cpu_engines
+    from ...core.ocr.vlm.model_owner import living_owners
 
     owners = [owner for owner in living_owners() if wanted is None or _id(owner.spec) == wanted]
     if wanted not in (None, CPU_ENGINES) and not owners:
@@ -252,7 +252,7 @@ def _endpoint_plan(name: str, model: str, family: str) -> list[str]:
 
 def _machine(lang: str) -> dict[str, Any]:
     from ...core.hardware import probe
-    from ...core.serving import machine_answer
+    from ...core.panel_data import machine_answer
     from .memory import host_memory
 
     return machine_answer(probe(host=host_memory()), lang)
@@ -260,7 +260,7 @@ def _machine(lang: str) -> dict[str, Any]:
 
 def _advice(gpu: str, task: str) -> list[dict[str, Any]]:
     from ...core.hardware import probe
-    from ...core.serving import advice_answer
+    from ...core.panel_data import advice_answer
     from .memory import host_memory
     from .templates import installed_templates
 

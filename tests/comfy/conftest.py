@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from PIL import Image
 
-    from devtools.comfy_client import ComfyClient
+    from devtools.comfy.client import ComfyClient
 
 ROOT = Path(__file__).resolve().parents[2]
 _numbers = itertools.count(1)

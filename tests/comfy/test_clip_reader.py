@@ -94,7 +94,7 @@ print(json.dumps(said))
 @pytest.fixture(scope="module")
 def said(require: Callable[[object, str], None]) -> dict[str, Any]:
     """What the program above found."""
-    from devtools.comfy_server import default_comfy_dir
+    from devtools.comfy.server import default_comfy_dir
 
     checkout = default_comfy_dir()
     require((checkout / "main.py").is_file(), f"There is no ComfyUI in {checkout}: run `python dev.py demo`.")

@@ -80,7 +80,7 @@ def test_the_report_is_shown_as_text_and_as_data(client, graph, fresh):
 def test_models_on_a_card_are_ours_or_the_hosts_and_an_unused_card_is_never_asked(
     require: Callable[[object, str], None],
 ) -> None:
-    from devtools.comfy_server import default_comfy_dir
+    from devtools.comfy.server import default_comfy_dir
 
     checkout = default_comfy_dir()
     require((checkout / "main.py").is_file(), f"There is no ComfyUI in {checkout}.")

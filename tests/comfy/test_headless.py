@@ -22,8 +22,8 @@ import pytest
 if TYPE_CHECKING:
     from PIL import Image
 
-    from devtools.comfy_client import ComfyClient
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.client import ComfyClient
+    from devtools.comfy.server import ComfyServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "headless.md").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def webless(
     comfy: ComfyServer, tmp_path_factory: pytest.TempPathFactory, bytecode: dict[str, str | None]
 ) -> Iterator[ComfyServer]:
     """A server with a copy of the pack as it is installed, in which web/ is deleted."""
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.server import ComfyServer
 
     pack = tmp_path_factory.mktemp("webless") / "vramwise"
     pack.mkdir()
@@ -57,7 +57,7 @@ def webless(
 
 @pytest.fixture(scope="module", params=["with web", "web deleted"])
 def client(request: pytest.FixtureRequest) -> ComfyClient:
-    from devtools.comfy_client import ComfyClient
+    from devtools.comfy.client import ComfyClient
 
     return ComfyClient(request.getfixturevalue("webless" if request.param == "web deleted" else "comfy").url)
 
@@ -164,8 +164,8 @@ def test_a_server_that_ends_while_they_wait_ends_every_piece(
     read_text: ReadText,
     draw: Callable[..., Image.Image],
 ) -> None:
-    from devtools.comfy_client import ComfyClient
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.client import ComfyClient
+    from devtools.comfy.server import ComfyServer
 
     (folder / "pictures").mkdir()
     draw(["never read"]).save(folder / "pictures" / "headless_lost.png")
@@ -201,8 +201,8 @@ def waiting_clients(client: ComfyClient) -> set[str]:
 def test_with_web_deleted_no_line_of_the_log_complains_about_the_pack(
     webless: ComfyServer, read_text: ReadText, sample_text: str
 ) -> None:
-    from devtools.comfy_client import ComfyClient
-    from devtools.comfy_server import pack_import_problem
+    from devtools.comfy.client import ComfyClient
+    from devtools.comfy.server import pack_import_problem
 
     client = ComfyClient(webless.url)
     assert client.request("/extensions/vramwise/vramwise.js").status == 404

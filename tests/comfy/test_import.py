@@ -37,7 +37,7 @@ assert module.WEB_DIRECTORY and module.comfy_entrypoint
 """
 REST = """
 import importlib
-import vramwise.loader, vramwise.hardware, vramwise.catalog, vramwise.settings, vramwise.weights
+import vramwise.models.handle, vramwise.hardware, vramwise.catalog, vramwise.settings, vramwise.weights
 vramwise.ocr_handle, vramwise.probe, vramwise.OCRResult, vramwise.load_picture
 """
 
@@ -99,7 +99,7 @@ def imported_in_comfyui(comfy, bytecode):
     """(the modules that ComfyUI's start imported for this pack, in order, and what it printed): Python's own
     import profile, in which what a module imports stands above it, further to the right.
     """
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.server import ComfyServer
 
     profiling = {**bytecode, "PYTHONPROFILEIMPORTTIME": "1"}
     with ComfyServer(extra_args=["--quick-test-for-ci"], env=profiling) as server:
@@ -131,7 +131,7 @@ def test_comfyui_imports_for_the_pack_only_the_pack(imported_in_comfyui):
 
 
 def test_at_start_up_the_log_has_no_complaint_about_the_pack(comfy):
-    from devtools.comfy_server import pack_import_problem
+    from devtools.comfy.server import pack_import_problem
 
     assert pack_import_problem(comfy.log) == ""
     starting_up = comfy.log.split("Starting server")[0]
@@ -156,8 +156,8 @@ def bare_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bare_client(comfy, bare_folder, bytecode):
     """A second server with --cache-none whose pack has only what it needs: no web, no workflows, no docs."""
-    from devtools.comfy_client import ComfyClient
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.client import ComfyClient
+    from devtools.comfy.server import ComfyServer
 
     with ComfyServer(pack=bare_folder, extra_args=["--cache-none"], env=bytecode) as server:
         server.wait_ready()

@@ -134,15 +134,15 @@ def test_a_new_row_of_the_catalog_is_offered_by_the_loaders_combo(comfy, tmp_pat
     """A copy of the pack with one more OCR model: what its nodes declare, in a process of its own."""
     for name in ("core", "nodes", "locales"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "devtools").mkdir()
-    for name in ("__init__.py", "pyproject.toml", "devtools/dump_schemas.py"):
+    (tmp_path / "devtools" / "comfy").mkdir(parents=True)
+    for name in ("__init__.py", "pyproject.toml", "devtools/comfy/node_schemas.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     rows = tmp_path / "core" / "catalog" / "ocr_models.csv"
     with rows.open(encoding="utf-8", newline="") as file:
         last = list(csv.DictReader(file))[-1]
     with rows.open("a", encoding="utf-8", newline="") as file:
         csv.DictWriter(file, list(last), lineterminator="\n").writerow({**last, "id": "new_ocr"})
-    command = [sys.executable, str(tmp_path / "devtools" / "dump_schemas.py"), str(comfy.comfy_dir)]
+    command = [sys.executable, str(tmp_path / "devtools" / "comfy" / "node_schemas.py"), str(comfy.comfy_dir)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     nodes = {node["id"]: node for node in json.loads(done.stdout)}

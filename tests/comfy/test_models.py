@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from devtools.comfy_client import ComfyClient, RunResult
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.client import ComfyClient, RunResult
+    from devtools.comfy.server import ComfyServer
 
 pytestmark = pytest.mark.comfy
 
@@ -59,8 +59,8 @@ def comfy(
     require: Callable[[object, str], None], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyServer]:
     """A server with checkpoints in its models folder, and nothing of this machine's Hugging Face cache."""
-    from devtools.comfy_server import ComfyServer, default_comfy_dir, pack_import_problem
-    from devtools.tiny import talkative_checkpoint
+    from devtools.comfy.server import ComfyServer, default_comfy_dir, pack_import_problem
+    from devtools.tiny_models.build import talkative_checkpoint
 
     pytest.importorskip("transformers")
     checkout = default_comfy_dir()
@@ -90,7 +90,7 @@ def comfy(
 
 @pytest.fixture(scope="module")
 def client(comfy: ComfyServer) -> ComfyClient:
-    from devtools.comfy_client import ComfyClient
+    from devtools.comfy.client import ComfyClient
 
     return ComfyClient(comfy.url)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from devtools.comfy_client import ComfyClient
+    from devtools.comfy.client import ComfyClient
 
 pytestmark = pytest.mark.comfy
 
@@ -199,7 +199,7 @@ def test_one_resident_is_evicted_by_its_id(
 
 
 def test_an_endpoint_says_who_answers_and_what_is_served_there(client: ComfyClient) -> None:
-    from devtools.chat_server import MODEL, ChatServer
+    from devtools.fakes.chat_server import MODEL, ChatServer
 
     with ChatServer() as server:
         asked = {"endpoint": f"localhost:{server.port}", "model": "", "family": "auto"}

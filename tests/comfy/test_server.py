@@ -175,7 +175,7 @@ def test_the_json_output_equals_the_ui_records_and_both_follow_the_published_sch
 ):
     import jsonschema
 
-    schema = json.loads((ROOT / "core" / "ocr" / "ocr_schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((ROOT / "core" / "ocr" / "results" / "ocr_schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     graph.picture("page", "vramwise_sample.png").read("ocr", "page").show("shown", "ocr", 6)
@@ -191,7 +191,7 @@ def test_the_json_output_equals_the_ui_records_and_both_follow_the_published_sch
 def test_the_schema_refuses_a_record_of_another_shape(sample_page):
     import jsonschema
 
-    schema = json.loads((ROOT / "core" / "ocr" / "ocr_schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((ROOT / "core" / "ocr" / "results" / "ocr_schema.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
     for wrong in (
         {"version": 2},

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devtools.workflows import SUBGRAPHS, WORKFLOWS, twin_of, workflow_files
+from devtools.workflows.export import SUBGRAPHS, WORKFLOWS, twin_of, workflow_files
 from tests.fixtures.write_pdf import write_pdf
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from devtools.comfy_client import ComfyClient, RunResult
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.client import ComfyClient, RunResult
+    from devtools.comfy.server import ComfyServer
 
 ROOT = Path(__file__).resolve().parents[2]
 CLI = ROOT / ".comfy" / "venv-comfy-cli" / ("Scripts" if os.name == "nt" else "bin")
@@ -50,10 +50,10 @@ def comfy(
     bytecode: dict[str, str | None],
     draw: Callable[..., Image.Image],
 ) -> Iterator[ComfyServer]:
-    from devtools.comfy_server import ComfyServer, default_comfy_dir, pack_import_problem
-    from devtools.example_workflows import CHECKPOINTS
-    from devtools.tiny import tiny_checkpoint
-    from devtools.tiny_diffusion import offer_checkpoint
+    from devtools.comfy.server import ComfyServer, default_comfy_dir, pack_import_problem
+    from devtools.tiny_models.build import tiny_checkpoint
+    from devtools.tiny_models.diffusion import offer_checkpoint
+    from devtools.workflows.examples import CHECKPOINTS
 
     pytest.importorskip("transformers")
     checkout = default_comfy_dir()
@@ -87,7 +87,7 @@ def fill_input(folder: Path, draw: Callable[..., Image.Image]) -> None:
 
 @pytest.fixture(scope="module")
 def client(comfy: ComfyServer) -> ComfyClient:
-    from devtools.comfy_client import ComfyClient
+    from devtools.comfy.client import ComfyClient
 
     return ComfyClient(comfy.url)
 

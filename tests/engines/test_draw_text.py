@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from vramwise import ReadOptions, Region, ocr_handle
 from vramwise.hardware import capabilities
-from vramwise.loader import release_all
-from vramwise.ocr.tesseract import find_traineddata
-from vramwise.ocr.typeset import FontShelf, Setter, Style
-from vramwise.ocr.typeset.fonts import Face
+from vramwise.models.handle import release_all
+from vramwise.ocr.engines.tesseract import find_traineddata
 from vramwise.settings import load_settings
+from vramwise.typesetting import FontShelf, Setter, Style
+from vramwise.typesetting.fonts import Face
 
 from benchmarks.pages import character_errors
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from vramwise import ReadOptions, VramwiseError, load_picture, ocr_handle
 from vramwise.hardware import capabilities
-from vramwise.loader import release_all
-from vramwise.ocr.tesseract import find_traineddata
+from vramwise.models.handle import release_all
+from vramwise.ocr.engines.tesseract import find_traineddata
 from vramwise.settings import load_settings
 
 from benchmarks.pages import TruePage, character_errors, true_pages
@@ -99,7 +99,7 @@ def test_regions_cover_the_ink_and_stay_inside_the_picture() -> None:
     result = read(page)
     height, width = picture.shape[:2]
     mask = np.zeros((height, width), np.float32)
-    from vramwise.ocr.drawing import fill_mask
+    from vramwise.ocr.regions.overlay import fill_mask
 
     fill_mask(mask, result.regions)
     ink = picture.min(axis=2) < 128
@@ -155,19 +155,19 @@ def test_a_recogniser_that_was_fetched_is_used_for_its_language(
     from pathlib import Path
 
     from vramwise import catalog
-    from vramwise.ocr import routing
-    from vramwise.ocr.rapid import BUILTIN_REC, builtin_models
+    from vramwise.ocr.engines import language_routing
+    from vramwise.ocr.engines.rapid import BUILTIN_REC, builtin_models
 
     source = builtin_models() / BUILTIN_REC
     row = replace(catalog.recogniser("eslav"), sha256=hashlib.sha256(source.read_bytes()).hexdigest())
     folder = Path(str(tmp_path)) / "rapidocr"
     folder.mkdir()
     shutil.copyfile(source, folder / row.file)
-    monkeypatch.setattr(routing, "recogniser", lambda _: row)
+    monkeypatch.setattr(language_routing, "recogniser", lambda _: row)
     monkeypatch.setenv("VRAMWISE_MODELS", str(tmp_path))
     page = next(page for page in OTHERS if page.language == "en")
     by_fetched, by_builtin = read(page, language="ru"), read(page, language="en")
     assert by_fetched.text == by_builtin.text != ""
-    from vramwise.loader import resident_engines
+    from vramwise.models.handle import resident_engines
 
     assert any(row.file in name for name in resident_engines())

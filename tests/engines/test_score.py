@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from vramwise import ocr_handle
-from vramwise.loader import release_all
-from vramwise.ocr.metrics import best_of, confidence, score
+from vramwise.models.handle import release_all
+from vramwise.ocr.regions.error_rates import best_of, confidence, score
 
 if TYPE_CHECKING:
-    from vramwise.ocr.result import OCRResult, Region
+    from vramwise.ocr.results.result import OCRResult, Region
 
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf", "LiberationSans-Regular.ttf")
 WORDS = re.findall(

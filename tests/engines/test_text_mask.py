@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from vramwise import ocr_handle
-from vramwise.loader import release_all
-from vramwise.ocr.finding import Finder, Query
-from vramwise.ocr.masks import fill_polygons
-from vramwise.ocr.result import OCRResult
-from vramwise.ocr.search import search
+from vramwise.models.handle import release_all
+from vramwise.ocr.regions.masks import fill_polygons
+from vramwise.ocr.regions.search import search
+from vramwise.ocr.regions.text_match import Finder, Query
+from vramwise.ocr.results.result import OCRResult
 
 from tests.fixtures.draw_words import WordPage, word_page
 

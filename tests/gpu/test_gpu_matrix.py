@@ -71,7 +71,7 @@ def _versions() -> dict[str, str]:
 @pytest.fixture
 def loaded(gpu: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     """``loaded(checkpoint folder, precision)``: a LoadedModel on the first card, its weights not yet read."""
-    from vramwise.loader import LoadedModel, OCRHandle
+    from vramwise.models.handle import LoadedModel, OCRHandle
 
     def make(folder: Path, precision: str, attention: str = "auto") -> Any:
         if precision in ("int8", "int4"):
@@ -114,7 +114,7 @@ def test_a_family_reads_on_the_gpu_at_a_precision_gives_its_memory_back_and_read
     family: str,
     precision: str,
 ) -> None:
-    from devtools.tiny import tiny_checkpoint
+    from devtools.tiny_models.build import tiny_checkpoint
 
     model = loaded(tiny_checkpoint(family), precision)
     before = held(gpu)
@@ -157,7 +157,7 @@ def test_a_trained_model_reads_held_out_strings_on_the_gpu_as_well_as_its_precis
     gpu: Any, measured: list[dict[str, Any]], loaded: Callable[..., Any], family: str, precision: str
 ) -> None:
     distance = pytest.importorskip("rapidfuzz.distance").Levenshtein.distance
-    from devtools.tiny import held_out, trained_checkpoint
+    from devtools.tiny_models.build import held_out, trained_checkpoint
 
     try:
         folder = trained_checkpoint(family)
@@ -187,7 +187,7 @@ def test_a_trained_model_reads_held_out_strings_on_the_gpu_as_well_as_its_precis
 
 
 def test_the_plan_of_the_gpu_names_the_card_and_its_free_memory(gpu: Any, loaded: Callable[..., Any]) -> None:
-    from devtools.tiny import tiny_checkpoint
+    from devtools.tiny_models.build import tiny_checkpoint
 
     model = loaded(tiny_checkpoint("qwen3_vl"), "auto")
     model.load()
@@ -204,7 +204,7 @@ def test_the_plan_of_the_gpu_names_the_card_and_its_free_memory(gpu: Any, loaded
 def test_a_net_moved_to_ram_and_back_gives_the_same_text(
     gpu: Any, loaded: Callable[..., Any], page: Any
 ) -> None:
-    from devtools.tiny import tiny_checkpoint
+    from devtools.tiny_models.build import tiny_checkpoint
 
     model = loaded(tiny_checkpoint("qwen3_vl"), "fp16")
     model.load()

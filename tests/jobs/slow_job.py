@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vramwise.jobs import JobOptions, run_job
-from vramwise.ocr.result import OCRResult
+from vramwise.ocr.results.result import OCRResult
 
 
 class Slow:

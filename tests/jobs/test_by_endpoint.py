@@ -17,11 +17,11 @@ from vramwise.jobs import JobOptions, run_job
 from vramwise.ocr.images import load_picture
 from vramwise.ocr.remote import EndpointError, resolve
 from vramwise.ocr.remote.engine import RemoteEngine
-from vramwise.ocr.remote.pictures import encode
-from vramwise.ocr.remote.pool import Patience
+from vramwise.ocr.remote.image_encoding import encode
+from vramwise.ocr.remote.server_pool import Patience
 from vramwise.settings import load_settings
 
-from devtools.chat_server import MODEL, ChatServer, words_of
+from devtools.fakes.chat_server import MODEL, ChatServer, words_of
 from tests.jobs.killing import VRAMWISE, entries_of, finish, kill_after_more, outputs, wait_for_more
 
 PAGES, KILLS, AT_ONCE = 150, 6, 4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from vramwise.cli import main
-from vramwise.ocr.reading_json import pages_from, parse_json
+from vramwise.ocr.results.from_json import pages_from, parse_json
 
 
 @pytest.fixture
@@ -76,8 +76,10 @@ def test_what_all_pages_would_fail_for_is_said_once_and_the_right_command_follow
     (page.parent / "config.yaml").write_text(f"models_dir: {page.parent.as_posix()}\n", encoding="utf-8")
     monkeypatch.setenv("VRAMWISE_CONFIG", str(page.parent / "config.yaml"))
     monkeypatch.setenv("HF_HUB_CACHE", str(page.parent / "hub"))
-    monkeypatch.setattr("vramwise.ocr.routing.find_traineddata", lambda names, settings: None)
-    monkeypatch.setattr("vramwise.ocr.routing.find", lambda row, settings: None)
+    monkeypatch.setattr(
+        "vramwise.ocr.engines.language_routing.find_traineddata", lambda names, settings: None
+    )
+    monkeypatch.setattr("vramwise.ocr.engines.language_routing.find", lambda row, settings: None)
     (page.parent / "other.png").write_bytes(page.read_bytes())
     inputs = [str(page), str(page.parent / "other.png")]
     out = page.parent / "out"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vramwise.advisor.diffusion_memory import diffusion_need
 from vramwise.catalog.diffusion import diffusion_model
-from vramwise.planning.diffusion import diffusion_need
 
 SCRIPT = Path(__file__).resolve().parent / "inside" / "estimates.py"
 MODELS = ("flux1-dev", "flux1-kontext", "wan2.1-1.3b", "wan2.1-14b", "wan2.2-14b", "wan2.2-5b")
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.comfy
 
 @pytest.fixture(scope="module")
 def comfy_says(require: Callable[[object, str], None]) -> dict[str, Any]:
-    from devtools.comfy_server import default_comfy_dir
+    from devtools.comfy.server import default_comfy_dir
 
     checkout = default_comfy_dir()
     require(

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.comfy
 
 @pytest.fixture
 def ask(require: Callable[[object, str], None], tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    from devtools.comfy_server import default_comfy_dir
+    from devtools.comfy.server import default_comfy_dir
 
     checkout = default_comfy_dir()
     require(

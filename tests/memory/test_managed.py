@@ -35,7 +35,7 @@ def outcomes(
     tmp_path_factory: pytest.TempPathFactory, require: Callable[[object, str], None]
 ) -> dict[str, dict[str, str]]:
     """What became of each check: {name: {"outcome": ..., "text": ...}}."""
-    from devtools.comfy_server import default_comfy_dir
+    from devtools.comfy.server import default_comfy_dir
 
     checkout = default_comfy_dir()
     require(

@@ -20,7 +20,7 @@ CHILD = """
 import importlib.util, json, sys
 from pathlib import Path
 import psutil, torch
-from vramwise.pages import open_book
+from vramwise.documents.pages import open_book
 
 spec = importlib.util.spec_from_file_location("lazy", sys.argv[2])
 lazy = importlib.util.module_from_spec(spec)

@@ -10,10 +10,10 @@ import pytest
 
 @pytest.fixture(scope="session")
 def built() -> Callable[..., Path]:
-    """``built(build, family, ...)``: the folder of a checkpoint that ``build`` of devtools.tiny makes, a skip
+    """``built(build, family, ...)``: the folder of a checkpoint that ``build`` of devtools makes, a skip
     where this transformers has no class for the family.
     """
-    from devtools.tiny import NotHere
+    from devtools.tiny_models.build import NotHere
 
     def folder(build: Callable[..., Path], *about: object) -> Path:
         try:

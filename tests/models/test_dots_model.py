@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 
 from PIL import Image, ImageDraw  # noqa: E402
 from vramwise import VramwiseError  # noqa: E402
-from vramwise.ocr.vlm.dots_model import (  # noqa: E402
+from vramwise.ocr.vlm.families.dots_model import (  # noqa: E402
     DotsOCRConfig,
     DotsOCRForCausalLM,
     DotsOCRProcessor,
@@ -22,7 +22,7 @@ from vramwise.ocr.vlm.dots_model import (  # noqa: E402
     DotsVisionTransformer,
 )
 
-from devtools.tiny import dots_shapes, tiny_checkpoint  # noqa: E402
+from devtools.tiny_models.build import dots_shapes, tiny_checkpoint  # noqa: E402
 
 PUBLISHED_PARAMETERS = 3_039_179_264  # reference/models.md section 4
 PUBLISHED_TEXT = {

@@ -18,10 +18,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from vramwise import ModelLoader, VramwiseError  # noqa: E402
-from vramwise.loader import release_all, resident_engines  # noqa: E402
-from vramwise.ocr.owner import living_owners  # noqa: E402
+from vramwise.models.handle import release_all, resident_engines  # noqa: E402
+from vramwise.ocr.vlm.model_owner import living_owners  # noqa: E402
 
-from devtools.tiny import talkative_checkpoint  # noqa: E402
+from devtools.tiny_models.build import talkative_checkpoint  # noqa: E402
 
 FOLDERS = {
     "qwen3_vl_2b": "Qwen3-VL-2B-Instruct",
@@ -383,7 +383,7 @@ def test_a_device_of_another_machine_is_a_note_in_the_plan_of_a_workflow(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vramwise import settings
-    from vramwise.loader import ocr_handle
+    from vramwise.models.handle import ocr_handle
 
     monkeypatch.setattr(settings._Host, "places", settings.Places(tmp_path, (models,), hosted=True))
     told = ocr_handle("qwen3_vl_2b", device="cuda:7").plan()
@@ -448,8 +448,8 @@ def test_the_model_used_longest_ago_goes_first_and_one_that_still_fits_stays(
 
 
 def test_a_model_on_another_device_is_no_room_on_this_one() -> None:
-    from vramwise.ocr.owner import LoadSpec, owner_of
-    from vramwise.opening import budget_for
+    from vramwise.models.live import budget_for
+    from vramwise.ocr.vlm.model_owner import LoadSpec, owner_of
 
     release_all()
     spec = LoadSpec(Path("elsewhere"), "qwen3_vl", "bf16", "sdpa", "cuda:1")
@@ -635,17 +635,17 @@ def test_a_disk_without_room_for_the_cache_is_noticed_before_anything_is_saved(
     cache_on: Path, picture: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vramwise.ocr.vlm import load
-    from vramwise.weights import quantised
+    from vramwise.weights import quantised_cache
 
-    free = type("Usage", (), {"free": quantised.SPARE_BYTES + 4096})()
-    monkeypatch.setattr(quantised.shutil, "disk_usage", lambda folder: free)
+    free = type("Usage", (), {"free": quantised_cache.SPARE_BYTES + 4096})()
+    monkeypatch.setattr(quantised_cache.shutil, "disk_usage", lambda folder: free)
     monkeypatch.setattr(load, "save_quantised", lambda *given: pytest.fail("saved"))
     loaded_anew("qwen3_vl_2b", "int8", picture)
     assert "Free some space" in caplog.text
 
 
 def test_a_cached_folder_is_not_offered_as_a_model_of_the_persons_own(cache_on: Path, picture: Any) -> None:
-    from vramwise.loader import model_ids
+    from vramwise.models.handle import model_ids
 
     before = model_ids()
     loaded_anew("qwen3_vl_2b", "int8", picture)
@@ -762,7 +762,7 @@ def test_settings_of_a_finetune_count_by_its_folders_name(
 def test_a_folder_that_cannot_be_loaded_is_answered_with_its_reason_and_not_with_a_list_of_models(
     models: Path, call: str, damage: str, reason: str
 ) -> None:
-    from vramwise.planning.ocr import plan
+    from vramwise.models.request import plan
 
     folder = (models / FOLDERS["qwen3_vl_8b"]).rename(models / "my-finetune")
     weights = folder / "model.safetensors"

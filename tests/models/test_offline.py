@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from devtools.tiny import tiny_checkpoint
+from devtools.tiny_models.build import tiny_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {

@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from vramwise import ModelLoader  # noqa: E402
-from vramwise.loader import ocr_handle, release_all  # noqa: E402
-from vramwise.planning import measured  # noqa: E402
+from vramwise.models.handle import ocr_handle, release_all  # noqa: E402
+from vramwise.planning import run_history  # noqa: E402
 from vramwise.settings import load_settings  # noqa: E402
 
-from devtools.tiny import tiny_checkpoint  # noqa: E402
+from devtools.tiny_models.build import tiny_checkpoint  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +44,8 @@ def picture(width: int = 640) -> Any:
     return made
 
 
-def runs() -> list[measured.Run]:
-    return list(measured.lookup(load_settings().places.user_dir, "cpu", "qwen3_vl_2b"))
+def runs() -> list[run_history.Run]:
+    return list(run_history.lookup(load_settings().places.user_dir, "cpu", "qwen3_vl_2b"))
 
 
 def test_a_load_and_a_read_are_remembered_with_what_they_were() -> None:
@@ -92,7 +92,7 @@ def test_a_load_from_the_quantised_cache_is_told_apart(
 
 def test_a_damaged_record_stops_neither_a_load_nor_a_read(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / measured.NAME).write_text('{"format": 1, "runs": [{"device"', encoding="utf-8")
+    (folder / run_history.NAME).write_text('{"format": 1, "runs": [{"device"', encoding="utf-8")
     (result,) = ModelLoader.load_model("qwen3_vl_2b").read(picture(), max_new_tokens=3)
     assert result.tokens
-    assert len(json.loads((folder / measured.NAME).read_text(encoding="utf-8"))["runs"]) == 2
+    assert len(json.loads((folder / run_history.NAME).read_text(encoding="utf-8"))["runs"]) == 2

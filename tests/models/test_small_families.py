@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from vramwise.catalog import ocr_models
-from vramwise.planning import Workload, footprint, published_config, weights_of_config
-from vramwise.planning.shapes import tied
+from vramwise.families.weights import published_config, tied, weights_of_config
+from vramwise.planning import Workload, footprint
 
 # Billions of parameters by the names of three, and as Ollama's library counts GLM-OCR.
 PARAMETERS = {
@@ -90,6 +90,6 @@ def test_every_model_of_the_catalog_is_planned_before_it_is_here() -> None:
 def test_every_row_says_where_it_was_read() -> None:
     from importlib import resources
 
-    text = resources.files("vramwise.planning").joinpath("configs.json").read_text(encoding="utf-8")
+    text = resources.files("vramwise.families").joinpath("configs.json").read_text(encoding="utf-8")
     for row in json.loads(text):
         assert row["source"] and re.fullmatch(r"\d{4}-\d\d-\d\d", row["date"])

@@ -11,31 +11,31 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from benchmarks.quality import FAMILIES  # noqa: E402
-from devtools import tiny  # noqa: E402
+from devtools.tiny_models import build  # noqa: E402
 
 MOST_BYTES = 3_000_000
 MOST_TRAINED_BYTES = 12_000_000
 
 
-@pytest.mark.parametrize("family", tiny.families())
+@pytest.mark.parametrize("family", build.families())
 def test_every_family_is_small_complete_and_built_once(family: str, built: Callable[..., Path]) -> None:
-    folder = built(tiny.tiny_checkpoint, family)
+    folder = built(build.tiny_checkpoint, family)
     names = {file.name for file in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
     assert not [name for name in names if name.endswith((".bin", ".py", ".pt"))]
     assert sum(file.stat().st_size for file in folder.iterdir()) < MOST_BYTES
     before = (folder / "model.safetensors").stat().st_mtime_ns
-    assert tiny.tiny_checkpoint(family) == folder
+    assert build.tiny_checkpoint(family) == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("family", tiny.families())
+@pytest.mark.parametrize("family", build.families())
 def test_layers_that_may_be_quantised_have_sizes_that_bitsandbytes_takes(
     family: str, built: Callable[..., Path]
 ) -> None:
     from safetensors import safe_open
 
-    folder = built(tiny.tiny_checkpoint, family)
+    folder = built(build.tiny_checkpoint, family)
     with safe_open(str(folder / "model.safetensors"), "pt") as file:
         for name in file.keys():  # noqa: SIM118 (not a mapping)
             shape = file.get_slice(name).get_shape()
@@ -46,10 +46,10 @@ def test_layers_that_may_be_quantised_have_sizes_that_bitsandbytes_takes(
 
 def test_a_printed_string_is_one_token_a_character_and_a_prompt_about_one_a_word() -> None:
     words = transformers.AutoTokenizer.from_pretrained(
-        tiny.tiny_checkpoint("qwen3_vl"), local_files_only=True
+        build.tiny_checkpoint("qwen3_vl"), local_files_only=True
     )
-    for start in range(0, len(tiny.READABLE), 9):
-        text = tiny.READABLE[start : start + 9]
+    for start in range(0, len(build.READABLE), 9):
+        text = build.READABLE[start : start + 9]
         assert len(words(text)["input_ids"]) == len(text)
         assert words.decode(words(text)["input_ids"]) == text
     prompt = " Extract all the text content from this image"
@@ -58,7 +58,7 @@ def test_a_printed_string_is_one_token_a_character_and_a_prompt_about_one_a_word
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_trained_checkpoint_is_a_complete_folder_of_at_most_twelve_megabytes(family: str) -> None:
-    folder = tiny.trained_checkpoint(family)
+    folder = build.trained_checkpoint(family)
     sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
     assert {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"} <= set(sizes)
     assert not [name for name in sizes if name.endswith((".bin", ".py", ".pt"))]
@@ -69,7 +69,7 @@ def test_a_trained_checkpoint_is_a_complete_folder_of_at_most_twelve_megabytes(f
 def test_a_trained_checkpoint_has_the_weights_of_its_class_stored_in_sixteen_bits(family: str) -> None:
     import safetensors.torch
 
-    folder = tiny.trained_checkpoint(family)
+    folder = build.trained_checkpoint(family)
     net, told = transformers.AutoModelForImageTextToText.from_pretrained(
         folder, local_files_only=True, output_loading_info=True
     )
@@ -85,7 +85,7 @@ def test_a_trained_checkpoint_has_the_weights_of_its_class_stored_in_sixteen_bit
 def test_held_out_strings_are_two_hundred_different_readable_ones(
     family: str, size: tuple[int, int], longest: int
 ) -> None:
-    pairs = tiny.held_out(family)
+    pairs = build.held_out(family)
     assert len(pairs) == len({text for _, text in pairs}) == 200
     assert {picture.size for picture, _ in pairs} == {size}
-    assert all(set(text) <= set(tiny.READABLE) and 4 <= len(text) <= longest for _, text in pairs)
+    assert all(set(text) <= set(build.READABLE) and 4 <= len(text) <= longest for _, text in pairs)

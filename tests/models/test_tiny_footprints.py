@@ -13,12 +13,12 @@ for needed in ("transformers", "bitsandbytes", "accelerate"):
     pytest.importorskip(needed)
 
 from vramwise.catalog import family, family_of_model_type  # noqa: E402
-from vramwise.ocr.owner import LoadSpec  # noqa: E402
 from vramwise.ocr.vlm.load import load_net, true_bytes  # noqa: E402
+from vramwise.ocr.vlm.model_owner import LoadSpec  # noqa: E402
 from vramwise.planning import Workload, footprint  # noqa: E402
 from vramwise.weights.checkpoints import read_config, tensor_index  # noqa: E402
 
-from devtools.tiny import families, tiny_checkpoint  # noqa: E402
+from devtools.tiny_models.build import families, tiny_checkpoint  # noqa: E402
 
 CASES = [
     *((precision, False) for precision in ("bf16", "fp16", "fp32", "int8", "int4")),

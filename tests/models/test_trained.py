@@ -16,10 +16,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from vramwise import ModelLoader  # noqa: E402
-from vramwise.loader import release_all, resident_engines  # noqa: E402
+from vramwise.models.handle import release_all, resident_engines  # noqa: E402
 
 from benchmarks.quality import FAMILIES, MOST_TOKENS, error_rate  # noqa: E402
-from devtools.tiny import held_out, trained_checkpoint  # noqa: E402
+from devtools.tiny_models.build import held_out, trained_checkpoint  # noqa: E402
 
 PRECISIONS = ("bf16", "int8", "int4")
 FEW = 8  # strings where one answer is compared with another, not with the truth

@@ -24,14 +24,14 @@ pytest.importorskip("transformers")
 
 from vramwise.catalog import family  # noqa: E402
 from vramwise.errors import VramwiseError  # noqa: E402
-from vramwise.ocr.engine import ReadOptions, Unwatched  # noqa: E402
-from vramwise.ocr.owner import LoadSpec, PlainOwner  # noqa: E402
+from vramwise.ocr.engines.protocol import ReadOptions, Unwatched  # noqa: E402
 from vramwise.ocr.vlm import compat, load  # noqa: E402
 from vramwise.ocr.vlm.adapter import Adapter  # noqa: E402
 from vramwise.ocr.vlm.engine import Limits, VLMEngine  # noqa: E402
 from vramwise.ocr.vlm.families import adapter_class  # noqa: E402
+from vramwise.ocr.vlm.model_owner import LoadSpec, PlainOwner  # noqa: E402
 
-from devtools.tiny import tiny_checkpoint  # noqa: E402
+from devtools.tiny_models.build import tiny_checkpoint  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = ("qwen3_vl", "qwen2_vl", "got_ocr2")

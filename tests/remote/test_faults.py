@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 from vramwise.errors import VramwiseError
-from vramwise.ocr.engine import ReadOptions, Unwatched
+from vramwise.ocr.engines.protocol import ReadOptions, Unwatched
 from vramwise.ocr.remote import EndpointError, open_remote, resolve
 from vramwise.ocr.remote.engine import RemoteEngine
-from vramwise.ocr.remote.pictures import encode
-from vramwise.ocr.remote.pool import Patience
+from vramwise.ocr.remote.image_encoding import encode
+from vramwise.ocr.remote.server_pool import Patience
 from vramwise.settings import load_settings
 
-from devtools.chat_server import MODEL, ChatServer, words_of
-from devtools.fault_proxy import FaultProxy
+from devtools.fakes.chat_server import MODEL, ChatServer, words_of
+from devtools.fakes.fault_proxy import FaultProxy
 
 # Twenty seconds of a stall against five minutes, scaled down to what a test may take.
 PATIENCE = Patience(timeout=2.0, tries=4, first_wait=0.02, longest_wait=0.1)
@@ -210,7 +210,7 @@ def test_cancel_while_the_server_is_silent_is_heard_and_drops_the_requests(
 )
 def test_what_servers_say_comes_out_as_a_sentence(status: int, body: Any, says: str) -> None:
     from vramwise.ocr.remote.client import _message
-    from vramwise.ocr.remote.trouble import of_status
+    from vramwise.ocr.remote.errors import of_status
 
     trouble = of_status(status, _message(body), {}, "gpu1:8000", "x", "STUDIO_KEY")
     assert re.search(says, trouble.said)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from devtools.chat_server import ChatServer
-from devtools.comfy_client import ComfyClient
-from devtools.comfy_server import ComfyServer, default_comfy_dir
+from devtools.comfy.client import ComfyClient
+from devtools.comfy.server import ComfyServer, default_comfy_dir
+from devtools.fakes.chat_server import ChatServer
 
 pytestmark = [pytest.mark.comfy, pytest.mark.slow]
 KEY = "sk-vramwise-test-0123456789abcdef"

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 from vramwise.errors import VramwiseError
-from vramwise.ocr.engine import ReadOptions, Unwatched
+from vramwise.ocr.engines.protocol import ReadOptions, Unwatched
 from vramwise.ocr.remote import open_remote, resolve
 from vramwise.ocr.remote.engine import RemoteEngine
-from vramwise.ocr.remote.pool import Patience
+from vramwise.ocr.remote.server_pool import Patience
 from vramwise.settings import load_settings
 
-from devtools.chat_server import MODEL, ChatServer
-from devtools.fault_proxy import FAULTS, FaultProxy
+from devtools.fakes.chat_server import MODEL, ChatServer
+from devtools.fakes.fault_proxy import FAULTS, FaultProxy
 
 KEY = "sk-vramwise-test-0123456789abcdef"
 Endpoints = Callable[..., None]

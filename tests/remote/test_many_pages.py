@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from vramwise.ocr.remote import open_remote
-from vramwise.ocr.remote.pictures import encode
+from vramwise.ocr.remote.image_encoding import encode
 
-from devtools.chat_server import ChatServer, words_of
+from devtools.fakes.chat_server import ChatServer, words_of
 
 Endpoints = Callable[..., None]
 Pictures = Callable[..., list[Any]]
@@ -96,7 +96,7 @@ def test_blank_pages_are_never_sent(endpoints: Endpoints, pictures: Pictures) ->
 def test_a_picture_is_sent_at_max_pixels_and_its_boxes_come_back_in_the_original(
     endpoints: Endpoints, pictures: Pictures
 ) -> None:
-    from vramwise.ocr.engine import ReadOptions
+    from vramwise.ocr.engines.protocol import ReadOptions
 
     said = '[{"bbox_2d": [0, 0, 500, 1000], "text_content": "left half"}]'
     (page,) = pictures(1, height=400, width=600)
@@ -115,7 +115,7 @@ def test_a_prompt_that_the_task_has_no_use_for_is_said_in_the_notes(
     endpoints: Endpoints, pictures: Pictures
 ) -> None:
     from vramwise.errors import VramwiseError
-    from vramwise.ocr.engine import ReadOptions
+    from vramwise.ocr.engines.protocol import ReadOptions
 
     with ChatServer() as server:
         endpoints(studio={"urls": [server.url]})

@@ -15,18 +15,18 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from vramwise.catalog import family
-from vramwise.ocr.engine import ReadOptions, Unwatched
-from vramwise.ocr.owner import LoadSpec, PlainOwner
+from vramwise.ocr.engines.protocol import ReadOptions, Unwatched
 from vramwise.ocr.remote import open_remote, resolve
 from vramwise.ocr.remote.engine import RemoteEngine
-from vramwise.ocr.remote.pool import Patience
+from vramwise.ocr.remote.server_pool import Patience
 from vramwise.ocr.vlm import load
 from vramwise.ocr.vlm.engine import Limits, VLMEngine
+from vramwise.ocr.vlm.model_owner import LoadSpec, PlainOwner
 from vramwise.settings import load_settings
 
 from benchmarks.quality import error_rate
-from devtools.tiny import held_out, trained_checkpoint
-from devtools.transformers_server import TransformersServer
+from devtools.fakes.transformers_server import TransformersServer
+from devtools.tiny_models.build import held_out, trained_checkpoint
 
 Endpoints = Callable[..., None]
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.comfy_server import default_comfy_dir
+from devtools.comfy.server import default_comfy_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,7 +60,7 @@ sys.addaudithook(hook)
 NODE = """
 import json
 from pathlib import Path
-from devtools.dump_schemas import _import_nodes
+from devtools.comfy.node_schemas import _import_nodes
 
 _import_nodes(Path(COMFY))
 from vramwise_pack.nodes.remote_ocr_model import RemoteOCRModel as Node

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vramwise.advisor.candidates import MODEL_TASKS, offers
+from vramwise.advisor.diffusion_memory import has_flash
+from vramwise.advisor.targets import seat_of_gpu
 from vramwise.catalog.formats import bus_of
 from vramwise.catalog.gpus import GPU, gpus
-from vramwise.planning.advice.offers import MODEL_TASKS, offers
-from vramwise.planning.advice.seats import seat_of_gpu
-from vramwise.planning.diffusion import has_flash
 
 
 def best_key(gpu: GPU, size: float, task: str) -> tuple[float, ...]:

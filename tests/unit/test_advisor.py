@@ -8,6 +8,11 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from vramwise.advisor.advise import TASKS, advise, advise_each, reaching
+from vramwise.advisor.candidates import MODEL_TASKS, RESIDENT, diffusion_offer
+from vramwise.advisor.graph_memory import held, ocr_models_on_disk
+from vramwise.advisor.memory_ranges import ranges, tiers
+from vramwise.advisor.targets import TIERS, seat_of_memory
 from vramwise.catalog import ocr_models
 from vramwise.catalog.diffusion import diffusion_models
 from vramwise.catalog.formats import addons
@@ -16,11 +21,6 @@ from vramwise.catalog.words import LANGUAGES, words
 from vramwise.errors import UnknownName, VramwiseError
 from vramwise.hardware import DeviceReport, MachineReport
 from vramwise.hardware.capabilities import Capability
-from vramwise.planning.advice.advisor import TASKS, advise, advise_each, reaching
-from vramwise.planning.advice.held import held, ocr_models_on_disk
-from vramwise.planning.advice.offers import MODEL_TASKS, RESIDENT, diffusion_offer
-from vramwise.planning.advice.ranges import ranges, tiers
-from vramwise.planning.advice.seats import TIERS, seat_of_memory
 
 PICK = {
     "task",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from vramwise.catalog.gpus import find_gpus, gpus
-from vramwise.errors import UnknownName, VramwiseError
-from vramwise.planning.advice.cards import (
+from vramwise.advisor.gpu_ranking import (
     COLOUR_RULES,
     COLOURS,
     balance,
@@ -15,6 +13,8 @@ from vramwise.planning.advice.cards import (
     offered_cards,
     order,
 )
+from vramwise.catalog.gpus import find_gpus, gpus
+from vramwise.errors import UnknownName, VramwiseError
 
 
 def card(name: str):

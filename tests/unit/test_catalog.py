@@ -52,7 +52,7 @@ def test_recognisers_are_those_of_the_installed_rapidocr() -> None:
 
 
 def test_the_size_of_the_built_in_weights_is_what_the_wheel_carries() -> None:
-    from vramwise.ocr.rapid import BUILTIN_CLS, BUILTIN_DET, BUILTIN_REC, builtin_models
+    from vramwise.ocr.engines.rapid import BUILTIN_CLS, BUILTIN_DET, BUILTIN_REC, builtin_models
 
     folder = builtin_models()
     size = sum((folder / name).stat().st_size for name in (BUILTIN_DET, BUILTIN_CLS, BUILTIN_REC))
@@ -83,7 +83,7 @@ def fake_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     int8 = precisions.precision("int8")
     fake = replace(int8, id="int6", linear_bits=6, rule="6 bits a weight")
     monkeypatch.setattr(precisions, "precisions", lambda: (*rows[:3], fake, *rows[3:]))
-    for user in ("vramwise.choices", "vramwise.planning.advice.offers"):
+    for user in ("vramwise.option_values", "vramwise.advisor.candidates"):
         monkeypatch.setattr(f"{user}.precisions", precisions.precisions)
     forget_plans()
     yield "int6"
@@ -92,9 +92,9 @@ def fake_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def forget_plans() -> None:
     """Plans are kept, and those made before the row was there do not have it."""
-    from vramwise.planning.advice import elsewhere, offers
+    from vramwise.advisor import candidates, remote_candidates
 
-    for kept in (offers._ocr_plan, offers._least_reading, elsewhere._on_a_server):
+    for kept in (candidates._ocr_plan, candidates._least_reading, remote_candidates._on_a_server):
         kept.cache_clear()
 
 
@@ -102,9 +102,9 @@ def test_a_new_precision_is_one_row_that_every_surface_shows(
     fake_precision: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from vramwise import plan
-    from vramwise.choices import check_choice, precision_choices
+    from vramwise.advisor import advise
     from vramwise.cli import main
-    from vramwise.planning.advice import advise
+    from vramwise.option_values import check_choice, precision_choices
 
     assert fake_precision in precision_choices()  # the options of the loader's combo
     check_choice("precision", fake_precision, precision_choices())

@@ -11,11 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vramwise.catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models, licences, table
-from vramwise.catalog.formats import addons, bus_of, format_named, formats
-from vramwise.catalog.gpus import GIB, find_gpus, gpus
-from vramwise.errors import UnknownName, VramwiseError
-from vramwise.planning.diffusion import (
+from vramwise.advisor.diffusion_memory import (
     DiffusionNeed,
     diffusion_need,
     has_flash,
@@ -23,6 +19,10 @@ from vramwise.planning.diffusion import (
     usability,
     usable_bytes,
 )
+from vramwise.catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models, licences, table
+from vramwise.catalog.formats import addons, bus_of, format_named, formats
+from vramwise.catalog.gpus import GIB, find_gpus, gpus
+from vramwise.errors import UnknownName, VramwiseError
 
 MIB = 1024**2
 GB = 10**9
@@ -337,9 +337,9 @@ def test_a_card_without_a_size_asks_for_one() -> None:
 def test_planning_a_picture_imports_neither_torch_nor_numpy() -> None:
     code = (
         "import sys; from vramwise.catalog.diffusion import diffusion_models; "
-        "from vramwise.planning.diffusion import diffusion_need; "
+        "from vramwise.advisor.diffusion_memory import diffusion_need; "
         "[diffusion_need(m, p) for m in diffusion_models() for p in m.precisions]; "
-        "import vramwise.catalog.formats, vramwise.catalog.templates, vramwise.planning.template_needs; "
+        "import vramwise.catalog.formats, vramwise.catalog.templates, vramwise.advisor.template_memory; "
         "print(sorted({'torch', 'numpy', 'transformers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from vramwise.documents.safe_names import (
+    MAX_PART_BYTES,
+    STEM_BYTES,
+    checked_parts,
+    checked_stem,
+    storable_stem,
+    within,
+)
 from vramwise.errors import VramwiseError
-from vramwise.file_names import MAX_PART_BYTES, STEM_BYTES, checked_parts, checked_stem, storable_stem, within
 
 TRICKS = {
     "parent": "../secret.png",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vramwise.errors import VramwiseError
-from vramwise.ocr.finding import MATCHES, Finder, Query
+from vramwise.ocr.regions.text_match import MATCHES, Finder, Query
 
 
 def found(text: str, find: str, match: str = "case_insensitive", **more: object) -> list[str]:
@@ -93,7 +93,7 @@ def test_a_bad_pattern_is_a_sentence_that_names_the_place(pattern: str) -> None:
 
 
 def test_a_pattern_that_would_never_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vramwise.ocr.finding.PATTERN_SECONDS", 0.2)
+    monkeypatch.setattr("vramwise.ocr.regions.text_match.PATTERN_SECONDS", 0.2)
     finder = Finder(Query("(a|aa)+$", "regex"))
     with pytest.raises(VramwiseError, match=r"was stopped after 0\.2 seconds"):
         for _ in range(1_000):

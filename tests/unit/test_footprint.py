@@ -16,16 +16,8 @@ from typing import Any
 import pytest
 from vramwise.catalog import families
 from vramwise.errors import VramwiseError
-from vramwise.planning import (
-    Workload,
-    activations,
-    footprint,
-    published_config,
-    reading_bytes,
-    weight_bytes,
-    weights_of_config,
-    weights_of_files,
-)
+from vramwise.families.weights import published_config, weights_of_config, weights_of_files
+from vramwise.planning import Workload, activations, footprint, reading_bytes, weight_bytes
 
 GIB, MIB = 1024**3, 1024**2
 
@@ -239,8 +231,8 @@ def test_a_folder_saved_quantised_counts_as_its_files_do() -> None:
 def test_a_matrix_takes_what_bitsandbytes_really_holds(precision: str) -> None:
     torch = pytest.importorskip("torch")
     bnb = pytest.importorskip("bitsandbytes")
+    from vramwise.families.weights import Weight
     from vramwise.ocr.vlm.load import true_bytes
-    from vramwise.planning import Weight
 
     if precision == "int8":
         layer = bnb.nn.Linear8bitLt(512, 384, bias=False, has_fp16_weights=False)
@@ -257,11 +249,11 @@ def test_tiny_checkpoints_take_what_was_predicted_from_their_headers_and_from_co
     for needed in ("torch", "transformers", "bitsandbytes", "accelerate"):
         pytest.importorskip(needed)
     from vramwise.catalog import family
-    from vramwise.ocr.owner import LoadSpec
     from vramwise.ocr.vlm.load import load_net, true_bytes
+    from vramwise.ocr.vlm.model_owner import LoadSpec
     from vramwise.weights.checkpoints import read_config, tensor_index
 
-    from devtools.tiny import tiny_checkpoint
+    from devtools.tiny_models.build import tiny_checkpoint
 
     path = tiny_checkpoint(model_type)
     config, headers, work = read_config(path), tensor_index(path), Workload(512 * 512)
@@ -532,8 +524,8 @@ def test_an_unknown_architecture_without_files_is_refused_with_a_remedy() -> Non
 
 def test_planning_imports_neither_torch_nor_transformers() -> None:
     code = (
-        "import sys, vramwise.planning as p;"
-        "c = p.published_config('Qwen/Qwen3-VL-8B-Instruct');"
+        "import sys, vramwise.planning as p, vramwise.families.weights as w;"
+        "c = w.published_config('Qwen/Qwen3-VL-8B-Instruct');"
         "p.footprint(c, None, 'int4', workload=p.Workload(1 << 20));"
         "print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
     )

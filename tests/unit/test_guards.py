@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from vramwise.ocr.vlm.guards import LONGEST_PERIOD, LoopGuard
+from vramwise.ocr.vlm.loop_guard import LONGEST_PERIOD, LoopGuard
 
 
 class Words:

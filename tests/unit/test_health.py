@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from vramwise.catalog.words import LANGUAGES
 from vramwise.hardware.capabilities import Capability
+from vramwise.hardware.health import health
 from vramwise.hardware.report import DeviceReport, MachineReport
-from vramwise.planning.health import health
 
 GIB = 1024**3
 YES, NO = Capability(True, "installed"), Capability(False, "flash-attn is not installed")

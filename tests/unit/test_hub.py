@@ -15,9 +15,9 @@ from vramwise.catalog import OCRModel
 from vramwise.errors import VramwiseError
 from vramwise.settings import Places, Settings
 from vramwise.weights import DownloadStopped, download_model, locate, verify
-from vramwise.weights import hub as module
+from vramwise.weights import model_download as module
 
-from devtools.model_hub import World, serving
+from devtools.fakes.model_hub import World, serving
 
 pytest.importorskip("huggingface_hub")
 

@@ -18,8 +18,8 @@ from vramwise.errors import VramwiseError
 from vramwise.jobs import JobOptions, run_job
 from vramwise.jobs.manifest import NAME
 from vramwise.jobs.outputs import encoded
-from vramwise.ocr.engine import ReadOptions
-from vramwise.ocr.result import OCRResult, Region, Word
+from vramwise.ocr.engines.protocol import ReadOptions
+from vramwise.ocr.results.result import OCRResult, Region, Word
 
 
 class Echo:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import math
 
-from vramwise.ocr.layout import arrange, is_cjk, join_words, markdown, plain_text, regions_in_order
-from vramwise.ocr.lines import Line
+from vramwise.ocr.results.line import Line
+from vramwise.ocr.results.reading_order import (
+    arrange,
+    is_cjk,
+    join_words,
+    markdown,
+    plain_text,
+    regions_in_order,
+)
 
 
 def line(text: str, x: float, y: float, width: float, height: float = 20.0) -> Line:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from devtools.comfy_server import default_comfy_dir
-from devtools.dump_schemas import schemas
+from devtools.comfy.node_schemas import schemas
+from devtools.comfy.server import default_comfy_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCALES = ("en", "ru", "zh")

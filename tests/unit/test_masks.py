@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from vramwise.errors import VramwiseError
-from vramwise.ocr.crops import Wanted, categories_of, crop
-from vramwise.ocr.finding import Finder, Query
-from vramwise.ocr.masks import fill_polygons, upright_box
-from vramwise.ocr.placing import place
-from vramwise.ocr.result import OCRResult, Region, Regions, Word
-from vramwise.ocr.search import only, outlines, report, search
+from vramwise.ocr.regions.crops import Wanted, categories_of, crop
+from vramwise.ocr.regions.masks import fill_polygons, upright_box
+from vramwise.ocr.regions.search import only, outlines, report, search
+from vramwise.ocr.regions.text_match import Finder, Query
+from vramwise.ocr.regions.word_boxes import place
+from vramwise.ocr.results.result import OCRResult, Region, Regions, Word
 
 from tests.fixtures.draw_words import WordPage, word_page
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from vramwise.catalog import family
-from vramwise.planning import Budget, make_plan, measured, published_config, reading_bytes
+from vramwise.families.weights import published_config
+from vramwise.planning import Budget, make_plan, reading_bytes, run_history
 from vramwise.planning.cache_note import cache_note
-from vramwise.planning.measured import Run, lookup, record
+from vramwise.planning.run_history import Run, lookup, record
 from vramwise.settings import Places, Settings
 
 GIB = 1024**3
@@ -50,12 +51,12 @@ def test_the_latest_run_of_a_kind_replaces_the_one_before_and_other_sizes_stay(t
 
 def test_the_record_stays_small_and_drops_the_oldest(tmp_path: Path) -> None:
     rows = [{"device": CARD, "model": "qwen3_vl_2b", "precision": "bf16", "pixels": n} for n in range(500)]
-    (tmp_path / measured.NAME).write_text(json.dumps({"format": 1, "runs": rows}), encoding="utf-8")
+    (tmp_path / run_history.NAME).write_text(json.dumps({"format": 1, "runs": rows}), encoding="utf-8")
     record(tmp_path, run_of(pixels=10**6))
     kept = [run.pixels for run in lookup(tmp_path, CARD, "qwen3_vl_2b")]
-    assert len(kept) == measured.MOST
+    assert len(kept) == run_history.MOST
     assert kept[-1] == 10**6 and kept[0] == 101
-    assert (tmp_path / measured.NAME).stat().st_size < 400_000
+    assert (tmp_path / run_history.NAME).stat().st_size < 400_000
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_the_record_stays_small_and_drops_the_oldest(tmp_path: Path) -> None:
 def test_a_damaged_record_is_a_line_in_the_log_and_the_next_run_mends_it(
     damage: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / measured.NAME).write_bytes(damage)
+    (tmp_path / run_history.NAME).write_bytes(damage)
     with caplog.at_level(logging.WARNING):
         assert lookup(tmp_path, CARD, "qwen3_vl_2b") == ()
     assert "cannot be read" in caplog.text
@@ -83,7 +84,7 @@ def test_a_damaged_record_is_a_line_in_the_log_and_the_next_run_mends_it(
 
 
 def test_a_record_of_a_newer_form_is_left_out_and_unknown_fields_are_ignored(tmp_path: Path) -> None:
-    file = tmp_path / measured.NAME
+    file = tmp_path / run_history.NAME
     file.write_text(json.dumps({"format": 2, "runs": "other"}), encoding="utf-8")
     assert lookup(tmp_path, CARD, "qwen3_vl_2b") == ()
     row = {"device": CARD, "model": "qwen3_vl_2b", "precision": "bf16", "watts": 300}
@@ -113,10 +114,10 @@ def test_two_processes_that_write_at_once_leave_a_whole_file(tmp_path: Path) -> 
         process.start()
     for process in both:
         process.join(60)
-    told = json.loads((tmp_path / measured.NAME).read_text(encoding="utf-8"))
+    told = json.loads((tmp_path / run_history.NAME).read_text(encoding="utf-8"))
     last = {run["device"]: run["pixels"] for run in told["runs"]}
     assert 39 in last.values()  # the later writer's last run is there
-    assert [file.name for file in tmp_path.iterdir()] == [measured.NAME]
+    assert [file.name for file in tmp_path.iterdir()] == [run_history.NAME]
 
 
 def measured_run(share: float, **more: Any) -> Run:

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vramwise.errors import VramwiseError
-from vramwise.ocr.metrics import Rules, best_of, confidence, diff, quoted_parts, score, wrong_pieces
-from vramwise.ocr.result import Region, Word
+from vramwise.ocr.regions.error_rates import (
+    Rules,
+    best_of,
+    confidence,
+    diff,
+    quoted_parts,
+    score,
+    wrong_pieces,
+)
+from vramwise.ocr.results.result import Region, Word
 
 EXACT = Rules(unicode="NFC", space="exact")
 TEXTS = st.text(

@@ -20,8 +20,8 @@ import pytest
 from vramwise.catalog.words import LANGUAGES
 from vramwise.cli import main
 from vramwise.hardware import machine, nvml, report
+from vramwise.hardware.health import health
 from vramwise.hardware.torch_build import TorchBuild
-from vramwise.planning.health import health
 
 ROOT = Path(__file__).resolve().parents[2]
 CARDS = ROOT / "tests" / "fixtures" / "nvml"

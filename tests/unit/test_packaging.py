@@ -171,7 +171,18 @@ def test_the_published_archive_has_what_the_pack_needs():
 
 
 def test_the_published_archive_has_nothing_of_the_developers():
-    hidden = ("tests/", "benchmarks/", "devtools/", "docs/", "dev.py", ".ci/", ".venv/", ".comfy/", ".git")
+    hidden = (
+        "tests/",
+        "benchmarks/",
+        "devtools/",
+        "training/",
+        "docs/",
+        "dev.py",
+        ".ci/",
+        ".venv/",
+        ".comfy/",
+        ".git",
+    )
     assert [name for name in published_files() if name.startswith(hidden)] == []
     assert [
         name for name in published_files() if name.endswith((".pyc", ".whl", ".onnx", ".traineddata"))

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from vramwise import pages as module
+from vramwise.documents import pages as module
+from vramwise.documents.page_ranges import check_page_numbers, page_numbers
+from vramwise.documents.pages import natural, open_book
+from vramwise.documents.safe_names import checked_stem
 from vramwise.errors import VramwiseError
-from vramwise.file_names import checked_stem
-from vramwise.page_numbers import check_page_numbers, page_numbers
-from vramwise.pages import natural, open_book
 
 from tests.fixtures.write_pdf import write_form, write_pdf
 
@@ -339,8 +339,8 @@ def test_a_page_that_changed_after_loading_is_a_sentence(tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def lazy() -> object:
-    """nodes/bridge/lazy.py alone, which needs torch and no ComfyUI."""
-    path = Path(__file__).resolve().parents[2] / "nodes" / "bridge" / "lazy.py"
+    """nodes/bridge/lazy_image.py alone, which needs torch and no ComfyUI."""
+    path = Path(__file__).resolve().parents[2] / "nodes" / "bridge" / "lazy_image.py"
     spec = importlib.util.spec_from_file_location("vramwise_lazy", path)
     assert spec is not None and spec.loader is not None
     loaded = importlib.util.module_from_spec(spec)

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vramwise.catalog import Family, family
 from vramwise.errors import VramwiseError
+from vramwise.families.weights import published_config
 from vramwise.hardware import DeviceReport, MachineReport
 from vramwise.hardware.capabilities import Capability
-from vramwise.planning import Budget, Plan, make_plan, published_config
+from vramwise.planning import Budget, Plan, make_plan
 from vramwise.planning.spread import spread_budgets
 
 GIB = 1024**3
@@ -382,7 +383,7 @@ def test_where_there_is_no_card_there_is_nothing_to_spread_over() -> None:
 
 
 def spread_plan(model: str, report: MachineReport, precision: str = "auto") -> Plan | None:
-    from vramwise import opening
+    from vramwise.models import live
 
     repo, family_id = SEEDS[model]
     config = published_config(repo) or {}
@@ -391,8 +392,8 @@ def spread_plan(model: str, report: MachineReport, precision: str = "auto") -> P
         return make_plan(model, family(family_id), config, None, budget, precision, available=missing)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "probe", lambda torch: report)
-        return opening._spread_plan(planned)
+        patch.setattr(live, "probe", lambda torch: report)
+        return live._spread_plan(planned)
 
 
 def test_two_cards_together_take_what_neither_takes_alone_and_the_text_says_how() -> None:

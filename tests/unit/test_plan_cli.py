@@ -17,9 +17,9 @@ from vramwise.catalog import ocr_models
 from vramwise.catalog.gpus import find_gpus
 from vramwise.cli import main
 from vramwise.errors import VramwiseError
-from vramwise.planning import measured
-from vramwise.planning.measured import Run
-from vramwise.planning.ocr import budget_of_gpu, budget_of_memory
+from vramwise.models.request import budget_of_gpu, budget_of_memory
+from vramwise.planning import run_history
+from vramwise.planning.run_history import Run
 
 GIB = 1024**3
 BYTES = {"type": "integer", "minimum": 0}
@@ -88,7 +88,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 def test_every_model_with_a_published_architecture_is_planned_in_the_stable_form(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from vramwise.planning import published_config
+    from vramwise.families.weights import published_config
 
     for row in ocr_models():
         if row.repo and published_config(row.repo) is None:
@@ -201,7 +201,7 @@ def test_without_a_card_it_is_about_this_machine_now() -> None:
 def test_what_was_measured_on_a_card_counts_when_that_card_is_asked_about(home: Path) -> None:
     (gpu,) = find_gpus("RTX 4090")
     run = Run(gpu.device_name, "qwen3_vl_2b", "bf16", load_seconds=4.2, loaded_from="files")
-    measured.record(home, run)
+    run_history.record(home, run)
     assert "Measured here: loaded in 4.2 s" in vramwise.plan("qwen3_vl_2b", gpu="RTX 4090").text()
     assert "Measured here" not in vramwise.plan("qwen3_vl_2b", gpu="RTX 3090").text()
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from vramwise.catalog.words import LANGUAGES, words
 from vramwise.errors import UnknownName
-from vramwise.hardware import abilities, machine, nvml, processor, report, torch_build, windows_memory
+from vramwise.hardware import compute_support, machine, nvml, processor, report, torch_build, windows_memory
 from vramwise.hardware.torch_build import TorchBuild
 
 GIB = 1024**3
@@ -189,7 +189,7 @@ def test_torch_is_imported_only_where_it_alone_can_answer(
 def test_number_formats_follow_the_compute_capability(
     capability: tuple[int, int] | None, formats: tuple[bool | None, ...]
 ) -> None:
-    found = abilities.number_formats("cuda", capability)
+    found = compute_support.number_formats("cuda", capability)
     assert (found.bf16, found.fp8, found.fp4) == formats
 
 
@@ -198,25 +198,25 @@ def test_number_formats_follow_the_compute_capability(
     [("gfx1030", False, False), ("gfx1100", True, False), ("gfx1201", True, True), ("gfx942", True, True)],
 )
 def test_number_formats_of_amd_follow_the_architecture(architecture: str, bf16: bool, fp8: bool) -> None:
-    found = abilities.number_formats("rocm", None, architecture)
+    found = compute_support.number_formats("rocm", None, architecture)
     assert (found.bf16, found.fp8) == (bf16, fp8)
 
 
 def test_each_refusal_of_a_kernel_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     here: set[str] = set()
-    monkeypatch.setattr(abilities, "_installed", lambda module: module in here)
-    assert abilities.flash_attention("cuda", (8, 9)).reason == "flash-attn is not installed"
-    assert "this GPU has 7.5" in abilities.flash_attention("cuda", (7, 5)).reason
-    assert "NVIDIA and AMD GPUs only" in abilities.flash_attention("mps", None).reason
+    monkeypatch.setattr(compute_support, "_installed", lambda module: module in here)
+    assert compute_support.flash_attention("cuda", (8, 9)).reason == "flash-attn is not installed"
+    assert "this GPU has 7.5" in compute_support.flash_attention("cuda", (7, 5)).reason
+    assert "NVIDIA and AMD GPUs only" in compute_support.flash_attention("mps", None).reason
     here |= {"flash_attn", "sageattention"}
-    flash = abilities.flash_attention("cuda", (8, 9))
+    flash = compute_support.flash_attention("cuda", (8, 9))
     assert flash.usable and "not in fp32" in flash.reason
-    sage = abilities.sage_attention("cuda", (8, 9))
+    sage = compute_support.sage_attention("cuda", (8, 9))
     assert not sage.usable and "Triton" in sage.reason
     here.add("triton")
-    assert abilities.sage_attention("cuda", (8, 9)).usable
-    assert not abilities.sage_attention("rocm", None).usable
-    assert abilities.flash_attention("rocm", None).usable
+    assert compute_support.sage_attention("cuda", (8, 9)).usable
+    assert not compute_support.sage_attention("rocm", None).usable
+    assert compute_support.flash_attention("rocm", None).usable
 
 
 # --- Windows: memory that has been moved to RAM ------------------------------------------------------------

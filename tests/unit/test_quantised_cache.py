@@ -16,8 +16,8 @@ import pytest
 from vramwise.errors import VramwiseError
 from vramwise.settings import Places, Settings
 from vramwise.weights import Checkpoint
-from vramwise.weights import quantised as module
-from vramwise.weights.quantised import cached, clear, entries, fingerprint, store
+from vramwise.weights import quantised_cache as module
+from vramwise.weights.quantised_cache import cached, clear, entries, fingerprint, store
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from vramwise import catalog
 from vramwise.catalog import Recogniser, language
 from vramwise.errors import VramwiseError
-from vramwise.ocr.routing import RapidRoute, TesseractRoute, rapid_route, tesseract_route
+from vramwise.ocr.engines.language_routing import RapidRoute, TesseractRoute, rapid_route, tesseract_route
 from vramwise.settings import Places, Settings
 from vramwise.weights import download, find, searched_folders
 from vramwise.weights import recognisers as module
@@ -134,9 +134,9 @@ def no_tesseract(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def eslav_is(monkeypatch: pytest.MonkeyPatch, row: Recogniser) -> None:
-    from vramwise.ocr import routing
+    from vramwise.ocr.engines import language_routing
 
-    monkeypatch.setattr(routing, "recogniser", lambda _: row)
+    monkeypatch.setattr(language_routing, "recogniser", lambda _: row)
 
 
 @pytest.mark.usefixtures("no_tesseract")

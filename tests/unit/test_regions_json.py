@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vramwise.errors import VramwiseError
 from vramwise.jobs.outputs import encoded
-from vramwise.ocr.boxes import boxes_of, is_boxes, pages_of_boxes
-from vramwise.ocr.result import OCRResult, Region, Regions, Word
+from vramwise.ocr.regions.bounding_boxes import boxes_of, is_boxes, pages_of_boxes
+from vramwise.ocr.results.result import OCRResult, Region, Regions, Word
 
 SCHEMA = json.loads(
-    (Path(__file__).resolve().parents[2] / "core" / "ocr" / "ocr_schema.json").read_text(encoding="utf-8")
+    (Path(__file__).resolve().parents[2] / "core" / "ocr" / "results" / "ocr_schema.json").read_text(
+        encoding="utf-8"
+    )
 )
 jsonschema.Draft202012Validator.check_schema(SCHEMA)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -180,7 +182,7 @@ def test_what_is_no_json_of_ours_is_a_sentence(text: str, said: str) -> None:
 
 
 def test_more_than_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vramwise.ocr.reading_json.MAX_CHARACTERS", 10)
+    monkeypatch.setattr("vramwise.ocr.results.from_json.MAX_CHARACTERS", 10)
     with pytest.raises(VramwiseError, match="at most 10 are read"):
         Regions.from_json(" " * 11)
     monkeypatch.undo()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from vramwise.ocr.residents import Residents
+from vramwise.ocr.engines.reader_pool import Residents
 
 
 class Thing:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from vramwise import saving
+from vramwise.documents import saving
+from vramwise.documents.saving import content, free_stem, save
 from vramwise.errors import VramwiseError
-from vramwise.saving import content, free_stem, save
 
 RED = np.full((4, 6, 3), (255, 0, 0), np.uint8)
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vramwise.ocr.script import (
+from vramwise.ocr.engines.script_detection import (
     SCRIPTS,
     LineEvidence,
     ScriptGuess,
@@ -21,7 +21,7 @@ from vramwise.ocr.script import (
 )
 
 LINES = Path(__file__).resolve().parents[1] / "fixtures" / "lines"
-STRIP_HEIGHT = 40  # of one line in a strip of benchmarks/train_script_net.py --strips
+STRIP_HEIGHT = 40  # of one line in a strip of training/script_net.py --strips
 
 
 def strip(name: str) -> list[NDArray[np.uint8]]:

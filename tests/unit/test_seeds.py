@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from vramwise.catalog.published import Published, published
-from vramwise.catalog.words import LANGUAGES, words
-from vramwise.planning.advice.advisor import advise, advise_each
-from vramwise.planning.advice.claims import (
+from vramwise.advisor.advise import advise, advise_each
+from vramwise.advisor.published.checks import JUDGES, contradictions, judge, judgements
+from vramwise.advisor.published.guide_checks import (
     AGREES,
     DISAGREES,
     GUIDE_MODELS,
@@ -22,8 +21,9 @@ from vramwise.planning.advice.claims import (
     Judgement,
     need_of,
 )
-from vramwise.planning.advice.contradictions import JUDGES, contradictions, judge, judgements
-from vramwise.planning.ocr import plan
+from vramwise.catalog.published import Published, published
+from vramwise.catalog.words import LANGUAGES, words
+from vramwise.models.request import plan
 
 # seed, cell, published, verdict, why: one line a cell of the seeds, then what they say against themselves
 LIST = Path(__file__).resolve().parents[1] / "fixtures" / "seed_cells.csv"

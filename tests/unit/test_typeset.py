@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 from vramwise.errors import UnknownName, VramwiseError
-from vramwise.ocr.result import OCRResult, Region
-from vramwise.ocr.typeset import FontShelf, Setter, Style, assigned, lettering, rescaled
-from vramwise.ocr.typeset.breaking import balanced, filled, units
-from vramwise.ocr.typeset.colours import parse_colour, sample
-from vramwise.ocr.typeset.columns import cells
-from vramwise.ocr.typeset.fonts import Face
-from vramwise.ocr.typeset.lettering import Lettering
-from vramwise.ocr.typeset.room import room_of
+from vramwise.ocr.results.result import OCRResult, Region
+from vramwise.typesetting import FontShelf, Setter, Style, assigned, glyphs, rescaled
+from vramwise.typesetting.colours import parse_colour, sample
+from vramwise.typesetting.fonts import Face
+from vramwise.typesetting.glyphs import Lettering
+from vramwise.typesetting.line_breaking import balanced, filled, units
+from vramwise.typesetting.region_frame import room_of
+from vramwise.typesetting.vertical import cells
 
 RUSSIAN = "\u041f\u0440\u0438\u0432\u0435\u0442"
 CHINESE = "\u65e9\u6668\u7684\u6e21\u8f6e\u665a\u70b9\u4e86"
@@ -520,7 +520,7 @@ def test_arabic_without_raqm_and_without_the_packages_is_one_sentence(
     shelf: FontShelf, needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs(ARABIC)
-    monkeypatch.setattr(lettering, "_has_raqm", lambda: False)
+    monkeypatch.setattr(glyphs, "_has_raqm", lambda: False)
     monkeypatch.setitem(sys.modules, "arabic_reshaper", None)
     with pytest.raises(VramwiseError, match="pip install python-bidi arabic-reshaper"):
         drawn(shelf, box(50, 60, 300, 50), ARABIC)
@@ -537,13 +537,13 @@ def test_arabic_without_raqm_is_set_by_the_packages(
     require(
         both, "python-bidi and arabic-reshaper are not installed: pip install python-bidi arabic-reshaper."
     )
-    lettering.opened.cache_clear()
-    monkeypatch.setattr(lettering, "_has_raqm", lambda: False)
+    glyphs.opened.cache_clear()
+    monkeypatch.setattr(glyphs, "_has_raqm", lambda: False)
     setter = Lettering(shelf, None, ARABIC, True)
     (run,) = setter.runs(ARABIC)
-    assert run.text == lettering._visual(ARABIC, True) != ARABIC
+    assert run.text == glyphs._visual(ARABIC, True) != ARABIC
     _, mask, _ = drawn(shelf, box(50, 60, 300, 50), ARABIC)
-    lettering.opened.cache_clear()
+    glyphs.opened.cache_clear()
     assert mask.max() == 1
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from devtools.comfy_client import ComfyClient
-    from devtools.comfy_server import ComfyServer
-    from devtools.frontend import Frontend
+    from devtools.comfy.browser import Frontend
+    from devtools.comfy.client import ComfyClient
+    from devtools.comfy.server import ComfyServer
 
 Visit = Callable[..., "Frontend"]
 
@@ -39,7 +39,7 @@ def which(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def newest_comfy(require: Callable[[object, str], None]) -> Iterator[ComfyServer]:
     """A second server, which serves the newest frontend. It stays, so that going to and fro costs nothing."""
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.server import ComfyServer
 
     require(
         (NEWEST / "index.html").is_file(),
@@ -66,7 +66,7 @@ def newest(which: str) -> bool:
 @pytest.fixture(scope="package")
 def client(comfy: ComfyServer) -> ComfyClient:
     """A client of the server that the browser looks at."""
-    from devtools.comfy_client import ComfyClient
+    from devtools.comfy.client import ComfyClient
 
     return ComfyClient(comfy.url)
 
@@ -75,7 +75,7 @@ def client(comfy: ComfyServer) -> ComfyClient:
 @pytest.fixture(scope="package")
 def browser(require: Callable[[object, str], None]) -> Iterator[Frontend]:
     require(find_spec("playwright"), "Playwright is not installed: run `python dev.py test`, which does it.")
-    from devtools.frontend import Frontend, FrontendError
+    from devtools.comfy.browser import Frontend, FrontendError
 
     frontend = Frontend()
     try:

@@ -8,12 +8,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devtools.workflows import twin_of
+from devtools.workflows.export import twin_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
-    from devtools.frontend import Frontend
+    from devtools.comfy.browser import Frontend
 
 BUILD = """([nodes, links]) => {
     const { app, LiteGraph } = window

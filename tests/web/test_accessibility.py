@@ -13,7 +13,7 @@ import pytest
 from tests.web import graphs
 
 if TYPE_CHECKING:
-    from devtools.frontend import Frontend
+    from devtools.comfy.browser import Frontend
 
 pytestmark = [pytest.mark.web, pytest.mark.comfy]
 

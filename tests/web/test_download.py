@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools.model_hub import World, serving
-from devtools.tiny import held_out, trained_checkpoint
+from devtools.fakes.model_hub import World, serving
+from devtools.tiny_models.build import held_out, trained_checkpoint
 from tests.web import graphs
 
 if TYPE_CHECKING:
-    from devtools.comfy_server import ComfyServer
-    from devtools.frontend import Frontend
+    from devtools.comfy.browser import Frontend
+    from devtools.comfy.server import ComfyServer
 
 pytest.importorskip("transformers")
 pytest.importorskip("huggingface_hub")
@@ -39,7 +39,7 @@ def hub() -> Iterator[World]:
 @pytest.fixture(scope="module")
 def server(hub: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     """A ComfyUI of its own, whose hub that is."""
-    from devtools.comfy_server import ComfyServer
+    from devtools.comfy.server import ComfyServer
 
     nobody = str(tmp_path_factory.mktemp("nobody"))
     env: dict[str, str | None] = dict.fromkeys(("HF_TOKEN", "HF_HUB_OFFLINE", "VRAMWISE_MODELS"))

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devtools.workflows import WORKFLOWS, read_workflow
+from devtools.workflows.export import WORKFLOWS, read_workflow
 from tests.web import graphs
 from tests.web.graphs import SAMPLE, SAMPLE_LINES, build, set_widget
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
-    from devtools.comfy_client import ComfyClient
-    from devtools.frontend import Frontend
+    from devtools.comfy.browser import Frontend
+    from devtools.comfy.client import ComfyClient
 
 pytestmark = [pytest.mark.web, pytest.mark.comfy]
 

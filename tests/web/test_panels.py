@@ -16,8 +16,8 @@ from tests.web.graphs import SAMPLE, build, give, set_widget, texts
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
 
-    from devtools.comfy_client import ComfyClient
-    from devtools.frontend import Frontend
+    from devtools.comfy.browser import Frontend
+    from devtools.comfy.client import ComfyClient
 
 pytestmark = [pytest.mark.web, pytest.mark.comfy]
 
@@ -208,7 +208,7 @@ def test_a_missing_model_is_fetched_only_by_the_button_and_can_be_stopped(opened
 def test_opening_a_workflow_asks_no_server_and_the_button_does(
     opened: Frontend, keep: Callable[[Locator, str], None]
 ) -> None:
-    from devtools.chat_server import MODEL, ChatServer
+    from devtools.fakes.chat_server import MODEL, ChatServer
 
     page = opened.page
     with ChatServer() as server:
@@ -235,7 +235,7 @@ def test_opening_a_workflow_asks_no_server_and_the_button_does(
 
 
 def test_after_a_run_the_panel_shows_the_plan_of_the_remote_model(opened: Frontend) -> None:
-    from devtools.chat_server import MODEL, ChatServer
+    from devtools.fakes.chat_server import MODEL, ChatServer
 
     with ChatServer() as server:
         values = {"endpoint": f"localhost:{server.port}"}

@@ -16,8 +16,8 @@ from tests.web import graphs
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
-    from devtools.comfy_client import ComfyClient
-    from devtools.frontend import Frontend
+    from devtools.comfy.browser import Frontend
+    from devtools.comfy.client import ComfyClient
 
 pytestmark = [pytest.mark.web, pytest.mark.comfy]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devtools.draw_workflows import draw, draw_blueprint
-from devtools.example_workflows import BLUEPRINTS, DRAWINGS
-from devtools.workflows import (
+from devtools.workflows.drawing import draw, draw_blueprint
+from devtools.workflows.examples import BLUEPRINTS, DRAWINGS
+from devtools.workflows.export import (
     PREVIEW_BYTES,
     SUBGRAPHS,
     WORKFLOWS,
@@ -25,7 +25,7 @@ from devtools.workflows import (
 from tests.web.graphs import SAMPLE_LINES, node_showing_the_text, overlapping
 
 if TYPE_CHECKING:
-    from devtools.frontend import Frontend
+    from devtools.comfy.browser import Frontend
 
 pytestmark = [pytest.mark.web, pytest.mark.comfy]
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...first_use import from_modules
+from ...lazy_imports import from_modules
 
 if TYPE_CHECKING:
     from .endpoints import Endpoint, endpoint_names, resolve
+    from .errors import EndpointError
     from .handle import RemoteHandle, open_remote
-    from .trouble import EndpointError
 
 _HOME = {
     "Endpoint": "endpoints",
-    "EndpointError": "trouble",
+    "EndpointError": "errors",
     "RemoteHandle": "handle",
     "endpoint_names": "endpoints",
     "open_remote": "handle",

@@ -17,8 +17,8 @@ from typing import Any
 
 from ...errors import VramwiseError
 from .endpoints import Endpoint, is_loopback, place
-from .running_text import RunningText
-from .trouble import Kind, Trouble, of_message, of_status
+from .errors import Kind, Trouble, of_message, of_status
+from .stream_text import RunningText
 
 MAX_ANSWER_BYTES = 32 * 1024**2  # of one answer with its envelope; 32,000 tokens take about 8 MiB
 CONNECT_SECONDS = 10.0

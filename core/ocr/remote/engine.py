@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ...catalog import Family, Task
 from ...errors import VramwiseError
-from ..engine import ReadOptions, Unwatched, Watch
+from ..engines.protocol import ReadOptions, Unwatched, Watch
 from ..images import check_size, is_blank
-from ..result import OCRResult
+from ..results.result import OCRResult
 from ..vlm.answers import parse
-from ..vlm.recipe import ignored, most_pixels, recipe
-from ..vlm.result import page_result
+from ..vlm.page_result import page_result
+from ..vlm.prompts import ignored, most_pixels, recipe
 from .client import Client, Question, Said
+from .errors import EndpointError
 from .event_loop import EventLoop
-from .pictures import encode
-from .pool import Patience, Pool
-from .served import choose_family, choose_model, seen
-from .trouble import EndpointError
+from .image_encoding import encode
+from .model_match import choose_family, choose_model, seen
+from .server_pool import Patience, Pool
 
 if TYPE_CHECKING:
     from numpy import uint8

@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from ...choices import TASKS, check_choice
 from ...errors import VramwiseError
+from ...option_values import TASKS, check_choice
 from ...settings import MAX_CONCURRENCY, load_settings
-from ..engine import ReadOptions, Unwatched, Watch
+from ..engines.protocol import ReadOptions, Unwatched, Watch
 from .endpoints import DEFAULT_TIMEOUT, Endpoint, resolve
-from .served import AUTO, choose_family
+from .model_match import AUTO, choose_family
 
 if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-    from ..result import OCRResult
+    from ..results.result import OCRResult
     from .engine import Outcome, RemoteEngine
 
 
@@ -74,7 +74,7 @@ class RemoteHandle:
 
     def _engine(self, options: ReadOptions | None) -> RemoteEngine:
         from .engine import RemoteEngine
-        from .pool import Patience
+        from .server_pool import Patience
 
         check_choice("task", (options or ReadOptions()).task, TASKS)
         endpoint = resolve(self.endpoint, load_settings())

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from ...errors import VramwiseError
 from .client import Client
 from .endpoints import Endpoint, place
+from .errors import Kind, Trouble
 from .event_loop import EventLoop
-from .served import choose_family, choose_model
-from .trouble import Kind, Trouble
+from .model_match import choose_family, choose_model
 
 SECONDS = 2.0
 

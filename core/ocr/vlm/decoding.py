@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from transformers import StoppingCriteriaList
 
-from ..engine import Watch
+from ..engines.protocol import Watch
 from .adapter import Adapter, Prepared
-from .guards import LoopGuard
+from .loop_guard import LoopGuard
 
 TEXT_EVERY = 0.1  # seconds between two decodings of the running text
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 from ...catalog import Family, Task
 from ...errors import VramwiseError
-from ..engine import ReadOptions, Watch
+from ..engines.protocol import ReadOptions, Watch
 from ..images import check_size, fit_pixels, is_blank
-from ..owner import Owner
-from ..result import OCRResult
+from ..results.result import OCRResult
 from . import compat
 from .answers import parse
 from .families import adapter_class
-from .recipe import ignored, most_pixels, recipe
-from .result import page_result
+from .model_owner import Owner
+from .page_result import page_result
+from .prompts import ignored, most_pixels, recipe
 
 if TYPE_CHECKING:
     from numpy import uint8

@@ -15,9 +15,9 @@ import torch
 from ...catalog import Family
 from ...errors import VramwiseError
 from ...hardware.capabilities import pip_line
-from ..owner import LoadSpec
 from . import compat
 from .families import adapter_class
+from .model_owner import LoadSpec
 
 log = logging.getLogger("vramwise.ocr.vlm")
 QUANTISED = ("int8", "int4")

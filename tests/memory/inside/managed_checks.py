@@ -26,7 +26,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 managed = importlib.import_module("vramwise_pack.nodes.bridge.managed")
-owners = importlib.import_module("vramwise_pack.core.ocr.owner")
+owners = importlib.import_module("vramwise_pack.core.ocr.vlm.model_owner")
 
 gc.freeze()  # what was imported is never garbage: collections, of which there are hundreds here, pass it by
 

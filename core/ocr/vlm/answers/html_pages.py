@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from html.parser import HTMLParser
 
-from ...result import Point
+from ...results.result import Point
 from .parsed import CUT, Parsed, RawRegion, as_markdown, numbers, points_of, unfenced
 
 VOID = frozenset({"br", "img", "hr", "input", "meta", "link", "col"})

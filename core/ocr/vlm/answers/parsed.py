@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...result import Point
+from ...results.result import Point
 
 CUT = "The answer ended before it was complete; what was whole in it is here."
 

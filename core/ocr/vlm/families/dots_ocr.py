@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....catalog import Task
 from ..adapter import Adapter, Prepared, check_aspect
-from ..dots_model import ANSWERED, DotsOCRForCausalLM, DotsOCRProcessor
+from .dots_model import ANSWERED, DotsOCRForCausalLM, DotsOCRProcessor
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,0 +1,97 @@
+"""From the least memory that runs a model to the size above which more brings nothing; what a tier opens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..catalog.diffusion import PublishedNeed, diffusion_models
+from .advise import ALL, Unlock, unlocked
+from .candidates import MODEL_TASKS, Offer, offers
+from .targets import TIERS, seat_of_memory
+
+# So large that everything fits: what is asked for is what a model needs, not what there is.
+_ENOUGH_GIB = 1024
+
+
+@dataclass(frozen=True)
+class Range:
+    """One model. ``minimum_bytes``: below it nothing runs (by streaming where that is possible);
+    ``resident_from_bytes``: the smallest file stays resident; ``optimum_bytes``: the finest one does, more is
+    no faster. None where no size is known. ``precision`` names belong to the two last; ``tier`` is the first
+    usual size in GB at which something stays resident, None above 32 GB. ``published`` is what its makers and
+    others said it needs.
+    """
+
+    task: str
+    model: str
+    name: str
+    licence: str
+    commercial: str
+    precisions: tuple[str, ...]
+    minimum_bytes: int | None
+    resident_from_bytes: int | None
+    resident_precision: str
+    optimum_bytes: int | None
+    optimum_precision: str
+    tier: int | None
+    published: tuple[PublishedNeed, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def ranges() -> tuple[Range, ...]:
+    """Every model of the catalog, best first within its task; one that does two tasks stands under both."""
+    seat = seat_of_memory(_ENOUGH_GIB)
+    found = []
+    told = {model.id: model.published for model in diffusion_models()}
+    for task in MODEL_TASKS:
+        groups: dict[str, list[Offer]] = {}
+        for offer in offers(seat, task):
+            groups.setdefault(offer.model, []).append(offer)
+        found += [_range(group, told.get(name, ())) for name, group in groups.items()]
+    return tuple(found)
+
+
+def _range(group: list[Offer], told: tuple[PublishedNeed, ...]) -> Range:
+    first = group[0]
+    sized = [one for one in group if one.optimal_bytes is not None and one.floor_bytes is not None]
+    fine = [one for one in sized if not one.rough] or sized
+    small = min(fine, key=lambda one: one.optimal_bytes or 0, default=None)
+    full = max(sized, key=lambda one: (one.bits, one.optimal_bytes or 0), default=None)
+    return Range(
+        task=first.task,
+        model=first.model,
+        name=first.name,
+        licence=first.licence,
+        commercial=first.commercial,
+        precisions=tuple(one.precision for one in group),
+        minimum_bytes=min((one.floor_bytes or 0 for one in sized), default=None),
+        resident_from_bytes=small.optimal_bytes if small else None,
+        resident_precision=small.precision if small else "",
+        optimum_bytes=full.optimal_bytes if full else None,
+        optimum_precision=full.precision if full else "",
+        tier=_tier(small),
+        published=told,
+    )
+
+
+def _tier(offer: Offer | None) -> int | None:
+    if offer is None or offer.optimal_bytes is None:
+        return None
+    for tier in TIERS:
+        seat = seat_of_memory(tier)
+        room = seat.budget.budget_bytes if offer.ram_bytes is None else seat.comfy_bytes
+        if offer.optimal_bytes <= room:
+            return tier
+    return None
+
+
+def tiers(task: str = ALL) -> Iterator[tuple[int, tuple[Unlock, ...]]]:
+    """Each usual memory size with what it keeps resident over the one below; the first over 1 GB."""
+    below = seat_of_memory(1)
+    for tier in TIERS:
+        yield tier, unlocked(below, tier, task)
+        below = seat_of_memory(tier)

@@ -1,0 +1,1 @@
+"""What published guides say, beside what is computed."""

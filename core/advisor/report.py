@@ -1,0 +1,241 @@
+"""The advice as markdown, in English, Russian or Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..catalog.formats import addons, formats
+from ..catalog.gpus import GIB
+from ..catalog.words import sized, words
+from .advise import ALL, WHICH_GPU, Advice, Unlock
+from .candidates import MODEL_TASKS, OCR, Offer
+from .gpu_ranking import TOLERANCE, balance, colour
+from .memory_ranges import tiers
+from .remote_candidates import Elsewhere
+
+# Lines of a task's table when every task is shown.
+_FEW, _MANY = 6, 20
+
+
+def report(advice: Advice, lang: str = "en") -> str:
+    """The whole report. Raises UnknownName for a language that has no words."""
+    say = words(lang)
+    return "\n".join(_lines(advice, lang, say)) + "\n"
+
+
+def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
+    if advice.task == WHICH_GPU:
+        yield f"# {say['advise_cards']}"
+        yield ""
+        yield from _cards(advice.offers, lang, say)
+        return
+    yield "# " + say["advise_title"].format(gpu=sized(advice.gpu, say))
+    yield ""
+    yield from _place(advice, say)
+    tasks = MODEL_TASKS if advice.task == ALL else (advice.task,)
+    best = [one for task in tasks if (one := advice.best(task)) is not None]
+    yield ""
+    yield f"## {say['advise_best']}"
+    yield ""
+    if not best:
+        yield say["advise_nothing"]
+    else:
+        yield from _table(best, lang, say, with_task=True)
+    for task in tasks:
+        found = [one for one in advice.offers if one.task == task]
+        yield ""
+        yield "## " + say["advise_all"].format(task=say[f"advise_task_{task}"])
+        yield ""
+        yield from _task(found, lang, say, advice.task == ALL)
+    if advice.templates:
+        yield ""
+        yield f"## {say['advise_templates']}"
+        yield ""
+        yield from _table([one for one in advice.templates if one.usable][:_MANY], lang, say, with_task=True)
+    if set(tasks) - {OCR}:
+        yield from _addons(advice, best, say)
+        yield from _formats(advice, say)
+    yield from _unlocks(advice.unlocks, say)
+    yield from _elsewhere(advice.elsewhere, say)
+    yield from _differ(advice, lang, say)
+    yield ""
+    yield say["advise_end"]
+
+
+def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
+    seat = advice.seat
+    facts = {
+        "ocr": _gib(seat.budget.budget_bytes),
+        "comfy": _gib(seat.comfy_bytes),
+        "vram": f"{seat.vram_gib:.4g}" if seat.vram_gib else "",
+    }
+    room = "advise_room_own" if not seat.vram_gib else "advise_room_live" if seat.live else "advise_room"
+    yield "- " + say[room].format(**facts)
+    if advice.taken:
+        names = ", ".join(sized(name, say) for name in advice.taken)
+        yield "- " + say["advise_taken"].format(taken=_gib(advice.taken_bytes), names=names)
+    if seat.ram_bytes:
+        yield "- " + say["advise_ram"].format(ram=_gib(seat.ram_bytes))
+    if seat.gpu is not None:
+        yield "- " + say["advise_card"].format(
+            colour=say[f"advise_colour_{colour(seat.gpu)}"],
+            balance=say[f"advise_balance_{balance(seat.gpu).verdict}"],
+        )
+        if seat.gpu.status != "released":
+            yield "- " + say["advise_rumour"]
+
+
+def _task(found: Sequence[Offer], lang: str, say: Mapping[str, str], short: bool) -> Iterator[str]:
+    usable = [one for one in found if one.usable]
+    shown = _first_of_each(usable)[:_FEW] if short else usable
+    if not shown:
+        yield say["advise_nothing"]
+    else:
+        yield from _table(shown, lang, say, with_task=False)
+        if len(found) > len(usable):
+            yield ""
+            yield say["advise_more"].format(count=len(found) - len(usable))
+    yield from _installable(found, lang, say)
+
+
+def _installable(found: Sequence[Offer], lang: str, say: Mapping[str, str]) -> Iterator[str]:
+    """One line for each thing that is not installed here, with the precisions that wait for it."""
+    waiting: dict[str, dict[str, None]] = {}
+    for one in found:
+        if one.why == "not_installed":
+            waiting.setdefault(one.reason(lang), {})[one.precision] = None
+    for reason, precisions in waiting.items():
+        yield ""
+        yield say["advise_installable"].format(precisions=", ".join(precisions), reason=reason)
+
+
+def _first_of_each(found: Sequence[Offer]) -> list[Offer]:
+    best: dict[str, Offer] = {}
+    for one in found:
+        best.setdefault(one.model, one)
+    return list(best.values())
+
+
+def _table(found: Sequence[Offer], lang: str, say: Mapping[str, str], *, with_task: bool) -> Iterator[str]:
+    heads = ["model", "precision", "verdict", "optimal", "resident", "floor", "licence", "commercial"]
+    heads += ["confidence", "installed", "reason"]
+    heads = (["task"] if with_task else []) + heads
+    yield "| " + " | ".join(say[f"advise_head_{head}"] for head in heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for one in found:
+        cells = [say[f"advise_task_{one.task}"]] if with_task else []
+        cells += [one.name, one.precision, say[f"advise_verdict_{one.verdict}"]]
+        cells += [_gib(size) for size in (one.optimal_bytes, one.resident_bytes, one.floor_bytes)]
+        cells += [one.licence, say[f"advise_commercial_{one.commercial}"]]
+        cells += [say[f"advise_confidence_{one.confidence}"], say["advise_yes"] if one.installed else ""]
+        cells.append(one.reason(lang))
+        yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
+
+
+def _cards(found: Sequence[Offer], lang: str, say: Mapping[str, str]) -> Iterator[str]:
+    if not found:
+        yield say["advise_nothing"]
+        return
+    yield f"| {say['advise_head_card']} | {say['advise_head_reason']} |"
+    yield "|---|---|"
+    for one in found:
+        yield f"| {one.name} | {one.reason(lang)} |"
+
+
+def _unlocks(unlocks: Sequence[Unlock], say: Mapping[str, str]) -> Iterator[str]:
+    if not unlocks:
+        return
+    yield ""
+    yield "## " + say["advise_unlocks"].format(tier=f"{unlocks[0].vram_gib:g}")
+    yield ""
+    for one in unlocks:
+        was = f" ({one.was})" if one.was else ""
+        task = say[f"advise_task_{one.offer.task}"]
+        yield f"- {task}: {one.offer.name} {one.offer.precision}{was}"
+
+
+def _elsewhere(found: Sequence[Elsewhere], say: Mapping[str, str]) -> Iterator[str]:
+    """What this card cannot hold and an endpoint could."""
+    if not found:
+        return
+    yield ""
+    yield f"## {say['advise_elsewhere']}"
+    yield ""
+    for one in found:
+        facts = {"model": f"{one.offer.name} {one.offer.precision}", "size": f"{one.vram_gib:g}"}
+        line = "advise_elsewhere_served" if one.endpoints else "advise_elsewhere_size"
+        yield "- " + say[line].format(**facts, endpoints=", ".join(one.endpoints))
+    yield ""
+    yield say["advise_elsewhere_how"]
+
+
+def _addons(advice: Advice, best: Sequence[Offer], say: Mapping[str, str]) -> Iterator[str]:
+    """ControlNet, LoRA and training: those of the best picks and those of no particular model."""
+    offers = {one.model: one for one in best}
+    yield ""
+    yield f"## {say['advise_addons']}"
+    yield ""
+    for addon in addons():
+        offer, name = offers.get(addon.model), say.get(f"advise_addon_name_{addon.name}", addon.name)
+        if addon.model and offer is None and not addon.vram_gb:
+            continue
+        if addon.vram_gb:
+            left = (advice.seat.vram_gib or 0) - advice.taken_bytes / GIB
+            fits = left >= addon.vram_gb * (1 - TOLERANCE)
+            facts = {"name": name, "size": f"{addon.vram_gb:g}"}
+            yield "- " + say["advise_addon_task"].format(**facts, verdict=_fits(fits, say))
+        elif addon.gib is not None:
+            size = f"{addon.gib[0]:g}" + (f"-{addon.gib[1]:g}" if addon.gib[1] != addon.gib[0] else "")
+            if offer is None or offer.optimal_bytes is None:
+                yield "- " + say["advise_addon_any"].format(name=name, size=size)
+                continue
+            fits = offer.optimal_bytes + addon.gib[1] * GIB <= advice.seat.comfy_bytes
+            facts = {"name": name, "size": size, "model": f"{offer.name} {offer.precision}"}
+            yield "- " + say["advise_addon_beside"].format(**facts, verdict=_fits(fits, say))
+
+
+def _fits(fits: bool, say: Mapping[str, str]) -> str:
+    return say["advise_verdict_fits" if fits else "advise_verdict_no"]
+
+
+def _formats(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
+    heads = ("format", "bits", "bytes", "files", "fast")
+    yield ""
+    yield f"## {say['advise_formats']}"
+    yield ""
+    yield "| " + " | ".join(say[f"advise_head_{head}"] for head in heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for form in formats():
+        low, high = form.measured_low, form.measured_high
+        files = "-" if low is None or high is None else f"{low:g}" if low == high else f"{low:g}-{high:g}"
+        fast = say["advise_yes"] if form.fast_on(advice.seat.budget.capability) else ""
+        yield f"| {form.format} | {form.bits:g} | {form.bits / 8:.3g} | {files} | {fast} |"
+
+
+def _differ(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
+    if not advice.contradictions:
+        return
+    yield ""
+    yield f"## {say['advise_differ']}"
+    yield ""
+    for one in advice.contradictions:
+        yield "- " + say["advise_differ_line"].format(
+            seed=say[f"advise_seed_{one.seed}"],
+            cell=one.row.place(say),
+            published=one.row.printed(say),
+            reason=one.reason(lang),
+        )
+
+
+def _gib(size: int | None) -> str:
+    return "-" if size is None else f"{size / GIB:.1f}"
+
+
+def tiers_report(task: str = ALL, lang: str = "en") -> str:
+    """What each usual memory size keeps resident over the one below, as markdown."""
+    say = words(lang)
+    lines = [f"## {say['advise_tiers']}", ""]
+    for tier, found in tiers(task):
+        names = "; ".join(f"{one.offer.name} {one.offer.precision}" for one in found if not one.was)
+        lines.append(f"- {sized(f'{tier} GB', say)}: {names or say['advise_unlocks_none']}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,124 @@
+"""The place that advice is for: a card of the catalog, a bare memory size, or this machine now."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ..catalog.gpus import GIB, GPU, find_gpus, gpu_of_device, gpus, parse_memory
+from ..errors import VramwiseError
+from ..planning.fit import Budget
+from .diffusion_memory import usable_bytes
+
+if TYPE_CHECKING:
+    from ..hardware import MachineReport
+    from ..hardware.capabilities import Capability
+
+# What the seeds part cards by; sizes are compared with cards.TOLERANCE of room.
+TIERS = (4, 6, 8, 12, 16, 24, 32)
+_MOST_GIB = 1024
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Memory that can be used, and what surrounds it.
+
+    ``vram_gib`` is what the box says, None where nobody knows; ``gpu`` the catalog's card where it is known;
+    ``budget`` is for our own models, ``comfy_bytes`` what ComfyUI finds for image and video models.
+    ``ram_bytes`` None means that RAM was not asked about; ``live`` that both are what is free now.
+    ``system`` is "linux" or "windows". ``available`` is what the Python of this machine can run, as
+    ``make_plan`` takes it; empty where everything is supposed to be installed.
+    """
+
+    label: str
+    budget: Budget
+    comfy_bytes: int
+    vram_gib: float | None = None
+    gpu: GPU | None = None
+    ram_bytes: int | None = None
+    live: bool = False
+    system: str = "linux"
+    available: Mapping[str, Capability] = field(default_factory=dict)
+
+    @functools.cached_property
+    def needing(self) -> GPU | None:
+        """The card as far as what a model needs hangs on it. Its memory counts on Windows alone, where more
+        is kept free on a large card: elsewhere what was computed for one size is true of all."""
+        if self.gpu is None or self.system == "windows":
+            return self.gpu
+        return replace(self.gpu, vram_gib=None)
+
+    def less(self, taken_bytes: int) -> Seat:
+        """The same place with ``taken_bytes`` of its GPU memory given away."""
+        left = max(0, self.budget.free_bytes - taken_bytes)
+        budget = replace(self.budget, free_bytes=left)
+        return replace(self, budget=budget, comfy_bytes=max(0, self.comfy_bytes - taken_bytes))
+
+
+def seat_of_gpu(gpu: GPU, ram_gib: float | None = None) -> Seat:
+    """An empty card. Raises VramwiseError where the catalog has no memory size of it."""
+    from ..models.request import budget_of_gpu
+
+    if gpu.vram_gib is None:
+        raise VramwiseError(
+            f'The catalog has no memory size of "{gpu.name}". Name one with it, such as "{gpu.name} 24 GB".'
+        )
+    return Seat(gpu.label, budget_of_gpu(gpu), usable_bytes(gpu), gpu.vram_gib, gpu, _ram(ram_gib))
+
+
+def seat_of_memory(vram_gib: float, ram_gib: float | None = None) -> Seat:
+    """An empty card of a size, of whatever make."""
+    from ..models.request import budget_of_memory
+
+    if not 0 < vram_gib <= 4096:
+        raise VramwiseError(f"{vram_gib:g} GiB is no memory size. Give the card's, such as 16.")
+    usable = usable_bytes(replace(gpus()[0], vram_gib=vram_gib))
+    return Seat(f"{vram_gib:g} GB", budget_of_memory(vram_gib), usable, vram_gib, None, _ram(ram_gib))
+
+
+def seats_of_text(text: str, ram_gib: float | None = None) -> tuple[Seat, ...]:
+    """What a person writes: "16 GB", or a card; one that is sold with two sizes gives two places.
+
+    Raises UnknownName with the nearest names.
+    """
+    memory = parse_memory(text)
+    if memory is not None and not (memory > _MOST_GIB and text.strip().isdigit()):  # "4090" is a card
+        return (seat_of_memory(memory, ram_gib),)
+    return tuple(seat_of_gpu(gpu, ram_gib) for gpu in find_gpus(text))
+
+
+def seat_of_machine(report: MachineReport, ram_gib: float | None = None) -> Seat:
+    """This machine now: what is free on the chosen device and what ComfyUI itself could give back.
+
+    Raises VramwiseError where the device does not tell its memory.
+    """
+    device = report.device
+    if device.total_bytes is None or device.free_bytes is None:
+        raise VramwiseError(f"{device.name} does not tell its memory. Name it, for example --vram-gib 16.")
+    own = (device.own_bytes or 0) + (device.host_bytes or 0)
+    budget = Budget(device.name, device.kind, device.free_bytes, own, device.capability, device.name)
+    gpu = None if device.kind == "cpu" else gpu_of_device(device.name, device.total_bytes)
+    ram = _ram(ram_gib) if ram_gib else report.ram_total_bytes
+    box: float | None = gpu.vram_gib if gpu is not None and gpu.vram_gib else device.total_bytes / GIB
+    if device.kind == "cpu":
+        box = None  # RAM is no tier of cards
+    system = "windows" if report.windows else "linux"
+    # without torch nothing can be loaded: then the question is what the card could hold
+    available = report.options if report.torch else {}
+    return Seat(device.name, budget, budget.budget_bytes, box, gpu, ram, True, system, available)
+
+
+def resized(seat: Seat, vram_gib: float) -> Seat:
+    """The same place with an empty card of another size: what more memory would bring."""
+    ram_gib = seat.ram_bytes / GIB if seat.ram_bytes else None
+    if seat.gpu is not None:
+        larger = seat_of_gpu(replace(seat.gpu, vram_gib=vram_gib), ram_gib)
+    else:
+        larger = seat_of_memory(vram_gib, ram_gib)
+    return replace(larger, available=seat.available)
+
+
+def _ram(ram_gib: float | None) -> int | None:
+    return int(ram_gib * GIB) if ram_gib else None

@@ -1,0 +1,102 @@
+"""What one of ComfyUI's own templates needs, from the files it loads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ..catalog.diffusion import DiffusionModel, DiffusionWeights, diffusion_models
+from ..catalog.gpus import GPU
+from ..catalog.templates import Template, TemplateFile
+from .diffusion_memory import DiffusionNeed, diffusion_need, reserve_bytes
+
+_MODELS = ("diffusion_models", "checkpoints", "unet")
+_TEXT_ENCODERS = ("text_encoders", "clip")
+# What sits in VRAM beside the model while it samples.
+_BESIDE = ("loras", "model_patches", "controlnet", "style_models", "gligen", "hypernetworks")
+# A size in a note is rounded to two digits; files of two precisions differ by far more.
+_SAME_FILE = 0.03
+# Where no model of the catalog tells: what most templates sample.
+_USUAL_STEPS = 20
+
+
+def model_of_template(template: Template) -> DiffusionModel | None:
+    """The catalog's model that the template is listed under, None where it is listed under none."""
+    return _by_template().get(template.id)
+
+
+def template_need(
+    template: Template, *, system: str = "linux", total_bytes: int | None = None, gpu: GPU | None = None
+) -> DiffusionNeed | None:
+    """The need of a template as it comes, None where it loads no model or a size is not known.
+
+    Activations, steps and decode are those of the catalog's model at its usual size; a template of no model
+    in the catalog gets the 0.8 GiB that ComfyUI keeps at the least, and a note. ``model`` is the template's
+    id, ``precision`` the name of its largest model file. Switched-off nodes are not counted.
+    """
+    files = {(file.directory, file.name): file for file in template.needed}.values()
+    if template.file_bytes is None or not any(file.directory in _MODELS for file in files):
+        return None
+    total = total_bytes or (gpu.vram_bytes if gpu is not None else None)
+    largest = max((file for file in files if file.directory in _MODELS), key=_size)
+    model = model_of_template(template)
+    weights = _weights(model, largest)
+    held = weights.held_bytes if weights is not None else _size(largest)
+    beside = sum(_size(file) for file in files if file.directory in _BESIDE)
+    notes = [] if all(file.size_from == "disk" for file in files) else ["sizes as published, rounded"]
+    need = DiffusionNeed(
+        model=template.id,
+        precision=largest.name,
+        weights_bytes=held * (weights.at_once if weights is not None else 1) + beside,
+        text_encoder_bytes=max(_together(files, _TEXT_ENCODERS).values(), default=0),
+        activation_bytes=0,
+        decode_bytes=0,
+        reserve_bytes=reserve_bytes(system, total),
+        loaded_bytes=template.file_bytes,
+        file_bytes=template.file_bytes,
+        steps=model.steps if model is not None else _USUAL_STEPS,
+        weights_source="files that the template names",
+        activation_source="0.8 GiB, the least that ComfyUI keeps",
+    )
+    if model is None:
+        notes.append(
+            f"no model of the catalog: ComfyUI's least for activations, {_USUAL_STEPS} steps for streaming"
+        )
+        return replace(need, notes=tuple(notes))
+    precision = weights.precision if weights is not None else model.precisions[0]
+    usual = diffusion_need(model, precision, system=system, total_bytes=total, gpu=gpu)
+    return replace(
+        need,
+        activation_bytes=usual.activation_bytes,
+        decode_bytes=usual.decode_bytes,
+        activation_source=usual.activation_source,
+        notes=(*notes, *usual.notes[-1:]),
+    )
+
+
+def _together(files: Iterable[TemplateFile], directories: tuple[str, ...]) -> Mapping[int, int]:
+    """Bytes that each loader node brings in at once."""
+    sums: dict[int, int] = {}
+    for file in files:
+        if file.directory in directories:
+            sums[file.loader] = sums.get(file.loader, 0) + _size(file)
+    return sums
+
+
+def _weights(model: DiffusionModel | None, file: TemplateFile) -> DiffusionWeights | None:
+    """The catalog's row of this very file, known by its size."""
+    if model is None:
+        return None
+    nearest = min(model.weights, key=lambda one: abs(one.file_bytes - _size(file)))
+    same = abs(nearest.file_bytes - _size(file)) <= _SAME_FILE * nearest.file_bytes
+    return nearest if same else None
+
+
+@functools.cache
+def _by_template() -> Mapping[str, DiffusionModel]:
+    return {name: model for model in diffusion_models() for name in model.templates}
+
+
+def _size(file: TemplateFile) -> int:
+    return file.bytes or 0

@@ -1,0 +1,39 @@
+"""The names that can be loaded on this machine."""
+
+from __future__ import annotations
+
+from ..catalog import ocr_models
+from ..errors import UnknownName, VramwiseError, nearest
+from ..settings import load_settings
+
+
+def model_ids() -> list[str]:
+    """What a selector shows: catalog ids, then the person's own checkpoints by folder name."""
+    from ..weights.checkpoints import local_checkpoints
+
+    catalog = [row.id for row in ocr_models()]
+    taken = {row.repo.rsplit("/", 1)[-1].lower() for row in ocr_models() if row.repo}
+    own = [one.name for one in local_checkpoints(load_settings()) if one.name.lower() not in taken]
+    return catalog + [name for name in own if name not in catalog]
+
+
+def model_id(name: str) -> str:
+    """``name`` as ``model_ids`` spells it: it may also be the display name of a catalog model, in any case.
+
+    Raises UnknownName with the nearest; VramwiseError with the reason where a folder or a .gguf file of that
+    name is here and cannot be loaded.
+    """
+    catalog = {word.casefold(): row.id for row in ocr_models() for word in (row.name, row.id)}
+    known = model_ids() if name not in catalog.values() else [name]
+    if name in known:
+        return name
+    if str(name).strip().casefold() in catalog:
+        return catalog[str(name).strip().casefold()]
+    from ..weights.checkpoints import why_unusable
+
+    reason = why_unusable(str(name), load_settings())
+    if reason is not None:
+        raise VramwiseError(f"{reason}{nearest(name, known)}")
+    raise UnknownName(
+        f'"{name}" is not an OCR model that is known here.{nearest(name, known)} Known: {", ".join(known)}.'
+    )

@@ -1,0 +1,242 @@
+"""The CPU engines as one: pictures in, OCRResults out, with languages routed to whoever can read them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ...catalog import Language, default_language, language
+from ...errors import VramwiseError
+from ...settings import Settings
+from ..images import check_size, is_blank
+from ..results import reading_order
+from ..results.line import Line
+from ..results.result import OCRResult, Point, Region, Word
+from .language_routing import RapidRoute, Route, TesseractRoute, rapid_route, tesseract_route
+from .protocol import ReadOptions, Watch
+from .reader_pool import Residents
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+log = logging.getLogger("vramwise.ocr")
+MOSTLY = (
+    0.6  # share of a page's text length in one foreign script from which that script's reader takes the page
+)
+
+
+class CPUEngine:
+    """``model`` is "rapid" or "tesseract". Readers live in ``residents`` and are shared by every handle."""
+
+    def __init__(self, model: str, residents: Residents, settings: Settings) -> None:
+        self.model, self._residents, self._settings = model, residents, settings
+
+    def read(
+        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: Watch
+    ) -> Iterator[OCRResult]:
+        """One result per image, in order."""
+        chosen = None if options.language == "auto" else language(options.language)
+        ignored = tuple(_ignored(options, self.model))
+        for done, image in enumerate(images, start=1):
+            watch.check()
+            yield self._page(image, options, chosen, ignored, watch)
+            watch.page_done(done, len(images))
+
+    def _page(
+        self,
+        image: NDArray[uint8],
+        options: ReadOptions,
+        chosen: Language | None,
+        ignored: tuple[str, ...],
+        watch: Watch,
+    ) -> OCRResult:
+        check_size(image)
+        started = time.perf_counter()
+        lines: list[Line] = []
+        notes: list[str] = []
+        if not is_blank(image):
+            lines, notes = self._lines(image, options, chosen, watch)
+        seconds = time.perf_counter() - started
+        return _result(image, lines, seconds, self.model, options, (*ignored, *notes))
+
+    def _lines(
+        self, image: NDArray[uint8], options: ReadOptions, chosen: Language | None, watch: Watch
+    ) -> tuple[list[Line], list[str]]:
+        route: Route
+        if self.model == "tesseract":
+            languages = [chosen] if chosen else self._languages_seen(image, options, watch)
+            route = tesseract_route(languages, self._settings)
+            return self._by(route, image, options, watch), []
+        route = rapid_route(chosen, self._settings) if chosen else RapidRoute()
+        lines = self._by(route, image, options, watch)
+        if not any(line.foreign for line in lines):
+            notes = (
+                [f"{chosen.english} was read by {route}."]
+                if chosen and isinstance(route, TesseractRoute)
+                else []
+            )
+            return lines, notes
+        return self._with_foreign(lines, image, options, chosen, watch)
+
+    def _by(self, route: Route, image: NDArray[uint8], options: ReadOptions, watch: Watch) -> list[Line]:
+        with self._residents.borrow(route, route.open) as reader:
+            return reader.lines(image, options.max_pixels, watch)
+
+    def _languages_seen(self, image: NDArray[uint8], options: ReadOptions, watch: Watch) -> list[Language]:
+        """Languages for Tesseract on ``auto``: by the scripts PP-OCR's detector and the script net see."""
+        lines = self._by(RapidRoute(), image, options, watch)
+        scripts = {line.foreign for line in lines if line.foreign}
+        if any(
+            reading_order.is_cjk(character) for line in lines if not line.foreign for character in line.text
+        ):
+            scripts.add("Han")
+        found = [row for row in map(default_language, sorted(scripts)) if row]
+        if "Han" in scripts:
+            found = [language("zh") if row.script == "Han" else row for row in found]
+        return found or [language("en")]
+
+    def _with_foreign(
+        self,
+        lines: list[Line],
+        image: NDArray[uint8],
+        options: ReadOptions,
+        chosen: Language | None,
+        watch: Watch,
+    ) -> tuple[list[Line], list[str]]:
+        """Have lines in scripts that the built-in recogniser lacks read by whoever can.
+
+        A page that is mostly in such a script and cannot be read is refused with a VramwiseError; a few
+        such lines on another page are left unread, with a note. Nothing wrong is ever returned for them.
+        """
+        notes: list[str] = []
+        for script in sorted({line.foreign for line in lines if line.foreign}):
+            share = _share(lines, script)
+            try:
+                route = self._route_for_script(script, chosen)
+            except VramwiseError as error:
+                if share >= 0.5 and chosen is None:
+                    raise VramwiseError(f"This picture's text is in {script} script. {error}") from error
+                count = sum(line.foreign == script for line in lines)
+                notes.append(f"{count} line{'s' * (count != 1)} in {script} script left unread. {error}")
+                log.warning(notes[-1])
+                continue
+            read = self._by(route, image, options, watch)
+            others = [line for line in lines if line.foreign != script]
+            if share >= MOSTLY and not any(line.foreign for line in others) and not _has_cjk(others):
+                lines = read
+            else:
+                lines = [_filled(line, read) if line.foreign == script else line for line in lines]
+            notes.append(f"{script} text was found and read by {route}.")
+        return lines, notes
+
+    def _route_for_script(self, script: str, chosen: Language | None) -> Route:
+        if chosen is not None:
+            raise VramwiseError(
+                f"The language is set to {chosen.english}: set it to auto, or to the language of these lines."
+            )
+        row = default_language(script)
+        if row is None:
+            raise VramwiseError(f"No language of the catalog is written in {script} script.")
+        return rapid_route(row, self._settings)
+
+
+def _ignored(options: ReadOptions, model: str) -> Iterator[str]:
+    name = "PP-OCR" if model == "rapid" else "Tesseract"
+    if options.prompt.strip():
+        yield f"The prompt is ignored: {name} reads what is there and takes no instructions."
+    if options.max_new_tokens:
+        yield f"max_new_tokens is ignored: {name} generates no tokens."
+
+
+def _share(lines: Sequence[Line], script: str) -> float:
+    """Share of the page's text length (along the lines) that is in ``script``."""
+
+    def length(line: Line) -> float:
+        (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
+        return abs(complex(x1 - x0, y1 - y0))
+
+    total = sum(map(length, lines))
+    return sum(length(line) for line in lines if line.foreign == script) / total if total else 0.0
+
+
+def _has_cjk(lines: Sequence[Line]) -> bool:
+    return any(reading_order.is_cjk(character) for line in lines for character in line.text)
+
+
+def _filled(line: Line, read: Sequence[Line]) -> Line:
+    """``line`` with the words that another reader found inside its polygon; still foreign when it found
+    none.
+    """
+    words = [
+        word for other in read for word in _words_of(other) if _inside(_centre(word.polygon), line.polygon)
+    ]
+    if not words:
+        return line
+    (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
+    words.sort(
+        key=lambda word: (
+            (_centre(word.polygon)[0] - x0) * (x1 - x0) + (_centre(word.polygon)[1] - y0) * (y1 - y0)
+        )
+    )
+    known = [word.confidence for word in words if word.confidence is not None]
+    return replace(
+        line,
+        text=reading_order.join_words([word.text for word in words]),
+        confidence=sum(known) / len(known) if known else None,
+        words=tuple(words),
+        foreign=None,
+    )
+
+
+def _words_of(line: Line) -> tuple[Word, ...]:
+    return line.words or (Word(line.text, line.polygon, line.confidence),)
+
+
+def _centre(polygon: Sequence[Point]) -> Point:
+    return sum(x for x, _ in polygon) / len(polygon), sum(y for _, y in polygon) / len(polygon)
+
+
+def _inside(point: Point, polygon: Sequence[Point]) -> bool:
+    """Whether ``point`` lies in a convex clockwise polygon."""
+    px, py = point
+    for (x0, y0), (x1, y1) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
+        if (x1 - x0) * (py - y0) - (y1 - y0) * (px - x0) < 0:
+            return False
+    return True
+
+
+def _result(
+    image: NDArray[Any],
+    lines: list[Line],
+    seconds: float,
+    model: str,
+    options: ReadOptions,
+    notes: tuple[str, ...],
+) -> OCRResult:
+    read = [line for line in lines if not line.foreign]
+    page = reading_order.arrange(read)
+    regions = reading_order.regions_in_order(read, page)
+    unread = [line for line in lines if line.foreign]
+    regions += tuple(
+        Region("", line.polygon, len(regions) + number, category="unread")
+        for number, line in enumerate(unread)
+    )
+    marked = reading_order.markdown(read, page)
+    height, width = image.shape[:2]
+    return OCRResult(
+        text=marked if options.task == "markdown" else reading_order.plain_text(read, page),
+        markdown=marked,
+        regions=regions,
+        width=width,
+        height=height,
+        finish_reason="stop" if lines else "blank",
+        model=model,
+        precision="fp32",
+        seconds=seconds,
+        language=options.language,
+        notes=notes,
+    )

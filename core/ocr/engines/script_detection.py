@@ -1,0 +1,384 @@
+"""Which writing system a text line is in, told without reading it, and whether the recogniser really read it.
+
+The built-in recogniser (PP-OCRv6 small) knows Latin and Han. Of a Cyrillic line it returns what it
+knows, digits and the odd Latin look-alike, with a confident score, and the letters it cannot read simply
+vanish. Two independent witnesses expose that: `explained_share` (how much of the line's ink lies under the
+characters that came back) and `guess_scripts` (a small convolutional net that looks only at shapes).
+`foreign_lines` weighs both over a page.
+
+The net is run in plain numpy; its weights, `script_net.npz`, are made by `training/script_net.py`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SCRIPTS = (
+    "Latin",
+    "Cyrillic",
+    "Greek",
+    "Han",
+    "Hangul",
+    "Arabic",
+    "Hebrew",
+    "Devanagari",
+    "Bengali",
+    "Tamil",
+    "Telugu",
+    "Thai",
+    "Georgian",
+    "Armenian",
+    "Common",
+)
+"""Unicode script names, in the order of the net's outputs. `Han` stands for Chinese and Japanese, kana
+included; `Common` for digits, punctuation and things that are no text."""
+
+LINE_HEIGHT = 24
+"""Height in pixels to which the inked rows of a line are scaled; three halvings leave 3 rows."""
+WINDOW = 160
+"""Width in pixels of one window, about ten letters. A longer line is judged by two of them."""
+
+
+READABLE = frozenset({"Latin", "Han", "Common"})
+"""What the built-in recogniser reads. Not Greek: it has the plain letters but none with an accent."""
+
+# A character's half width at most, in time steps of an eighth of a 48 pixel line: wide (Han) and other
+# letters.
+WIDE_REACH, NARROW_REACH = 3.5, 2.5
+# Ink is what has this share of the full contrast; a column is inked from this share of its rows, and a row
+# counts as part of the line from this share of the fullest row.
+INK_LEVEL, INK_ROWS, INK_ROW_SHARE = 0.45, 0.06, 0.08
+
+# A line guessed with less than the first confidence is also looked at upside down, and that guess taken above
+# the second: the lines of Hebrew and Thai that PP-OCR had turned scored 0.97 to 1. Not believed of alphabets
+# that Latin resembles upside down ("number" is good Armenian, 0.99).
+TURN_UNDER, TURN_OVER = 0.7, 0.95
+TURN_NEVER = frozenset({"Cyrillic", "Greek", "Armenian", "Georgian", "Common"})
+
+# The rules of `foreign_lines`, measured (2026-11-22, PP-OCRv6 small by RapidOCR 3.10) on the 92 committed
+# pages of tests/fixtures/pages and on 240 pages of tests/fixtures/draw_pages.py in other fonts, with other
+# sentences. Ink left unread: 518 of 576 Cyrillic lines, explained to 0.03 in the median; of 712 Latin and
+# Han lines with two letters or more none was explained to less than 0.90. Net on such Cyrillic lines: 0.77 in
+# the lowest twentieth. On the committed pages the weakest Cyrillic page clears its threshold by 0.22, the
+# nearest other page stays 0.23 below.
+UNREAD, UNREAD_SURE = 0.65, 0.5
+# Ink read in part: a Cyrillic word with many look-alikes. Two letters at least: arcs in drawings are read as
+# one.
+READ, PARTLY_SURE, PARTLY_LETTERS = 0.93, 0.6, 2
+# All ink "read": only the net speaks. Of 2400 drawn Latin lines of one or two words one was called foreign
+# this surely.
+READ_SURE, READ_LETTERS = 0.9, 4
+# On a page where more lines were read than not. A Latin line cut upside down was called Cyrillic with more
+# than 0.85.
+STRAY_SURE = 0.9
+# On a foreign page a line stays as it was read from this confidence in Latin, Han or Common, unless its
+# letters are all capitals that both alphabets have ("MOCKBA").
+CLEAR = 0.85
+LOOK_ALIKE = frozenset("ABCEHKMOPTXY")
+# Nothing is sure and nothing read: spaces between vanished words. Of 32 pages of English too small or blurred
+# to read none looked so.
+VANISHED = 0.3
+
+
+@dataclass(frozen=True)
+class ScriptGuess:
+    """A line's most likely script and its probability, 0 to 1."""
+
+    script: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class LineEvidence:
+    """One line: the text that the recogniser returned, the share of ink it accounts for, the net's guess."""
+
+    text: str
+    explained: float
+    guess: ScriptGuess
+
+
+def normalise_line(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """One line as ink on nothing, its inked rows stretched to `LINE_HEIGHT`.
+
+    crop: uint8 (h, w, 3) or (h, w), any polarity. Returns float32 (`LINE_HEIGHT`, width), about 0 on the
+    background, 1 on full ink; width follows the aspect ratio and is at least 1.
+    """
+    import cv2
+    import numpy as np
+
+    grey = _grey(crop)
+    paper, reach = _paper_and_reach(grey)
+    counts = np.count_nonzero(_inked(grey, paper, reach, INK_LEVEL), axis=1)
+    inked = np.flatnonzero(counts > INK_ROW_SHARE * counts.max())
+    if inked.size:
+        margin = max(1, round(0.06 * (inked[-1] - inked[0] + 1)))
+        grey = grey[max(0, inked[0] - margin) : inked[-1] + 1 + margin]
+    height, width = grey.shape
+    columns = min(max(1, round(width * LINE_HEIGHT / height)), 64 * WINDOW)
+    method = cv2.INTER_AREA if height >= LINE_HEIGHT else cv2.INTER_LINEAR
+    small = cv2.resize(grey, (columns, LINE_HEIGHT), interpolation=method)
+    line: NDArray[np.float32] = (small.astype(np.float32) - paper) * np.float32(1 / reach)
+    return np.clip(line, -0.5, 1.0, out=line)
+
+
+def _grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 (h, w); which channel is red does not matter here."""
+    import cv2
+    import numpy as np
+
+    if crop.ndim == 2:
+        return np.ascontiguousarray(crop)
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(crop[:, :, :3]), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _paper_and_reach(grey: NDArray[np.uint8]) -> tuple[float, float]:
+    """The paper's grey level, and how far from it full ink lies (negative for dark ink).
+
+    Paper is the median, ink the tail of the histogram (3 %) that lies further from it. Under 24 grey
+    levels of contrast a line counts as blank rather than being blown up into noise.
+    """
+    import cv2
+    import numpy as np
+
+    counts = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel())
+    dark, paper, light = (
+        int(level) for level in np.searchsorted(counts, counts[-1] * np.array([0.03, 0.5, 0.97]))
+    )
+    if paper - dark >= light - paper:
+        return float(paper), -max(float(paper - dark), 24.0)
+    return float(paper), max(float(light - paper), 24.0)
+
+
+def _inked(grey: NDArray[np.uint8], paper: float, reach: float, level: float) -> NDArray[np.bool_]:
+    """Where the ink is at least `level` (0 to 1) of full strength."""
+    edge = paper + level * reach
+    return grey < edge if reach < 0 else grey > edge
+
+
+def guess_scripts(crops: Sequence[NDArray[np.uint8]]) -> list[ScriptGuess]:
+    """The script of each text line picture, uint8 (h, w, 3), any channel order and polarity.
+
+    Lines should be upright; one that makes little sense is also looked at turned half round, because the
+    angle classifier of PP-OCR turns Hebrew, Thai and Indic lines upside down. A crop without pixels is
+    `Common` with confidence 0.
+    """
+    lines = {i: normalise_line(crop) for i, crop in enumerate(crops) if min(crop.shape[:2]) > 0}
+    guesses = _judge(lines)
+    turned = _judge(
+        {i: lines[i][::-1, ::-1] for i, guess in guesses.items() if guess.confidence < TURN_UNDER}
+    )
+    for i, guess in turned.items():
+        if guess.confidence > TURN_OVER and guess.script not in TURN_NEVER:
+            guesses[i] = guess
+    return [guesses.get(i, ScriptGuess("Common", 0.0)) for i in range(len(crops))]
+
+
+def _judge(lines: dict[int, NDArray[np.float32]]) -> dict[int, ScriptGuess]:
+    """The net's guess for each normalised line: one window, or two of a longer line, weighed by attention."""
+    import numpy as np
+
+    if not lines:
+        return {}
+    windows, widths, owners = [], [], []
+    for owner, line in lines.items():
+        width = line.shape[1]
+        spare = max(0, width - 2 * WINDOW) // 3
+        starts = [0] if width <= WINDOW else [spare, width - WINDOW - spare]
+        for start in starts:
+            piece = line[:, start : start + WINDOW]
+            windows.append(np.pad(piece, ((0, 0), (0, WINDOW - piece.shape[1]))))
+            widths.append(piece.shape[1])
+            owners.append(owner)
+    scores, attention = _run_net(np.stack(windows))
+    steps = np.maximum((np.array(widths) + 7) // 8, 1)  # the net has halved the width three times
+    valid = np.arange(attention.shape[1]) < steps[:, None]
+    attention = np.where(valid, np.exp(np.clip(attention, -30, 30)), 0.0)
+    guesses = {}
+    for owner in lines:
+        own = [i for i, of in enumerate(owners) if of == owner]
+        logits = (scores[own] * attention[own][:, :, None]).sum(axis=(0, 1)) / attention[own].sum()
+        chances = np.exp(logits - logits.max())
+        best = int(chances.argmax())
+        guesses[owner] = ScriptGuess(SCRIPTS[best], float(chances[best] / chances.sum()))
+    return guesses
+
+
+@lru_cache(maxsize=1)
+def _weights() -> tuple[NDArray[np.float32], ...]:
+    """w0, b0, w1, b1 ... of `script_net.npz`; a convolution's weights are (kernel height, width, in, out)."""
+    import numpy as np
+
+    with (
+        resources.files(__package__).joinpath("script_net.npz").open("rb") as file,
+        np.load(file) as arrays,
+    ):
+        return tuple(arrays[f"{kind}{i}"].astype(np.float32) for i in range(6) for kind in "wb")
+
+
+_STRIDES = (2, 2, 2, 1, 1)
+_PADDINGS = ((2, 2), (1, 1), (1, 1), (0, 1), (0, 1))
+
+
+def _run_net(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """windows: (n, `LINE_HEIGHT`, `WINDOW`). Returns scores (n, steps, scripts) and attention (n, steps)."""
+    import numpy as np
+
+    weights = _weights()
+    x = windows[:, :, :, None]
+    for layer, (stride, padding) in enumerate(zip(_STRIDES, _PADDINGS, strict=True)):
+        x = _convolve(x, weights[2 * layer], stride, padding)
+        x += weights[2 * layer + 1]
+        np.maximum(x, 0, out=x)
+    head = x[:, 0] @ weights[10][0, 0] + weights[11]
+    return head[:, :, :-1], head[:, :, -1]
+
+
+def _convolve(
+    x: NDArray[np.float32], weight: NDArray[np.float32], stride: int, padding: tuple[int, int]
+) -> NDArray[np.float32]:
+    """A convolution without bias: x (n, h, w, in), weight (kh, kw, in, out); one matrix product per call."""
+    import numpy as np
+
+    kernel_h, kernel_w, inputs, outputs = weight.shape
+    pad_h, pad_w = padding
+    n, height, width, _ = x.shape
+    padded = np.zeros((n, height + 2 * pad_h, width + 2 * pad_w, inputs), np.float32)
+    padded[:, pad_h : pad_h + height, pad_w : pad_w + width] = x
+    rows = (padded.shape[1] - kernel_h) // stride + 1
+    columns = (padded.shape[2] - kernel_w) // stride + 1
+    # (kw, in) lie next to each other in memory, so one strided view serves a whole kernel row.
+    step_n, step_h, step_w, step_c = padded.strides
+    patches = np.lib.stride_tricks.as_strided(
+        padded,
+        (n, rows, columns, kernel_h, kernel_w * inputs),
+        (step_n, step_h * stride, step_w * stride, step_h, step_c),
+        writeable=False,
+    )
+    flat = patches.reshape(n * rows * columns, kernel_h * kernel_w * inputs)
+    product: NDArray[np.float32] = flat @ weight.reshape(-1, outputs)
+    return product.reshape(n, rows, columns, outputs)
+
+
+def character_spans(word_info: Any, crop_width: int) -> list[tuple[float, float]]:
+    """Where the returned non-space characters stand: (x0, x1) in crop pixels, left to right.
+
+    word_info: RapidOCR's `WordInfo` of one line, from `TextRecOutput.word_results` before RapidOCR turns it
+    into boxes. A character is known by the time step at which it fired; a step is `crop_width / line_txt_len`
+    wide, an eighth of 48 pixels of line height. Its span reaches half way to its neighbours, but no further
+    than its kind of letter is wide. Empty for a line without text.
+    """
+    steps = float(word_info.line_txt_len)
+    if not word_info.words or steps <= 0:
+        return []
+    letters = [char for word in word_info.words for char in word]
+    columns = [column for word in word_info.word_cols for column in word]
+    step = crop_width / steps
+    spans = []
+    for i, (letter, column) in enumerate(zip(letters, columns, strict=True)):
+        reach = WIDE_REACH if unicodedata.east_asian_width(letter) in "WF" else NARROW_REACH
+        left = min(reach, (column - columns[i - 1]) / 2) if i else reach
+        right = min(reach, (columns[i + 1] - column) / 2) if i + 1 < len(columns) else reach
+        x0, x1 = (column + 0.5 - left) * step, (column + 0.5 + right) * step
+        spans.append((min(max(0.0, x0), float(crop_width)), min(max(0.0, x1), float(crop_width))))
+    return spans
+
+
+def explained_share(crop: NDArray[np.uint8], spans: Sequence[tuple[float, float]]) -> float:
+    """Share (0 to 1) of the line's inked columns that lie within `spans`, (x0, x1) in crop pixels.
+
+    crop: uint8 (h, w, 3) or (h, w), any polarity. A crop without ink is fully explained: 1.0.
+    """
+    import numpy as np
+
+    if min(crop.shape[:2]) == 0:
+        return 1.0
+    grey = _grey(crop)
+    counts = np.count_nonzero(_inked(grey, *_paper_and_reach(grey), INK_LEVEL), axis=0)
+    inked = counts >= max(1, round(INK_ROWS * crop.shape[0]))
+    total = int(inked.sum())
+    if not total:
+        return 1.0
+    centres = np.arange(crop.shape[1]) + 0.5
+    covered = np.zeros(crop.shape[1], bool)
+    for x0, x1 in spans:
+        covered |= (centres >= x0) & (centres <= x1)
+    return float((inked & covered).sum() / total)
+
+
+def foreign_lines(lines: Sequence[LineEvidence]) -> dict[int, str]:
+    """The lines of one page that the built-in recogniser did not really read: index to script name.
+
+    A line is foreign on its own evidence when the net names a script that the recogniser lacks; the more of
+    the ink was accounted for, the surer it must be. Where most lines were read it must be surer still, so
+    that a logo or a drawing is not. Such lines then draw in the doubtful ones of their page: unread ink of no
+    clear script, and capitals that look alike in both alphabets.
+    """
+    alone = {i: line.guess.script for i, line in enumerate(lines) if _is_foreign(line)}
+    read = sum(_is_read(line) for i, line in enumerate(lines) if i not in alone)
+    votes = list(alone.values())
+    found = {
+        i: name
+        for i, name in alone.items()
+        if votes.count(name) >= read or lines[i].guess.confidence >= STRAY_SURE
+    }
+    if not found and not read:
+        return {i: "Cyrillic" for i, line in enumerate(lines) if _is_vanished(line)}
+    if not found:
+        return {}
+    votes = list(found.values())
+    home = max(sorted(set(votes)), key=votes.count)
+    at_home = votes.count(home) >= read
+    for i, line in enumerate(lines):
+        if i not in found and _is_drawn_in(line, home, at_home):
+            found[i] = home
+    return dict(sorted(found.items()))
+
+
+def _is_foreign(line: LineEvidence) -> bool:
+    name, confidence = line.guess.script, line.guess.confidence
+    if name in READABLE:
+        return False
+    if line.explained <= UNREAD:
+        return confidence >= UNREAD_SURE
+    letters = sum(map(str.isalpha, line.text))
+    if line.explained <= READ or (name == "Greek" and _is_greek(line.text)):
+        return confidence >= PARTLY_SURE and letters >= PARTLY_LETTERS
+    return confidence >= READ_SURE and letters >= READ_LETTERS
+
+
+def _is_greek(text: str) -> bool:
+    """Whether most letters that came back are Greek; the recogniser knows them, but none with accents."""
+    letters = [char for char in text if char.isalpha()]
+    greek = sum(unicodedata.name(char, "").startswith("GREEK") for char in letters)
+    return greek >= 4 and greek > len(letters) / 2
+
+
+def _is_vanished(line: LineEvidence) -> bool:
+    """Words of which little but the spaces came back, in an alphabet that the net may take for Cyrillic."""
+    like = line.guess.script in ("Cyrillic", "Greek", "Latin")
+    return like and line.explained <= VANISHED and line.text.count(" ") >= 2
+
+
+def _is_read(line: LineEvidence) -> bool:
+    return line.explained > READ and any(map(str.isalpha, line.text))
+
+
+def _is_drawn_in(line: LineEvidence, home: str, at_home: bool) -> bool:
+    name, confidence = line.guess.script, line.guess.confidence
+    if not at_home:
+        return name == home and line.explained <= READ and confidence >= UNREAD_SURE
+    if line.explained <= UNREAD:
+        return name != "Common" or confidence < CLEAR
+    if not any(map(str.isalpha, line.text)):
+        return False
+    look_alike = all(char in LOOK_ALIKE for char in line.text if char.isalpha())
+    return name == home or confidence < CLEAR or (look_alike and home in ("Cyrillic", "Greek"))

@@ -1,0 +1,115 @@
+"""Regions picked by what is known of them, and cut out of their page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..results.result import OCRResult, Region
+from .text_match import Finder
+from .word_boxes import Polygon, corners
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a region must be to be picked. A limit of 0, an empty ``categories`` and a ``last`` of -1 let all
+    pass, and so does a region without a confidence. Sizes are the height of the text line in pixels, the
+    shorter side of the region. ``first`` and ``last`` are places in reading order from 0, both included.
+    """
+
+    finder: Finder
+    categories: tuple[str, ...] = ()
+    min_confidence: float = 0.0
+    min_size: int = 0
+    max_size: int = 0
+    first: int = 0
+    last: int = -1
+
+    def picked(self, page: OCRResult) -> tuple[Region, ...]:
+        """The regions of ``page`` that pass, as they are."""
+        return tuple(region for region in page.regions if self._passes(region))
+
+    def _passes(self, region: Region) -> bool:
+        size = _sides(corners(region.polygon))[1]
+        return (
+            region.order >= self.first
+            and (self.last < 0 or region.order <= self.last)
+            and (not self.categories or region.category.casefold() in self.categories)
+            and (region.confidence is None or region.confidence >= self.min_confidence)
+            and size >= self.min_size
+            and (not self.max_size or size <= self.max_size)
+            and (self.finder.query.match == "everything" or bool(self.finder.spans(region.text)))
+        )
+
+
+def categories_of(text: str) -> tuple[str, ...]:
+    """The category names in a text with commas between them, without regard to case."""
+    return tuple(name.strip().casefold() for name in text.split(",") if name.strip())
+
+
+def crop(
+    picture: NDArray[float32], polygon: Polygon, padding: int, straighten: bool
+) -> NDArray[float32] | None:
+    """The part of ``picture`` (height, width, channels; float32 0..1) under ``polygon``, with ``padding``
+    pixels around it.
+
+    ``straighten`` turns it until the text runs level, with the picture's edge repeated where the padding
+    leaves it; otherwise it is the upright box, cut at the edge. None when no pixel of the picture lies in it.
+    """
+    import cv2
+    import numpy as np
+
+    height, width = picture.shape[:2]
+    left, top = (math.floor(min(p[axis] for p in polygon)) - padding for axis in (0, 1))
+    right, bottom = (math.ceil(max(p[axis] for p in polygon)) + padding for axis in (0, 1))
+    left, top, right, bottom = max(0, left), max(0, top), min(width, right), min(height, bottom)
+    if left >= right or top >= bottom:
+        return None
+    source = corners(polygon)
+    long, short = _sides(source, ordered=False)
+    beyond = max(long, short) > 2 * (width + height)  # a polygon of somebody's JSON; no room for such a crop
+    if not straighten or beyond or _is_upright(polygon):
+        return np.ascontiguousarray(picture[top:bottom, left:right])
+    size = max(1, round(long)) + 2 * padding, max(1, round(short)) + 2 * padding
+    inner = [
+        (padding, padding),
+        (size[0] - padding, padding),
+        (size[0] - padding, size[1] - padding),
+        (padding, size[1] - padding),
+    ]
+    matrix = cv2.getPerspectiveTransform(np.asarray(source, np.float32), np.asarray(inner, np.float32))
+    # Whole channels only: warpPerspective takes four at most, and drops the axis of a single one.
+    level = cv2.warpPerspective(
+        picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    ).reshape(size[1], size[0], picture.shape[2])
+    clipped: NDArray[float32] = np.clip(level, 0.0, 1.0)
+    return clipped
+
+
+def _is_upright(polygon: Polygon) -> bool:
+    """Whether the text runs level already, so that pixels need not be resampled."""
+    if len(polygon) != 4:
+        return True
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = polygon
+    return max(abs(y0 - y1), abs(x1 - x2), abs(y2 - y3), abs(x3 - x0)) < 0.5 and x0 < x1 and y0 < y3
+
+
+def _sides(polygon: Polygon, ordered: bool = True) -> tuple[float, float]:
+    """(length along the text, height) of four corners; ``ordered``: (longer, shorter)."""
+    a, b, c, d = polygon
+    along = max(math.dist(a, b), math.dist(d, c))
+    high = max(math.dist(a, d), math.dist(b, c))
+    return (max(along, high), min(along, high)) if ordered else (along, high)
+
+
+def chosen(page: OCRResult, regions: Iterable[Region]) -> OCRResult:
+    """The page with only these of its regions; they keep their place in reading order."""
+    kept = tuple(regions)
+    text = "\n".join(region.text for region in kept if region.text)
+    return replace(page, text=text, markdown=text, regions=kept)

@@ -1,0 +1,236 @@
+"""Which characters of a text are the wanted ones: literal, without regard to case, by pattern, or nearly."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import VramwiseError
+from ...option_values import MATCHES, check_choice
+
+MAX_WANTED = 1_000  # alternatives
+MAX_PATTERN = 1_000  # characters of one alternative
+MAX_REPEATS = 100_000  # product of a pattern's counts: regex unrolls (a{1000}){1000}, 10^8 take all memory
+PATTERN_SECONDS = 5.0  # for all texts of one search; Python's own re could not be stopped
+Span = tuple[int, int]
+
+# Scripts written without spaces, and Hangul, whose particles are joined to the word.
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    r"\uff00-\uffef\U00020000-\U0003ffff]"
+)
+_COUNT = re.compile(r"\{\s*(\d*)\s*,?\s*(\d*)\s*\}")
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a person looks for. ``find`` holds one alternative a line.
+
+    ``match``: one of ``MATCHES``. ``max_edits`` counts letters for "fuzzy", where it never exceeds half of a
+    word. ``whole_words`` keeps "cat" out of "concatenate" for "exact" and "case_insensitive".
+    """
+
+    find: str
+    match: str = "case_insensitive"
+    max_edits: int = 1
+    whole_words: bool = True
+
+
+class Finder:
+    """Looks for one query in many texts. Raises VramwiseError for a query that cannot be searched for."""
+
+    def __init__(self, query: Query) -> None:
+        check_choice("match", query.match, MATCHES)
+        self.query = query
+        wanted = [line for line in query.find.splitlines() if line.strip()]
+        self.wanted = wanted if query.match == "regex" else [" ".join(line.split()) for line in wanted]
+        if query.match == "everything":
+            return
+        if not self.wanted:
+            raise VramwiseError(
+                'There is nothing to look for: "find" is empty. Write the wanted text, one alternative a '
+                'line, or set match to "everything".'
+            )
+        _check_sizes(self.wanted)
+        self._seconds = PATTERN_SECONDS
+        self._patterns = [_compiled(line) for line in self.wanted] if query.match == "regex" else []
+        fold = _fold_exact if query.match == "exact" else _fold_case
+        self._folded = list(dict.fromkeys(_Folded(line, fold).text for line in self.wanted))
+
+    def spans(self, text: str) -> list[Span]:
+        """(start, end) of every find in ``text``, in order, none overlapping; the longest of several wins."""
+        match = self.query.match
+        if match == "everything":
+            return [(0, len(text))] if text.strip() else []
+        if match == "regex":
+            found = list(self._by_pattern(text))
+        elif match == "fuzzy":
+            return self._nearly(text)
+        else:
+            found = list(self._literal(_Folded(text, _fold_exact if match == "exact" else _fold_case)))
+        return _apart(sorted(found, key=lambda span: (span[0], -span[1])))
+
+    def _literal(self, folded: _Folded) -> Iterable[Span]:
+        for wanted in self._folded:
+            at = folded.text.find(wanted)
+            while at >= 0:
+                end = at + len(wanted)
+                if not self.query.whole_words or _is_whole(folded.text, at, end):
+                    yield folded.span(at, end)
+                at = folded.text.find(wanted, at + 1)
+
+    def _by_pattern(self, text: str) -> Iterable[Span]:
+        for pattern, line in zip(self._patterns, self.wanted, strict=True):
+            began = time.monotonic()
+            try:
+                for hit in pattern.finditer(text, timeout=max(0.001, self._seconds)):
+                    if hit.end() > hit.start():
+                        yield hit.span()
+            except TimeoutError:
+                raise VramwiseError(
+                    f'The pattern "{line}" was stopped after {PATTERN_SECONDS:g} seconds. Repeats inside '
+                    "repeats, such as (a+)+, take forever on some texts; write it with fewer of them."
+                ) from None
+            self._seconds -= time.monotonic() - began
+
+    def _nearly(self, text: str) -> list[Span]:
+        """Runs of whole words within the allowed edits of a wanted text; of overlapping ones the nearest."""
+        from rapidfuzz.distance import Levenshtein
+
+        words = _words(text)
+        scored: list[tuple[int, int, Span]] = []
+        for wanted in self._folded:
+            allowed = min(self.query.max_edits, (len(wanted) - 1) // 2)
+            count = len(_words(wanted))
+            for first in range(len(words)):
+                for last in range(
+                    max(first, first + count - 1 - allowed), min(len(words), first + count + allowed)
+                ):
+                    span = words[first][0], words[last][1]
+                    folded = _Folded(text[slice(*span)], _fold_case).text
+                    edits = Levenshtein.distance(wanted, folded, score_cutoff=allowed)
+                    if edits <= allowed:
+                        scored.append((edits, span[0] - span[1], span))
+        return sorted(_apart(span for _, _, span in sorted(scored)))
+
+
+class _Folded:
+    """A text made comparable, with the way back: normalised cluster by cluster, white space as one space."""
+
+    def __init__(self, text: str, fold: Any) -> None:
+        parts: list[str] = []
+        self._origin: list[Span] = []
+        for start, end in _clusters(text):
+            part = " " if text[start].isspace() else fold(text[start:end])
+            parts.append(part)
+            self._origin.extend([(start, end)] * len(part))
+        self.text = "".join(parts)
+
+    def span(self, start: int, end: int) -> Span:
+        return self._origin[start][0], self._origin[end - 1][1]
+
+
+def _clusters(text: str) -> Iterable[Span]:
+    """A letter with its marks, or a run of white space: what normalising may not part."""
+    start = 0
+    for at in range(1, len(text) + 1):
+        together = at < len(text) and (
+            unicodedata.combining(text[at]) or (text[at].isspace() and text[start].isspace())
+        )
+        if not together:
+            yield start, at
+            start = at
+
+
+def _fold_exact(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _fold_case(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    return not (
+        (start > 0 and _joined(text[start - 1], text[start]))
+        or (end < len(text) and _joined(text[end - 1], text[end]))
+    )
+
+
+def _joined(left: str, right: str) -> bool:
+    return _in_word(left) and _in_word(right)
+
+
+def _in_word(character: str) -> bool:
+    if _UNSPACED.match(character):
+        return False
+    return character.isalnum() or character == "_" or unicodedata.category(character).startswith("M")
+
+
+def _words(text: str) -> list[Span]:
+    """Words without the punctuation around them; in scripts without spaces, single characters."""
+    spans: list[Span] = []
+    for run in re.finditer(r"\S+", text):
+        start = run.start()
+        for at in range(run.start(), run.end() + 1):
+            if at == run.end() or _UNSPACED.match(text[at]):
+                if at > start:
+                    spans.append((start, at))
+                if at < run.end():
+                    spans.append((at, at + 1))
+                start = at + 1
+    trimmed = [_trimmed(text, *span) for span in spans]
+    return [span for span in trimmed if span[1] > span[0]]
+
+
+def _trimmed(text: str, start: int, end: int) -> Span:
+    whole = start, end
+    while start < end and not text[start].isalnum():
+        start += 1
+    while end > start and unicodedata.category(text[end - 1])[0] not in "LMN":
+        end -= 1
+    return (start, end) if end > start else whole
+
+
+def _apart(spans: Iterable[Span]) -> list[Span]:
+    """The spans that overlap none before them."""
+    kept: list[Span] = []
+    for start, end in spans:
+        if all(end <= other[0] or start >= other[1] for other in kept):
+            kept.append((start, end))
+    return kept
+
+
+def _check_sizes(wanted: Sequence[str]) -> None:
+    longest = max(map(len, wanted))
+    if len(wanted) > MAX_WANTED or longest > MAX_PATTERN:
+        raise VramwiseError(
+            f"There are {len(wanted)} texts to look for, the longest of {longest} characters; at most "
+            f"{MAX_WANTED} of {MAX_PATTERN} characters each are searched for. Shorten the list."
+        )
+
+
+def _compiled(pattern: str) -> Any:
+    import regex
+
+    repeats = 1
+    for low, high in _COUNT.findall(pattern):
+        repeats *= max(1, int((high or low or "1")[:9]))
+    if repeats > MAX_REPEATS:
+        raise VramwiseError(
+            f'The pattern "{pattern}" repeats parts {repeats:,} times in all; at most {MAX_REPEATS:,} are '
+            "allowed. Use smaller counts, or + and *."
+        )
+    try:
+        return regex.compile(pattern)
+    except (regex.error, OverflowError, RecursionError) as error:
+        said, at = getattr(error, "msg", str(error)), getattr(error, "pos", None)
+        where = "" if at is None else f" at position {at + 1}"
+        raise VramwiseError(
+            f'The pattern "{pattern}" is no regular expression: {said}{where}. '
+            'Mend it, or set match to "exact" to look for these very characters.'
+        ) from error

@@ -1,0 +1,171 @@
+"""Several servers as one: the least busy one is asked, a failing one is left alone for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...errors import VramwiseError
+from .client import Client, Heard, Question, Said
+from .errors import EndpointError, Kind, Trouble
+
+_LOOK_EVERY = 0.05  # seconds between two looks for a free server
+_LOOK_SECONDS = 5.0  # that a server which failed gets to show that it is back
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one page is tried. ``timeout`` is for one request, in seconds; a page is given up after twice
+    that, after ``tries`` requests, or after ``first_tries`` where no server has answered anything yet.
+    """
+
+    timeout: float = 300.0
+    tries: int = 8
+    first_tries: int = 3
+    first_wait: float = 0.5
+    longest_wait: float = 30.0
+
+    def backoff(self, failures: int) -> float:
+        """Seconds that a server rests after its ``failures``-th failure in a row: doubled each time, and
+        shortened by up to half at random so that pages do not come back all at once.
+        """
+        longest = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, 30))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+
+
+class _Server:
+    """A client with what is known about its health."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.outstanding = 0
+        self.failures = 0
+        self.rests_until = 0.0
+        self.refused: Trouble | None = None
+
+    def free(self, now: float) -> bool:
+        """A server that failed gets one page to show that it is back, the others wait."""
+        return self.refused is None and now >= self.rests_until and not (self.failures and self.outstanding)
+
+
+class Pool:
+    """Answers questions with whatever server can. Lives inside one event loop."""
+
+    def __init__(self, clients: Sequence[Client], patience: Patience) -> None:
+        self._servers = [_Server(client) for client in clients]
+        self._patience = patience
+        self._answered_at: float | None = None
+        self._refused_count = 0
+
+    async def close(self) -> None:
+        await asyncio.gather(*(one.client.close() for one in self._servers), return_exceptions=True)
+
+    async def answer(self, question: Question, heard: Heard) -> Said:
+        """The answer of one server. Raises VramwiseError for this page, EndpointError for all."""
+        begun, tries = time.monotonic(), 0
+        last: Trouble | None = None
+        while True:
+            server = await self._choose(begun, last)
+            try:
+                said = await self._ask(server, question, heard)
+            except Trouble as trouble:
+                if trouble.kind is Kind.PAGE:
+                    raise VramwiseError(trouble.said) from trouble
+                last = trouble
+                tries += trouble.kind in (Kind.UNREACHABLE, Kind.FAILED)
+            else:
+                server.failures, self._answered_at = 0, time.monotonic()
+                return said
+            never = self._answered_at is None and last.kind is Kind.UNREACHABLE
+            if tries >= (self._patience.first_tries * len(self._servers) if never else self._patience.tries):
+                raise self._given_up(last, begun)
+
+    async def models(self) -> dict[str, int | None]:
+        """What the servers list, the first that answers, nothing where it has no such list; EndpointError
+        when none answers.
+        """
+        last: Trouble | None = None
+        for server in self._servers:
+            try:
+                return await asyncio.wait_for(server.client.models(), min(10.0, self._patience.timeout))
+            except asyncio.TimeoutError:
+                last = Trouble(Kind.UNREACHABLE, f"{server.client.place} did not answer in time.")
+            except Trouble as trouble:
+                if trouble.kind not in (Kind.UNREACHABLE, Kind.REFUSED):
+                    return {}
+                last = trouble
+        raise self._given_up(last or Trouble(Kind.REFUSED, "The endpoint has no address."), time.monotonic())
+
+    async def _ask(self, server: _Server, question: Question, heard: Heard) -> Said:
+        server.outstanding += 1
+        try:
+            if server.failures:
+                await self._look(server)
+            return await asyncio.wait_for(server.client.ask(question, heard), self._patience.timeout)
+        except asyncio.TimeoutError:
+            said = f"{server.client.place} did not finish a page in {self._patience.timeout:g} s."
+            trouble = Trouble(Kind.FAILED, said)
+            self._note(server, trouble)
+            raise trouble from None
+        except Trouble as trouble:
+            self._note(server, trouble)
+            raise
+        finally:
+            server.outstanding -= 1
+
+    async def _look(self, server: _Server) -> None:
+        """Ask a server that failed whether it is there at all, before a page waits for it."""
+        try:
+            await asyncio.wait_for(server.client.models(), min(_LOOK_SECONDS, self._patience.timeout))
+        except asyncio.TimeoutError:
+            raise Trouble(Kind.UNREACHABLE, f"{server.client.place} did not answer in time.") from None
+        except Trouble as trouble:
+            if trouble.kind is Kind.UNREACHABLE:
+                raise
+
+    def _note(self, server: _Server, trouble: Trouble) -> None:
+        """Remember what happened: a server rests, or is never asked again in this reading."""
+        now = time.monotonic()
+        if trouble.kind is Kind.REFUSED:
+            server.refused = trouble
+        elif trouble.kind is Kind.BUSY and trouble.wait is not None:
+            server.rests_until = max(server.rests_until, now + trouble.wait)
+        elif trouble.kind is not Kind.PAGE and now >= server.rests_until:
+            # Requests that were under way when a server died are one failure, not sixteen.
+            server.failures += 1
+            server.rests_until = now + self._patience.backoff(server.failures)
+
+    async def _choose(self, begun: float, last: Trouble | None) -> _Server:
+        """The free server with the fewest requests, one whose rest is over before all others; waits for one
+        within the page's time.
+        """
+        until = begun + 2 * self._patience.timeout
+        while True:
+            now = time.monotonic()
+            usable = [one for one in self._servers if one.refused is None]
+            if not usable:
+                raise EndpointError(" ".join(one.refused.said for one in self._servers if one.refused))
+            free = [one for one in usable if one.free(now)]
+            if free:
+                return min(free, key=lambda one: (not one.failures, one.outstanding))
+            soonest = min(one.rests_until for one in usable)
+            if max(now, soonest) > until:
+                trouble = last or Trouble(Kind.BUSY, "No server of the endpoint is free.")
+                raise self._given_up(trouble, begun, soonest - now)
+            await asyncio.sleep(min(max(soonest - now, _LOOK_EVERY), until - now + _LOOK_EVERY))
+
+    def _given_up(self, last: Trouble, begun: float, wait: float = 0.0) -> VramwiseError:
+        """The last trouble as the page's error, or as everybody's when no server has answered meanwhile."""
+        said = last.said
+        if last.kind is Kind.BUSY and wait > 1:
+            said += f" The wait of {wait:.0f} s is longer than this page may take; try again later."
+        elif last.kind is Kind.UNREACHABLE:
+            said += " Check that the server runs, and the address in config.yaml."
+        elif last.kind is Kind.FAILED:
+            said += " It was tried several times."
+        alive = self._answered_at is not None and self._answered_at >= begun
+        everybodys = last.kind in (Kind.UNREACHABLE, Kind.BUSY) and not alive
+        return EndpointError(said) if everybodys else VramwiseError(said)

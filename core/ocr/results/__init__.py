@@ -1,0 +1,1 @@
+"""What a reading is: lines, regions, their order, and their JSON."""

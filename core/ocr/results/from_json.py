@@ -1,0 +1,247 @@
+"""OCR results from JSON that anybody may have written: everything is checked, nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ...errors import VramwiseError, nearest
+from ..images import MAX_SIDE
+from .result import SCHEMA_VERSION, OCRResult, Point, Region, Word
+
+MAX_CHARACTERS = 64_000_000
+MAX_PAGES = 10_000
+MAX_REGIONS = 100_000  # a page
+MAX_WORDS = 100_000  # a region
+MAX_CORNERS = 1_000
+MAX_COORDINATE = 1e6
+FINISH_REASONS = ("stop", "length", "loop", "blank")
+
+
+def parse_json(text: str) -> Any:
+    """Plain JSON types. Raises VramwiseError for all else, NaN, Infinity and keys given twice too."""
+    if len(text) > MAX_CHARACTERS:
+        raise VramwiseError(
+            f"The JSON has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read. Give fewer pages "
+            "at a time."
+        )
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    except RecursionError:
+        raise VramwiseError(
+            "The JSON is nested too deeply to be OCR regions. Give regions or boxes."
+        ) from None
+    except ValueError as error:
+        raise VramwiseError(
+            f"This is not JSON: {error}. Give the json output of OCR Inference or Convert Regions, unchanged."
+        ) from error
+
+
+def result_from(data: Any, where: str = "the page") -> OCRResult:
+    """One page, as ``OCRResult.to_dict`` writes it and ocr_schema.json describes it."""
+    page = _Object(data, where)
+    if (version := page.take("version", _integer)) != SCHEMA_VERSION:
+        raise VramwiseError(
+            f"{where}: version {version} is not one that this VRAMwise reads ({SCHEMA_VERSION}). "
+            "Write the JSON again with this version, or update VRAMwise."
+        )
+    result = OCRResult(
+        text=page.take("text", _string),
+        markdown=page.take("markdown", _string),
+        regions=tuple(page.each("regions", _region, MAX_REGIONS)),
+        width=page.take("width", _side),
+        height=page.take("height", _side),
+        finish_reason=page.take("finish_reason", _finish_reason),
+        model=page.take("model", _filled),
+        precision=page.take("precision", _filled),
+        seconds=page.take("seconds", _positive),
+        language=page.take("language", _filled),
+        tokens=page.take("tokens", _optional(_count)),
+        peak_bytes=page.take("peak_bytes", _optional(_count)),
+        notes=tuple(page.each("notes", _filled, MAX_REGIONS)),
+    )
+    for key in ("page", "file"):  # where the command line found it
+        page.pass_over(key, _filled)
+    page.finish()
+    return result
+
+
+def pages_from(data: Any) -> tuple[OCRResult, ...]:
+    """A list of pages, or one page alone."""
+    pages = data if isinstance(data, list) else [data]
+    if not 1 <= len(pages) <= MAX_PAGES:
+        raise VramwiseError(
+            f"The JSON holds {len(pages):,} pages; 1 to {MAX_PAGES:,} are read. Give an array with one entry "
+            "a page."
+        )
+    return tuple(result_from(page, f"page {number}") for number, page in enumerate(pages, 1))
+
+
+class _Object:
+    """One JSON object whose keys are taken one by one; what is missing, wrong or left over is a sentence."""
+
+    def __init__(self, data: Any, where: str) -> None:
+        if not isinstance(data, dict):
+            raise VramwiseError(f"{where} is {_said(data)}, not an object. {_REMEDY}")
+        self._left: dict[str, Any] = dict(data)
+        self._known: list[str] = []
+        self._where = where
+
+    def take(self, key: str, read: Callable[[Any, str], Any]) -> Any:
+        self._known.append(key)
+        if key not in self._left:
+            raise VramwiseError(f'{self._where} lacks "{key}".{nearest(key, self._left)} {_REMEDY}')
+        return read(self._left.pop(key), f"{self._where}, {key}")
+
+    def pass_over(self, key: str, read: Callable[[Any, str], Any]) -> None:
+        """``key`` may be there, and is of no use here."""
+        if key in self._left:
+            self.take(key, read)
+
+    def each(self, key: str, read: Callable[[Any, str], Any], most: int) -> list[Any]:
+        items: list[Any] = self.take(key, _list_of_at_most(most))
+        one = key.removesuffix("s")
+        return [read(item, f"{self._where}, {one} {number}") for number, item in enumerate(items, 1)]
+
+    def finish(self) -> None:
+        if self._left:
+            left = sorted(self._left)[0]
+            raise VramwiseError(
+                f'{self._where} has the unknown key "{left[:60]}".{nearest(left, self._known)} {_REMEDY}'
+            )
+
+
+_REMEDY = "Give JSON as OCR Inference writes it (core/ocr/results/ocr_schema.json describes it)."
+
+
+def _region(data: Any, where: str) -> Region:
+    region = _Object(data, where)
+    result = Region(
+        text=region.take("text", _string),
+        polygon=region.take("polygon", _polygon),
+        order=region.take("order", _count),
+        category=region.take("category", _filled),
+        confidence=region.take("confidence", _optional(_share)),
+        words=tuple(region.each("words", _word, MAX_WORDS)),
+    )
+    region.finish()
+    return result
+
+
+def _word(data: Any, where: str) -> Word:
+    word = _Object(data, where)
+    result = Word(
+        text=word.take("text", _filled),
+        polygon=word.take("polygon", _polygon),
+        confidence=word.take("confidence", _optional(_share)),
+    )
+    word.finish()
+    return result
+
+
+def _polygon(data: Any, where: str) -> tuple[Point, ...]:
+    points: list[Any] = _list_of_at_most(MAX_CORNERS)(data, where)
+    if len(points) < 3:
+        raise VramwiseError(f"{where} has {len(points)} corners; a polygon has at least 3. {_REMEDY}")
+    return tuple(_point(point, f"{where}, corner {number}") for number, point in enumerate(points, 1))
+
+
+def _point(data: Any, where: str) -> Point:
+    if not isinstance(data, list) or len(data) != 2:
+        raise VramwiseError(f"{where} is {_said(data)}, not a pair of numbers [x, y]. {_REMEDY}")
+    return _coordinate(data[0], where), _coordinate(data[1], where)
+
+
+def _check(fits: bool, data: Any, where: str, wanted: str) -> None:
+    if not fits:
+        raise VramwiseError(f"{where} is {_said(data)}, not {wanted}. {_REMEDY}")
+
+
+def _said(data: Any) -> str:
+    """A value short enough for a sentence."""
+    if isinstance(data, Mapping | list | tuple):
+        return f"an {'object' if isinstance(data, Mapping) else 'array'} of {len(data)}"
+    text = json.dumps(data) if isinstance(data, str | int | float | None) else f"a {type(data).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _number(data: Any) -> bool:
+    return isinstance(data, int | float) and not isinstance(data, bool) and math.isfinite(data)
+
+
+def number_at(data: Any, where: str, low: float = -MAX_COORDINATE, high: float = MAX_COORDINATE) -> float:
+    """``data`` as a float within the limits, or VramwiseError that names ``where``."""
+    _check(_number(data) and low <= data <= high, data, where, f"a number from {low:g} to {high:g}")
+    return float(data)
+
+
+def _coordinate(data: Any, where: str) -> float:
+    return number_at(data, where)
+
+
+def _share(data: Any, where: str) -> float:
+    return number_at(data, where, 0, 1)
+
+
+def _positive(data: Any, where: str) -> float:
+    return number_at(data, where, 0, 1e9)
+
+
+def _integer(data: Any, where: str) -> int:
+    _check(isinstance(data, int) and not isinstance(data, bool), data, where, "a whole number")
+    return int(data)
+
+
+def _count(data: Any, where: str) -> int:
+    _check(_integer(data, where) in range(2**63), data, where, "a whole number from 0")
+    return int(data)
+
+
+def _side(data: Any, where: str) -> int:
+    _check(
+        _integer(data, where) in range(1, MAX_SIDE + 1), data, where, f"a size from 1 to {MAX_SIDE} pixels"
+    )
+    return int(data)
+
+
+def _string(data: Any, where: str) -> str:
+    _check(isinstance(data, str), data, where, "a text")
+    return str(data)
+
+
+def _filled(data: Any, where: str) -> str:
+    _check(isinstance(data, str) and data != "", data, where, "a text of at least one character")
+    return str(data)
+
+
+def _finish_reason(data: Any, where: str) -> str:
+    _check(data in FINISH_REASONS, data, where, f"one of {', '.join(FINISH_REASONS)}")
+    return str(data)
+
+
+def _optional(read: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    return lambda data, where: None if data is None else read(data, where)
+
+
+def _list_of_at_most(most: int) -> Callable[[Any, str], list[Any]]:
+    def read(data: Any, where: str) -> list[Any]:
+        _check(isinstance(data, list), data, where, "an array")
+        _check(len(data) <= most, data, where, f"an array of at most {most:,}")
+        return list(data)
+
+    return read
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number that JSON has")
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'the key "{twice[:60]}" is given twice')
+    return keys

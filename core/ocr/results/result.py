@@ -1,0 +1,158 @@
+"""What reading a picture gives: regions, text, markdown, and how the reading ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import VramwiseError
+
+SCHEMA_VERSION = 1
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word (in CJK text: a character) inside a region. ``polygon``: four points, pixels of the original
+    image.
+    """
+
+    text: str
+    polygon: tuple[Point, ...]
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Region:
+    """A line or block of text.
+
+    ``polygon`` is clockwise from the text's own top left corner, in pixels of the ORIGINAL image (x right,
+    y down). ``order`` is the place in reading order from 0. ``confidence`` is 0..1, or None where the
+    engine has none.
+    """
+
+    text: str
+    polygon: tuple[Point, ...]
+    order: int
+    category: str = "text"
+    confidence: float | None = None
+    words: tuple[Word, ...] = ()
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Upright bounding box (x0, y0, x1, y1)."""
+        xs, ys = [p[0] for p in self.polygon], [p[1] for p in self.polygon]
+        return min(xs), min(ys), max(xs), max(ys)
+
+
+@dataclass(frozen=True)
+class OCRResult:
+    """One image, read.
+
+    ``finish_reason``: "stop" (read to the end), "length" (cut by max_new_tokens), "loop" (a runaway was
+    cut) or "blank" (nothing to read). ``notes`` are sentences for the person: what was ignored, routed or
+    left unread. ``seconds`` is the time inside the engine; ``tokens`` and ``peak_bytes`` are None where the
+    engine has none.
+    """
+
+    text: str
+    markdown: str
+    regions: tuple[Region, ...]
+    width: int
+    height: int
+    finish_reason: str
+    model: str
+    precision: str
+    seconds: float
+    language: str = "auto"
+    tokens: int | None = None
+    peak_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self, exact: bool = False) -> dict[str, Any]:
+        """Plain JSON types; the layout is versioned by ``version`` and described by ocr_schema.json.
+
+        Positions are rounded to tenths of a pixel unless ``exact``.
+        """
+        return {
+            "version": SCHEMA_VERSION,
+            "text": self.text,
+            "markdown": self.markdown,
+            "regions": [
+                {
+                    **_piece(region, exact),
+                    "order": region.order,
+                    "category": region.category,
+                    "words": [_piece(word, exact) for word in region.words],
+                }
+                for region in self.regions
+            ],
+            "width": self.width,
+            "height": self.height,
+            "finish_reason": self.finish_reason,
+            "model": self.model,
+            "precision": self.precision,
+            "seconds": float(self.seconds) if exact else round(self.seconds, 4),
+            "language": self.language,
+            "tokens": self.tokens,
+            "peak_bytes": self.peak_bytes,
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> OCRResult:
+        """What ``to_dict`` wrote. Raises VramwiseError that names the first place which is not so."""
+        from .from_json import result_from
+
+        return result_from(data)
+
+
+def _piece(piece: Region | Word, exact: bool) -> dict[str, Any]:
+    """What a region and a word have in common. Written out: dataclasses.asdict copies deeply and is ten
+    times slower.
+    """
+    polygon = [[float(x), float(y)] for x, y in piece.polygon]
+    confidence = None if piece.confidence is None else float(piece.confidence)
+    if not exact:
+        polygon = [[round(x, 1), round(y, 1)] for x, y in polygon]
+        confidence = None if confidence is None else round(confidence, 4)
+    return {"text": piece.text, "polygon": polygon, "confidence": confidence}
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The results of a whole batch, in order: what travels on a VRAMWISE_REGIONS link."""
+
+    pages: tuple[OCRResult, ...]
+
+    def __len__(self) -> int:
+        return len(self.pages)
+
+    def __iter__(self) -> Iterator[OCRResult]:
+        return iter(self.pages)
+
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels that all pages share; VramwiseError where they differ."""
+        sizes = sorted({(page.width, page.height) for page in self.pages})
+        if len(sizes) != 1:
+            said = ", ".join(f"{width} x {height}" for width, height in sizes[:5]) or "none"
+            raise VramwiseError(
+                f"The pages are of different sizes ({said}), and a batch of masks has one. Give the pages of "
+                "each size on their own."
+            )
+        return sizes[0]
+
+    def to_json(self) -> str:
+        """An array with one entry a page; nothing is rounded, so that ``from_json`` gives equal regions."""
+        return json.dumps([page.to_dict(exact=True) for page in self.pages], ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Regions:
+        """What ``to_json`` or OCR Inference wrote, or one page of it. Raises VramwiseError that names the
+        first place which is not so; NaN, Infinity and sizes over the limits of reading_json.py are refused.
+        """
+        from .from_json import pages_from, parse_json
+
+        return cls(pages_from(parse_json(text)))

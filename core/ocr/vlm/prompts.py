@@ -1,0 +1,46 @@
+"""What a model is asked for a task: its family's prompt, or the person's own, and pictures of which size.
+
+The same here and by a server, so nothing of torch is needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...catalog import Family, Task, families
+from ...errors import VramwiseError
+
+if TYPE_CHECKING:
+    from ..engines.protocol import ReadOptions
+
+
+def recipe(family: Family, options: ReadOptions) -> tuple[Task, str]:
+    """The family's way of doing ``options.task``, and the prompt: the person's own where one is given."""
+    task = family.tasks.get(options.task)
+    if task is None:
+        able = [row.name for row in families() if options.task in row.tasks]
+        others = f" These can: {', '.join(able)}." if able else ""
+        raise VramwiseError(
+            f"{family.name} cannot do the task {options.task}.{others} It does: {', '.join(family.tasks)}."
+        )
+    if options.task != "custom":
+        return task, task.prompt
+    if not options.prompt.strip():
+        raise VramwiseError(
+            "The task custom needs a prompt: write what the model should do with the picture."
+        )
+    return task, options.prompt.strip()
+
+
+def ignored(options: ReadOptions) -> tuple[str, ...]:
+    """Notes on what of ``options`` the task has no use for."""
+    if not options.prompt.strip() or options.task == "custom":
+        return ()
+    return (
+        f"The prompt is ignored: the task {options.task} has its own. Choose the task custom to use yours.",
+    )
+
+
+def most_pixels(family: Family, wished: int) -> int:
+    """``wished`` within what the family takes."""
+    return min(wished, family.max_pixels) if family.max_pixels else wished

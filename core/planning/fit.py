@@ -1,0 +1,396 @@
+"""What fits on this device now: one verdict a precision, and the choice that `auto` makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..catalog import Family
+from ..catalog.precisions import best_first
+from ..catalog.precisions import precision as named
+from ..errors import UnknownName, VramwiseError, nearest
+from ..families.weights import Config, Tensor
+from ..hardware.capabilities import Capability, option_for
+from .footprint import GIB, MIB, Correction, Footprint, Term, Workload, weights_term, with_weights
+from .practice import corrections, practice_notes
+from .run_history import Run
+
+ATTENTIONS = ("flash_attention_2", "sdpa", "eager")
+# Below this a page of text is not readable whatever the model: a plan does not offer it.
+_READABLE_PIXELS = 512 * 512
+_MOST_IMAGES = 8
+_GOOD = ("fits", "tight")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Memory of one device now.
+
+    ``kind`` is "cuda", "rocm", "xpu", "mps" or "cpu" (then the bytes are RAM that is available);
+    ``reclaimable_bytes`` is what ComfyUI could evict; ``capability`` the CUDA compute capability; ``name``
+    the card's; ``note`` a sentence on how the bytes were counted.
+    """
+
+    device: str
+    kind: str
+    free_bytes: int
+    reclaimable_bytes: int = 0
+    capability: tuple[int, int] | None = None
+    name: str = ""
+    note: str = ""
+
+    @property
+    def budget_bytes(self) -> int:
+        return self.free_bytes + self.reclaimable_bytes
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``verdict`` is fits, tight, reduced, no or unavailable. ``footprint`` is for one usual picture,
+    ``max_pixels`` the largest picture that fits (None where none does).
+    """
+
+    precision: str
+    verdict: str
+    footprint: Footprint | None
+    reason: str
+    max_pixels: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        sizes = ("need_bytes", "weights_bytes", "activation_bytes", "kv_bytes", "overhead_bytes")
+        return {
+            "precision": self.precision,
+            "verdict": self.verdict,
+            **{name: getattr(self.footprint, name) if self.footprint else None for name in sizes},
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What runs. ``micro_batch`` pictures of the usual size, or of ``max_pixels`` if less, fit at once."""
+
+    precision: str
+    attention: str
+    max_pixels: int
+    micro_batch: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The verdicts for one model on one device, and the choice; None when nothing fits."""
+
+    model: str
+    device: str
+    budget_bytes: int
+    verdicts: tuple[Verdict, ...]
+    chosen: Choice | None
+    notes: tuple[str, ...] = field(default=())
+    budget: Budget | None = None
+
+    def require(self) -> Choice:
+        """The choice; VramwiseError with what would help when nothing fits."""
+        if self.chosen is None:
+            raise VramwiseError(self.refusal())
+        return self.chosen
+
+    def refusal(self) -> str:
+        """Why nothing was chosen and what would help, for an error message."""
+        return _nothing_fits(self)
+
+    def verdict(self, precision: str) -> Verdict:
+        return next(verdict for verdict in self.verdicts if verdict.precision == precision)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The stable JSON form."""
+        chosen = self.chosen
+        return {
+            "model": self.model,
+            "device": self.device,
+            "budget_bytes": self.budget_bytes,
+            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+            "chosen": None
+            if chosen is None
+            else {
+                "precision": chosen.precision,
+                "attention": chosen.attention,
+                "max_pixels": chosen.max_pixels,
+                "micro_batch": chosen.micro_batch,
+            },
+        }
+
+    def text(self) -> str:
+        """A table for a person, in GiB, then the choice, its terms and the notes."""
+        from .plan_text import lines
+
+        return "\n".join(lines(self))
+
+
+def make_plan(
+    model: str,
+    family: Family,
+    config: Config,
+    tensors: Mapping[str, Tensor] | None,
+    budget: Budget,
+    precision: str = "auto",
+    attention: str = "auto",
+    available: Mapping[str, Capability] | None = None,
+    *,
+    quantise_vision: bool = False,
+    new_tokens: int | None = None,
+    pixels: int | None = None,
+    images: int = 1,
+    runs: Sequence[Run] = (),
+) -> Plan:
+    """Verdicts for every precision and the choice.
+
+    Planned is for ``images`` pictures of ``pixels`` at once (one of the family's usual size by default).
+    ``runs`` are earlier ones of this model on this device: where they measured memory, it counts.
+
+    ``available`` says what this machine can run, by the names of precisions, attentions and torchao (for
+    int8 on Apple GPUs), with the reason where it cannot; a precision that is not in it can be run,
+    flash_attention_2 cannot. Answers of ``new_tokens`` are planned for (the family's longest by default).
+
+    Raises VramwiseError for an unknown or impossible precision or attention, and for a forced precision that
+    does not fit, with what would fit. Reads no weights.
+    """
+    precisions = best_first(budget.kind)
+    _known("precision", precision, ("auto", *precisions))
+    _known("attention", attention, ("auto", *ATTENTIONS))
+    weights = {name: weights_term(config, tensors, name, quantise_vision) for name in precisions}
+    usual = max(1, min(pixels or family.default_pixels, family.max_pixels or family.default_pixels))
+    case = _Case(
+        family, config, weights, budget, new_tokens or family.max_new_tokens, usual, images, available or {}
+    )
+    notes: list[str] = []
+    chosen_attention, why = _attention(case, precision, attention)
+    notes.append(f"attention {chosen_attention}: {why}.")
+    known = corrections(runs, config, chosen_attention, quantise_vision)
+    case = replace(case, measured=known)
+    verdicts = tuple(case.verdict(name, chosen_attention) for name in precisions)
+    best = _best(verdicts) if precision == "auto" else _forced(verdicts, precision)
+    plan = Plan(model, budget.device, budget.budget_bytes, verdicts, None, tuple(notes), budget)
+    if best is None or best.max_pixels is None:
+        if precision != "auto":
+            raise VramwiseError(_does_not_fit(plan, precision))
+        return plan
+    plan = replace(plan, verdicts=_with_remedies(verdicts))
+    if best.precision == "fp16" and family.dtype_note:
+        notes.append(family.dtype_note)
+    if best.precision == "fp32":
+        notes.append("fp32 takes twice the memory of bf16 and reads no better.")
+    notes += practice_notes(runs, best.precision)
+    at_once = case.micro_batch(best.precision, chosen_attention, min(usual, best.max_pixels))
+    choice = Choice(
+        best.precision, chosen_attention, best.max_pixels, min(at_once, images) if images > 1 else at_once
+    )
+    return replace(plan, chosen=choice, notes=tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Case:
+    family: Family
+    config: Config
+    weights: Mapping[str, Term]
+    budget: Budget
+    new_tokens: int
+    usual: int
+    images: int
+    available: Mapping[str, Capability]
+    measured: Mapping[str, Correction] = field(default_factory=dict)
+
+    def footprint(self, precision: str, attention: str, pixels: int, images: int = 1) -> Footprint:
+        workload = Workload(pixels, images, new_tokens=self.new_tokens)
+        known, kind = self.measured.get(precision), self.budget.kind
+        weights = self.weights[precision]
+        return with_weights(weights, self.config, precision, workload, attention, kind, known)
+
+    def verdict(self, precision: str, attention: str) -> Verdict:
+        usual, room = self.usual, self.budget.budget_bytes
+        need = self.footprint(precision, attention, usual, self.images)
+        cannot = self._cannot(precision)
+        if cannot is not None:
+            return Verdict(precision, "unavailable", need, cannot, None)
+        most = self.max_pixels(precision, attention)
+        left = room - need.need_bytes
+        if left >= 0:
+            # ComfyUI makes room for 1.1 x the weights and keeps 400 MiB more
+            # (model_management.load_models_gpu).
+            tight = left < need.weights_bytes // 10 + 400 * MIB
+            most = max(most or 0, usual)
+            return Verdict(precision, "tight" if tight else "fits", need, f"{_gib(left)} GiB to spare", most)
+        if most is None:
+            least = self.footprint(precision, attention, self._least_pixels()).need_bytes
+            missing = f"{_gib(least - room)} GiB short even for {self._least_pixels() / 1e6:.1f} megapixels"
+            return Verdict(precision, "no", need, missing, None)
+        if most < usual:
+            reason = f"only pictures up to {most / 1e6:.1f} megapixels, of {usual / 1e6:.1f} asked"
+            return Verdict(precision, "reduced", need, reason, most)
+        at_once = self.micro_batch(precision, attention, usual)
+        reason = f"only {at_once} of {self.images} pictures at once"
+        return Verdict(precision, "reduced", need, reason, most)
+
+    def max_pixels(self, precision: str, attention: str) -> int | None:
+        """The largest picture that fits, in steps of the family's grid; None when not even a small one."""
+        room, grain = self.budget.budget_bytes, (self.family.factor or 256) ** 2
+        low = -(-self._least_pixels() // grain)
+        high = max(low, max(self.family.max_pixels, self.family.default_pixels) // grain)
+
+        def fits(steps: int) -> bool:
+            return self.footprint(precision, attention, steps * grain).need_bytes <= room
+
+        if not fits(low):
+            return None
+        if fits(high):
+            return high * grain
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle - 1)
+        return low * grain
+
+    def micro_batch(self, precision: str, attention: str, pixels: int) -> int:
+        room = self.budget.budget_bytes
+        for images in range(_MOST_IMAGES, 1, -1):
+            if self.footprint(precision, attention, pixels, images).need_bytes <= room:
+                return images
+        return 1
+
+    def _least_pixels(self) -> int:
+        wanted = max(self.family.min_pixels, _READABLE_PIXELS)
+        return min(wanted, self.usual)
+
+    def _cannot(self, precision: str) -> str | None:
+        """Why ``precision`` cannot be run here, or None when it can."""
+        saved = self.config.get("quantization_config")
+        if isinstance(saved, Mapping):
+            held = "int8" if saved.get("load_in_8bit") else "int4" if saved.get("load_in_4bit") else None
+            if held is not None and precision != held:
+                return f"this folder was saved as {held} and loads only so"
+        said = self.available.get(option_for(precision, self.budget.kind))
+        if said is not None and not said.usable:
+            return said.reason
+        if self.budget.kind == "mps" and precision == "int4":
+            return "bitsandbytes would fetch its kernels for Apple GPUs from the Hub while it runs"
+        least = named(precision).min_capability
+        if self.budget.kind == "cuda" and least and self.budget.capability and self.budget.capability < least:
+            wanted, has = _dotted(least), _dotted(self.budget.capability)
+            return f"{precision} needs compute capability {wanted}; this GPU has {has}"
+        return None
+
+
+def _attention(case: _Case, precision: str, asked: str) -> tuple[str, str]:
+    """The implementation and why. Raises VramwiseError where the one asked for cannot run."""
+    family = case.family
+    missing: list[str] = []
+    if asked != "auto":
+        why_not = _attention_problem(case, precision, asked)
+        if why_not is not None:
+            raise VramwiseError(
+                f"{asked} cannot be used for {family.name} here: {why_not}. Set attention to auto."
+            )
+        return asked, "as asked"
+    for name in ATTENTIONS:
+        why_not = _attention_problem(case, precision, name)
+        if why_not is None:
+            return name, "; ".join(missing) if missing else "the fastest there is"
+        missing.append(why_not)
+    raise VramwiseError(f"No attention implementation can run {family.name} here: {'; '.join(missing)}.")
+
+
+def _attention_problem(case: _Case, precision: str, name: str) -> str | None:
+    if name not in case.family.attention:
+        return f"{case.family.name} has no {name} in transformers"
+    said = case.available.get(name)
+    if said is not None and not said.usable:
+        return said.reason
+    if name != "flash_attention_2":
+        return None
+    if case.budget.kind not in ("cuda", "rocm"):
+        return "flash_attention_2 runs on NVIDIA and AMD GPUs only"
+    if case.budget.kind == "cuda" and (case.budget.capability or (0, 0)) < (8, 0):
+        return (
+            f"flash_attention_2 needs compute capability 8.0; this GPU has {_dotted(case.budget.capability)}"
+        )
+    if precision == "fp32":
+        return "flash_attention_2 does not compute in fp32"
+    return None if said is not None else "flash-attn is not installed"
+
+
+def _best(verdicts: tuple[Verdict, ...]) -> Verdict | None:
+    """The best quality for pictures of the usual size; where none takes them, the one for the largest."""
+    offered = [verdict for verdict in verdicts if named(verdict.precision).offered == "always"]
+    for verdict in offered:
+        if verdict.verdict in _GOOD:
+            return verdict
+    reduced = [verdict for verdict in offered if verdict.verdict == "reduced"]
+    return max(reduced, key=lambda verdict: verdict.max_pixels or 0, default=None)
+
+
+def _with_remedies(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """What does not fit says what would."""
+    would = next((one.precision for one in verdicts if one.verdict in (*_GOOD, "reduced")), None)
+    remedy = f"; {would} would fit" if would else ""
+    return tuple(replace(one, reason=one.reason + remedy) if one.verdict == "no" else one for one in verdicts)
+
+
+def _forced(verdicts: tuple[Verdict, ...], precision: str) -> Verdict | None:
+    found = next(verdict for verdict in verdicts if verdict.precision == precision)
+    return found if found.verdict not in ("no", "unavailable") else None
+
+
+def _does_not_fit(plan: Plan, precision: str) -> str:
+    verdict = plan.verdict(precision)
+    would = [other for other in plan.verdicts if other.verdict in (*_GOOD, "reduced")]
+    if would:
+        advice = "What would fit: " + "; ".join(
+            other.precision
+            + (
+                f" (pictures up to {(other.max_pixels or 0) / 1e6:.1f} megapixels)"
+                if other.verdict == "reduced"
+                else ""
+            )
+            for other in would
+        )
+        advice += ", or precision auto."
+    else:
+        advice = (
+            "No other precision fits either: choose a smaller model, free memory on this device, or let a "
+            "server elsewhere read (Remote OCR Model)."
+        )
+    if verdict.verdict == "unavailable":
+        return f"{plan.model} cannot run at {precision} on {plan.device}: {verdict.reason}. {advice}"
+    need = verdict.footprint.need_bytes if verdict.footprint else 0
+    return (
+        f"{plan.model} at {precision} needs {_gib(need)} GiB and {plan.device} has "
+        f"{_gib(plan.budget_bytes)} GiB: {verdict.reason}. {advice}"
+    )
+
+
+def _nothing_fits(plan: Plan) -> str:
+    runs = [verdict for verdict in plan.verdicts if verdict.verdict == "no" and verdict.footprint]
+    if not runs:
+        reasons = "; ".join(f"{verdict.precision}: {verdict.reason}" for verdict in plan.verdicts)
+        return f"{plan.model} cannot run on {plan.device}. {reasons}."
+    smallest = min(runs, key=lambda verdict: verdict.footprint.need_bytes if verdict.footprint else 0)
+    return (
+        f"{plan.model} does not fit on {plan.device} at any precision: {plan.device} has "
+        f"{_gib(plan.budget_bytes)} GiB, and {smallest.precision} is {smallest.reason}. "
+        "Choose a smaller model, close other programs that use this device, read with rapid, on the CPU, or "
+        "let a server elsewhere read (Remote OCR Model)."
+    )
+
+
+def _known(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UnknownName(
+            f'{name} "{value}" is unknown here.{nearest(value, known)} Use one of: {", ".join(known)}.'
+        )
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.2f}"
+
+
+def _dotted(capability: tuple[int, int] | None) -> str:
+    return "an unknown one" if capability is None else ".".join(map(str, capability))

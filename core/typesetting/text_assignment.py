@@ -1,0 +1,102 @@
+"""Which text goes into which region."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ..errors import VramwiseError
+
+
+def assigned(texts: Sequence[str], counts: Sequence[int]) -> list[list[str]]:
+    """For each page its regions' texts; ``counts``: how many regions each page has.
+
+    ``texts`` are what is linked or written: one string, a line a region (or a JSON array, or one array a
+    page); or several strings, one a region, or one a page with a line a region. In lines ``\\n`` is a line
+    break; a single region takes all lines, and a bracket of numbers is its text. An empty text leaves its
+    region alone. Raises VramwiseError where the numbers do not match.
+    """
+    total, where = sum(counts), f" on {_count(len(counts), 'page')}"
+    if len(texts) == total != 1:
+        return _dealt(texts, counts)
+    if len(texts) == 1:
+        arrays = _arrays(texts[0])
+        if arrays is None:
+            return _dealt(_matched(_lines(texts[0], total), total, where), counts)
+    else:
+        arrays = [_lines(text, count) for text, count in zip(texts, counts, strict=False)]
+        arrays += [[] for _ in texts[len(counts) :]]
+    if len(arrays) != len(counts):
+        raise VramwiseError(
+            f"{_count(len(arrays), 'list')} of texts came in for {_count(total, 'region')}{where}. Give one "
+            "text a region in reading order, or one list a page."
+        )
+    numbered = enumerate(zip(arrays, counts, strict=True), 1)
+    return [_matched(lines, count, f" on page {page}") for page, (lines, count) in numbered]
+
+
+def _lines(text: str, regions: int) -> list[str]:
+    """One text a region: a JSON array's strings, else the lines. [1] for one region is a text."""
+    array = _array(text)
+    if array is not None and not (regions == 1 and _is_numbers(array)):
+        return _strings(array)
+    lines = [line.strip().replace("\\n", "\n") for line in text.replace("\r\n", "\n").split("\n")]
+    return ["\n".join(lines).strip("\n")] if regions == 1 else lines
+
+
+def _array(text: str) -> list[object] | None:
+    """The JSON array, or None where the text is none: a line may begin with a bracket."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, list) else None
+
+
+def _is_numbers(data: Sequence[object]) -> bool:
+    return bool(data) and all(isinstance(one, (int, float)) for one in data)
+
+
+def _arrays(text: str) -> list[list[str]] | None:
+    """A JSON array of arrays, one a page."""
+    data = _array(text)
+    if not data or not all(isinstance(one, list) for one in data):
+        return None
+    return [_strings(one) for one in data if isinstance(one, list)]
+
+
+def _strings(data: Sequence[object]) -> list[str]:
+    for one in data:
+        if one is not None and not isinstance(one, (str, int, float)):
+            raise VramwiseError(
+                f"The JSON in texts holds {json.dumps(one)[:60]}, which is no text. Give an array of "
+                "strings, one a region, or an array of such arrays, one a page."
+            )
+    return ["" if one is None else str(one) for one in data]
+
+
+def _matched(lines: list[str], count: int, where: str) -> list[str]:
+    """The lines, if there is one for each region; empty ones at the end may be more or, alone, fewer."""
+    if not any(lines):
+        return [""] * count
+    if len(lines) < count or any(lines[count:]):
+        raise VramwiseError(
+            f"{_count(len(lines), 'text')} came in for {_count(count, 'region')}{where}. Give one line a "
+            "region in reading order (the overlay of OCR Inference numbers them); an empty line leaves its "
+            "region alone, and \\n breaks a line."
+        )
+    return lines[:count]
+
+
+def _dealt(texts: Sequence[str], counts: Sequence[int]) -> list[list[str]]:
+    dealt, start = [], 0
+    for count in counts:
+        dealt.append(list(texts[start : start + count]))
+        start += count
+    return dealt
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

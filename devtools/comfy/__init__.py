@@ -1,0 +1,1 @@
+"""A real ComfyUI for tests and demos: started, asked, and seen in a browser."""

@@ -1,0 +1,1 @@
+"""The example workflows: drawn, and written in both formats."""

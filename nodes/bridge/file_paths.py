@@ -1,0 +1,61 @@
+"""The one place that turns a file name from a workflow into a path inside ComfyUI's own folders."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+import folder_paths
+
+from ...core.documents.safe_names import within
+from ...core.errors import VramwiseError
+
+
+def input_root() -> Path:
+    """ComfyUI's input folder, links followed."""
+    return Path(folder_paths.get_input_directory()).resolve()
+
+
+def output_root() -> Path:
+    """ComfyUI's output folder, links followed."""
+    return Path(folder_paths.get_output_directory()).resolve()
+
+
+def input_path(name: str, what: str = "file") -> Path:
+    """An existing file or folder of the input folder. Raises VramwiseError for one that is elsewhere, absent
+    or neither.
+    """
+    path = within(Path(folder_paths.get_input_directory()), name, what)
+    if path.is_file() or path.is_dir():
+        return path
+    raise VramwiseError(
+        f'There is no {what} "{name}" in ComfyUI\'s input folder.{_nearest(path)} '
+        "Put it there, or give the name of what is there."
+    )
+
+
+def output_numbering(prefix: str) -> tuple[Path, str, int]:
+    """Folder, stem and first free number for ``prefix``, by ComfyUI's own rules (%date% parts, one count for
+    all files of a stem). The folder exists afterwards. Raises VramwiseError for one that leads elsewhere.
+    """
+    within(Path(folder_paths.get_output_directory()), prefix, "filename_prefix", written=True)
+    root = str(output_root())  # get_save_image_path compares without following links
+    folder, stem, number, _, expanded = folder_paths.get_save_image_path(prefix.removesuffix("/"), root)
+    within(Path(root), expanded, "filename_prefix", written=True)  # %year% may have become a link
+    return Path(folder), stem, number
+
+
+def output_entry(path: Path) -> dict[str, str]:
+    """How ComfyUI's interface and GET /view name a file of the output folder."""
+    relative = path.relative_to(output_root())
+    subfolder = "" if relative.parent == Path() else relative.parent.as_posix()
+    return {"filename": relative.name, "subfolder": subfolder, "type": "output"}
+
+
+def _nearest(path: Path) -> str:
+    try:
+        close = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
+    except OSError:
+        return ""
+    return f' Did you mean "{close[0]}"?' if close else ""

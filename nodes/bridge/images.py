@@ -1,0 +1,156 @@
+"""ComfyUI's IMAGE and MASK tensors to and from the core's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ...core.errors import VramwiseError
+from .lazy_image import LazyImage
+
+if TYPE_CHECKING:
+    from ...core.ocr.results.result import OCRResult, Region, Regions
+
+MAX_MASK_PIXELS = 2**30  # of all masks of a batch together, 4 bytes each
+
+
+class Pages(Sequence[Any]):
+    """An IMAGE batch (B, H, W, C) float 0..1 as uint8 RGB arrays, one converted at a time.
+
+    One channel is repeated; a fourth is transparency and is laid over white.
+    """
+
+    def __init__(self, image: torch.Tensor) -> None:
+        if not isinstance(image, torch.Tensor):
+            raise VramwiseError(
+                f"The image input holds {image!r}, which is no picture. Link it to a Load Image node's "
+                f"output."
+            )
+        if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
+            raise VramwiseError(
+                f"The image has the shape {tuple(image.shape)}; OCR needs (batch, height, width, channels) "
+                f"with 1, 3 or "
+                "4 channels and at least one pixel. Check the node before it."
+            )
+        self._image = image
+
+    def __len__(self) -> int:
+        return int(self._image.shape[0])
+
+    def __getitem__(self, index: Any) -> Any:
+        page = self._image[index].detach().cpu()
+        if page.shape[-1] == 4:
+            page = page[..., :3] * page[..., 3:] + (1 - page[..., 3:])
+        if page.shape[-1] == 1:
+            page = page.expand(-1, -1, 3)
+        return _eight_bit(page)
+
+
+def _eight_bit(page: torch.Tensor) -> Any:
+    """(H, W, C) float 0..1 as a uint8 array; OpenCV rounds and saturates in one pass over the memory."""
+    import cv2
+    import numpy as np
+
+    values = np.ascontiguousarray(page.to(torch.float32).numpy())
+    if values.min() < 0:  # some upscalers leave such values, and convertScaleAbs would mirror them
+        values = values.clip(0)
+    flat = values.reshape(values.shape[0], -1)
+    return cv2.convertScaleAbs(flat, alpha=255.0).reshape(values.shape)
+
+
+def masks_and_overlays(
+    image: torch.Tensor, results: Sequence[OCRResult]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """MASK (B, H, W) with the union of each page's polygons, and IMAGE (B, H, W, 3) with them drawn on it."""
+    from ...core.ocr.regions.overlay import draw_overlay, fill_mask
+
+    batch, height, width, channels = image.shape
+    if isinstance(image, LazyImage):  # a page of many: a mask and an overlay for each would not fit either
+        return (
+            LazyImage((batch, height, width), lambda: masks_and_overlays(image.clone(), results)[0]),
+            LazyImage((batch, height, width, 3), lambda: masks_and_overlays(image.clone(), results)[1]),
+        )
+    mask = torch.zeros((batch, height, width), dtype=torch.float32)
+    overlay = _rgb(image, channels)
+    for page, result in enumerate(results):
+        fill_mask(mask[page].numpy(), result.regions)
+        draw_overlay(overlay[page].numpy(), result.regions)
+    return mask, overlay
+
+
+def check_pages(regions: Any) -> None:
+    """Raise VramwiseError unless ``regions`` is what travels on a VRAMWISE_REGIONS link, with a page."""
+    if not hasattr(regions, "pages"):
+        raise VramwiseError(
+            f"The regions input holds {regions!r}, which are no regions. Link it to the regions output of "
+            "OCR Inference."
+        )
+    if not regions.pages:
+        raise VramwiseError("The regions hold no page at all. Give OCR Inference at least one picture.")
+
+
+def check_same_pages(image: torch.Tensor, regions: Regions) -> None:
+    """Raise VramwiseError unless ``image`` (B, H, W, C) has the number and size of the pages read."""
+    batch, height, width = image.shape[:3]
+    if batch != len(regions):
+        raise VramwiseError(
+            f"The image is a batch of {batch}, the regions are of {len(regions)} pages. Give both nodes the "
+            "same pictures."
+        )
+    for number, page in enumerate(regions, 1):
+        if (page.width, page.height) != (width, height):
+            raise VramwiseError(
+                f"The image is {width} x {height} pixels, but page {number} was read at {page.width} x "
+                f"{page.height}. Give both nodes the same pictures, and scale them before reading or not at "
+                "all."
+            )
+
+
+def masks_over(
+    outlines: Sequence[Sequence[Sequence[Any]]], size: tuple[int, int], grow: int, feather: int
+) -> torch.Tensor:
+    """MASK (B, H, W) of ``size`` (width, height), one for each list of polygons."""
+    from ...core.ocr.regions.masks import fill_polygons
+
+    width, height = size
+    if len(outlines) * width * height > MAX_MASK_PIXELS:
+        raise VramwiseError(
+            f"{len(outlines)} masks of {width} x {height} pixels do not fit into memory sensibly (4 GiB and "
+            "more). Combine them by page, or give fewer or smaller pages."
+        )
+    masks = torch.zeros((len(outlines), height, width), dtype=torch.float32)
+    for mask, polygons in zip(masks, outlines, strict=True):
+        fill_polygons(mask.numpy(), polygons, grow, feather)
+    return masks
+
+
+def crops_of(
+    page: torch.Tensor, regions: Sequence[Region], padding: int, straighten: bool
+) -> list[tuple[Region, torch.Tensor]]:
+    """Each region with its crop, IMAGE (1, h, w, C), of a page (H, W, C); those off the page are left out."""
+    from ...core.ocr.regions.crops import crop
+
+    picture = page.detach().to("cpu", torch.float32).contiguous().numpy()
+    cut = [(region, crop(picture, region.polygon, padding, straighten)) for region in regions]
+    # A copy each: a view would keep the whole page alive, and nodes may write into what they are given.
+    return [(region, torch.from_numpy(part.copy())[None]) for region, part in cut if part is not None]
+
+
+def nothing_follows() -> Any:
+    """What an output carries when nothing that needs it shall run; ComfyUI breaks off at an empty list."""
+    from comfy_execution.graph_utils import ExecutionBlocker
+
+    return ExecutionBlocker(None)
+
+
+def _rgb(image: torch.Tensor, channels: int) -> torch.Tensor:
+    """A private float32 copy with three channels: inputs are shared between nodes and never drawn on."""
+    picture = image.detach().to("cpu", torch.float32)
+    if channels == 4:
+        return (picture[..., :3] * picture[..., 3:] + (1 - picture[..., 3:])).contiguous()
+    if channels == 1:
+        return picture.repeat(1, 1, 1, 3)
+    # One thread: torch's own would wait for the engine's, which spin for a while after a reading.
+    return torch.from_numpy(picture.numpy().copy())

@@ -1,0 +1,1 @@
+"""How the small trained weights in this repository were made."""
