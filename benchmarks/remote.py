@@ -60,7 +60,7 @@ def read(address: str, count: int, at_once: int) -> int:
 def bare(address: str, count: int, at_once: int) -> None:
     """The same with nothing around the client: no order, no bound, no health."""
     import openai
-    from vramwise.ocr.remote.client import Question
+    from vramwise.ocr.remote.client import ChatRequest
     from vramwise.ocr.remote.image_encoding import encode
 
     async def all_pages() -> None:
@@ -70,7 +70,7 @@ def bare(address: str, count: int, at_once: int) -> None:
         async def one(number: int) -> None:
             async with turns:
                 picture, _ = await asyncio.to_thread(encode, page(number), 10**7, "png")
-                question = Question("qwen3_vl_stand_in", "Read.", picture, 64)
+                question = ChatRequest("qwen3_vl_stand_in", "Read.", picture, 64)
                 stream = await client.chat.completions.create(**question.body())
                 async for _ in stream:
                     pass
@@ -92,10 +92,10 @@ def queue_bytes(address: str, count: int) -> int:
 
 def cancel_seconds(address: str) -> float:
     """From Cancel until the reading has ended, with 16 silent requests under way."""
-    from vramwise.ocr.engines.protocol import Unwatched
+    from vramwise.ocr.engines.protocol import NoProgress
     from vramwise.ocr.remote import open_remote
 
-    class Pressed(Unwatched):
+    class Pressed(NoProgress):
         at = time.monotonic() + 2
 
         def check(self) -> None:

@@ -177,11 +177,11 @@ class DrawText(io.ComfyNode):  # type: ignore[misc]
         line_spacing: list[float] | None = None,
         **look: list[Any],
     ) -> Any:
-        from ..core.typesetting import Setter, Style, assigned, rescaled
+        from ..core.typesetting import Style, TextRenderer, assigned, rescaled
         from .bridge.fonts import font_shelf
 
         style = Style(spacing=(line_spacing or [1.2])[0], **{name: value[0] for name, value in look.items()})
-        setter = Setter(style, font_shelf())
+        setter = TextRenderer(style, font_shelf())
         results = [result for one in regions for result in _pages_of(one)]
         batches = [_drawable(batch) for batch in image]
         pictures = [picture for batch in batches for picture in batch.numpy()]

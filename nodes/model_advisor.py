@@ -121,7 +121,7 @@ class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
         )
         report = "\n".join(one.markdown(language) for one in answers)
         # of two memory sizes the smaller decides: it runs on both
-        smallest = min(answers, key=lambda one: one.seat.vram_gib or 0.0)
+        smallest = min(answers, key=lambda one: one.target.vram_gib or 0.0)
         model, precision = _wired(smallest)
         tables = [one.table() for one in answers]
         table = json.dumps(tables[0] if len(tables) == 1 else tables, ensure_ascii=False)

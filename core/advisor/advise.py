@@ -17,20 +17,28 @@ from .candidates import (
     MODEL_TASKS,
     OCR,
     RESIDENT,
-    Offer,
-    diffusion_offer,
+    Candidate,
+    candidates,
+    diffusion_candidate,
+    model_candidates,
     model_name,
-    model_offers,
     models_of,
-    ocr_offer,
-    offers,
+    ocr_candidate,
     template_offers,
 )
-from .gpu_ranking import TOLERANCE, balance, colour, offered_cards
+from .gpu_ranking import TOLERANCE, balance, offered_cards, rating
 from .published.checks import contradictions
-from .published.guide_checks import Judgement
-from .remote_candidates import Elsewhere, elsewhere
-from .targets import TIERS, Seat, resized, seat_of_gpu, seat_of_machine, seat_of_memory, seats_of_text
+from .published.guide_checks import Check
+from .remote_candidates import RemoteCandidate, elsewhere
+from .targets import (
+    TIERS,
+    Target,
+    resized,
+    target_of_gpu,
+    target_of_machine,
+    target_of_memory,
+    targets_of_text,
+)
 
 if TYPE_CHECKING:
     from ..catalog.templates import Template
@@ -46,15 +54,15 @@ class Unlock:
     """A model that a larger card of ``vram_gib`` keeps resident, and what the smaller one did with it."""
 
     vram_gib: float
-    offer: Offer
+    candidate: Candidate
     was: str
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "vram_gib": self.vram_gib,
-            "task": self.offer.task,
-            "model": self.offer.name,
-            "precision": self.offer.precision,
+            "task": self.candidate.task,
+            "model": self.candidate.name,
+            "precision": self.candidate.precision,
             "was": self.was,
         }
 
@@ -63,30 +71,30 @@ class Unlock:
 class Advice:
     """An answer for one place.
 
-    ``offers`` holds every model at every precision, best first within its task; ``picks`` those that run.
+    ``candidates`` holds every model at every precision, best first within its task; ``picks`` those that run.
     ``taken`` are the models of the same graph and the bytes of them that were put aside. ``templates`` are
     those of the ComfyUI around us, each by its own list of files. ``elsewhere`` are OCR models for a server.
     """
 
-    seat: Seat
+    target: Target
     task: str
-    offers: tuple[Offer, ...]
+    candidates: tuple[Candidate, ...]
     unlocks: tuple[Unlock, ...]
-    contradictions: tuple[Judgement, ...]
+    contradictions: tuple[Check, ...]
     taken: tuple[str, ...] = ()
     taken_bytes: int = 0
-    templates: tuple[Offer, ...] = ()
-    elsewhere: tuple[Elsewhere, ...] = ()
+    templates: tuple[Candidate, ...] = ()
+    elsewhere: tuple[RemoteCandidate, ...] = ()
 
     @property
     def gpu(self) -> str:
-        return self.seat.label
+        return self.target.label
 
     @property
-    def picks(self) -> tuple[Offer, ...]:
-        return tuple(one for one in self.offers if one.usable)
+    def picks(self) -> tuple[Candidate, ...]:
+        return tuple(one for one in self.candidates if one.usable)
 
-    def best(self, task: str) -> Offer | None:
+    def best(self, task: str) -> Candidate | None:
         """The best pick for a task, None where nothing runs."""
         return next((one for one in self.picks if one.task == task), None)
 
@@ -102,7 +110,7 @@ class Advice:
 
     def table(self) -> dict[str, Any]:
         """``to_dict`` and what does not run, and the templates: everything that the report shows."""
-        rows = {"models": self.offers, "templates": self.templates}
+        rows = {"models": self.candidates, "templates": self.templates}
         return {**self.to_dict(), **{name: [pick_dict(one) for one in found] for name, found in rows.items()}}
 
     def markdown(self, lang: str = "en") -> str:
@@ -112,23 +120,23 @@ class Advice:
         return report(self, lang)
 
 
-def pick_dict(offer: Offer) -> dict[str, Any]:
+def pick_dict(candidate: Candidate) -> dict[str, Any]:
     """One row of the JSON."""
     return {
-        "task": offer.task,
-        "model": offer.model,
-        "name": offer.name,
-        "precision": offer.precision,
-        "verdict": offer.verdict,
-        "optimal_bytes": offer.optimal_bytes,
-        "resident_bytes": offer.resident_bytes,
-        "floor_bytes": offer.floor_bytes,
-        "ram_bytes": offer.ram_bytes,
-        "licence": offer.licence,
-        "commercial": offer.commercial,
-        "confidence": offer.confidence,
-        "installed": offer.installed,
-        "reason": offer.reason(),
+        "task": candidate.task,
+        "model": candidate.model,
+        "name": candidate.name,
+        "precision": candidate.precision,
+        "verdict": candidate.verdict,
+        "optimal_bytes": candidate.optimal_bytes,
+        "resident_bytes": candidate.resident_bytes,
+        "floor_bytes": candidate.floor_bytes,
+        "ram_bytes": candidate.ram_bytes,
+        "licence": candidate.licence,
+        "commercial": candidate.commercial,
+        "confidence": candidate.confidence,
+        "installed": candidate.installed,
+        "reason": candidate.reason(),
     }
 
 
@@ -194,27 +202,27 @@ def advise_each(
         return (_which_gpu(also),)
     on_disk = {*installed, *models_of(templates)}
     return tuple(
-        _advise(seat, task, also, on_disk, installed_only, templates, served)
-        for seat in _seats(gpu, vram_gib, ram_gib, machine)
+        _advise(target, task, also, on_disk, installed_only, templates, served)
+        for target in _seats(gpu, vram_gib, ram_gib, machine)
     )
 
 
 def _seats(
     gpu: str | None, vram_gib: float | None, ram_gib: float | None, machine: MachineReport | None
-) -> tuple[Seat, ...]:
+) -> tuple[Target, ...]:
     if gpu is not None:
-        return seats_of_text(gpu, ram_gib)
+        return targets_of_text(gpu, ram_gib)
     if vram_gib is not None:
-        return (seat_of_memory(vram_gib, ram_gib),)
+        return (target_of_memory(vram_gib, ram_gib),)
     if machine is None:
         from ..hardware import probe
 
         machine = probe()
-    return (seat_of_machine(machine, ram_gib),)
+    return (target_of_machine(machine, ram_gib),)
 
 
 def _advise(
-    seat: Seat,
+    target: Target,
     task: str,
     also: Sequence[str | int],
     installed: Collection[str],
@@ -222,25 +230,25 @@ def _advise(
     templates: Sequence[Template],
     served: Mapping[str, str] | None,
 ) -> Advice:
-    names, taken = _taken(seat, also)
-    place = seat.less(taken)
+    names, taken = _taken(target, also)
+    place = target.less(taken)
     every = _offers(place, task, installed)
     found = tuple(one for one in every if one.installed or not installed_only)
     ready = tuple(one for one in template_offers(place, templates) if one.installed or not installed_only)
     ready = tuple(one for one in ready if task in (ALL, one.task))
-    tier = None if seat.vram_gib is None else _next_tier(seat.vram_gib)
-    unlocks = () if tier is None else gains(every, _offers(resized(seat, tier).less(taken), task), tier)
+    tier = None if target.vram_gib is None else _next_tier(target.vram_gib)
+    unlocks = () if tier is None else gains(every, _offers(resized(target, tier).less(taken), task), tier)
     remote = elsewhere(every, served) if task in (ALL, OCR) else ()
     shown = Advice(place, task, found, unlocks, (), names, taken, ready, remote)
     return replace(shown, contradictions=contradictions(_about(shown)))
 
 
-def _offers(seat: Seat, task: str, installed: Collection[str] = ()) -> tuple[Offer, ...]:
+def _offers(target: Target, task: str, installed: Collection[str] = ()) -> tuple[Candidate, ...]:
     tasks = MODEL_TASKS if task in (ALL, WHICH_GPU) else (task,)
-    return tuple(one for each in tasks for one in offers(seat, each, installed))
+    return tuple(one for each in tasks for one in candidates(target, each, installed))
 
 
-def _taken(seat: Seat, also: Sequence[str | int]) -> tuple[tuple[str, ...], int]:
+def _taken(target: Target, also: Sequence[str | int]) -> tuple[tuple[str, ...], int]:
     """Names and bytes of what else lies in the GPU memory: its weights, not what one stage works with."""
     names, total = [], 0
     for one in also:
@@ -248,44 +256,48 @@ def _taken(seat: Seat, also: Sequence[str | int]) -> tuple[tuple[str, ...], int]
             total += one
             names.append(f"{one / 1024**3:.1f} GiB")
             continue
-        offer = _named(seat, one)
-        total += offer.weights_bytes
-        names.append(f"{offer.name} {offer.precision}")
+        candidate = _named(target, one)
+        total += candidate.weights_bytes
+        names.append(f"{candidate.name} {candidate.precision}")
     return tuple(names), total
 
 
-def _named(seat: Seat, text: str) -> Offer:
-    """The offer that "model@precision" names; without a precision the best one on ``seat``."""
+def _named(target: Target, text: str) -> Candidate:
+    """The offer that "model@precision" names; without a precision the best one on ``target``."""
     name, _, precision = text.partition("@")
     model = model_name(name)
     if any(row.id == model for row in ocr_models()):
-        return ocr_offer(seat, model, precision.strip())
-    return diffusion_offer(seat, model, precision.strip()) if precision else model_offers(seat, model)[0]
+        return ocr_candidate(target, model, precision.strip())
+    return (
+        diffusion_candidate(target, model, precision.strip())
+        if precision
+        else model_candidates(target, model)[0]
+    )
 
 
 def _next_tier(vram_gib: float) -> int | None:
     return next((tier for tier in TIERS if tier > vram_gib * (1 + TOLERANCE)), None)
 
 
-def unlocked(below: Seat, tier: int, task: str = ALL) -> tuple[Unlock, ...]:
+def unlocked(below: Target, tier: int, task: str = ALL) -> tuple[Unlock, ...]:
     """What an empty card of ``tier`` GB keeps resident and ``below`` does not."""
     return gains(_offers(below, task), _offers(resized(below, tier), task), tier)
 
 
-def gains(before: Iterable[Offer], after: Iterable[Offer], tier: int) -> tuple[Unlock, ...]:
+def gains(before: Iterable[Candidate], after: Iterable[Candidate], tier: int) -> tuple[Unlock, ...]:
     """Models that are resident in ``after`` and not in ``before``, or there only at a coarser precision."""
     held = _resident(before)
     found = []
-    for key, offer in _resident(after).items():
+    for key, candidate in _resident(after).items():
         was = held.get(key)
-        if was is None or was.key > offer.key:
-            found.append(Unlock(float(tier), offer, was.precision if was else ""))
+        if was is None or was.key > candidate.key:
+            found.append(Unlock(float(tier), candidate, was.precision if was else ""))
     return tuple(found)
 
 
-def _resident(found: Iterable[Offer]) -> dict[tuple[str, str], Offer]:
+def _resident(found: Iterable[Candidate]) -> dict[tuple[str, str], Candidate]:
     """The best resident offer of each model."""
-    best: dict[tuple[str, str], Offer] = {}
+    best: dict[tuple[str, str], Candidate] = {}
     for one in found:
         if one.verdict in RESIDENT:
             best.setdefault((one.task, one.model), one)
@@ -294,10 +306,11 @@ def _resident(found: Iterable[Offer]) -> dict[tuple[str, str], Offer]:
 
 def _about(advice: Advice) -> set[str]:
     """What the published cells must be about to be told: the card, its tier, the best models, precisions."""
-    seat = advice.seat
-    names = {seat.label} if seat.gpu is None else {seat.gpu.label}
-    if seat.vram_gib:
-        names.add(f"{max((tier for tier in TIERS if tier <= seat.vram_gib * (1 + TOLERANCE)), default=4)} GB")
+    target = advice.target
+    names = {target.label} if target.gpu is None else {target.gpu.label}
+    if target.vram_gib:
+        below = (tier for tier in TIERS if tier <= target.vram_gib * (1 + TOLERANCE))
+        names.add(f"{max(below, default=4)} GB")
     names |= {best.model for task in MODEL_TASKS if (best := advice.best(task)) is not None}
     if advice.best(OCR) is not None:
         names |= {"INT8", "INT4", "Flash Attention 2"}
@@ -309,15 +322,15 @@ def _about(advice: Advice) -> set[str]:
 
 def _which_gpu(goal: Sequence[str | int]) -> Advice:
     """Cards that reach the goal, best first; every card where there is no goal."""
-    seat = Seat("cards", Budget("cards", "cuda", 0), 0)
+    target = Target("cards", Budget("cards", "cuda", 0), 0)
     wants = [one for one in goal if isinstance(one, str)]
-    found = reaching(wants) if wants else [_card_offer(seat_of_gpu(card), None) for card in offered_cards()]
-    return Advice(seat, WHICH_GPU, tuple(found[:_MOST_CARDS]), (), (), tuple(wants))
+    found = reaching(wants) if wants else [_card_offer(target_of_gpu(card), None) for card in offered_cards()]
+    return Advice(target, WHICH_GPU, tuple(found[:_MOST_CARDS]), (), (), tuple(wants))
 
 
 def reaching(
     goal: Sequence[str], *, rumoured: bool = False, every: bool = False, streams: bool = False
-) -> list[Offer]:
+) -> list[Candidate]:
     """Cards that run all of ``goal`` ("model" or "model@precision"), one at a time, ranked by memory,
     bandwidth and tensor cores.
 
@@ -325,29 +338,29 @@ def reaching(
     """
     found = []
     for card in offered_cards(rumoured=rumoured, every=every):
-        seat = seat_of_gpu(card)
-        needs = [_named(seat, one) for one in goal]
+        target = target_of_gpu(card)
+        needs = [_named(target, one) for one in goal]
         good = (*RESIDENT, "streams") if streams else RESIDENT
         if all(one.verdict in good for one in needs):
-            found.append(_card_offer(seat, max(needs, key=lambda one: one.optimal_bytes or 0)))
+            found.append(_card_offer(target, max(needs, key=lambda one: one.optimal_bytes or 0)))
     return found
 
 
-def _card_offer(seat: Seat, hardest: Offer | None) -> Offer:
+def _card_offer(target: Target, hardest: Candidate | None) -> Candidate:
     """A card as a pick. ``hardest`` is the largest of the goal."""
-    card = seat.gpu
+    card = target.gpu
     if card is None:
-        raise ValueError(seat)
+        raise ValueError(target)
     facts: dict[str, Any] = {
         "vram": f"{card.vram_gib:g}",
         "bandwidth": f"{card.bandwidth_gb_s or 0:g}",
         "cores": "?" if card.tensor_cores is None else card.tensor_cores,
-        "colour": colour(card),
+        "colour": rating(card),
         "balance": balance(card).verdict,
     }
     if hardest is not None:
         facts |= {"goal": f"{hardest.name} {hardest.precision}", "reached": hardest.verdict}
-    return Offer(
+    return Candidate(
         task=WHICH_GPU,
         model=card.label,
         name=card.label,

@@ -22,7 +22,7 @@ from ..option_values import precision_choices
 from ..planning.fit import Budget, Plan, Verdict, make_plan
 from ..planning.footprint import reading_bytes
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability
-from .targets import Seat
+from .targets import Target
 
 if TYPE_CHECKING:
     from ..catalog.templates import Template
@@ -43,7 +43,7 @@ _SMALL, _SHORT = 512 * 512, 512
 
 
 @dataclass(frozen=True)
-class Offer:
+class Candidate:
     """One model at one precision.
 
     ``verdict`` is fits, tight, reduced (smaller pictures only), streams (weights come over the bus at each
@@ -113,60 +113,60 @@ class Offer:
         return fill(f"advise_reason_{self.why}", facts, lang)
 
 
-def offers(seat: Seat, task: str, installed: Collection[str] = ()) -> tuple[Offer, ...]:
+def candidates(target: Target, task: str, installed: Collection[str] = ()) -> tuple[Candidate, ...]:
     """All offers for one of MODEL_TASKS, best first. ``installed`` names models that are on disk."""
-    found = ocr_offers(seat) if task == OCR else diffusion_offers(seat, task)
+    found = ocr_offers(target) if task == OCR else diffusion_offers(target, task)
     marked = (replace(one, installed=True) if one.model in installed else one for one in found)
     return tuple(sorted(marked, key=lambda one: one.key))
 
 
-def ocr_offers(seat: Seat) -> Iterator[Offer]:
+def ocr_offers(target: Target) -> Iterator[Candidate]:
     """From our own footprints: every model of ocr_models.csv at every precision."""
     for row in ocr_models():
-        yield from _offers_of(row, seat)
+        yield from _offers_of(row, target)
 
 
-def _offers_of(row: OCRModel, seat: Seat) -> Iterator[Offer]:
+def _offers_of(row: OCRModel, target: Target) -> Iterator[Candidate]:
     if row.engine != "vlm":
         yield _built_in(row)
         return
-    plan = _ocr_plan(row, seat.budget, seat.live, tuple(seat.available.items()))
+    plan = _ocr_plan(row, target.budget, target.live, tuple(target.available.items()))
     if plan is None:
         yield _ocr_offer(row, "auto", "unknown", "unknown")
         return
     for verdict in plan.verdicts:
-        offer = _planned(row, verdict, seat.budget.budget_bytes)
-        packages = _missing(seat, offer.precision)
+        candidate = _planned(row, verdict, target.budget.budget_bytes)
+        packages = _missing(target, candidate.precision)
         if packages:
             facts = {"text": verdict.reason, "pip": pip_line(*packages)}
-            yield replace(offer, why="not_installed", facts=facts)
+            yield replace(candidate, why="not_installed", facts=facts)
             continue
-        processor = seat.budget.kind == "cpu" and offer.verdict in RESIDENT
-        yield replace(offer, slow=True, why="fits_slow") if processor else offer
+        processor = target.budget.kind == "cpu" and candidate.verdict in RESIDENT
+        yield replace(candidate, slow=True, why="fits_slow") if processor else candidate
 
 
-def _missing(seat: Seat, precision: str) -> tuple[str, ...]:
+def _missing(target: Target, precision: str) -> tuple[str, ...]:
     """The packages that ``precision`` takes on this machine and its Python has not; none where it has them,
     or where they would not help.
     """
-    option = option_for(precision, seat.budget.kind)
-    said = seat.available.get(option)
-    if said is None or said.usable or (seat.budget.kind == "mps" and precision == "int4"):
+    option = option_for(precision, target.budget.kind)
+    said = target.available.get(option)
+    if said is None or said.usable or (target.budget.kind == "mps" and precision == "int4"):
         return ()
-    everything = "bf16" in seat.available  # it is listed only where no precision can be run
+    everything = "bf16" in target.available  # it is listed only where no precision can be run
     return ("transformers",) if everything else _PACKAGES[option]
 
 
-def _built_in(row: OCRModel) -> Offer:
+def _built_in(row: OCRModel) -> Candidate:
     """PP-OCR and Tesseract run on the processor and take nothing of the GPU."""
-    offer = _ocr_offer(row, "auto", "fits", "processor")
-    return replace(offer, optimal_bytes=0, resident_bytes=0, floor_bytes=0, installed=row.id == "rapid")
+    candidate = _ocr_offer(row, "auto", "fits", "processor")
+    return replace(candidate, optimal_bytes=0, resident_bytes=0, floor_bytes=0, installed=row.id == "rapid")
 
 
 def _ocr_offer(
     row: OCRModel, precision: str, verdict: str, why: str, facts: Mapping[str, Any] | None = None
-) -> Offer:
-    return Offer(
+) -> Candidate:
+    return Candidate(
         task=OCR,
         model=row.id,
         name=row.name,
@@ -185,17 +185,17 @@ def _ocr_offer(
     )
 
 
-def _planned(row: OCRModel, verdict: Verdict, room_bytes: int) -> Offer:
+def _planned(row: OCRModel, verdict: Verdict, room_bytes: int) -> Candidate:
     needs = verdict.footprint
     facts: dict[str, Any] = {"text": verdict.reason, "room": _gib(room_bytes)}
     if needs is None:
         return _ocr_offer(row, verdict.precision, verdict.verdict, "unavailable", facts)
     facts["need"] = _gib(needs.need_bytes)
     facts["megapixels"] = f"{(verdict.max_pixels or 0) / 1e6:.1f}"
-    offer = _ocr_offer(row, verdict.precision, verdict.verdict, verdict.verdict, facts)
+    candidate = _ocr_offer(row, verdict.precision, verdict.verdict, verdict.verdict, facts)
     known = any("measured here" in term.source for term in needs.terms)
     return replace(
-        offer,
+        candidate,
         confidence="measured here" if known else "computed",
         optimal_bytes=needs.need_bytes,
         resident_bytes=needs.need_bytes,
@@ -233,14 +233,14 @@ def _runs(row: OCRModel, budget: Budget) -> tuple[Run, ...]:
     return lookup(load_settings().places.user_dir, budget.name, row.id)
 
 
-def ocr_offer(seat: Seat, model: str, precision: str = "") -> Offer:
+def ocr_candidate(target: Target, model: str, precision: str = "") -> Candidate:
     """The offer for one OCR model; without a precision, or with "auto", its best one. A model that has one
     offer for all (on the processor, or of a size that nobody knows) answers to every precision with it.
 
     Raises UnknownName for a precision that is not offered, with the nearest.
     """
     row, wanted = ocr_model(model), precision.lower()
-    found = {one.precision: one for one in sorted(_offers_of(row, seat), key=lambda one: one.key)}
+    found = {one.precision: one for one in sorted(_offers_of(row, target), key=lambda one: one.key)}
     best = next(iter(found.values()))
     if wanted in ("", "auto") or ("auto" in found and wanted in precision_choices()):
         return best
@@ -252,29 +252,29 @@ def ocr_offer(seat: Seat, model: str, precision: str = "") -> Offer:
     return found[wanted]
 
 
-def diffusion_offers(seat: Seat, task: str) -> Iterator[Offer]:
+def diffusion_offers(target: Target, task: str) -> Iterator[Candidate]:
     """Computed as ComfyUI does: every model of diffusion.csv that does ``task``, at every precision."""
     for model in diffusion_models():
         if task in {_KINDS.get(kind) for kind in model.tasks}:
-            yield from _model_offers(seat, model, task)
+            yield from _model_offers(target, model, task)
 
 
-def model_offers(seat: Seat, name: str) -> list[Offer]:
+def model_candidates(target: Target, name: str) -> list[Candidate]:
     """One image or video model at every precision, best first."""
     model = diffusion_model(name)
     task = next((_KINDS[kind] for kind in model.tasks if kind in _KINDS), model.tasks[0])
-    return sorted(_model_offers(seat, model, task), key=lambda one: one.key)
+    return sorted(_model_offers(target, model, task), key=lambda one: one.key)
 
 
-def diffusion_offer(seat: Seat, name: str, precision: str) -> Offer:
+def diffusion_candidate(target: Target, name: str, precision: str) -> Candidate:
     """One image or video model at one precision."""
     wanted = diffusion_model(name).of(precision).precision
-    return next(one for one in model_offers(seat, name) if one.precision == wanted)
+    return next(one for one in model_candidates(target, name) if one.precision == wanted)
 
 
-def _model_offers(seat: Seat, model: DiffusionModel, task: str) -> Iterator[Offer]:
-    for form, need in _needs(model, seat.system, seat.needing):
-        yield _offer(seat, need, model, task, form.bits, form.fast_on(seat.budget.capability))
+def _model_offers(target: Target, model: DiffusionModel, task: str) -> Iterator[Candidate]:
+    for form, need in _needs(model, target.system, target.needing):
+        yield _offer(target, need, model, task, form.bits, form.fast_on(target.budget.capability))
 
 
 # Room for every model on two cards: the one asked about and the one of the next size.
@@ -286,7 +286,7 @@ def _needs(model: DiffusionModel, system: str, gpu: GPU | None) -> tuple[tuple[F
     )
 
 
-def template_offers(seat: Seat, templates: Iterable[Template]) -> tuple[Offer, ...]:
+def template_offers(target: Target, templates: Iterable[Template]) -> tuple[Candidate, ...]:
     """ComfyUI's templates that do one of our tasks, each by its own list of files: what is on disk first,
     then best first. ``model`` is the template's id, ``precision`` its largest file.
     """
@@ -294,11 +294,11 @@ def template_offers(seat: Seat, templates: Iterable[Template]) -> tuple[Offer, .
 
     found = []
     for template in templates:
-        need = template_need(template, system=seat.system, gpu=seat.gpu)
+        need = template_need(template, system=target.system, gpu=target.gpu)
         task = IMAGE_EDIT if any("edit" in tag.lower() for tag in template.tags) else template.kind
         if need is not None and task in MODEL_TASKS:
-            offer = _offer(seat, need, model_of_template(template), task)
-            found.append(replace(offer, name=template.title, installed=template.installed))
+            candidate = _offer(target, need, model_of_template(template), task)
+            found.append(replace(candidate, name=template.title, installed=template.installed))
     return tuple(sorted(found, key=lambda one: (not one.installed, one.key)))
 
 
@@ -311,15 +311,15 @@ def models_of(templates: Iterable[Template]) -> set[str]:
 
 
 def _offer(
-    seat: Seat,
+    target: Target,
     need: DiffusionNeed,
     model: DiffusionModel | None,
     task: str,
     bits: float = 16.0,
     fast: bool = True,
-) -> Offer:
-    use = _use(need, seat)
-    return Offer(
+) -> Candidate:
+    use = _use(need, target)
+    return Candidate(
         task=task,
         model=need.model,
         name=need.model if model is None else model.name,
@@ -331,8 +331,8 @@ def _offer(
         licence="" if model is None else model.licence.licence,
         commercial="unknown" if model is None else model.licence.commercial,
         confidence=need.confidence,
-        why=_why(use, need, seat),
-        facts=functools.partial(_facts, need, use, seat.comfy_bytes),
+        why=_why(use, need, target),
+        facts=functools.partial(_facts, need, use, target.comfy_bytes),
         rank=UNRANKED if model is None else rank(task, model.id),
         bits=bits,
         fast=fast,
@@ -358,21 +358,21 @@ def _facts(need: DiffusionNeed, use: Usability, room_bytes: int) -> dict[str, An
     }
 
 
-def _use(need: DiffusionNeed, seat: Seat) -> Usability:
-    if seat.budget.kind == "cpu":
+def _use(need: DiffusionNeed, target: Target) -> Usability:
+    if target.budget.kind == "cpu":
         return Usability("no", None, "there is no GPU")
-    return usability(need, seat.gpu, seat.ram_bytes, vram_bytes=seat.comfy_bytes)
+    return usability(need, target.gpu, target.ram_bytes, vram_bytes=target.comfy_bytes)
 
 
-def _why(use: Usability, need: DiffusionNeed, seat: Seat) -> str:
+def _why(use: Usability, need: DiffusionNeed, target: Target) -> str:
     """The key of the sentence that explains ``use``."""
     if use.verdict != "no":
         return "streams_once" if use.verdict == "streams" and not use.spilled_bytes else use.verdict
-    if seat.budget.kind == "cpu":
+    if target.budget.kind == "cpu":
         return "no_gpu"
-    if seat.gpu is not None and seat.gpu.unified:
+    if target.gpu is not None and target.gpu.unified:
         return "no_unified"
-    return "no_ram" if need.floor_bytes <= seat.comfy_bytes else "below_floor"
+    return "no_ram" if need.floor_bytes <= target.comfy_bytes else "below_floor"
 
 
 def fill(key: str, facts: Mapping[str, Any], lang: str) -> str:

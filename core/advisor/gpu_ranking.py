@@ -95,16 +95,16 @@ def desktop(gpu: GPU) -> bool:
     return consumer and "Laptop" not in series and " Pro " not in f"{gpu.name} "
 
 
-def colour(gpu: GPU) -> str:
+def rating(gpu: GPU) -> str:
     """One of COLOURS, by COLOUR_RULES. A card without a memory size is "insufficient" until one is given."""
     if _is_top(gpu):
         return "top pick"
     if _is_special(gpu):
         return "special case"
-    return colour_of_memory(gpu.vram_gib or 0)
+    return rating_of_memory(gpu.vram_gib or 0)
 
 
-def colour_of_memory(vram_gib: float) -> str:
+def rating_of_memory(vram_gib: float) -> str:
     """The colour that memory alone gives."""
     if vram_gib < _TOLERABLE_GIB * (1 - TOLERANCE):
         return "insufficient"
@@ -159,7 +159,7 @@ def compare(names: Sequence[str]) -> Comparison:
     ]
     rows.append(("bytes_per_kflop", tuple(one.bytes_per_kflop for one in balances)))
     rows.append(("balance", tuple(one.verdict for one in balances)))
-    rows.append(("colour", tuple(colour(gpu) for gpu in cards)))
+    rows.append(("colour", tuple(rating(gpu) for gpu in cards)))
     rows += [
         (key, tuple(getattr(gpu, key) for gpu in cards))
         for key in ("compute_capability", "architecture", "memory_type", "tdp_w", "release_year", "status")

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..catalog.diffusion import PublishedNeed, diffusion_models
 from .advise import ALL, Unlock, unlocked
-from .candidates import MODEL_TASKS, Offer, offers
-from .targets import TIERS, seat_of_memory
+from .candidates import MODEL_TASKS, Candidate, candidates
+from .targets import TIERS, target_of_memory
 
 # So large that everything fits: what is asked for is what a model needs, not what there is.
 _ENOUGH_GIB = 1024
@@ -44,18 +44,18 @@ class Range:
 
 def ranges() -> tuple[Range, ...]:
     """Every model of the catalog, best first within its task; one that does two tasks stands under both."""
-    seat = seat_of_memory(_ENOUGH_GIB)
+    target = target_of_memory(_ENOUGH_GIB)
     found = []
     told = {model.id: model.published for model in diffusion_models()}
     for task in MODEL_TASKS:
-        groups: dict[str, list[Offer]] = {}
-        for offer in offers(seat, task):
-            groups.setdefault(offer.model, []).append(offer)
+        groups: dict[str, list[Candidate]] = {}
+        for candidate in candidates(target, task):
+            groups.setdefault(candidate.model, []).append(candidate)
         found += [_range(group, told.get(name, ())) for name, group in groups.items()]
     return tuple(found)
 
 
-def _range(group: list[Offer], told: tuple[PublishedNeed, ...]) -> Range:
+def _range(group: list[Candidate], told: tuple[PublishedNeed, ...]) -> Range:
     first = group[0]
     sized = [one for one in group if one.optimal_bytes is not None and one.floor_bytes is not None]
     fine = [one for one in sized if not one.rough] or sized
@@ -78,20 +78,20 @@ def _range(group: list[Offer], told: tuple[PublishedNeed, ...]) -> Range:
     )
 
 
-def _tier(offer: Offer | None) -> int | None:
-    if offer is None or offer.optimal_bytes is None:
+def _tier(candidate: Candidate | None) -> int | None:
+    if candidate is None or candidate.optimal_bytes is None:
         return None
     for tier in TIERS:
-        seat = seat_of_memory(tier)
-        room = seat.budget.budget_bytes if offer.ram_bytes is None else seat.comfy_bytes
-        if offer.optimal_bytes <= room:
+        target = target_of_memory(tier)
+        room = target.budget.budget_bytes if candidate.ram_bytes is None else target.comfy_bytes
+        if candidate.optimal_bytes <= room:
             return tier
     return None
 
 
 def tiers(task: str = ALL) -> Iterator[tuple[int, tuple[Unlock, ...]]]:
     """Each usual memory size with what it keeps resident over the one below; the first over 1 GB."""
-    below = seat_of_memory(1)
+    below = target_of_memory(1)
     for tier in TIERS:
         yield tier, unlocked(below, tier, task)
-        below = seat_of_memory(tier)
+        below = target_of_memory(tier)

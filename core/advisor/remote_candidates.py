@@ -9,8 +9,8 @@ from typing import Any
 
 from ..catalog import ocr_model, ocr_models
 from ..ocr.remote.model_match import family_ids, names_of, plain
-from .candidates import RESIDENT, Offer, ocr_offer
-from .targets import TIERS, seat_of_memory
+from .candidates import RESIDENT, Candidate, ocr_candidate
+from .targets import TIERS, target_of_memory
 
 # The usual sizes of cards, and two of data centres.
 _SERVERS = (*TIERS, 48, 80)
@@ -18,27 +18,29 @@ _PRECISION = "bf16"  # what servers run unless told otherwise
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """``offer`` is the model on a card of ``vram_gib``, the smallest usual size that keeps it resident at
+class RemoteCandidate:
+    """``candidate`` is the model on a card of ``vram_gib``, the smallest usual size that keeps it resident at
     16 bits. ``endpoints`` are names from config.yaml: those said to serve it.
     """
 
-    offer: Offer
+    candidate: Candidate
     vram_gib: float
     endpoints: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "task": self.offer.task,
-            "model": self.offer.model,
-            "name": self.offer.name,
-            "precision": self.offer.precision,
+            "task": self.candidate.task,
+            "model": self.candidate.model,
+            "name": self.candidate.name,
+            "precision": self.candidate.precision,
             "vram_gib": self.vram_gib,
             "endpoints": list(self.endpoints),
         }
 
 
-def elsewhere(found: Iterable[Offer], served: Mapping[str, str] | None = None) -> tuple[Elsewhere, ...]:
+def elsewhere(
+    found: Iterable[Candidate], served: Mapping[str, str] | None = None
+) -> tuple[RemoteCandidate, ...]:
     """For the OCR offers of one place: every model that a chat server can serve and that is not resident in
     this place at any precision, or only on the processor; best first.
 
@@ -49,16 +51,18 @@ def elsewhere(found: Iterable[Offer], served: Mapping[str, str] | None = None) -
     rows = [row for row in ocr_models() if row.engine == "vlm" and row.family in servable]
     there = [one for row in rows if row.id not in here and (one := _on_a_server(row.id)) is not None]
     there.sort(key=lambda one: one[0].key)
-    return tuple(Elsewhere(offer, size, _serving(offer.model, served or {})) for offer, size in there)
+    return tuple(
+        RemoteCandidate(candidate, size, _serving(candidate.model, served or {})) for candidate, size in there
+    )
 
 
 @functools.cache
-def _on_a_server(model: str) -> tuple[Offer, float] | None:
+def _on_a_server(model: str) -> tuple[Candidate, float] | None:
     """The model on the smallest size that holds it, and that size in GB; None where its own is not known."""
     for size in _SERVERS:
-        offer = ocr_offer(seat_of_memory(size), model, _PRECISION)
-        if offer.verdict in RESIDENT:
-            return offer, float(size)
+        candidate = ocr_candidate(target_of_memory(size), model, _PRECISION)
+        if candidate.verdict in RESIDENT:
+            return candidate, float(size)
     return None
 
 

@@ -8,10 +8,10 @@ from ..catalog.formats import addons, formats
 from ..catalog.gpus import GIB
 from ..catalog.words import sized, words
 from .advise import ALL, WHICH_GPU, Advice, Unlock
-from .candidates import MODEL_TASKS, OCR, Offer
-from .gpu_ranking import TOLERANCE, balance, colour
+from .candidates import MODEL_TASKS, OCR, Candidate
+from .gpu_ranking import TOLERANCE, balance, rating
 from .memory_ranges import tiers
-from .remote_candidates import Elsewhere
+from .remote_candidates import RemoteCandidate
 
 # Lines of a task's table when every task is shown.
 _FEW, _MANY = 6, 20
@@ -27,7 +27,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
     if advice.task == WHICH_GPU:
         yield f"# {say['advise_cards']}"
         yield ""
-        yield from _cards(advice.offers, lang, say)
+        yield from _cards(advice.candidates, lang, say)
         return
     yield "# " + say["advise_title"].format(gpu=sized(advice.gpu, say))
     yield ""
@@ -42,7 +42,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
     else:
         yield from _table(best, lang, say, with_task=True)
     for task in tasks:
-        found = [one for one in advice.offers if one.task == task]
+        found = [one for one in advice.candidates if one.task == task]
         yield ""
         yield "## " + say["advise_all"].format(task=say[f"advise_task_{task}"])
         yield ""
@@ -63,29 +63,29 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
 
 
 def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
-    seat = advice.seat
+    target = advice.target
     facts = {
-        "ocr": _gib(seat.budget.budget_bytes),
-        "comfy": _gib(seat.comfy_bytes),
-        "vram": f"{seat.vram_gib:.4g}" if seat.vram_gib else "",
+        "ocr": _gib(target.budget.budget_bytes),
+        "comfy": _gib(target.comfy_bytes),
+        "vram": f"{target.vram_gib:.4g}" if target.vram_gib else "",
     }
-    room = "advise_room_own" if not seat.vram_gib else "advise_room_live" if seat.live else "advise_room"
+    room = "advise_room_own" if not target.vram_gib else "advise_room_live" if target.live else "advise_room"
     yield "- " + say[room].format(**facts)
     if advice.taken:
         names = ", ".join(sized(name, say) for name in advice.taken)
         yield "- " + say["advise_taken"].format(taken=_gib(advice.taken_bytes), names=names)
-    if seat.ram_bytes:
-        yield "- " + say["advise_ram"].format(ram=_gib(seat.ram_bytes))
-    if seat.gpu is not None:
+    if target.ram_bytes:
+        yield "- " + say["advise_ram"].format(ram=_gib(target.ram_bytes))
+    if target.gpu is not None:
         yield "- " + say["advise_card"].format(
-            colour=say[f"advise_colour_{colour(seat.gpu)}"],
-            balance=say[f"advise_balance_{balance(seat.gpu).verdict}"],
+            colour=say[f"advise_colour_{rating(target.gpu)}"],
+            balance=say[f"advise_balance_{balance(target.gpu).verdict}"],
         )
-        if seat.gpu.status != "released":
+        if target.gpu.status != "released":
             yield "- " + say["advise_rumour"]
 
 
-def _task(found: Sequence[Offer], lang: str, say: Mapping[str, str], short: bool) -> Iterator[str]:
+def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: bool) -> Iterator[str]:
     usable = [one for one in found if one.usable]
     shown = _first_of_each(usable)[:_FEW] if short else usable
     if not shown:
@@ -98,7 +98,7 @@ def _task(found: Sequence[Offer], lang: str, say: Mapping[str, str], short: bool
     yield from _installable(found, lang, say)
 
 
-def _installable(found: Sequence[Offer], lang: str, say: Mapping[str, str]) -> Iterator[str]:
+def _installable(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) -> Iterator[str]:
     """One line for each thing that is not installed here, with the precisions that wait for it."""
     waiting: dict[str, dict[str, None]] = {}
     for one in found:
@@ -109,14 +109,16 @@ def _installable(found: Sequence[Offer], lang: str, say: Mapping[str, str]) -> I
         yield say["advise_installable"].format(precisions=", ".join(precisions), reason=reason)
 
 
-def _first_of_each(found: Sequence[Offer]) -> list[Offer]:
-    best: dict[str, Offer] = {}
+def _first_of_each(found: Sequence[Candidate]) -> list[Candidate]:
+    best: dict[str, Candidate] = {}
     for one in found:
         best.setdefault(one.model, one)
     return list(best.values())
 
 
-def _table(found: Sequence[Offer], lang: str, say: Mapping[str, str], *, with_task: bool) -> Iterator[str]:
+def _table(
+    found: Sequence[Candidate], lang: str, say: Mapping[str, str], *, with_task: bool
+) -> Iterator[str]:
     heads = ["model", "precision", "verdict", "optimal", "resident", "floor", "licence", "commercial"]
     heads += ["confidence", "installed", "reason"]
     heads = (["task"] if with_task else []) + heads
@@ -132,7 +134,7 @@ def _table(found: Sequence[Offer], lang: str, say: Mapping[str, str], *, with_ta
         yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
 
-def _cards(found: Sequence[Offer], lang: str, say: Mapping[str, str]) -> Iterator[str]:
+def _cards(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) -> Iterator[str]:
     if not found:
         yield say["advise_nothing"]
         return
@@ -150,11 +152,11 @@ def _unlocks(unlocks: Sequence[Unlock], say: Mapping[str, str]) -> Iterator[str]
     yield ""
     for one in unlocks:
         was = f" ({one.was})" if one.was else ""
-        task = say[f"advise_task_{one.offer.task}"]
-        yield f"- {task}: {one.offer.name} {one.offer.precision}{was}"
+        task = say[f"advise_task_{one.candidate.task}"]
+        yield f"- {task}: {one.candidate.name} {one.candidate.precision}{was}"
 
 
-def _elsewhere(found: Sequence[Elsewhere], say: Mapping[str, str]) -> Iterator[str]:
+def _elsewhere(found: Sequence[RemoteCandidate], say: Mapping[str, str]) -> Iterator[str]:
     """What this card cannot hold and an endpoint could."""
     if not found:
         return
@@ -162,35 +164,35 @@ def _elsewhere(found: Sequence[Elsewhere], say: Mapping[str, str]) -> Iterator[s
     yield f"## {say['advise_elsewhere']}"
     yield ""
     for one in found:
-        facts = {"model": f"{one.offer.name} {one.offer.precision}", "size": f"{one.vram_gib:g}"}
+        facts = {"model": f"{one.candidate.name} {one.candidate.precision}", "size": f"{one.vram_gib:g}"}
         line = "advise_elsewhere_served" if one.endpoints else "advise_elsewhere_size"
         yield "- " + say[line].format(**facts, endpoints=", ".join(one.endpoints))
     yield ""
     yield say["advise_elsewhere_how"]
 
 
-def _addons(advice: Advice, best: Sequence[Offer], say: Mapping[str, str]) -> Iterator[str]:
+def _addons(advice: Advice, best: Sequence[Candidate], say: Mapping[str, str]) -> Iterator[str]:
     """ControlNet, LoRA and training: those of the best picks and those of no particular model."""
-    offers = {one.model: one for one in best}
+    candidates = {one.model: one for one in best}
     yield ""
     yield f"## {say['advise_addons']}"
     yield ""
     for addon in addons():
-        offer, name = offers.get(addon.model), say.get(f"advise_addon_name_{addon.name}", addon.name)
-        if addon.model and offer is None and not addon.vram_gb:
+        candidate, name = candidates.get(addon.model), say.get(f"advise_addon_name_{addon.name}", addon.name)
+        if addon.model and candidate is None and not addon.vram_gb:
             continue
         if addon.vram_gb:
-            left = (advice.seat.vram_gib or 0) - advice.taken_bytes / GIB
+            left = (advice.target.vram_gib or 0) - advice.taken_bytes / GIB
             fits = left >= addon.vram_gb * (1 - TOLERANCE)
             facts = {"name": name, "size": f"{addon.vram_gb:g}"}
             yield "- " + say["advise_addon_task"].format(**facts, verdict=_fits(fits, say))
         elif addon.gib is not None:
             size = f"{addon.gib[0]:g}" + (f"-{addon.gib[1]:g}" if addon.gib[1] != addon.gib[0] else "")
-            if offer is None or offer.optimal_bytes is None:
+            if candidate is None or candidate.optimal_bytes is None:
                 yield "- " + say["advise_addon_any"].format(name=name, size=size)
                 continue
-            fits = offer.optimal_bytes + addon.gib[1] * GIB <= advice.seat.comfy_bytes
-            facts = {"name": name, "size": size, "model": f"{offer.name} {offer.precision}"}
+            fits = candidate.optimal_bytes + addon.gib[1] * GIB <= advice.target.comfy_bytes
+            facts = {"name": name, "size": size, "model": f"{candidate.name} {candidate.precision}"}
             yield "- " + say["advise_addon_beside"].format(**facts, verdict=_fits(fits, say))
 
 
@@ -208,7 +210,7 @@ def _formats(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
     for form in formats():
         low, high = form.measured_low, form.measured_high
         files = "-" if low is None or high is None else f"{low:g}" if low == high else f"{low:g}-{high:g}"
-        fast = say["advise_yes"] if form.fast_on(advice.seat.budget.capability) else ""
+        fast = say["advise_yes"] if form.fast_on(advice.target.budget.capability) else ""
         yield f"| {form.format} | {form.bits:g} | {form.bits / 8:.3g} | {files} | {fast} |"
 
 
@@ -236,6 +238,6 @@ def tiers_report(task: str = ALL, lang: str = "en") -> str:
     say = words(lang)
     lines = [f"## {say['advise_tiers']}", ""]
     for tier, found in tiers(task):
-        names = "; ".join(f"{one.offer.name} {one.offer.precision}" for one in found if not one.was)
+        names = "; ".join(f"{one.candidate.name} {one.candidate.precision}" for one in found if not one.was)
         lines.append(f"- {sized(f'{tier} GB', say)}: {names or say['advise_unlocks_none']}")
     return "\n".join(lines) + "\n"

@@ -22,7 +22,7 @@ _MOST_GIB = 1024
 
 
 @dataclass(frozen=True)
-class Seat:
+class Target:
     """Memory that can be used, and what surrounds it.
 
     ``vram_gib`` is what the box says, None where nobody knows; ``gpu`` the catalog's card where it is known;
@@ -50,14 +50,14 @@ class Seat:
             return self.gpu
         return replace(self.gpu, vram_gib=None)
 
-    def less(self, taken_bytes: int) -> Seat:
+    def less(self, taken_bytes: int) -> Target:
         """The same place with ``taken_bytes`` of its GPU memory given away."""
         left = max(0, self.budget.free_bytes - taken_bytes)
         budget = replace(self.budget, free_bytes=left)
         return replace(self, budget=budget, comfy_bytes=max(0, self.comfy_bytes - taken_bytes))
 
 
-def seat_of_gpu(gpu: GPU, ram_gib: float | None = None) -> Seat:
+def target_of_gpu(gpu: GPU, ram_gib: float | None = None) -> Target:
     """An empty card. Raises VramwiseError where the catalog has no memory size of it."""
     from ..models.request import budget_of_gpu
 
@@ -65,31 +65,31 @@ def seat_of_gpu(gpu: GPU, ram_gib: float | None = None) -> Seat:
         raise VramwiseError(
             f'The catalog has no memory size of "{gpu.name}". Name one with it, such as "{gpu.name} 24 GB".'
         )
-    return Seat(gpu.label, budget_of_gpu(gpu), usable_bytes(gpu), gpu.vram_gib, gpu, _ram(ram_gib))
+    return Target(gpu.label, budget_of_gpu(gpu), usable_bytes(gpu), gpu.vram_gib, gpu, _ram(ram_gib))
 
 
-def seat_of_memory(vram_gib: float, ram_gib: float | None = None) -> Seat:
+def target_of_memory(vram_gib: float, ram_gib: float | None = None) -> Target:
     """An empty card of a size, of whatever make."""
     from ..models.request import budget_of_memory
 
     if not 0 < vram_gib <= 4096:
         raise VramwiseError(f"{vram_gib:g} GiB is no memory size. Give the card's, such as 16.")
     usable = usable_bytes(replace(gpus()[0], vram_gib=vram_gib))
-    return Seat(f"{vram_gib:g} GB", budget_of_memory(vram_gib), usable, vram_gib, None, _ram(ram_gib))
+    return Target(f"{vram_gib:g} GB", budget_of_memory(vram_gib), usable, vram_gib, None, _ram(ram_gib))
 
 
-def seats_of_text(text: str, ram_gib: float | None = None) -> tuple[Seat, ...]:
+def targets_of_text(text: str, ram_gib: float | None = None) -> tuple[Target, ...]:
     """What a person writes: "16 GB", or a card; one that is sold with two sizes gives two places.
 
     Raises UnknownName with the nearest names.
     """
     memory = parse_memory(text)
     if memory is not None and not (memory > _MOST_GIB and text.strip().isdigit()):  # "4090" is a card
-        return (seat_of_memory(memory, ram_gib),)
-    return tuple(seat_of_gpu(gpu, ram_gib) for gpu in find_gpus(text))
+        return (target_of_memory(memory, ram_gib),)
+    return tuple(target_of_gpu(gpu, ram_gib) for gpu in find_gpus(text))
 
 
-def seat_of_machine(report: MachineReport, ram_gib: float | None = None) -> Seat:
+def target_of_machine(report: MachineReport, ram_gib: float | None = None) -> Target:
     """This machine now: what is free on the chosen device and what ComfyUI itself could give back.
 
     Raises VramwiseError where the device does not tell its memory.
@@ -107,17 +107,17 @@ def seat_of_machine(report: MachineReport, ram_gib: float | None = None) -> Seat
     system = "windows" if report.windows else "linux"
     # without torch nothing can be loaded: then the question is what the card could hold
     available = report.options if report.torch else {}
-    return Seat(device.name, budget, budget.budget_bytes, box, gpu, ram, True, system, available)
+    return Target(device.name, budget, budget.budget_bytes, box, gpu, ram, True, system, available)
 
 
-def resized(seat: Seat, vram_gib: float) -> Seat:
+def resized(target: Target, vram_gib: float) -> Target:
     """The same place with an empty card of another size: what more memory would bring."""
-    ram_gib = seat.ram_bytes / GIB if seat.ram_bytes else None
-    if seat.gpu is not None:
-        larger = seat_of_gpu(replace(seat.gpu, vram_gib=vram_gib), ram_gib)
+    ram_gib = target.ram_bytes / GIB if target.ram_bytes else None
+    if target.gpu is not None:
+        larger = target_of_gpu(replace(target.gpu, vram_gib=vram_gib), ram_gib)
     else:
-        larger = seat_of_memory(vram_gib, ram_gib)
-    return replace(larger, available=seat.available)
+        larger = target_of_memory(vram_gib, ram_gib)
+    return replace(larger, available=target.available)
 
 
 def _ram(ram_gib: float | None) -> int | None:

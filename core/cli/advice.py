@@ -133,7 +133,7 @@ _ROWS = {
 
 
 def _gpus(arguments: argparse.Namespace) -> int:
-    from ..advisor.gpu_ranking import balance, colour
+    from ..advisor.gpu_ranking import balance, rating
     from ..catalog.gpus import gpus
 
     found = [gpu for gpu in gpus() if arguments.text.lower() in gpu.label.lower()]
@@ -145,7 +145,7 @@ def _gpus(arguments: argparse.Namespace) -> int:
                 {
                     "gpu": gpu.label,
                     **{key: getattr(gpu, key) for key in (*keys, *more)},
-                    "colour": colour(gpu),
+                    "colour": rating(gpu),
                 }
                 for gpu in found
             ]
@@ -159,7 +159,7 @@ def _gpus(arguments: argparse.Namespace) -> int:
             _cell(gpu.bandwidth_gb_s),
             _cell(gpu.tensor_cores),
             _cell(gpu.fp16_tensor_tflops),
-            colour(gpu),
+            rating(gpu),
             balance(gpu).verdict,
             gpu.status,
         ]

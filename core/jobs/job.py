@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..documents.pages import PageFiles
 from ..errors import VramwiseError
-from ..ocr.engines.protocol import ReadOptions, Unwatched, Watch
+from ..ocr.engines.protocol import NoProgress, ProgressCallback, ReadOptions
 from ..weights.locks import only_writer
 from .inputs import Unit, find_files, units_of
 from .manifest import Entry, Manifest
@@ -35,7 +35,10 @@ class Reader(Protocol):
     """What reads pages: a handle of ours. One with ``read_each`` is given the pages as a stream."""
 
     def read(
-        self, images: Sequence[NDArray[uint8]], options: ReadOptions | None = None, watch: Watch | None = None
+        self,
+        images: Sequence[NDArray[uint8]],
+        options: ReadOptions | None = None,
+        watch: ProgressCallback | None = None,
     ) -> Iterator[OCRResult]: ...
 
 
@@ -76,7 +79,7 @@ def run_job(
     *,
     resume: bool = False,
     progress: Progress | None = None,
-    watch: Watch | None = None,
+    watch: ProgressCallback | None = None,
 ) -> Report:
     """Read every page of ``inputs`` into ``out``; each output file is either whole or not there.
 
@@ -97,7 +100,7 @@ def run_job(
             _clear(out)
             files = PageFiles()
             units = units_of(found, files, manifest.stems())
-            return _run(units, out, reader, job, manifest, files, progress, watch or Unwatched())
+            return _run(units, out, reader, job, manifest, files, progress, watch or NoProgress())
         finally:
             manifest.close()
 
@@ -110,7 +113,7 @@ def _run(
     manifest: Manifest,
     files: PageFiles,
     progress: Progress | None,
-    watch: Watch,
+    watch: ProgressCallback,
 ) -> Report:
     todo, before = [], 0
     for unit in units:
@@ -182,13 +185,17 @@ def _clear(out: Path) -> None:
 
 
 def read_units(
-    units: Sequence[Unit], reader: Reader, job: JobOptions, files: PageFiles, watch: Watch | None = None
+    units: Sequence[Unit],
+    reader: Reader,
+    job: JobOptions,
+    files: PageFiles,
+    watch: ProgressCallback | None = None,
 ) -> Iterator[tuple[Unit, OCRResult | VramwiseError]]:
     """Every unit with what became of it, in order. Pictures are loaded as the reader takes them.
 
     Raises VramwiseError for what no page can be read for, such as weights that are missing.
     """
-    watch = watch or Unwatched()
+    watch = watch or NoProgress()
     stream = getattr(reader, "read_each", None)
     waiting = iter(units)
     if stream is not None:
@@ -210,7 +217,7 @@ def _load(unit: Unit, job: JobOptions, files: PageFiles) -> NDArray[uint8] | Vra
 
 
 def _grouped(
-    units: Sequence[Unit], reader: Reader, job: JobOptions, files: PageFiles, watch: Watch
+    units: Sequence[Unit], reader: Reader, job: JobOptions, files: PageFiles, watch: ProgressCallback
 ) -> Iterator[tuple[Unit, OCRResult | VramwiseError]]:
     loaded = [_load(unit, job, files) for unit in units]
     pictures = [picture for picture in loaded if not isinstance(picture, VramwiseError)]
@@ -220,7 +227,7 @@ def _grouped(
 
 
 def _read_or_say(
-    pictures: Sequence[NDArray[uint8]], reader: Reader, job: JobOptions, watch: Watch
+    pictures: Sequence[NDArray[uint8]], reader: Reader, job: JobOptions, watch: ProgressCallback
 ) -> Iterator[OCRResult | VramwiseError]:
     """One outcome a picture. A page that fails ends an engine's reading, so the rest is asked for anew."""
     at = 0
@@ -235,7 +242,7 @@ def _read_or_say(
 
 
 def _streamed(
-    units: Iterable[Unit], stream: object, job: JobOptions, files: PageFiles, watch: Watch
+    units: Iterable[Unit], stream: object, job: JobOptions, files: PageFiles, watch: ProgressCallback
 ) -> Iterator[tuple[Unit, OCRResult | VramwiseError]]:
     """A remote reader draws pictures while earlier ones are under way; what could not be loaded keeps its
     place.

@@ -13,8 +13,8 @@ from weakref import WeakSet
 from ..catalog import BUILTIN, family, family_of_model_type, languages, ocr_model, recogniser
 from ..errors import VramwiseError, nearest
 from ..hardware import capabilities
-from ..ocr.engines.protocol import Engine, ReadOptions, Unwatched, Watch
-from ..ocr.engines.reader_pool import Residents
+from ..ocr.engines.protocol import Engine, NoProgress, ProgressCallback, ReadOptions
+from ..ocr.engines.reader_pool import ReaderPool
 from ..ocr.vlm.model_owner import living_owners
 from ..option_values import ATTENTIONS, CPU_ENGINES, DEFAULT_MODEL, TASKS, check_choice, precision_choices
 from ..settings import ModelSettings, Settings, load_settings
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..ocr.vlm.engine import VLMEngine
     from .live import Choice, Wish
 
-_residents = Residents()
+_readers = ReaderPool()
 
 
 class _Live:
@@ -58,7 +58,7 @@ class OCRHandle:
         self,
         images: Sequence[NDArray[uint8]],
         options: ReadOptions | None = None,
-        watch: Watch | None = None,
+        watch: ProgressCallback | None = None,
     ) -> Iterator[OCRResult]:
         """One OCRResult per uint8 RGB image (height, width, 3), in order.
 
@@ -67,7 +67,7 @@ class OCRHandle:
         """
         options = options or ReadOptions()
         check_choice("task", options.task, TASKS)
-        return self._engine(load_settings()).read(images, options, watch or Unwatched())
+        return self._engine(load_settings()).read(images, options, watch or NoProgress())
 
     def plan(self) -> str:
         """What will run and why, for a person. Never raises for what is missing: the sentence is the plan."""
@@ -121,7 +121,7 @@ class OCRHandle:
         if is_cpu_engine(self.model):
             from ..ocr.engines.cpu import CPUEngine
 
-            return CPUEngine(self.model, _residents, settings)
+            return CPUEngine(self.model, _readers, settings)
         if self._live.engine is None:
             from .live import open_engine
 
@@ -190,7 +190,7 @@ class ModelLoader:
             held = [one for one in cls._living if one.handle.model == name]
         cls._loaded.pop(name, None)
         if is_cpu_engine(name):
-            return bool(_residents.release())
+            return bool(_readers.release())
         gone = [one.unload() for one in held]
         return any(gone)
 
@@ -269,12 +269,12 @@ def release_all() -> int:
     owners = [owner for owner in living_owners() if owner.resident_bytes()]
     for owner in owners:
         owner.release()
-    return len(owners) + _residents.release()
+    return len(owners) + _readers.release()
 
 
 def release_cpu_engines() -> int:
     """Drop the engines outside torch: what a host that owns our torch models itself leaves to us."""
-    return _residents.release()
+    return _readers.release()
 
 
 def resident_engines() -> list[str]:
@@ -284,7 +284,7 @@ def resident_engines() -> list[str]:
         for owner in living_owners()
         if owner.resident_bytes()
     ]
-    return torch_models + [str(route) for route in _residents.present()]
+    return torch_models + [str(route) for route in _readers.present()]
 
 
 def _check_known(settings: Settings) -> None:

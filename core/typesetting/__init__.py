@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from .draw import Setter, Style
-from .fonts import FontShelf
+from .draw import Style, TextRenderer
+from .fonts import FontIndex
 from .region_frame import rescaled
 from .text_assignment import assigned
 
 __all__ = [
-    "FontShelf",
-    "Setter",
+    "FontIndex",
     "Style",
+    "TextRenderer",
     "assigned",
     "rescaled",
 ]

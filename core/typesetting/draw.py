@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import VramwiseError
-from ..ocr.engines.protocol import Unwatched, Watch
+from ..ocr.engines.protocol import NoProgress, ProgressCallback
 from ..ocr.results.result import Region
 from ..option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
 from .colours import AUTO, Colour, Sample, contrasting, parse_colour, sample
-from .fonts import Face, FontShelf, visible
+from .fonts import Face, FontIndex, visible
 from .glyphs import Lettering, first_strong_is_right_to_left
 from .line_breaking import dense
 from .region_frame import Room, filled_polygon, room_of
-from .text_block import Block, Copy
+from .text_block import Block, TextBlock
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -70,12 +70,12 @@ class Style:
                 raise VramwiseError(f"{name} is {value}; give a number from {least} to {most}.")
 
 
-class Setter:
+class TextRenderer:
     """Sets texts on pictures in one style with the fonts of one shelf. Raises VramwiseError for a bad style
     or font name.
     """
 
-    def __init__(self, style: Style, shelf: FontShelf) -> None:
+    def __init__(self, style: Style, shelf: FontIndex) -> None:
         style.check()
         self._style, self._shelf = style, shelf
         self._face: Face | None = None if style.font.strip().lower() == AUTO else shelf.named(style.font)
@@ -87,7 +87,7 @@ class Setter:
         regions: Sequence[Region],
         texts: Sequence[str],
         source: NDArray[float32] | None = None,
-        watch: Watch | None = None,
+        watch: ProgressCallback | None = None,
     ) -> list[str]:
         """Draw one text a region on ``picture`` (height, width, 3) and into ``mask`` (height, width), in
         place; both float32 0..1. Polygons are pixels of ``picture``.
@@ -96,7 +96,7 @@ class Setter:
         one before the old text was removed. Returns a sentence for each region. Raises VramwiseError for a
         glyph that no font has, and for a text without room where the style says so.
         """
-        watch = watch or Unwatched()
+        watch = watch or NoProgress()
         seen = picture.copy() if source is None else _as_large(source, picture)
         notes = []
         for region, text in zip(regions, texts, strict=True):
@@ -137,16 +137,16 @@ class Setter:
         self._lay(picture, mask, region, room, window, copy.offset(room.size, ink.size), ink, found)
         return self._told(text, copy, block, room, wanted)
 
-    def _copy(self, text: str, room: Room, face: Face | None = None) -> Copy:
+    def _copy(self, text: str, room: Room, face: Face | None = None) -> TextBlock:
         style = self._style
         right_to_left = style.direction == "right-to-left" or (
             style.direction == "auto" and first_strong_is_right_to_left(text)
         )
         column = style.direction == "vertical" or (style.direction == "auto" and _is_column(text, room))
         lettering = Lettering(self._shelf, face or self._face, text, right_to_left and not column)
-        return Copy.of(text, lettering, column, style.wrap, style.spacing, style.align)
+        return TextBlock.of(text, lettering, column, style.wrap, style.spacing, style.align)
 
-    def _fitted(self, copy: Copy, room: Room, region: Region, found: Sample) -> tuple[Block | None, int]:
+    def _fitted(self, copy: TextBlock, room: Room, region: Region, found: Sample) -> tuple[Block | None, int]:
         """The block, and the size in drawn pixels below which it is smaller than was asked for."""
         style, fine = self._style, room.fineness
         width, height = (side - 2 * self._stroke(room) for side in room.size)
@@ -157,7 +157,7 @@ class Setter:
         largest = min(self._old_size(copy, room, region, found), 4 * max(room.size))
         return copy.fit(width, height, largest), min(largest, round(style.min_size * fine))
 
-    def _old_size(self, copy: Copy, room: Room, region: Region, found: Sample) -> int:
+    def _old_size(self, copy: TextBlock, room: Room, region: Region, found: Sample) -> int:
         """The size at which the region's old text is as high as its ink (as the region, where none is to be
         seen), a column as wide: the new text is not set larger.
         """
@@ -179,7 +179,7 @@ class Setter:
         extent = copy.lettering.extent(REFERENCE if copy.lettering.has("H") else region.text or "\u56fd")
         return max(1, int(height / max(extent.bottom - extent.top, 0.1)))
 
-    def _inked(self, copy: Copy, block: Block, room: Room) -> tuple[Block, Ink]:
+    def _inked(self, copy: TextBlock, block: Block, room: Room) -> tuple[Block, Ink]:
         """The drawing, made smaller should hinting have made it larger than its room."""
         outline = self._stroke(room)
         ink = copy.drawn(block, outline)
@@ -234,7 +234,7 @@ class Setter:
                 'the text, give a smaller size or min_size, or set too_long to "shrink".'
             )
 
-    def _told(self, text: str, copy: Copy, block: Block, room: Room, wanted: int) -> str:
+    def _told(self, text: str, copy: TextBlock, block: Block, room: Room, wanted: int) -> str:
         size = block.size / room.fineness
         fonts = ", ".join(face.name for face in copy.lettering.faces)
         kind = "column" if copy.vertical else "line"

@@ -57,7 +57,7 @@ class Run:
     text: str
 
 
-class FontShelf:
+class FontIndex:
     """The fonts of the person's folders and of this operating system.
 
     ``own`` are searched first, with all below them; ``shallow`` (ComfyUI's input folder) only at the top.

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import VramwiseError
 from ..hardware.capabilities import pip_line
-from .fonts import Face, FontShelf, Run
+from .fonts import Face, FontIndex, Run
 
 MEASURED_AT = 200  # pixels; hinting moves an advance by less than a pixel
 ASCENT = 0.88  # from the top of the em to the baseline in nearly all CJK fonts
@@ -84,7 +84,7 @@ class Ink:
 class Lettering:
     """One text's fonts. ``face`` is the person's choice, or None for a font by coverage."""
 
-    def __init__(self, shelf: FontShelf, face: Face | None, text: str, right_to_left: bool) -> None:
+    def __init__(self, shelf: FontIndex, face: Face | None, text: str, right_to_left: bool) -> None:
         self.right_to_left = right_to_left
         self._raqm = _has_raqm()
         self._reorder = not self._raqm and any(unicodedata.bidirectional(one) in REORDERED for one in text)

@@ -21,7 +21,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Copy:
+class TextBlock:
     """A text to be set: its paragraphs' pieces, fonts and way of running. ``spacing`` is the distance of
     baselines (or column middles) in ems; ``align`` is "left", "center" or "right": the beginning, middle or
     end of a column when ``vertical``.
@@ -37,7 +37,7 @@ class Copy:
     @classmethod
     def of(
         cls, text: str, lettering: Lettering, vertical: bool, wrap: bool, spacing: float, align: str
-    ) -> Copy:
+    ) -> TextBlock:
         paragraphs = tuple(tuple(units(line)) for line in text.split("\n"))
         return cls(paragraphs, lettering, vertical, wrap, spacing, align)
 

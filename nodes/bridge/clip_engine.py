@@ -15,7 +15,7 @@ from .schema import OCRModel, io
 
 if TYPE_CHECKING:
     from ...core.catalog import Task
-    from ...core.ocr.engines.protocol import ReadOptions, Watch
+    from ...core.ocr.engines.protocol import ProgressCallback, ReadOptions
     from ...core.ocr.results.result import OCRResult
     from ...core.ocr.vlm.engine import Answer
 
@@ -52,7 +52,9 @@ class ClipReader:
 
         self.clip, self.family = clip, family(FAMILY)
 
-    def read(self, images: Sequence[Any], options: ReadOptions, watch: Watch) -> Iterator[OCRResult]:
+    def read(
+        self, images: Sequence[Any], options: ReadOptions, watch: ProgressCallback
+    ) -> Iterator[OCRResult]:
         """One result per uint8 RGB image (height, width, 3), in order."""
         from ...core.ocr.images import check_size, is_blank
         from ...core.ocr.vlm.answers import parse

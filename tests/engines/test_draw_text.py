@@ -17,7 +17,7 @@ from vramwise.hardware import capabilities
 from vramwise.models.handle import release_all
 from vramwise.ocr.engines.tesseract import find_traineddata
 from vramwise.settings import load_settings
-from vramwise.typesetting import FontShelf, Setter, Style
+from vramwise.typesetting import FontIndex, Style, TextRenderer
 from vramwise.typesetting.fonts import Face
 
 from benchmarks.pages import character_errors
@@ -104,8 +104,8 @@ def label(text: str, script: str, number: int, chance: random.Random) -> Label:
 
 
 @cache
-def shelf() -> FontShelf:
-    return FontShelf()
+def shelf() -> FontIndex:
+    return FontIndex()
 
 
 @cache
@@ -117,7 +117,7 @@ def drawn_pages(script: str) -> list[tuple[Any, list[Label], list[Any]]]:
     for start in range(0, len(texts), COLUMNS * ROWS):
         paper, colour = LOOKS[len(pages) % len(LOOKS)]
         outline, edge = OUTLINES[len(pages) % len(OUTLINES)]
-        setter = Setter(Style(colour=colour, outline=outline, outline_colour=edge), shelf())
+        setter = TextRenderer(Style(colour=colour, outline=outline, outline_colour=edge), shelf())
         size = (CELL[1] * ROWS, CELL[0] * COLUMNS)
         picture = np.empty((*size, 3), np.float32)
         picture[:] = [int(paper[at : at + 2], 16) / 255 for at in (1, 3, 5)]

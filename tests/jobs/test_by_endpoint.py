@@ -18,7 +18,7 @@ from vramwise.ocr.images import load_picture
 from vramwise.ocr.remote import EndpointError, resolve
 from vramwise.ocr.remote.engine import RemoteEngine
 from vramwise.ocr.remote.image_encoding import encode
-from vramwise.ocr.remote.server_pool import Patience
+from vramwise.ocr.remote.server_pool import RetryPolicy
 from vramwise.settings import load_settings
 
 from devtools.fakes.chat_server import MODEL, ChatServer, words_of
@@ -26,7 +26,7 @@ from tests.jobs.killing import VRAMWISE, entries_of, finish, kill_after_more, ou
 
 PAGES, KILLS, AT_ONCE = 150, 6, 4
 # A server that is gone is given up within a second instead of minutes.
-QUICK = Patience(timeout=5.0, tries=3, first_wait=0.02, longest_wait=0.1)
+QUICK = RetryPolicy(timeout=5.0, tries=3, first_wait=0.02, longest_wait=0.1)
 
 
 class Scans(NamedTuple):

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from vramwise.catalog import family_of_model_type  # noqa: E402
-from vramwise.ocr.engines.protocol import ReadOptions, Unwatched  # noqa: E402
+from vramwise.ocr.engines.protocol import NoProgress, ReadOptions  # noqa: E402
 from vramwise.ocr.vlm import load  # noqa: E402
 from vramwise.ocr.vlm.engine import Limits, VLMEngine  # noqa: E402
 from vramwise.ocr.vlm.model_owner import LoadSpec, PlainOwner  # noqa: E402
@@ -171,7 +171,7 @@ def said(folder: Path, precision: str) -> str:
     engine.adapter().decode = lambda ids, task=None: " ".join(map(str, ids))  # type: ignore[method-assign]
     picture = Image.new("RGB", (320, 200), "white")
     ImageDraw.Draw(picture).text((10, 10), "Hello 123", fill="black")
-    (result,) = engine.read([np.asarray(picture)], ReadOptions(max_new_tokens=TOKENS), Unwatched())
+    (result,) = engine.read([np.asarray(picture)], ReadOptions(max_new_tokens=TOKENS), NoProgress())
     return result.text
 
 

@@ -24,7 +24,7 @@ pytest.importorskip("transformers")
 
 from vramwise.catalog import family  # noqa: E402
 from vramwise.errors import VramwiseError  # noqa: E402
-from vramwise.ocr.engines.protocol import ReadOptions, Unwatched  # noqa: E402
+from vramwise.ocr.engines.protocol import NoProgress, ReadOptions  # noqa: E402
 from vramwise.ocr.vlm import compat, load  # noqa: E402
 from vramwise.ocr.vlm.adapter import Adapter  # noqa: E402
 from vramwise.ocr.vlm.engine import Limits, VLMEngine  # noqa: E402
@@ -57,7 +57,7 @@ def spec_of(family_id: str, precision: str = "fp32", **more: Any) -> LoadSpec:
     return LoadSpec(model_type=family_id, precision=precision, **given)
 
 
-class Watched(Unwatched):
+class Watched(NoProgress):
     """Counts, and cancels at the given token."""
 
     def __init__(self, cancel_at: int = 0) -> None:
@@ -122,10 +122,10 @@ def test_each_precision_reads_the_same_after_release_and_reload(family_id: str, 
     shown_as_numbers(engine)
     pictures = [page(), page(200, 320, "another")]
     options = ReadOptions(max_new_tokens=6)
-    first = list(engine.read(pictures, options, Unwatched()))
+    first = list(engine.read(pictures, options, NoProgress()))
     owner.release()
     assert owner.resident_bytes() == 0
-    again = list(engine.read(pictures, options, Unwatched()))
+    again = list(engine.read(pictures, options, NoProgress()))
     assert [result.text for result in again] == [result.text for result in first]
     assert all(result.tokens == 6 and result.finish_reason == "length" for result in first)
     assert all(result.precision == precision and result.model == "tiny" for result in first)
@@ -137,9 +137,9 @@ def test_an_eviction_between_two_micro_batches_changes_nothing() -> None:
     engine, owner = engine_of("qwen3_vl", "bf16")
     shown_as_numbers(engine)
     options = ReadOptions(max_new_tokens=4)
-    kept = [result.text for result in engine.read(pictures, options, Unwatched())]
+    kept = [result.text for result in engine.read(pictures, options, NoProgress())]
     dropped = []
-    for result in engine.read(pictures, options, Unwatched()):
+    for result in engine.read(pictures, options, NoProgress()):
         owner.release()
         dropped.append(result.text)
     assert dropped == kept
@@ -147,7 +147,7 @@ def test_an_eviction_between_two_micro_batches_changes_nothing() -> None:
 
 def test_nothing_of_ours_keeps_a_released_net() -> None:
     engine, owner = engine_of("qwen3_vl")
-    list(engine.read([page()], ReadOptions(max_new_tokens=3), Unwatched()))
+    list(engine.read([page()], ReadOptions(max_new_tokens=3), NoProgress()))
     net = weakref.ref(owner.use(0))
     owner.release()
     assert net() is None
@@ -157,7 +157,7 @@ def test_a_blank_page_is_answered_without_the_model() -> None:
     engine, owner = engine_of("qwen3_vl")
     owner.use = None  # type: ignore[assignment, method-assign]
     white = np.full((300, 200, 3), 255, np.uint8)
-    (result,) = engine.read([white], ReadOptions(), Unwatched())
+    (result,) = engine.read([white], ReadOptions(), NoProgress())
     assert (result.finish_reason, result.text, result.regions) == ("blank", "", ())
 
 
@@ -197,7 +197,7 @@ def test_an_end_token_ends_the_answer(family_id: str) -> None:
 def test_a_runaway_is_cut_and_said() -> None:
     engine, _ = engine_of("qwen3_vl")
     forced(engine, "Dear Sir. " + "I am writing to you again. " * 60, end=False)
-    (result,) = engine.read([page()], ReadOptions(max_new_tokens=2000), Unwatched())
+    (result,) = engine.read([page()], ReadOptions(max_new_tokens=2000), NoProgress())
     assert result.finish_reason == "loop"
     assert result.text.startswith("Dear Sir. I am writing to you again")
     assert result.text.count("writing") <= 2
@@ -206,7 +206,7 @@ def test_a_runaway_is_cut_and_said() -> None:
 def test_boxes_come_out_in_pixels_of_the_original() -> None:
     engine, _ = engine_of("qwen3_vl")
     forced(engine, json.dumps([{"bbox_2d": [100, 500, 900, 600], "text_content": "Hello"}]))
-    (result,) = engine.read([page(1200, 600)], ReadOptions(task="spotting", max_pixels=100_000), Unwatched())
+    (result,) = engine.read([page(1200, 600)], ReadOptions(task="spotting", max_pixels=100_000), NoProgress())
     assert result.text == "Hello"
     assert result.regions[0].box == (120, 300, 1080, 360)
 
@@ -216,7 +216,7 @@ def test_an_answer_cut_by_the_limit_says_length_and_keeps_whole_boxes() -> None:
     entry = '{"bbox_2d": [100, 500, 900, 600], "text_content": "Hello"}'
     forced(engine, f"[{entry}, {entry[:30]}", end=False)
     limit = len(engine.adapter().tokenizer.encode(f"[{entry}, {entry[:30]}"))
-    (result,) = engine.read([page()], ReadOptions(task="spotting", max_new_tokens=limit), Unwatched())
+    (result,) = engine.read([page()], ReadOptions(task="spotting", max_new_tokens=limit), NoProgress())
     assert result.finish_reason == "length"
     assert len(result.regions) == 1
     assert any("ended before" in note for note in result.notes)
@@ -250,7 +250,7 @@ def logits_of(net: Any) -> list[tuple[int, int]]:
 def test_of_a_prompt_the_logits_of_its_last_token_alone_are_computed(family_id: str) -> None:
     engine, owner = engine_of(family_id, limits=Limits(10**6, 2))
     computed = logits_of(owner.use(0))
-    list(engine.read([page(), page(text="Bye")], ReadOptions(max_new_tokens=2), Unwatched()))
+    list(engine.read([page(), page(text="Bye")], ReadOptions(max_new_tokens=2), NoProgress()))
     assert computed == [(2, 1), (2, 1)]
 
 
@@ -267,7 +267,7 @@ def test_a_class_that_cannot_be_asked_for_its_last_logits_answers_the_same(
 
     def texts() -> list[str]:
         computed.clear()
-        results = engine.read(pictures, ReadOptions(max_new_tokens=6), Unwatched())
+        results = engine.read(pictures, ReadOptions(max_new_tokens=6), NoProgress())
         return [result.text for result in results]
 
     last = texts()
@@ -300,7 +300,7 @@ def failing(engine: VLMEngine, fits: Callable[[int, int], bool]) -> list[tuple[i
 def test_out_of_memory_is_met_with_fewer_pictures_at_once() -> None:
     engine, _ = engine_of("qwen3_vl", limits=Limits(10**7, 4))
     asked = failing(engine, lambda pictures, pixels: pictures <= 2)
-    results = list(engine.read([page()] * 4, ReadOptions(max_new_tokens=2), Unwatched()))
+    results = list(engine.read([page()] * 4, ReadOptions(max_new_tokens=2), NoProgress()))
     assert [pictures for pictures, _ in asked] == [4, 2, 2]
     assert all("4 pictures at once" in result.notes[0] for result in results)
 
@@ -308,7 +308,7 @@ def test_out_of_memory_is_met_with_fewer_pictures_at_once() -> None:
 def test_out_of_memory_is_then_met_with_fewer_pixels() -> None:
     engine, _ = engine_of("qwen3_vl", limits=Limits(10**7, 2))
     asked = failing(engine, lambda pictures, pixels: pixels <= 33_000)
-    results = list(engine.read([page(), page()], ReadOptions(max_new_tokens=2), Unwatched()))
+    results = list(engine.read([page(), page()], ReadOptions(max_new_tokens=2), NoProgress()))
     assert [pictures for pictures, _ in asked] == [2, 1, 1, 1]
     assert all("half" not in note for result in results for note in result.notes)
     assert all(any("0.032 megapixels" in note for note in result.notes) for result in results)
@@ -322,14 +322,14 @@ def test_out_of_memory_ends_in_the_remedies() -> None:
     with pytest.raises(
         VramwiseError, match=r"ran out of memory.*at 0\.032 megapixels.*Less than 32000 pixels"
     ):
-        list(engine.read([page(), page()], ReadOptions(max_new_tokens=2), Unwatched()))
+        list(engine.read([page(), page()], ReadOptions(max_new_tokens=2), NoProgress()))
 
 
 def test_another_error_is_not_taken_for_out_of_memory() -> None:
     engine, _ = engine_of("qwen3_vl")
     engine.adapter().prepare = lambda *given: (_ for _ in ()).throw(RuntimeError("mat1 and mat2"))  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="mat1"):
-        list(engine.read([page()], ReadOptions(), Unwatched()))
+        list(engine.read([page()], ReadOptions(), NoProgress()))
 
 
 def test_the_owner_hears_what_a_read_needs_beside_the_weights() -> None:
@@ -338,7 +338,7 @@ def test_the_owner_hears_what_a_read_needs_beside_the_weights() -> None:
     asked: list[int] = []
     use = owner.use
     owner.use = lambda activation: (asked.append(activation), use(activation))[1]  # type: ignore[method-assign, assignment]
-    list(engine.read([page(), page()], ReadOptions(max_new_tokens=3), Unwatched()))
+    list(engine.read([page(), page()], ReadOptions(max_new_tokens=3), NoProgress()))
     assert len(asked) == 1
     assert 30_000 < asked[0] <= 40_003
 
@@ -346,7 +346,7 @@ def test_the_owner_hears_what_a_read_needs_beside_the_weights() -> None:
 def test_a_picture_above_the_limit_is_scaled_down_and_never_up() -> None:
     engine, _ = engine_of("got_ocr2", limits=Limits(10_000))
     asked = failing(engine, lambda pictures, pixels: True)
-    list(engine.read([page(400, 300), page(40, 30)], ReadOptions(max_new_tokens=1), Unwatched()))
+    list(engine.read([page(400, 300), page(40, 30)], ReadOptions(max_new_tokens=1), NoProgress()))
     assert 9_000 < asked[0][1] <= 10_000
     assert asked[1][1] == 1200
 
@@ -354,9 +354,9 @@ def test_a_picture_above_the_limit_is_scaled_down_and_never_up() -> None:
 def test_a_task_a_family_cannot_do_is_refused_with_those_that_can() -> None:
     engine, _ = engine_of("got_ocr2")
     with pytest.raises(VramwiseError, match=r"GOT-OCR 2\.0 cannot do the task spotting.*Qwen3-VL"):
-        list(engine.read([page()], ReadOptions(task="spotting"), Unwatched()))
+        list(engine.read([page()], ReadOptions(task="spotting"), NoProgress()))
     with pytest.raises(VramwiseError, match="needs a prompt"):
-        list(engine_of("qwen3_vl")[0].read([page()], ReadOptions(task="custom"), Unwatched()))
+        list(engine_of("qwen3_vl")[0].read([page()], ReadOptions(task="custom"), NoProgress()))
 
 
 # --- GOT-OCR ----------------------------------------------------------------------------------------------
@@ -381,7 +381,7 @@ def test_tiles_one_by_one_give_the_tokens_of_all_at_once() -> None:
         encode(pixels, **given),
     )[1]
     shown_as_numbers(engine)
-    (result,) = engine.read([page(side * 3, side * 2)], ReadOptions(max_new_tokens=6), Unwatched())
+    (result,) = engine.read([page(side * 3, side * 2)], ReadOptions(max_new_tokens=6), NoProgress())
     assert result.text.split() == [str(token) for token in whole.tolist()]
     assert seen == [1] * tiles
 
@@ -439,10 +439,12 @@ def test_a_saved_quantised_folder_reads_the_same(family_id: str, precision: str,
     del net
     shown_as_numbers(engine)
     options = ReadOptions(max_new_tokens=5)
-    first = [result.text for result in engine.read([page(), page(96, 96, "b")], options, Unwatched())]
+    first = [result.text for result in engine.read([page(), page(96, 96, "b")], options, NoProgress())]
     cached, cached_owner = engine_of(family_id, precision, path=tmp_path / "cache")
     shown_as_numbers(cached)
-    assert [result.text for result in cached.read([page(), page(96, 96, "b")], options, Unwatched())] == first
+    assert [
+        result.text for result in cached.read([page(), page(96, 96, "b")], options, NoProgress())
+    ] == first
     assert load.true_bytes(load.load_net(cached_owner.spec, family(family_id))) == size
 
 
@@ -503,7 +505,7 @@ def test_loading_and_reading_touch_no_network(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     engine, _ = engine_of("qwen3_vl", "bf16")
-    assert list(engine.read([page()], ReadOptions(max_new_tokens=2), Unwatched()))
+    assert list(engine.read([page()], ReadOptions(max_new_tokens=2), NoProgress()))
     assert not touched
 
 
@@ -552,7 +554,7 @@ def test_int8_is_torchao_where_bitsandbytes_is_missing(monkeypatch: pytest.Monke
     monkeypatch.setattr(load, "find_spec", lambda name: None if name == "bitsandbytes" else known(name))
     engine, owner = engine_of("qwen3_vl", "int8")
     shown_as_numbers(engine)
-    (first,) = engine.read([page()], ReadOptions(max_new_tokens=4), Unwatched())
+    (first,) = engine.read([page()], ReadOptions(max_new_tokens=4), NoProgress())
     net: Any = owner.use(0)
     assert not load.movable(net)
     assert load.true_bytes(net) < load.true_bytes(
@@ -561,5 +563,5 @@ def test_int8_is_torchao_where_bitsandbytes_is_missing(monkeypatch: pytest.Monke
     assert type(net.lm_head.weight) is torch.nn.Parameter
     del net
     owner.release()
-    (again,) = engine.read([page()], ReadOptions(max_new_tokens=4), Unwatched())
+    (again,) = engine.read([page()], ReadOptions(max_new_tokens=4), NoProgress())
     assert again.text == first.text

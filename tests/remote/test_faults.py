@@ -9,25 +9,25 @@ from typing import Any
 
 import pytest
 from vramwise.errors import VramwiseError
-from vramwise.ocr.engines.protocol import ReadOptions, Unwatched
+from vramwise.ocr.engines.protocol import NoProgress, ReadOptions
 from vramwise.ocr.remote import EndpointError, open_remote, resolve
 from vramwise.ocr.remote.engine import RemoteEngine
 from vramwise.ocr.remote.image_encoding import encode
-from vramwise.ocr.remote.server_pool import Patience
+from vramwise.ocr.remote.server_pool import RetryPolicy
 from vramwise.settings import load_settings
 
 from devtools.fakes.chat_server import MODEL, ChatServer, words_of
 from devtools.fakes.fault_proxy import FaultProxy
 
 # Twenty seconds of a stall against five minutes, scaled down to what a test may take.
-PATIENCE = Patience(timeout=2.0, tries=4, first_wait=0.02, longest_wait=0.1)
+PATIENCE = RetryPolicy(timeout=2.0, tries=4, first_wait=0.02, longest_wait=0.1)
 STALL = 20.0
 
 Endpoints = Callable[..., None]
 Pictures = Callable[..., list[Any]]
 
 
-def engine(at_once: int = 1, patience: Patience = PATIENCE) -> RemoteEngine:
+def engine(at_once: int = 1, patience: RetryPolicy = PATIENCE) -> RemoteEngine:
     return RemoteEngine(resolve("studio", load_settings()), "", MODEL, "auto", at_once, patience)
 
 
@@ -61,7 +61,7 @@ def test_a_fault_that_passes_leaves_no_trace_in_the_texts(
     pages = pictures(3)
     with ChatServer() as server, FaultProxy(server.url, ["pass", fault], stall=STALL, wait=0.3) as proxy:
         endpoints(studio={"urls": [proxy.url]})
-        results = list(engine().read(pages, ReadOptions(), Unwatched()))
+        results = list(engine().read(pages, ReadOptions(), NoProgress()))
         assert [result.text for result in results] == truth(pages)
         assert proxy.done == ["pass", fault, "pass", "pass"], "the page was asked for again, once"
         assert all(result.finish_reason == "stop" and not result.notes for result in results)
@@ -88,11 +88,11 @@ def test_a_fault_that_passes_leaves_no_trace_in_the_texts(
 def test_a_fault_that_stays_becomes_a_sentence_with_the_servers_place(
     fault: str, says: str, endpoints: Endpoints, pictures: Pictures
 ) -> None:
-    quick = Patience(timeout=0.4, tries=2, first_tries=2, first_wait=0.02, longest_wait=0.05)
+    quick = RetryPolicy(timeout=0.4, tries=2, first_tries=2, first_wait=0.02, longest_wait=0.05)
     with ChatServer() as server, FaultProxy(server.url, [fault] * 50, stall=STALL, wait=30.0) as proxy:
         endpoints(studio={"urls": [proxy.url]})
         with pytest.raises(VramwiseError, match=says) as caught:
-            list(engine(patience=quick).read(pictures(1), ReadOptions(), Unwatched()))
+            list(engine(patience=quick).read(pictures(1), ReadOptions(), NoProgress()))
         assert f"127.0.0.1:{proxy.port}" in str(caught.value)
         assert "<html" not in str(caught.value)
         assert not server.pictures or fault == "stalled"
@@ -105,8 +105,8 @@ def test_a_stream_without_end_is_cut_and_says_so(
     with ChatServer() as server, FaultProxy(server.url, [fault]) as proxy:
         endpoints(studio={"urls": [proxy.url]})
         options = ReadOptions(max_new_tokens=200 if fault == "endless" else 4096)
-        longer = Patience(timeout=30.0)
-        (result,) = engine(patience=longer).read(pictures(1), options, Unwatched())
+        longer = RetryPolicy(timeout=30.0)
+        (result,) = engine(patience=longer).read(pictures(1), options, NoProgress())
         assert result.finish_reason == reason
         if reason == "loop":
             assert result.text.startswith("the same again") and len(result.text) < 40
@@ -120,7 +120,7 @@ def test_a_page_that_fails_is_its_sentence_in_its_place_and_the_others_are_read(
     pages = pictures(6)
     with ChatServer() as server, FaultProxy(server.url, ["pass", "pass", *["html"] * 4]) as proxy:
         endpoints(studio={"urls": [proxy.url]})
-        outcomes = list(engine().read_each(pages, ReadOptions(), Unwatched()))
+        outcomes = list(engine().read_each(pages, ReadOptions(), NoProgress()))
         failed = [number for number, one in enumerate(outcomes) if isinstance(one, VramwiseError)]
         assert len(failed) == 1 and failed[0] in (2, 3), "pages of one window may overtake each other"
         assert not isinstance(outcomes[failed[0]], EndpointError)
@@ -136,7 +136,7 @@ def test_a_server_that_goes_away_for_good_ends_the_reading_after_what_was_read(
     server = ChatServer()
     with server:
         endpoints(studio={"urls": [server.url]})
-        outcomes = engine().read_each(pages, ReadOptions(), Unwatched())
+        outcomes = engine().read_each(pages, ReadOptions(), NoProgress())
         before = [next(outcomes) for _ in range(3)]
     with pytest.raises(EndpointError, match=r"cannot be reached.*Check that the server runs"):
         before += list(outcomes)
@@ -148,7 +148,7 @@ def test_with_two_servers_a_broken_one_costs_no_page(endpoints: Endpoints, pictu
     pages = pictures(40)
     with ChatServer(0.01) as server, FaultProxy(server.url, ["reset"] * 1000) as broken:
         endpoints(studio={"urls": [broken.url, server.url]})
-        results = list(engine(8).read(pages, ReadOptions(), Unwatched()))
+        results = list(engine(8).read(pages, ReadOptions(), NoProgress()))
         assert [result.text for result in results] == truth(pages)
         assert set(server.pictures.values()) == {1}
 
@@ -157,7 +157,7 @@ def test_retry_after_is_waited_for(endpoints: Endpoints, pictures: Pictures) -> 
     with ChatServer() as server, FaultProxy(server.url, ["busy"], wait=1.0) as proxy:
         endpoints(studio={"urls": [proxy.url]})
         started = time.monotonic()
-        list(engine().read(pictures(1), ReadOptions(), Unwatched()))
+        list(engine().read(pictures(1), ReadOptions(), NoProgress()))
         assert time.monotonic() - started >= 1.0
 
 
@@ -167,7 +167,7 @@ def test_cancel_while_the_server_is_silent_is_heard_and_drops_the_requests(
     class Cancelled(Exception):
         pass
 
-    class Watched(Unwatched):
+    class Watched(NoProgress):
         def check(self) -> None:
             if server.now == 4:
                 raise Cancelled
@@ -175,7 +175,7 @@ def test_cancel_while_the_server_is_silent_is_heard_and_drops_the_requests(
     with ChatServer(latency=600) as server:
         endpoints(studio={"urls": [server.url]})
         with pytest.raises(Cancelled):
-            list(engine(4, Patience()).read(pictures(20), ReadOptions(), Watched()))
+            list(engine(4, RetryPolicy()).read(pictures(20), ReadOptions(), Watched()))
         until = time.monotonic() + 60
         while server.now and time.monotonic() < until:
             time.sleep(0.01)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 from vramwise.errors import VramwiseError
-from vramwise.ocr.engines.protocol import ReadOptions, Unwatched
+from vramwise.ocr.engines.protocol import NoProgress, ReadOptions
 from vramwise.ocr.remote import open_remote, resolve
 from vramwise.ocr.remote.engine import RemoteEngine
-from vramwise.ocr.remote.server_pool import Patience
+from vramwise.ocr.remote.server_pool import RetryPolicy
 from vramwise.settings import load_settings
 
 from devtools.fakes.chat_server import MODEL, ChatServer
@@ -84,10 +84,10 @@ def test_the_key_is_in_no_error_no_log_no_result_and_no_plan(
             studio={"urls": [server.url], "key_env": "STUDIO_KEY"},
             good={"urls": [good.url], "key_env": "STUDIO_KEY"},
         )
-        patience = Patience(timeout=1.0, tries=2, first_tries=1, first_wait=0.01, longest_wait=0.02)
+        patience = RetryPolicy(timeout=1.0, tries=2, first_tries=1, first_wait=0.01, longest_wait=0.02)
         engine = RemoteEngine(resolve("studio", load_settings()), KEY, MODEL, "auto", 1, patience)
         with pytest.raises(VramwiseError) as caught:
-            list(engine.read(pictures(1), ReadOptions(), Unwatched()))
+            list(engine.read(pictures(1), ReadOptions(), NoProgress()))
         handle = open_remote("good")
         results = [result.to_dict() for result in handle.read(pictures(1))]
         said = [repr(caught.value), handle.plan(), open_remote("studio").plan(), repr(handle)]
@@ -98,14 +98,14 @@ def test_the_key_is_in_no_error_no_log_no_result_and_no_plan(
 
 
 def test_a_redirect_is_not_followed_and_the_key_stays(endpoints: Endpoints, pictures: Pictures) -> None:
-    class Elsewhere(ChatServer):
+    class RemoteCandidate(ChatServer):
         pass
 
     async def away(proxy: FaultProxy, request: web.Request) -> web.StreamResponse:
         await request.read()
         return web.Response(status=307, headers={"Location": f"{stranger.url}/v1/chat/completions"})
 
-    with Elsewhere() as stranger, FaultProxy("http://127.0.0.1:9", ["away"] * 9) as proxy:
+    with RemoteCandidate() as stranger, FaultProxy("http://127.0.0.1:9", ["away"] * 9) as proxy:
         FAULTS["away"] = away
         endpoints(studio={"urls": [proxy.url], "key_env": "STUDIO_KEY"})
         with pytest.raises(VramwiseError, match="redirects are not followed"):

@@ -15,10 +15,10 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from vramwise.catalog import family
-from vramwise.ocr.engines.protocol import ReadOptions, Unwatched
+from vramwise.ocr.engines.protocol import NoProgress, ReadOptions
 from vramwise.ocr.remote import open_remote, resolve
 from vramwise.ocr.remote.engine import RemoteEngine
-from vramwise.ocr.remote.server_pool import Patience
+from vramwise.ocr.remote.server_pool import RetryPolicy
 from vramwise.ocr.vlm import load
 from vramwise.ocr.vlm.engine import Limits, VLMEngine
 from vramwise.ocr.vlm.model_owner import LoadSpec, PlainOwner
@@ -65,7 +65,7 @@ def read_here(checkpoint: Path, pages: list[Any], options: ReadOptions) -> list[
     spec = LoadSpec(model_type="qwen3_vl", precision="fp32", path=checkpoint, attention="sdpa", device="cpu")
     owner = PlainOwner(spec, lambda: load.load_net(spec, row), 0)
     engine = VLMEngine(row, checkpoint, owner, "here", "fp32", Limits(row.default_pixels))
-    return [result.text for result in engine.read(pages, options, Unwatched())]
+    return [result.text for result in engine.read(pages, options, NoProgress())]
 
 
 def test_50_pictures_read_by_a_real_server_say_what_the_local_engine_says(
@@ -88,13 +88,13 @@ def test_a_server_killed_in_the_middle_of_300_pictures_that_comes_back_changes_n
     one, two = servers
     endpoints(studio={"urls": [one.address, two.address], "model": str(checkpoint)})
     pages, options = lines(300), ReadOptions(max_new_tokens=2)
-    patience = Patience(timeout=120.0, longest_wait=2.0)
+    patience = RetryPolicy(timeout=120.0, longest_wait=2.0)
     engine = RemoteEngine(resolve("studio", load_settings()), "", "", "auto", 4, patience)
-    undisturbed = [result.text for result in engine.read(pages, options, Unwatched())]
+    undisturbed = [result.text for result in engine.read(pages, options, NoProgress())]
     assert two.answered() > 50, "both take part"
 
     texts: list[str] = []
-    for result in engine.read(pages, options, Unwatched()):
+    for result in engine.read(pages, options, NoProgress()):
         texts.append(result.text)
         if len(texts) == 100:
             two.kill()
@@ -109,5 +109,5 @@ def test_a_server_killed_in_the_middle_of_300_pictures_that_comes_back_changes_n
     for _ in range(10):  # on a busy machine the other server may have read all the rest before it was back
         if two.answered() > 10:
             break
-        assert len(list(engine.read(pages[:60], options, Unwatched()))) == 60
+        assert len(list(engine.read(pages[:60], options, NoProgress()))) == 60
     assert two.answered() > 10, "the server that came back takes part again"

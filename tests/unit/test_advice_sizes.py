@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vramwise.advisor.candidates import MODEL_TASKS, offers
+from vramwise.advisor.candidates import MODEL_TASKS, candidates
 from vramwise.advisor.diffusion_memory import has_flash
-from vramwise.advisor.targets import seat_of_gpu
+from vramwise.advisor.targets import target_of_gpu
 from vramwise.catalog.formats import bus_of
 from vramwise.catalog.gpus import GPU, gpus
 
 
 def best_key(gpu: GPU, size: float, task: str) -> tuple[float, ...]:
-    seat = seat_of_gpu(replace(gpu, vram_gib=size, name="card", device_name="", sizes=1))
-    return offers(seat, task)[0].key
+    seat = target_of_gpu(replace(gpu, vram_gib=size, name="card", device_name="", sizes=1))
+    return candidates(seat, task)[0].key
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,10 +9,10 @@ from functools import cache
 
 import pytest
 from vramwise.advisor.advise import TASKS, advise, advise_each, reaching
-from vramwise.advisor.candidates import MODEL_TASKS, RESIDENT, diffusion_offer
+from vramwise.advisor.candidates import MODEL_TASKS, RESIDENT, diffusion_candidate
 from vramwise.advisor.graph_memory import held, ocr_models_on_disk
 from vramwise.advisor.memory_ranges import ranges, tiers
-from vramwise.advisor.targets import TIERS, seat_of_memory
+from vramwise.advisor.targets import TIERS, target_of_memory
 from vramwise.catalog import ocr_models
 from vramwise.catalog.diffusion import diffusion_models
 from vramwise.catalog.formats import addons
@@ -59,7 +59,7 @@ def test_the_json_has_the_stable_fields_and_integers() -> None:
 
 
 def test_every_model_of_the_catalog_has_an_offer_at_each_of_its_precisions() -> None:
-    found = {(one.model, one.precision) for one in on(24).offers}
+    found = {(one.model, one.precision) for one in on(24).candidates}
     wanted = {
         (model.id, precision)
         for model in diffusion_models()
@@ -97,14 +97,14 @@ def test_files_below_four_bits_are_offered_after_every_better_file_that_fits() -
 
 
 def test_the_three_numbers_are_in_order() -> None:
-    for one in on(24).offers:
+    for one in on(24).candidates:
         if one.optimal_bytes is not None:
             assert one.floor_bytes <= max(one.optimal_bytes, one.floor_bytes)
             assert one.optimal_bytes <= one.resident_bytes or one.task == "OCR" or not one.seconds, one
 
 
 def test_a_non_commercial_licence_is_flagged() -> None:
-    flags = {one.model: one.commercial for one in on(24).offers}
+    flags = {one.model: one.commercial for one in on(24).candidates}
     assert flags["flux1-dev"] == "no"
     assert flags["qwen3_vl_8b"] == "yes"
     assert flags["sd35-large"] == "conditions"
@@ -116,13 +116,13 @@ def test_too_little_ram_is_said_and_only_matters_where_weights_stream() -> None:
     streams = {(one.model, one.precision) for one in plenty.picks if one.verdict == "streams"}
     kept = {(one.model, one.precision) for one in little.picks if one.verdict == "streams"}
     assert kept < streams
-    short = next(one for one in little.offers if one.why == "no_ram")
+    short = next(one for one in little.candidates if one.why == "no_ram")
     assert "RAM" in short.reason()
     assert plenty.best("video").key == little.best("video").key
 
 
 def test_streaming_names_its_seconds_floor() -> None:
-    one = diffusion_offer(seat_of_memory(8), "flux1-dev", "bf16")
+    one = diffusion_candidate(target_of_memory(8), "flux1-dev", "bf16")
     assert one.verdict == "streams"
     assert one.seconds > 10
     assert f"{one.seconds:.1f} s" in one.reason()
@@ -130,8 +130,8 @@ def test_streaming_names_its_seconds_floor() -> None:
 
 def test_unified_memory_is_never_streamed_into() -> None:
     answer = advise(gpu="Apple M4 24 GB")
-    assert "streams" not in {one.verdict for one in answer.offers}
-    assert any(one.why == "no_unified" for one in answer.offers)
+    assert "streams" not in {one.verdict for one in answer.candidates}
+    assert any(one.why == "no_unified" for one in answer.candidates)
 
 
 # --- the place --------------------------------------------------------------------------------------------
@@ -197,13 +197,13 @@ def test_what_the_loader_here_would_refuse_is_not_picked_and_says_what_is_missin
     here = lacking_bitsandbytes(machine(12 * GIB, 11 * GIB))
     answer = advise(machine=here, task="OCR")
     assert answer.best("OCR").precision == "bf16"
-    refused = [one for one in answer.offers if one.precision in ("int8", "int4")]
+    refused = [one for one in answer.candidates if one.precision in ("int8", "int4")]
     assert {one.verdict for one in refused} == {"unavailable"}
     assert all("pip install bitsandbytes" in one.reason() for one in refused)
     assert answer.markdown().count("pip install bitsandbytes") == 1
     assert "int8, int4" in answer.markdown()
     # its own packages go with it to a larger card, and an invented card has them all
-    assert not {"int8", "int4"} & {one.offer.precision for one in answer.unlocks}
+    assert not {"int8", "int4"} & {one.candidate.precision for one in answer.unlocks}
     assert advise(gpu="RTX 3060 12 GB", task="OCR").best("OCR").precision in ("int8", "int4")
 
 
@@ -216,7 +216,7 @@ def test_int8_by_torchao_is_picked_where_bitsandbytes_is_missing() -> None:
 
 def test_on_apple_int8_asks_for_torchao_and_int4_for_nothing_that_would_not_help() -> None:
     answer = advise(machine=lacking_bitsandbytes(machine(32 * GIB, 24 * GIB, kind="mps")), task="OCR")
-    asked = {one.precision: one.reason() for one in answer.offers if one.verdict == "unavailable"}
+    asked = {one.precision: one.reason() for one in answer.candidates if one.verdict == "unavailable"}
     assert asked["int8"].endswith("install torchao")
     assert "pip install accelerate" not in asked["int4"] and "-m pip" not in asked["int4"]
 
@@ -239,8 +239,8 @@ def test_without_a_gpu_the_built_in_engine_comes_first_and_images_are_not_promis
 def test_a_model_of_the_same_graph_leaves_less() -> None:
     alone = advise(vram_gib=16, task="OCR")
     beside = advise(vram_gib=16, task="OCR", also_loaded=["flux1-dev@Q4_K_S"])
-    weights = diffusion_offer(seat_of_memory(16), "flux1-dev", "Q4_K_S").weights_bytes
-    assert alone.seat.budget.budget_bytes - beside.seat.budget.budget_bytes == weights
+    weights = diffusion_candidate(target_of_memory(16), "flux1-dev", "Q4_K_S").weights_bytes
+    assert alone.target.budget.budget_bytes - beside.target.budget.budget_bytes == weights
     assert alone.best("OCR").key < beside.best("OCR").key
     assert "FLUX.1 dev Q4_K_S" in beside.markdown()
 
@@ -298,7 +298,9 @@ def test_every_tier_unlocks_something_over_the_one_below() -> None:
     found = dict(tiers())
     assert tuple(found) == TIERS
     assert all(found.values())
-    opened = {size: {one.offer.model for one in unlocks if not one.was} for size, unlocks in found.items()}
+    opened = {
+        size: {one.candidate.model for one in unlocks if not one.was} for size, unlocks in found.items()
+    }
     assert "qwen-image-edit" in opened[24]
     assert "wan2.2-14b" in opened[24]
     assert "qwen3_vl_8b" in opened[12]
@@ -307,33 +309,33 @@ def test_every_tier_unlocks_something_over_the_one_below() -> None:
 def test_what_the_next_size_unlocks_is_resident_there_and_not_here() -> None:
     answer = on(12)
     assert {one.vram_gib for one in answer.unlocks} == {16.0}
-    here = {(one.task, one.model): one for one in reversed(answer.offers) if one.verdict in RESIDENT}
+    here = {(one.task, one.model): one for one in reversed(answer.candidates) if one.verdict in RESIDENT}
     for unlock in answer.unlocks:
-        assert unlock.offer.verdict in RESIDENT
-        known = here.get((unlock.offer.task, unlock.offer.model))
+        assert unlock.candidate.verdict in RESIDENT
+        known = here.get((unlock.candidate.task, unlock.candidate.model))
         assert (known.precision if known else "") == unlock.was
-        assert known is None or unlock.offer.key < known.key
+        assert known is None or unlock.candidate.key < known.key
 
 
 def test_what_the_card_cannot_hold_an_endpoint_could_on_the_smallest_size_that_does() -> None:
     advice = advise(vram_gib=8, task="OCR")
-    resident = {one.model for one in advice.offers if one.verdict in RESIDENT}
-    assert [one.offer.model for one in advice.elsewhere] == ["qwen3_vl_8b", "qwen2_vl_7b"]
+    resident = {one.model for one in advice.candidates if one.verdict in RESIDENT}
+    assert [one.candidate.model for one in advice.elsewhere] == ["qwen3_vl_8b", "qwen2_vl_7b"]
     for one in advice.elsewhere:
-        assert one.offer.model not in resident and one.offer.precision == "bf16"
+        assert one.candidate.model not in resident and one.candidate.precision == "bf16"
         there = advise(vram_gib=one.vram_gib, task="OCR")
         assert any(
-            (pick.model, pick.precision, pick.verdict in RESIDENT) == (one.offer.model, "bf16", True)
-            for pick in there.offers
+            (pick.model, pick.precision, pick.verdict in RESIDENT) == (one.candidate.model, "bf16", True)
+            for pick in there.candidates
         )
-        assert not any(gone.offer.model == one.offer.model for gone in there.elsewhere)
+        assert not any(gone.candidate.model == one.candidate.model for gone in there.elsewhere)
     assert advise(vram_gib=8, task="video").elsewhere == ()
 
 
 def test_your_own_endpoint_is_named_where_its_model_is_said() -> None:
     served = {"studio": "Qwen/Qwen3-VL-8B-Instruct", "box": "qwen2-vl:7b", "quiet": ""}
     advice = advise(vram_gib=8, task="OCR", served=served)
-    assert {one.offer.model: one.endpoints for one in advice.elsewhere} == {
+    assert {one.candidate.model: one.endpoints for one in advice.elsewhere} == {
         "qwen3_vl_8b": ("studio",),
         "qwen2_vl_7b": ("box",),
     }
@@ -344,7 +346,7 @@ def test_your_own_endpoint_is_named_where_its_model_is_said() -> None:
 
 def test_without_a_gpu_every_model_is_better_read_elsewhere() -> None:
     advice = advise(machine=machine(32 * GIB, 24 * GIB, kind="cpu"), task="OCR")
-    assert {"qwen3_vl_2b", "qwen3_vl_8b", "dots_ocr"} <= {one.offer.model for one in advice.elsewhere}
+    assert {"qwen3_vl_2b", "qwen3_vl_8b", "dots_ocr"} <= {one.candidate.model for one in advice.elsewhere}
     assert advice.elsewhere[0].vram_gib >= 24
 
 

@@ -7,11 +7,11 @@ from vramwise.advisor.gpu_ranking import (
     COLOUR_RULES,
     COLOURS,
     balance,
-    colour,
-    colour_of_memory,
     compare,
     offered_cards,
     order,
+    rating,
+    rating_of_memory,
 )
 from vramwise.catalog.gpus import find_gpus, gpus
 from vramwise.errors import UnknownName, VramwiseError
@@ -39,21 +39,21 @@ def card(name: str):
     ],
 )
 def test_the_colours_of_the_article_follow_from_the_stated_rules(name: str, expected: str) -> None:
-    assert colour(card(name)) == expected
+    assert rating(card(name)) == expected
 
 
 def test_every_card_has_a_colour_whose_rule_is_stated() -> None:
     assert set(COLOUR_RULES) == set(COLOURS)
-    assert {colour(gpu) for gpu in gpus()} == set(COLOURS)
+    assert {rating(gpu) for gpu in gpus()} == set(COLOURS)
 
 
 def test_more_memory_never_gives_a_worse_colour() -> None:
-    places = [COLOURS.index(colour_of_memory(size)) for size in range(1, 97)]
+    places = [COLOURS.index(rating_of_memory(size)) for size in range(1, 97)]
     assert places == sorted(places)
 
 
 def test_a_driver_that_reports_a_little_less_than_the_box_changes_no_colour() -> None:
-    assert [colour_of_memory(size) for size in (11.6, 15.47)] == ["tolerable", "optimal"]
+    assert [rating_of_memory(size) for size in (11.6, 15.47)] == ["tolerable", "optimal"]
 
 
 def remark(first: str, second: str, key: str):
@@ -91,7 +91,7 @@ def test_a_3090_moves_more_bytes_for_each_operation_than_a_4090() -> None:
 
 def test_no_released_desktop_card_is_ranked_above_the_top_pick() -> None:
     assert offered_cards()[0].name == "GeForce RTX 5090"
-    assert colour(offered_cards()[0]) == "top pick"
+    assert rating(offered_cards()[0]) == "top pick"
 
 
 def test_rumoured_cards_are_left_out_until_asked_for() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from vramwise.ocr.engines.reader_pool import Residents
+from vramwise.ocr.engines.reader_pool import ReaderPool
 
 
 class Thing:
@@ -16,31 +16,31 @@ class Thing:
 
 
 def test_one_key_is_made_once_and_shared() -> None:
-    residents = Residents()
-    with residents.borrow("a", Thing) as first:
+    residents = ReaderPool()
+    with residents.acquire("a", Thing) as first:
         pass
-    with residents.borrow("a", Thing) as second:
+    with residents.acquire("a", Thing) as second:
         assert second is first
     assert residents.present() == ["a"]
 
 
 def test_after_release_the_next_reader_gets_a_new_one() -> None:
-    residents = Residents()
-    with residents.borrow("a", Thing) as first:
+    residents = ReaderPool()
+    with residents.acquire("a", Thing) as first:
         pass
     assert residents.release() == 1
     assert first.released and residents.present() == []
-    with residents.borrow("a", Thing) as second:
+    with residents.acquire("a", Thing) as second:
         assert second is not first and not second.released
 
 
 def test_a_busy_engine_is_released_only_when_its_reader_is_done() -> None:
-    residents = Residents()
+    residents = ReaderPool()
     inside, go = threading.Event(), threading.Event()
     seen: list[bool] = []
 
     def reader() -> None:
-        with residents.borrow("a", Thing) as thing:
+        with residents.acquire("a", Thing) as thing:
             inside.set()
             go.wait(10)
             seen.append(thing.released)
@@ -56,21 +56,21 @@ def test_a_busy_engine_is_released_only_when_its_reader_is_done() -> None:
 
 
 def test_a_failing_factory_leaves_nothing_behind() -> None:
-    residents = Residents()
+    residents = ReaderPool()
 
     def fail() -> Thing:
         raise ValueError("no weights")
 
     for _ in range(2):
         try:
-            with residents.borrow("a", fail):
+            with residents.acquire("a", fail):
                 raise AssertionError("not reached")
         except ValueError as error:
             assert str(error) == "no weights"
     assert residents.present() == []
-    with residents.borrow("a", Thing):
+    with residents.acquire("a", Thing):
         pass
 
 
 def test_releasing_nothing_is_fine() -> None:
-    assert Residents().release() == 0
+    assert ReaderPool().release() == 0

@@ -18,7 +18,7 @@ from vramwise.advisor.published.guide_checks import (
     NOT_PUBLISHED,
     NOT_REPRODUCED,
     OPINION,
-    Judgement,
+    Check,
     need_of,
 )
 from vramwise.catalog.published import Published, published
@@ -32,11 +32,11 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
 @cache
-def every() -> tuple[Judgement, ...]:
+def every() -> tuple[Check, ...]:
     return tuple(judgements())
 
 
-def of(cell: str, seed: str = "guide") -> list[Judgement]:
+def of(cell: str, seed: str = "guide") -> list[Check]:
     return [one for one in every() if (one.seed, one.cell) == (seed, cell)]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from vramwise.errors import UnknownName, VramwiseError
 from vramwise.ocr.results.result import OCRResult, Region
-from vramwise.typesetting import FontShelf, Setter, Style, assigned, glyphs, rescaled
+from vramwise.typesetting import FontIndex, Style, TextRenderer, assigned, glyphs, rescaled
 from vramwise.typesetting.colours import parse_colour, sample
 from vramwise.typesetting.fonts import Face
 from vramwise.typesetting.glyphs import Lettering
@@ -31,12 +31,12 @@ COMMA, STOP, OPEN, CLOSE = "\uff0c", "\u3002", "\u300c", "\u300d"
 
 
 @pytest.fixture(scope="module")
-def shelf() -> FontShelf:
-    return FontShelf()
+def shelf() -> FontIndex:
+    return FontIndex()
 
 
 @pytest.fixture
-def needs(shelf: FontShelf, require: Callable[[object, str], None]) -> Callable[[str], None]:
+def needs(shelf: FontIndex, require: Callable[[object, str], None]) -> Callable[[str], None]:
     """``needs(text)``: go on only where fonts for it are installed."""
 
     def check(text: str) -> None:
@@ -53,7 +53,7 @@ def box(x: float, y: float, width: float, height: float, text: str = "", order: 
 
 
 def drawn(
-    shelf: FontShelf,
+    shelf: FontIndex,
     region: Region,
     text: str,
     paper: float = 1.0,
@@ -62,7 +62,7 @@ def drawn(
 ) -> tuple[Any, Any, str]:
     """The picture, the mask and the note."""
     picture, mask = np.full((*canvas, 3), paper, np.float32), np.zeros(canvas, np.float32)
-    (note,) = Setter(Style(**look), shelf).page(picture, mask, [region], [text])
+    (note,) = TextRenderer(Style(**look), shelf).page(picture, mask, [region], [text])
     return picture, mask, note
 
 
@@ -83,7 +83,7 @@ def ink_box(mask: Any) -> tuple[int, int, int, int]:
 
 
 @pytest.fixture
-def some_font(shelf: FontShelf, needs: Callable[[str], None]) -> Face:
+def some_font(shelf: FontIndex, needs: Callable[[str], None]) -> Face:
     needs("abc")
     return shelf.runs("abc")[0].face
 
@@ -92,7 +92,7 @@ def test_a_font_in_a_persons_folder_is_found_by_file_name_and_by_family(
     some_font: Face, tmp_path: Path
 ) -> None:
     shutil.copyfile(some_font.path, tmp_path / f"mine{some_font.path.suffix}")
-    mine = FontShelf([tmp_path], system=False)
+    mine = FontIndex([tmp_path], system=False)
     by_file, by_family = mine.named(f"MINE{some_font.path.suffix}"), mine.named(some_font.family.upper())
     assert by_file.path == by_family.path == tmp_path / f"mine{some_font.path.suffix}"
     assert by_file.own
@@ -100,20 +100,20 @@ def test_a_font_in_a_persons_folder_is_found_by_file_name_and_by_family(
 
 def test_a_persons_font_goes_before_the_systems_of_the_same_name(some_font: Face, tmp_path: Path) -> None:
     shutil.copyfile(some_font.path, tmp_path / "mine.ttf")
-    assert FontShelf([tmp_path]).named(some_font.family).path == tmp_path / "mine.ttf"
+    assert FontIndex([tmp_path]).named(some_font.family).path == tmp_path / "mine.ttf"
 
 
 def test_a_font_added_later_is_seen(some_font: Face, tmp_path: Path) -> None:
-    assert FontShelf([tmp_path], system=False).faces == ()
+    assert FontIndex([tmp_path], system=False).faces == ()
     shutil.copyfile(some_font.path, tmp_path / "late.ttf")
-    assert [face.path.name for face in FontShelf([tmp_path], system=False).faces] == ["late.ttf"]
+    assert [face.path.name for face in FontIndex([tmp_path], system=False).faces] == ["late.ttf"]
 
 
 def test_of_the_input_folder_only_the_top_is_searched(some_font: Face, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     shutil.copyfile(some_font.path, tmp_path / "below" / "deep.ttf")
     shutil.copyfile(some_font.path, tmp_path / "top.ttf")
-    found = FontShelf(shallow=[tmp_path], system=False)
+    found = FontIndex(shallow=[tmp_path], system=False)
     assert [face.path.name for face in found.faces] == ["top.ttf"]
 
 
@@ -124,7 +124,7 @@ def test_of_the_input_folder_only_the_top_is_searched(some_font: Face, tmp_path:
 )
 def test_a_path_is_no_font_name(name: str, tmp_path: Path) -> None:
     with pytest.raises(VramwiseError, match="is not a name"):
-        FontShelf([tmp_path], system=False).named(name)
+        FontIndex([tmp_path], system=False).named(name)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
@@ -133,7 +133,7 @@ def test_a_link_that_leads_out_of_a_persons_folder_is_not_followed(some_font: Fa
     os.symlink(some_font.path, tmp_path / "fonts" / "link.ttf")
     shutil.copyfile(some_font.path, tmp_path / "fonts" / "real.ttf")
     os.symlink("real.ttf", tmp_path / "fonts" / "inner.ttf")
-    names = {face.path.name for face in FontShelf([tmp_path / "fonts"], system=False).faces}
+    names = {face.path.name for face in FontIndex([tmp_path / "fonts"], system=False).faces}
     assert names == {"real.ttf", "inner.ttf"}
 
 
@@ -142,7 +142,7 @@ def test_an_unknown_name_gets_the_nearest(some_font: Face, tmp_path: Path) -> No
     with pytest.raises(
         UnknownName, match=r'No font here is called "Chalkbord\.ttf"\. Did you mean "Chalkboard'
     ):
-        FontShelf([tmp_path], system=False).named("Chalkbord.ttf")
+        FontIndex([tmp_path], system=False).named("Chalkbord.ttf")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_an_unknown_name_gets_the_nearest(some_font: Face, tmp_path: Path) -> No
 @pytest.mark.parametrize("suffix", [".ttf", ".ttc"])
 def test_a_damaged_font_file_is_passed_over(content: bytes, suffix: str, tmp_path: Path) -> None:
     (tmp_path / f"bad{suffix}").write_bytes(content)
-    assert FontShelf([tmp_path], system=False).faces == ()
+    assert FontIndex([tmp_path], system=False).faces == ()
 
 
 def test_a_glyph_that_no_font_has_is_named_with_the_folder_to_put_one_in(
@@ -161,23 +161,23 @@ def test_a_glyph_that_no_font_has_is_named_with_the_folder_to_put_one_in(
     with pytest.raises(
         VramwiseError, match=r"No font here has the glyph U\+16A0 \(RUNIC LETTER FEHU"
     ) as caught:
-        FontShelf([tmp_path], system=False).runs("a\u16a0")
+        FontIndex([tmp_path], system=False).runs("a\u16a0")
     assert str(tmp_path) in str(caught.value)
 
 
 def test_a_character_without_a_name_is_reported_too(tmp_path: Path) -> None:
     with pytest.raises(VramwiseError, match=r"U\+10FFFF \(a character without a name\)"):
-        FontShelf([tmp_path], system=False).runs("\U0010ffff")
+        FontIndex([tmp_path], system=False).runs("\U0010ffff")
 
 
-def test_one_font_is_taken_where_one_has_all_letters(shelf: FontShelf, needs: Callable[[str], None]) -> None:
+def test_one_font_is_taken_where_one_has_all_letters(shelf: FontIndex, needs: Callable[[str], None]) -> None:
     needs(CHINESE)
     assert len(shelf.runs(f"ComfyUI {CHINESE} 12")) == 1
     assert len(shelf.runs(f"{RUSSIAN}, world")) == 1
 
 
 def test_letters_that_the_chosen_font_lacks_come_from_another_and_the_note_says_so(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs(CHINESE)
     latin = shelf.runs("abc")[0].face
@@ -185,7 +185,7 @@ def test_letters_that_the_chosen_font_lacks_come_from_another_and_the_note_says_
     assert f"has no U+{ord(CHINESE[0]):04X}" in note
 
 
-def test_joiners_and_white_space_need_no_glyph(shelf: FontShelf, needs: Callable[[str], None]) -> None:
+def test_joiners_and_white_space_need_no_glyph(shelf: FontIndex, needs: Callable[[str], None]) -> None:
     needs("abc")
     assert "".join(run.text for run in shelf.runs("a\u200db\ufe0f\u2060 c")) == "a\u200db\ufe0f\u2060 c"
     assert shelf.runs(" \u200b") == []
@@ -298,7 +298,7 @@ def test_numbers_that_do_not_match_are_said(texts: list[str], counts: list[int],
 
 
 @pytest.mark.parametrize("text", ["Open", "ooo", "gypsy", "A"])
-def test_ink_is_centred_in_its_region(text: str, shelf: FontShelf, needs: Callable[[str], None]) -> None:
+def test_ink_is_centred_in_its_region(text: str, shelf: FontIndex, needs: Callable[[str], None]) -> None:
     needs(text)
     _, mask, _ = drawn(shelf, box(50, 60, 300, 50), text)
     x0, y0, x1, y1 = ink_box(mask)
@@ -307,7 +307,7 @@ def test_ink_is_centred_in_its_region(text: str, shelf: FontShelf, needs: Callab
 
 @pytest.mark.parametrize(("align", "edge"), [("left", 50), ("right", 350)])
 def test_aligned_ink_begins_or_ends_at_the_edge(
-    align: str, edge: int, shelf: FontShelf, needs: Callable[[str], None]
+    align: str, edge: int, shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("Open")
     _, mask, _ = drawn(shelf, box(50, 60, 300, 40), "Open", align=align)
@@ -316,7 +316,7 @@ def test_aligned_ink_begins_or_ends_at_the_edge(
 
 
 def test_a_longer_text_is_wrapped_where_that_makes_it_larger(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     long = "several words that would be tiny on a single line of this region"
@@ -330,7 +330,7 @@ def size_of(note: str) -> float:
 
 
 def test_the_old_text_limits_the_size_of_a_shorter_new_one(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     old = "an old text that has filled two lines of the region before"
@@ -339,19 +339,19 @@ def test_the_old_text_limits_the_size_of_a_shorter_new_one(
 
 
 def test_the_size_follows_the_ink_of_the_old_text_not_the_slack_around_it(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     picture, mask, _ = drawn(shelf, box(50, 80, 300, 40), "Hxg", colour="black")
     wide = box(40, 70, 320, 60, "Hxg")
     empty = np.ones_like(picture)
-    (note,) = Setter(Style(), shelf).page(empty, np.zeros_like(mask), [wide], ["Hxg"], source=picture)
+    (note,) = TextRenderer(Style(), shelf).page(empty, np.zeros_like(mask), [wide], ["Hxg"], source=picture)
     before = drawn(shelf, box(50, 80, 300, 40), "Hxg")[2]
     assert size_of(note) == pytest.approx(size_of(before), rel=0.08)
 
 
 def test_a_given_size_is_kept_and_made_smaller_only_without_room(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     assert size_of(drawn(shelf, box(10, 10, 380, 100), "word", size=20)[2]) == 20
@@ -360,7 +360,7 @@ def test_a_given_size_is_kept_and_made_smaller_only_without_room(
 
 
 def test_a_text_without_room_is_an_error_where_that_was_chosen(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     with pytest.raises(VramwiseError, match=r'Region 1 has no room for "a text too long'):
@@ -370,7 +370,7 @@ def test_a_text_without_room_is_an_error_where_that_was_chosen(
 
 
 def test_a_text_for_which_there_is_no_room_at_all_draws_nothing(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     _, mask, note = drawn(shelf, box(10, 10, 2, 2), "word " * 200)
@@ -380,7 +380,7 @@ def test_a_text_for_which_there_is_no_room_at_all_draws_nothing(
 @pytest.mark.parametrize("outline", [0.0, 2.0])
 @pytest.mark.parametrize("degrees", [0, 13, 45, 90, 180, -30])
 def test_ink_stays_inside_and_runs_along_the_first_edge(
-    degrees: float, outline: float, shelf: FontShelf, needs: Callable[[str], None]
+    degrees: float, outline: float, shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
@@ -396,7 +396,7 @@ def test_ink_stays_inside_and_runs_along_the_first_edge(
 
 
 def test_a_region_of_many_corners_keeps_the_ink_inside(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     corner = ((50, 50), (350, 50), (350, 90), (150, 90), (150, 190), (50, 190))
@@ -418,21 +418,21 @@ def test_a_region_of_many_corners_keeps_the_ink_inside(
     ids=str,
 )
 def test_a_region_that_is_none_is_left_alone_and_said(
-    polygon: Any, shelf: FontShelf, needs: Callable[[str], None]
+    polygon: Any, shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     picture, mask, note = drawn(shelf, Region("", polygon, 0), "word")
     assert "left as it is" in note and mask.max() == 0 and (picture == 1).all()
 
 
-def test_a_region_over_the_edge_of_the_picture_is_cut(shelf: FontShelf, needs: Callable[[str], None]) -> None:
+def test_a_region_over_the_edge_of_the_picture_is_cut(shelf: FontIndex, needs: Callable[[str], None]) -> None:
     needs("abc")
     _, mask, _ = drawn(shelf, box(300, 170, 300, 60), "over the edge")
     assert mask.max() == 1
 
 
 def test_corners_named_the_other_way_round_do_not_mirror_the_text(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     right = box(50, 60, 300, 50)
@@ -442,7 +442,7 @@ def test_corners_named_the_other_way_round_do_not_mirror_the_text(
 
 
 def test_pixels_without_ink_keep_their_exact_value_and_a_second_run_is_the_same(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     rng = np.random.default_rng(3)
@@ -450,7 +450,7 @@ def test_pixels_without_ink_keep_their_exact_value_and_a_second_run_is_the_same(
     results = []
     for _ in range(2):
         picture, mask = noise.copy(), np.zeros((200, 400), np.float32)
-        Setter(Style(outline=1), shelf).page(picture, mask, [box(30, 30, 300, 60)], ["word"])
+        TextRenderer(Style(outline=1), shelf).page(picture, mask, [box(30, 30, 300, 60)], ["word"])
         assert (picture[mask == 0] == noise[mask == 0]).all()
         assert (picture[mask == 1] != noise[mask == 1]).any()
         results.append(picture)
@@ -467,7 +467,7 @@ def test_regions_follow_a_picture_of_another_size() -> None:
 
 
 def test_chinese_in_a_tall_region_is_a_column_and_latin_is_not(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs(CHINESE)
     assert "1 column." in drawn(shelf, box(100, 10, 30, 180), CHINESE[:5])[2]
@@ -476,7 +476,7 @@ def test_chinese_in_a_tall_region_is_a_column_and_latin_is_not(
     assert "column" in drawn(shelf, box(10, 10, 300, 60), CHINESE, direction="vertical")[2]
 
 
-def test_columns_run_from_right_to_left(shelf: FontShelf, needs: Callable[[str], None]) -> None:
+def test_columns_run_from_right_to_left(shelf: FontIndex, needs: Callable[[str], None]) -> None:
     one, box_sign = "\u4e00", "\u76ee"
     needs(one + box_sign)
     _, mask, note = drawn(shelf, box(100, 10, 60, 180), f"{box_sign}\n{one}", direction="vertical")
@@ -484,7 +484,7 @@ def test_columns_run_from_right_to_left(shelf: FontShelf, needs: Callable[[str],
     assert mask[:, 130:].sum() > 3 * mask[:, :130].sum()
 
 
-def test_cells_of_a_column(shelf: FontShelf, needs: Callable[[str], None]) -> None:
+def test_cells_of_a_column(shelf: FontIndex, needs: Callable[[str], None]) -> None:
     text = f"{CHINESE[0]}12{OPEN}A{CLOSE}word{STOP}"
     needs(text)
     got = [(cell.kind, cell.length > 1) for cell in cells(text, Lettering(shelf, None, text, False))]
@@ -493,7 +493,7 @@ def test_cells_of_a_column(shelf: FontShelf, needs: Callable[[str], None]) -> No
 
 
 def test_without_vertical_forms_brackets_turn_and_stops_move_to_the_corner(
-    shelf: FontShelf, needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    shelf: FontIndex, needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = f"{OPEN}{CHINESE}{CLOSE}{STOP}"
     needs(text)
@@ -506,7 +506,7 @@ def test_without_vertical_forms_brackets_turn_and_stops_move_to_the_corner(
     assert columns.mean() > (x0 + x1) / 2
 
 
-def test_right_to_left_text_begins_at_the_right(shelf: FontShelf, needs: Callable[[str], None]) -> None:
+def test_right_to_left_text_begins_at_the_right(shelf: FontIndex, needs: Callable[[str], None]) -> None:
     needs(f"{HEBREW}.")
     _, auto, _ = drawn(shelf, box(50, 60, 300, 50), f"{HEBREW}.")
     _, forced, _ = drawn(shelf, box(50, 60, 300, 50), f"{HEBREW}.", direction="horizontal")
@@ -517,7 +517,7 @@ def test_right_to_left_text_begins_at_the_right(shelf: FontShelf, needs: Callabl
 
 
 def test_arabic_without_raqm_and_without_the_packages_is_one_sentence(
-    shelf: FontShelf, needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    shelf: FontIndex, needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs(ARABIC)
     monkeypatch.setattr(glyphs, "_has_raqm", lambda: False)
@@ -527,7 +527,7 @@ def test_arabic_without_raqm_and_without_the_packages_is_one_sentence(
 
 
 def test_arabic_without_raqm_is_set_by_the_packages(
-    shelf: FontShelf,
+    shelf: FontIndex,
     needs: Callable[[str], None],
     require: Callable[[object, str], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -550,11 +550,11 @@ def test_arabic_without_raqm_is_set_by_the_packages(
 # --- colours ----------------------------------------------------------------------------------------------
 
 
-def written(paper: str, ink: str, shelf: FontShelf) -> Any:
+def written(paper: str, ink: str, shelf: FontIndex) -> Any:
     picture = np.empty((200, 400, 3), np.float32)
     picture[:] = parse_colour("paper", paper)
     mask = np.zeros((200, 400), np.float32)
-    Setter(Style(colour=ink), shelf).page(picture, mask, [box(50, 80, 300, 40)], ["Old words"])
+    TextRenderer(Style(colour=ink), shelf).page(picture, mask, [box(50, 80, 300, 40)], ["Old words"])
     return picture
 
 
@@ -563,7 +563,7 @@ def written(paper: str, ink: str, shelf: FontShelf) -> Any:
     [("#ffffff", "#000000"), ("#101820", "#f0e0c0"), ("#1f4788", "#ffcc00"), ("#ffe600", "#b00020")],
 )
 def test_auto_takes_the_colour_of_the_old_text(
-    paper: str, ink: str, shelf: FontShelf, needs: Callable[[str], None]
+    paper: str, ink: str, shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     found = sample(written(paper, ink, shelf)[70:130, 40:360])
@@ -572,7 +572,7 @@ def test_auto_takes_the_colour_of_the_old_text(
 
 
 def test_auto_on_an_empty_region_is_black_or_white_by_contrast(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     for paper, letters in ((1.0, 0.0), (0.1, 1.0)):
@@ -581,19 +581,19 @@ def test_auto_on_an_empty_region_is_black_or_white_by_contrast(
 
 
 def test_fill_covers_the_old_text_with_the_colour_around_it(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     picture = written("#1f4788", "#ffcc00", shelf)
     mask = np.zeros((200, 400), np.float32)
     style = Style(background="fill", align="left", size=40)
-    Setter(style, shelf).page(picture, mask, [box(40, 70, 320, 60)], ["M"])
+    TextRenderer(style, shelf).page(picture, mask, [box(40, 70, 320, 60)], ["M"])
     assert np.abs(picture[mask == 0] - parse_colour("paper", "#1f4788")).max() < 0.02
     assert picture[mask == 1].mean(axis=0) == pytest.approx(parse_colour("ink", "#ffcc00"), abs=0.02)
 
 
 def test_the_outline_surrounds_the_letters_in_its_colour(
-    shelf: FontShelf, needs: Callable[[str], None]
+    shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     picture, mask, _ = drawn(
@@ -621,12 +621,12 @@ def test_the_outline_surrounds_the_letters_in_its_colour(
     ],
     ids=str,
 )
-def test_a_style_that_is_none_is_refused(look: dict[str, Any], says: str, shelf: FontShelf) -> None:
+def test_a_style_that_is_none_is_refused(look: dict[str, Any], says: str, shelf: FontIndex) -> None:
     with pytest.raises(VramwiseError, match=says):
-        Setter(Style(**look), shelf)
+        TextRenderer(Style(**look), shelf)
 
 
-def test_an_empty_text_leaves_its_region_alone(shelf: FontShelf) -> None:
+def test_an_empty_text_leaves_its_region_alone(shelf: FontIndex) -> None:
     picture, mask, note = drawn(shelf, box(10, 10, 100, 30), " \x07 ")
     assert "left as it is" in note and mask.max() == 0 and (picture == 1).all()
 
@@ -636,7 +636,7 @@ def test_an_empty_text_leaves_its_region_alone(shelf: FontShelf) -> None:
 )
 @pytest.mark.parametrize("direction", ["auto", "vertical", "right-to-left"])
 def test_a_text_that_nobody_can_see_leaves_its_region_alone(
-    text: str, direction: str, shelf: FontShelf
+    text: str, direction: str, shelf: FontIndex
 ) -> None:
     _, mask, note = drawn(shelf, box(10, 10, 100, 30, text), text, direction=direction)
     assert "no text, left as it is" in note and mask.max() == 0
@@ -644,7 +644,7 @@ def test_a_text_that_nobody_can_see_leaves_its_region_alone(
 
 @pytest.mark.parametrize("line", ["\u200b", "\ufeff", "\u200e"], ids=ascii)
 def test_a_line_that_nobody_can_see_is_an_empty_line(
-    line: str, shelf: FontShelf, needs: Callable[[str], None]
+    line: str, shelf: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     _, mask, note = drawn(shelf, box(10, 10, 300, 150, line), f"Above\n{line}\nbelow")

@@ -9,16 +9,16 @@ from ...catalog.diffusion import diffusion_model
 from ...catalog.formats import addons, format_named, formats
 from ...catalog.gpus import GIB, GPU
 from ...catalog.published import Published
-from ..candidates import RESIDENT, Offer, diffusion_offer, model_offers
-from ..gpu_ranking import balance, colour
-from ..targets import Seat, seat_of_memory
+from ..candidates import RESIDENT, Candidate, diffusion_candidate, model_candidates
+from ..gpu_ranking import balance, rating
+from ..targets import Target, target_of_memory
 from .guide_checks import (
     AGREES,
     DISAGREES,
     NOT_REPRODUCED,
     OPINION,
+    Check,
     Judge,
-    Judgement,
     cards_named,
     judge_opinion,
     said,
@@ -34,27 +34,27 @@ _GGUF = "Q4_K_S"
 _TIER_BELOW = {"12": 8, "16": 12, "24": 16}
 
 
-def judge_bytes_a_weight(cell: Published) -> Judgement:
+def judge_bytes_a_weight(cell: Published) -> Check:
     size = format_named(cell.subject).bits / 8
     agrees = size == float(cell.value)
     return said(cell, AGREES if agrees else DISAGREES, f"{size:g} B", "bytes_a_weight", bytes=f"{size:g}")
 
 
-def judge_gguf_levels(cell: Published) -> Judgement:
+def judge_gguf_levels(cell: Published) -> Check:
     levels = sorted(one.format[:2] for one in formats() if one.group == "GGUF" and one.format.startswith("Q"))
     agrees = [levels[0], levels[-1]] == list(cell.subjects)
     facts = {"first": levels[0], "last": levels[-1], "low": _bits("Q2_K"), "high": _bits("Q8_0")}
     return said(cell, AGREES if agrees else DISAGREES, f"{levels[0]} to {levels[-1]}", "gguf_levels", **facts)
 
 
-def judge_shrink(cell: Published) -> Judgement:
+def judge_shrink(cell: Published) -> Check:
     large, small = (format_named(name).bits for name in cell.subjects)
     agrees = large / small == float(cell.value)
     times = f"{large / small:g}"
     return said(cell, AGREES if agrees else DISAGREES, f"{times} x", "shrink", times=times)
 
 
-def judge_parameters(cell: Published) -> Judgement:
+def judge_parameters(cell: Published) -> Check:
     model = diffusion_model(cell.subject)
     billions = model.parameters / 1e9
     agrees = abs(billions / float(cell.value) - 1) < 0.05
@@ -65,72 +65,72 @@ def judge_parameters(cell: Published) -> Judgement:
 # --- tiers -----------------------------------------------------------------------------------------------
 
 
-def judge_opens(cell: Published) -> Judgement:
+def judge_opens(cell: Published) -> Check:
     """A model is open on a tier where one of its precisions stays resident."""
-    seat = seat_of_memory(float(cell.limit))
+    target = target_of_memory(float(cell.limit))
     model, _, precision = cell.subjects[0].partition("@")
     if precision == "gguf":
         return _judge_gguf(cell, model)
-    found = _found(seat, model, precision)
-    earlier = _found(seat_of_memory(_TIER_BELOW[cell.limit]), model, precision)[0]
+    found = _found(target, model, precision)
+    earlier = _found(target_of_memory(_TIER_BELOW[cell.limit]), model, precision)[0]
     if earlier.verdict in RESIDENT:
         facts = _facts(earlier, f"{_TIER_BELOW[cell.limit]} GB", 0)
         return said(cell, DISAGREES, _summary(earlier), "opens_earlier", **facts)
     best, least = found[0], min(found, key=lambda one: one.optimal_bytes or 0)
     if best.verdict in RESIDENT:
-        facts = _facts(best, seat.label, seat.comfy_bytes)
+        facts = _facts(best, target.label, target.comfy_bytes)
         return said(cell, AGREES, _summary(best), "opens", **facts)
     return said(
-        cell, DISAGREES, _summary(least), "only_streams", **_facts(least, seat.label, seat.comfy_bytes)
+        cell, DISAGREES, _summary(least), "only_streams", **_facts(least, target.label, target.comfy_bytes)
     )
 
 
-def _found(seat: Seat, model: str, precision: str) -> list[Offer]:
+def _found(target: Target, model: str, precision: str) -> list[Candidate]:
     """The offers that count, best first: files below four bits a weight open nothing."""
-    found = [diffusion_offer(seat, model, precision)] if precision else model_offers(seat, model)
+    found = [diffusion_candidate(target, model, precision)] if precision else model_candidates(target, model)
     return sorted(found, key=lambda one: (one.verdict not in RESIDENT or one.rough, one.key))
 
 
-def _judge_gguf(cell: Published, model: str) -> Judgement:
+def _judge_gguf(cell: Published, model: str) -> Check:
     """The catalog has no GGUF file of it: its size from the format, the rest from its 16-bit file."""
     row = diffusion_model(model)
-    seat = seat_of_memory(float(cell.limit))
-    whole = max(model_offers(seat, model), key=lambda one: one.optimal_bytes or 0)
+    target = target_of_memory(float(cell.limit))
+    whole = max(model_candidates(target, model), key=lambda one: one.optimal_bytes or 0)
     file = format_named(_GGUF).file_bytes(row.parameters)
     need = (whole.optimal_bytes or 0) - row.of(whole.precision).held_bytes + file
-    facts = {"model": row.name, "need": f"{need / GIB:.1f}", "gpu": seat.label}
-    facts |= {"precision": _GGUF, "room": f"{seat.comfy_bytes / GIB:.1f}"}
-    fits = need <= seat.comfy_bytes
+    facts = {"model": row.name, "need": f"{need / GIB:.1f}", "gpu": target.label}
+    facts |= {"precision": _GGUF, "room": f"{target.comfy_bytes / GIB:.1f}"}
+    fits = need <= target.comfy_bytes
     text = f"{row.name} {_GGUF}: {need / GIB:.1f} GiB"
     return said(cell, AGREES if fits else DISAGREES, text, "opens" if fits else "only_streams", **facts)
 
 
-def judge_not_on_tier(cell: Published) -> Judgement:
+def judge_not_on_tier(cell: Published) -> Check:
     """Not available means: resident at no precision."""
-    seat = seat_of_memory(float(cell.limit))
-    found = model_offers(seat, cell.subjects[0])
+    target = target_of_memory(float(cell.limit))
+    found = model_candidates(target, cell.subjects[0])
     best = found[0]
-    facts = _facts(best, seat.label, seat.comfy_bytes)
+    facts = _facts(best, target.label, target.comfy_bytes)
     if best.verdict in RESIDENT:
         return said(cell, DISAGREES, _summary(best), "opens", **facts)
     least = min(found, key=lambda one: one.optimal_bytes or 0)
-    facts = _facts(least, seat.label, seat.comfy_bytes)
+    facts = _facts(least, target.label, target.comfy_bytes)
     return said(cell, AGREES, _summary(least), "streams_as_said", **facts)
 
 
-def judge_lower_bound(cell: Published) -> Judgement:
-    seat = seat_of_memory(float(cell.limit))
+def judge_lower_bound(cell: Published) -> Check:
+    target = target_of_memory(float(cell.limit))
     model, _, precision = cell.subjects[0].partition("@")
-    offer = diffusion_offer(seat, model, precision)
-    facts = _facts(offer, seat.label, seat.comfy_bytes)
-    if offer.verdict in RESIDENT:
-        return said(cell, DISAGREES, _summary(offer), "opens", **facts)
-    smaller = next((one for one in model_offers(seat, model) if one.verdict in RESIDENT), None)
+    candidate = diffusion_candidate(target, model, precision)
+    facts = _facts(candidate, target.label, target.comfy_bytes)
+    if candidate.verdict in RESIDENT:
+        return said(cell, DISAGREES, _summary(candidate), "opens", **facts)
+    smaller = next((one for one in model_candidates(target, model) if one.verdict in RESIDENT), None)
     facts["smaller"] = f"{smaller.precision} ({_gib(smaller.optimal_bytes)} GiB)" if smaller else "-"
-    return said(cell, AGREES, _summary(offer), "lower_bound", **facts)
+    return said(cell, AGREES, _summary(candidate), "lower_bound", **facts)
 
 
-def judge_controlnet(cell: Published) -> Judgement:
+def judge_controlnet(cell: Published) -> Check:
     """What others run decides: a published case on a smaller card disproves "none"."""
     size = float(cell.limit)
     proof = next((one for one in addons() if one.kind == "controlnet" and one.vram_gb), None)
@@ -141,7 +141,7 @@ def judge_controlnet(cell: Published) -> Judgement:
     return said(cell, AGREES, "", "opinion")
 
 
-def judge_training(cell: Published) -> Judgement:
+def judge_training(cell: Published) -> Check:
     cases = [one for one in addons() if one.kind == "training" and one.vram_gb]
     low = min(cases, key=lambda one: one.vram_gb or 0)
     inside = [one.name for one in cases if (one.vram_gb or 0) <= float(cell.limit)]
@@ -157,21 +157,21 @@ def judge_training(cell: Published) -> Judgement:
 # --- cards -----------------------------------------------------------------------------------------------
 
 
-def judge_colour(cell: Published) -> Judgement:
+def judge_rating(cell: Published) -> Check:
     cards = [_one(name) for name in cell.subjects]
-    found = {card.label: colour(card) for card in cards}
+    found = {card.label: rating(card) for card in cards}
     agrees = all(value == cell.limit for value in found.values())
     text = ", ".join(f"{label}: {value}" for label, value in found.items())
     return said(cell, AGREES if agrees else DISAGREES, text, "colours", found, colours=found)
 
 
-def judge_cheap(cell: Published) -> Judgement:
+def judge_cheap(cell: Published) -> Check:
     card = _one(cell.subject)
-    given = colour(card)
+    given = rating(card)
     return said(cell, OPINION, given, "no_prices", (card.label,), gpu=card.label, colour=given)
 
 
-def judge_bandwidth_ratio(cell: Published) -> Judgement:
+def judge_bandwidth_ratio(cell: Published) -> Check:
     low, high = (_one(name) for name in cell.subjects)
     ratio = (high.bandwidth_gb_s or 0) / (low.bandwidth_gb_s or 1)
     agrees = abs(ratio / float(cell.limit) - 1) < 0.1
@@ -180,7 +180,7 @@ def judge_bandwidth_ratio(cell: Published) -> Judgement:
     return said(cell, AGREES if agrees else DISAGREES, f"{ratio:.2f} x", "bandwidth_ratio", about, **facts)
 
 
-def judge_memory_difference(cell: Published) -> Judgement:
+def judge_memory_difference(cell: Published) -> Check:
     more, less = (_one(name) for name in cell.subjects)
     difference = (more.vram_gib or 0) - (less.vram_gib or 0)
     agrees = difference == float(cell.value)
@@ -190,7 +190,7 @@ def judge_memory_difference(cell: Published) -> Judgement:
     return said(cell, AGREES if agrees else DISAGREES, f"{difference:g} GB", why, about, **facts)
 
 
-def judge_bandwidth_difference(cell: Published) -> Judgement:
+def judge_bandwidth_difference(cell: Published) -> Check:
     """ "25 % more" may mean of the larger or of the smaller: the sentence says which it is."""
     more, less = (_one(name) for name in cell.subjects)
     high, low = more.bandwidth_gb_s or 0, less.bandwidth_gb_s or 1
@@ -201,7 +201,7 @@ def judge_bandwidth_difference(cell: Published) -> Judgement:
     return said(cell, AGREES if agrees else DISAGREES, f"{gain:.0f} %", "gain_or_loss", about, **facts)
 
 
-def judge_tensor_gain(cell: Published) -> Judgement:
+def judge_tensor_gain(cell: Published) -> Check:
     new, old = (_one(name) for name in cell.subjects)
     gain = 100 * ((new.tensor_cores or 0) / (old.tensor_cores or 1) - 1)
     speed = 100 * ((new.bandwidth_gb_s or 0) / (old.bandwidth_gb_s or 1) - 1)
@@ -211,7 +211,7 @@ def judge_tensor_gain(cell: Published) -> Judgement:
     return said(cell, AGREES if agrees else DISAGREES, f"{gain:.0f} %", "tensor_gain", about, **facts)
 
 
-def judge_ninety(cell: Published) -> Judgement:
+def judge_ninety(cell: Published) -> Check:
     cards = [_one(name) for name in cell.subjects]
     sizes = {card.label: f"{card.vram_gib:g} GB" for card in cards}
     text = ", ".join(f"{label}: {size}" for label, size in sizes.items())
@@ -219,22 +219,22 @@ def judge_ninety(cell: Published) -> Judgement:
     return said(cell, AGREES if agrees else DISAGREES, text, "sizes_agree", sizes, sizes=sizes)
 
 
-def judge_idle(cell: Published) -> Judgement:
+def judge_idle(cell: Published) -> Check:
     """No single share: it follows from how many operations each byte feeds."""
     ridge = balance(_one("RTX 5090")).ridge_flops_per_byte or 0
     facts: dict[str, Any] = {"ridge": f"{ridge:.0f}", "picture": _PICTURE_TOKENS}
     return said(cell, NOT_REPRODUCED, "", "idle", **facts)
 
 
-def judge_unusable(cell: Published) -> Judgement:
+def judge_unusable(cell: Published) -> Check:
     return said(cell, OPINION, "", "unusable")
 
 
-def judge_not_computed(cell: Published) -> Judgement:
+def judge_not_computed(cell: Published) -> Check:
     return said(cell, NOT_REPRODUCED, "", "not_computed")
 
 
-def judge_mixture(cell: Published) -> Judgement:
+def judge_mixture(cell: Published) -> Check:
     return said(cell, DISAGREES, "", "mixture")
 
 
@@ -248,7 +248,7 @@ ARTICLE_JUDGES: Mapping[str, Judge] = {
     "lower_bound": judge_lower_bound,
     "controlnet": judge_controlnet,
     "training": judge_training,
-    "colour": judge_colour,
+    "colour": judge_rating,
     "cheap": judge_cheap,
     "bandwidth_ratio": judge_bandwidth_ratio,
     "memory_difference": judge_memory_difference,
@@ -276,20 +276,20 @@ def _pair(first: GPU, second: GPU, key: str) -> dict[str, Any]:
     }
 
 
-def _facts(offer: Offer, gpu: str, room_bytes: int) -> dict[str, Any]:
+def _facts(candidate: Candidate, gpu: str, room_bytes: int) -> dict[str, Any]:
     return {
-        "model": offer.name,
-        "precision": offer.precision,
-        "need": _gib(offer.optimal_bytes),
-        "floor": _gib(offer.floor_bytes),
-        "seconds": "?" if offer.seconds is None else f"{offer.seconds:.1f}",
+        "model": candidate.name,
+        "precision": candidate.precision,
+        "need": _gib(candidate.optimal_bytes),
+        "floor": _gib(candidate.floor_bytes),
+        "seconds": "?" if candidate.seconds is None else f"{candidate.seconds:.1f}",
         "gpu": gpu,
         "room": f"{room_bytes / GIB:.1f}",
     }
 
 
-def _summary(offer: Offer) -> str:
-    return f"{offer.name} {offer.precision} {offer.verdict} ({_gib(offer.optimal_bytes)} GiB)"
+def _summary(candidate: Candidate) -> str:
+    return f"{candidate.name} {candidate.precision} {candidate.verdict} ({_gib(candidate.optimal_bytes)} GiB)"
 
 
 def _bits(name: str) -> str:

@@ -6,21 +6,21 @@ from collections.abc import Iterable, Iterator
 
 from ...catalog.gpus import GPU
 from ...catalog.published import Published, published
-from ..gpu_ranking import colour, colour_of_memory
+from ..gpu_ranking import rating, rating_of_memory
 from .article_checks import ARTICLE_JUDGES
-from .guide_checks import DISAGREES, GUIDE_JUDGES, Judgement, cards_of, said, tier_of
+from .guide_checks import DISAGREES, GUIDE_JUDGES, Check, cards_of, said, tier_of
 
 JUDGES = {**GUIDE_JUDGES, **ARTICLE_JUDGES}
 # Percentage points between a table's smallest and largest saving from which one figure for all misleads.
 _SPREAD = 10
 
 
-def judge(cell: Published) -> Judgement:
+def judge(cell: Published) -> Check:
     """One cell beside our computation."""
     return JUDGES[cell.claim](cell)
 
 
-def judgements(about: Iterable[str] | None = None) -> Iterator[Judgement]:
+def judgements(about: Iterable[str] | None = None) -> Iterator[Check]:
     """Every cell's, or only those of rows that name one of ``about`` (a card, a tier, a model), then what
     the seeds say against themselves and each other.
     """
@@ -32,7 +32,7 @@ def judgements(about: Iterable[str] | None = None) -> Iterator[Judgement]:
         yield from against_each_other(cell)
 
 
-def contradictions(about: Iterable[str] | None = None) -> tuple[Judgement, ...]:
+def contradictions(about: Iterable[str] | None = None) -> tuple[Check, ...]:
     """Those of ``judgements`` that disagree."""
     return tuple(one for one in judgements(about) if one.verdict == DISAGREES)
 
@@ -57,7 +57,7 @@ def _names(cell: Published) -> set[str]:
     return {plain(name) for name in (cell.row, *(one.partition("@")[0] for one in cell.subjects))}
 
 
-def against_itself(cell: Published) -> Iterator[Judgement]:
+def against_itself(cell: Published) -> Iterator[Check]:
     """The guide's rows of cards beside its tiers, and its percentages beside its own table."""
     if cell.claim == "card_models":
         for card in cards_of(cell):
@@ -78,7 +78,7 @@ def _savings_printed(precision: str) -> list[float]:
     return [100 * (1 - float(small) / float(large)) for small, large in pairs if small != "-"]
 
 
-def _card_against_tier(cell: Published, card: GPU) -> Iterator[Judgement]:
+def _card_against_tier(cell: Published, card: GPU) -> Iterator[Check]:
     tiers = {tier_of(one.row): one for one in published() if one.claim == "tier_models"}
     tier = tiers[max(size for size in tiers if size <= (card.vram_gib or 0))]
     if "all@fp16" in tier.subjects or set(tier.subjects) & set(cell.subjects):
@@ -88,14 +88,14 @@ def _card_against_tier(cell: Published, card: GPU) -> Iterator[Judgement]:
     yield said(cell, DISAGREES, f"{tier.row}: {tier.value}", "card_against_tier", about, **facts)
 
 
-def against_each_other(cell: Published) -> Iterator[Judgement]:
+def against_each_other(cell: Published) -> Iterator[Check]:
     """Where the guide and the article speak of the same tier or card."""
     if cell.claim == "note_optimal":
         (card,) = cards_of(cell)
-        facts = {"gpu": card.label, "colour": colour(card)}
-        yield said(cell, DISAGREES, colour(card), "guide_against_article_card", (card.label,), **facts)
-    if cell.claim == "tier_models" and colour_of_memory(tier_of(cell.row)) == "insufficient":
+        facts = {"gpu": card.label, "colour": rating(card)}
+        yield said(cell, DISAGREES, rating(card), "guide_against_article_card", (card.label,), **facts)
+    if cell.claim == "tier_models" and rating_of_memory(tier_of(cell.row)) == "insufficient":
         facts = {"tier": cell.row, "models": cell.value}
         yield said(
-            cell, DISAGREES, colour_of_memory(tier_of(cell.row)), "guide_against_article_tier", **facts
+            cell, DISAGREES, rating_of_memory(tier_of(cell.row)), "guide_against_article_tier", **facts
         )

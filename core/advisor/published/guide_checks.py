@@ -12,9 +12,9 @@ from ...catalog.gpus import GIB, GPU, find_gpus
 from ...catalog.published import Published, published
 from ...families.weights import published_config
 from ...planning.footprint import Footprint, Workload, footprint
-from ..candidates import OCR, RESIDENT, Offer, fill, ocr_offer, offers
-from ..gpu_ranking import colour, colour_of_memory
-from ..targets import Seat, seat_of_gpu, seat_of_memory
+from ..candidates import OCR, RESIDENT, Candidate, candidates, fill, ocr_candidate
+from ..gpu_ranking import rating, rating_of_memory
+from ..targets import Target, target_of_gpu, target_of_memory
 
 AGREES, DISAGREES, NOT_PUBLISHED = "agrees", "disagrees", "not published"
 NOT_REPRODUCED, OPINION = "published, not reproduced", "opinion"
@@ -33,7 +33,7 @@ _CLOSE, _WEIGHTS_CLOSE = 0.1, 0.05
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Check:
     """One published cell beside our computation.
 
     ``verdict`` is one of the words above; ``why`` is a key of the words and ``facts`` fill it; ``about``
@@ -74,15 +74,15 @@ class Judgement:
         }
 
 
-Judge = Callable[[Published], Judgement]
+Judge = Callable[[Published], Check]
 
 
 def said(
     cell: Published, verdict: str, computed: str, why: str, about: Iterable[str] = (), **facts: Any
-) -> Judgement:
+) -> Check:
     """A judgement of ``cell``."""
     named = frozenset((*about, *(one.partition("@")[0] for one in cell.subjects), cell.row))
-    return Judgement(cell, computed, verdict, why, facts, named)
+    return Check(cell, computed, verdict, why, facts, named)
 
 
 # --- memory ----------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def need_of(model: str, precision: str, pixels: int = _PICTURE, quantise_vision:
     )
 
 
-def judge_memory(cell: Published) -> Judgement:
+def judge_memory(cell: Published) -> Check:
     model, _, precision = cell.subject.partition("@")
     needs, whole = need_of(model, precision), need_of(model, precision, quantise_vision=True)
     need, weights = needs.need_bytes / 1e9, needs.weights_bytes / 1e9
@@ -131,7 +131,7 @@ def judge_memory(cell: Published) -> Judgement:
     return said(cell, DISAGREES, computed, "too_high" if given > need else "too_low", **facts)
 
 
-def judge_saving(cell: Published) -> Judgement:
+def judge_saving(cell: Published) -> Check:
     shares = [
         1 - need_of(model, cell.subject).need_bytes / need_of(model, "fp16").need_bytes
         for model in GUIDE_MODELS
@@ -143,11 +143,11 @@ def judge_saving(cell: Published) -> Judgement:
     return said(cell, AGREES if agrees else DISAGREES, f"{low:.0f} to {high:.0f} %", why, **facts)
 
 
-def judge_flash_saving(cell: Published) -> Judgement:
+def judge_flash_saving(cell: Published) -> Check:
     return said(cell, DISAGREES, "0 % against sdpa", "flash_saving")
 
 
-def judge_seconds(cell: Published) -> Judgement:
+def judge_seconds(cell: Published) -> Check:
     model, _, precision = cell.subject.partition("@")
     if cell.value == "-":
         return said(cell, NOT_PUBLISHED, "", "not_published")
@@ -158,7 +158,7 @@ def judge_seconds(cell: Published) -> Judgement:
     return said(cell, NOT_REPRODUCED, f"at most {most} tokens", "seconds", ("RTX 4090",), **facts)
 
 
-def judge_cer(cell: Published) -> Judgement:
+def judge_cer(cell: Published) -> Check:
     if cell.value == "-":
         return said(cell, NOT_PUBLISHED, "", "not_published")
     return said(cell, NOT_REPRODUCED, "", "cer")
@@ -167,13 +167,13 @@ def judge_cer(cell: Published) -> Judgement:
 # --- what runs on a tier or a card -----------------------------------------------------------------------
 
 
-def named_offers(seat: Seat, cell: Published) -> list[Offer]:
+def named_offers(target: Target, cell: Published) -> list[Candidate]:
     """Our offers for the models that a cell names; without a precision the best one."""
     found = []
     for subject in cell.subjects:
         model, _, precision = subject.partition("@")
         names = GUIDE_MODELS if model == "all" else (model,)
-        found += [ocr_offer(seat, name, precision) for name in names]
+        found += [ocr_candidate(target, name, precision) for name in names]
     return found
 
 
@@ -182,50 +182,50 @@ def tier_of(row: str) -> float:
     return float(row.removesuffix("+").removesuffix("GB").strip().partition("-")[0])
 
 
-def judge_tier_models(cell: Published) -> Judgement:
-    seat = seat_of_memory(tier_of(cell.row))
-    named = named_offers(seat, cell)
+def judge_tier_models(cell: Published) -> Check:
+    target = target_of_memory(tier_of(cell.row))
+    named = named_offers(target, cell)
     failing = [one for one in named if one.verdict not in RESIDENT]
-    facts = _facts(seat, failing)
+    facts = _facts(target, failing)
     verdict = DISAGREES if failing else AGREES
     return said(cell, verdict, _summary(named), "too_small" if failing else "all_fit", **facts)
 
 
-def judge_tier_precisions(cell: Published) -> Judgement:
+def judge_tier_precisions(cell: Published) -> Check:
     """A precision stands rightly if one of the tier's own models runs at it."""
-    seat = seat_of_memory(tier_of(cell.row))
+    target = target_of_memory(tier_of(cell.row))
     models = [name.partition("@")[0] for name in cell.subjects]
     models = [name for one in models for name in (GUIDE_MODELS if one == "all" else (one,))]
     idle = []
     for precision in cell.value.lower().split("/"):
-        if not any(ocr_offer(seat, model, precision).verdict in RESIDENT for model in models):
+        if not any(ocr_candidate(target, model, precision).verdict in RESIDENT for model in models):
             idle.append(precision)
-    facts = {"precisions": ", ".join(idle), "room": _gib(seat.budget.budget_bytes), "gpu": seat.label}
+    facts = {"precisions": ", ".join(idle), "room": _gib(target.budget.budget_bytes), "gpu": target.label}
     if idle:
         return said(cell, DISAGREES, f"none of them at {facts['precisions']}", "precision_idle", **facts)
     return said(cell, AGREES, "", "precision_agrees", **facts)
 
 
-def judge_card_models(cell: Published) -> Judgement:
+def judge_card_models(cell: Published) -> Check:
     """Every memory size of the card must hold one of the named; then the best that fits must be among
     them.
     """
-    seats = [seat_of_gpu(card) for card in cards_of(cell)]
-    summary, about = [], [seat.label for seat in seats]
-    for seat in seats:
-        named = named_offers(seat, cell)
+    targets = [target_of_gpu(card) for card in cards_of(cell)]
+    summary, about = [], [target.label for target in targets]
+    for target in targets:
+        named = named_offers(target, cell)
         failing = [one for one in named if one.verdict not in RESIDENT]
-        summary.append(f"{seat.label}: {_summary(named)}" if len(seats) > 1 else _summary(named))
+        summary.append(f"{target.label}: {_summary(named)}" if len(targets) > 1 else _summary(named))
         alternatives = "/" in cell.value.partition("@")[2]
         if failing and not (alternatives and len(failing) < len(named)):
-            facts = _facts(seat, failing)
+            facts = _facts(target, failing)
             return said(cell, DISAGREES, "; ".join(summary), "too_small", about, **facts)
-        best = next((one for one in offers(seat, OCR) if one.verdict in RESIDENT), None)
+        best = next((one for one in candidates(target, OCR) if one.verdict in RESIDENT), None)
         if best is not None and best.rank < min(one.rank for one in named):
-            facts = {"model": best.name, "precision": best.precision, "gpu": seat.label}
-            facts |= {"need": _gib(best.optimal_bytes), "room": _gib(seat.budget.budget_bytes)}
+            facts = {"model": best.name, "precision": best.precision, "gpu": target.label}
+            facts |= {"need": _gib(best.optimal_bytes), "room": _gib(target.budget.budget_bytes)}
             return said(cell, DISAGREES, "; ".join(summary), "better_fits", about, **facts)
-    return said(cell, AGREES, "; ".join(summary), "all_fit", about, **_facts(seats[0], []))
+    return said(cell, AGREES, "; ".join(summary), "all_fit", about, **_facts(targets[0], []))
 
 
 @functools.cache
@@ -245,7 +245,7 @@ def cards_of(cell: Published) -> list[GPU]:
     return [card for card in cards_named(cell.row) if card.vram_gib in sizes]
 
 
-def judge_card_memory(cell: Published) -> Judgement:
+def judge_card_memory(cell: Published) -> Check:
     cards = cards_named(cell.subject)
     sizes = list(dict.fromkeys(card.vram_gib for card in cards))
     sold = " / ".join(f"{size:g}" for size in sizes)
@@ -257,37 +257,37 @@ def judge_card_memory(cell: Published) -> Judgement:
     return said(cell, AGREES if agrees else DISAGREES, f"{sold} GB", why, about, sizes=sold)
 
 
-def judge_depends(cell: Published) -> Judgement:
+def judge_depends(cell: Published) -> Check:
     about = [card.label for card in cards_of(cell)]
-    best = [next(one for one in offers(seat_of_gpu(card), OCR)) for card in cards_of(cell)]
+    best = [next(one for one in candidates(target_of_gpu(card), OCR)) for card in cards_of(cell)]
     text = "; ".join(f"{label}: {one.name} {one.precision}" for label, one in zip(about, best, strict=True))
     return said(cell, AGREES, text, "depends", about, picks=text)
 
 
-def judge_note_all(cell: Published) -> Judgement:
+def judge_note_all(cell: Published) -> Check:
     (card,) = cards_of(cell)
-    seat = seat_of_gpu(card)
-    failing = [m for m in GUIDE_MODELS if ocr_offer(seat, m, "fp16").verdict not in RESIDENT]
-    facts = _facts(seat, [ocr_offer(seat, model, "fp16") for model in failing])
+    target = target_of_gpu(card)
+    failing = [m for m in GUIDE_MODELS if ocr_candidate(target, m, "fp16").verdict not in RESIDENT]
+    facts = _facts(target, [ocr_candidate(target, model, "fp16") for model in failing])
     why = "too_small" if failing else "all_fit"
-    return said(cell, DISAGREES if failing else AGREES, "", why, (seat.label,), **facts)
+    return said(cell, DISAGREES if failing else AGREES, "", why, (target.label,), **facts)
 
 
-def judge_note_optimal(cell: Published) -> Judgement:
+def judge_note_optimal(cell: Published) -> Check:
     (card,) = cards_of(cell)
-    given = colour(card)
+    given = rating(card)
     verdict = AGREES if given == "optimal" else DISAGREES
     return said(cell, verdict, given, "colour", (card.label,), gpu=card.label, colour=given)
 
 
-def judge_note_larger(cell: Published) -> Judgement:
+def judge_note_larger(cell: Published) -> Check:
     cards = sorted(cards_of(cell), key=lambda card: -(card.vram_gib or 0))
-    found = {card.label: colour(card) for card in cards}
+    found = {card.label: rating(card) for card in cards}
     text = ", ".join(f"{label}: {value}" for label, value in found.items())
     return said(cell, AGREES, text, "colours", found, colours=found)
 
 
-def judge_capability(cell: Published) -> Judgement:
+def judge_capability(cell: Published) -> Check:
     (card,) = cards_named(cell.subject)
     agrees = card.compute_capability == cell.value
     why = "capability_agrees" if agrees else "capability_differs"
@@ -295,25 +295,25 @@ def judge_capability(cell: Published) -> Judgement:
     return said(cell, verdict, card.compute_capability, why, (card.label,), found=card.compute_capability)
 
 
-def judge_flash_supported(cell: Published) -> Judgement:
+def judge_flash_supported(cell: Published) -> Check:
     (card,) = cards_named(cell.subject)
     return said(cell, AGREES, "8.0 or more", "flash_supported", (card.label,), found=card.compute_capability)
 
 
-def judge_flash_capability(cell: Published) -> Judgement:
+def judge_flash_capability(cell: Published) -> Check:
     return said(cell, AGREES, "8.0", "flash_capability")
 
 
-def judge_version(cell: Published) -> Judgement:
+def judge_version(cell: Published) -> Check:
     return said(cell, OPINION, "", "version")
 
 
-def judge_opinion(cell: Published) -> Judgement:
+def judge_opinion(cell: Published) -> Check:
     return said(cell, OPINION, "", "opinion")
 
 
-def judge_tier_colour(cell: Published) -> Judgement:
-    given = colour_of_memory(tier_of(cell.row))
+def judge_tier_colour(cell: Published) -> Check:
+    given = rating_of_memory(tier_of(cell.row))
     verdict = AGREES if given == cell.subject else DISAGREES
     return said(cell, verdict, given, "colour", (), gpu=cell.row, colour=given)
 
@@ -342,7 +342,7 @@ GUIDE_JUDGES: Mapping[str, Judge] = {
 }
 
 
-def _summary(named: list[Offer]) -> str:
+def _summary(named: list[Candidate]) -> str:
     return ", ".join(
         f"{one.name} {one.precision} {one.verdict}"
         + (f" ({_gib(one.optimal_bytes)} GiB)" if one.optimal_bytes else "")
@@ -350,9 +350,9 @@ def _summary(named: list[Offer]) -> str:
     )
 
 
-def _facts(seat: Seat, failing: list[Offer]) -> dict[str, Any]:
+def _facts(target: Target, failing: list[Candidate]) -> dict[str, Any]:
     needs = {f"{one.name} {one.precision}": f"{_gib(one.optimal_bytes)} GiB" for one in failing}
-    return {"gpu": seat.label, "room": _gib(seat.budget.budget_bytes), "needs": needs}
+    return {"gpu": target.label, "room": _gib(target.budget.budget_bytes), "needs": needs}
 
 
 def _gib(size: int | None) -> str:

@@ -16,8 +16,8 @@ from ..results import reading_order
 from ..results.line import Line
 from ..results.result import OCRResult, Point, Region, Word
 from .language_routing import RapidRoute, Route, TesseractRoute, rapid_route, tesseract_route
-from .protocol import ReadOptions, Watch
-from .reader_pool import Residents
+from .protocol import ProgressCallback, ReadOptions
+from .reader_pool import ReaderPool
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -32,11 +32,11 @@ MOSTLY = (
 class CPUEngine:
     """``model`` is "rapid" or "tesseract". Readers live in ``residents`` and are shared by every handle."""
 
-    def __init__(self, model: str, residents: Residents, settings: Settings) -> None:
-        self.model, self._residents, self._settings = model, residents, settings
+    def __init__(self, model: str, residents: ReaderPool, settings: Settings) -> None:
+        self.model, self._readers, self._settings = model, residents, settings
 
     def read(
-        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: Watch
+        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order."""
         chosen = None if options.language == "auto" else language(options.language)
@@ -52,7 +52,7 @@ class CPUEngine:
         options: ReadOptions,
         chosen: Language | None,
         ignored: tuple[str, ...],
-        watch: Watch,
+        watch: ProgressCallback,
     ) -> OCRResult:
         check_size(image)
         started = time.perf_counter()
@@ -64,7 +64,7 @@ class CPUEngine:
         return _result(image, lines, seconds, self.model, options, (*ignored, *notes))
 
     def _lines(
-        self, image: NDArray[uint8], options: ReadOptions, chosen: Language | None, watch: Watch
+        self, image: NDArray[uint8], options: ReadOptions, chosen: Language | None, watch: ProgressCallback
     ) -> tuple[list[Line], list[str]]:
         route: Route
         if self.model == "tesseract":
@@ -82,11 +82,15 @@ class CPUEngine:
             return lines, notes
         return self._with_foreign(lines, image, options, chosen, watch)
 
-    def _by(self, route: Route, image: NDArray[uint8], options: ReadOptions, watch: Watch) -> list[Line]:
-        with self._residents.borrow(route, route.open) as reader:
+    def _by(
+        self, route: Route, image: NDArray[uint8], options: ReadOptions, watch: ProgressCallback
+    ) -> list[Line]:
+        with self._readers.acquire(route, route.open) as reader:
             return reader.lines(image, options.max_pixels, watch)
 
-    def _languages_seen(self, image: NDArray[uint8], options: ReadOptions, watch: Watch) -> list[Language]:
+    def _languages_seen(
+        self, image: NDArray[uint8], options: ReadOptions, watch: ProgressCallback
+    ) -> list[Language]:
         """Languages for Tesseract on ``auto``: by the scripts PP-OCR's detector and the script net see."""
         lines = self._by(RapidRoute(), image, options, watch)
         scripts = {line.foreign for line in lines if line.foreign}
@@ -105,7 +109,7 @@ class CPUEngine:
         image: NDArray[uint8],
         options: ReadOptions,
         chosen: Language | None,
-        watch: Watch,
+        watch: ProgressCallback,
     ) -> tuple[list[Line], list[str]]:
         """Have lines in scripts that the built-in recogniser lacks read by whoever can.
 

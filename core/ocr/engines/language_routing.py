@@ -13,7 +13,7 @@ from ...hardware import capabilities
 from ...settings import Settings
 from ...weights import download, find
 from ..results.line import Line
-from .protocol import Watch
+from .protocol import ProgressCallback
 from .rapid import RapidReader
 from .tesseract import TesseractReader, find_traineddata, missing_data_sentence
 
@@ -27,7 +27,7 @@ log = logging.getLogger("vramwise.ocr")
 class LineReader(Protocol):
     """Something live that finds and reads lines."""
 
-    def lines(self, image: NDArray[uint8], max_pixels: int | None, watch: Watch) -> list[Line]:
+    def lines(self, image: NDArray[uint8], max_pixels: int | None, watch: ProgressCallback) -> list[Line]:
         """The lines of one uint8 RGB image (height, width, 3)."""
 
     def release(self) -> None:

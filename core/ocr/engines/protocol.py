@@ -37,7 +37,7 @@ class ReadOptions:
                 )
 
 
-class Watch(Protocol):
+class ProgressCallback(Protocol):
     """How a running engine hears of a cancel and says how far it is."""
 
     def check(self) -> None:
@@ -52,7 +52,7 @@ class Watch(Protocol):
         """
 
 
-class Unwatched:
+class NoProgress:
     """The watch of a script: nobody cancels, nobody looks."""
 
     def check(self) -> None:
@@ -69,6 +69,6 @@ class Engine(Protocol):
     """A live OCR engine. Not shared between threads: the pool gives one reader at a time."""
 
     def read(
-        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: Watch
+        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order. Images are uint8 RGB (height, width, 3)."""

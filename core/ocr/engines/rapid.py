@@ -18,7 +18,7 @@ from ..images import fit_pixels
 from ..results.line import Line
 from ..results.reading_order import is_cjk
 from ..results.result import Point, Word
-from .protocol import Watch
+from .protocol import ProgressCallback
 from .script_detection import LineEvidence, character_spans, explained_share, foreign_lines, guess_scripts
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class RapidReader:
             }
         )
 
-    def lines(self, image: NDArray[uint8], max_pixels: int | None, watch: Watch) -> list[Line]:
+    def lines(self, image: NDArray[uint8], max_pixels: int | None, watch: ProgressCallback) -> list[Line]:
         """Detect and read the lines of one uint8 RGB image (height, width, 3).
 
         With the built-in recogniser, ``Line.foreign`` names the script of lines it cannot read. Lines under
@@ -176,7 +176,7 @@ class RapidReader:
         return polygons, crops
 
     def _recognise(
-        self, crops: Sequence[NDArray[uint8]], watch: Watch
+        self, crops: Sequence[NDArray[uint8]], watch: ProgressCallback
     ) -> list[tuple[str, float, list[tuple[float, float]], list[float]]]:
         """(text, score, x spans of its non-space characters in the crop, score of each character) per
         crop.

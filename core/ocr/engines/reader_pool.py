@@ -22,10 +22,10 @@ class _Slot:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.resource: Resource | None = None
-        self.condemned = False
+        self.evict_requested = False
 
 
-class Residents:
+class ReaderPool:
     """Resources by key. Two users of one key share one resource, one after the other."""
 
     def __init__(self) -> None:
@@ -33,14 +33,14 @@ class Residents:
         self._slots: dict[Hashable, _Slot] = {}
 
     @contextmanager
-    def borrow(self, key: Hashable, make: Callable[[], R]) -> Iterator[R]:
+    def acquire(self, key: Hashable, make: Callable[[], R]) -> Iterator[R]:
         """The resource of ``key``, made at first use and kept until ``release``."""
         with self._guard:
             slot = self._slots.setdefault(key, _Slot())
         try:
             with slot.lock:
                 if slot.resource is None:
-                    slot.condemned = False
+                    slot.evict_requested = False
                     slot.resource = make()
                 yield cast(R, slot.resource)
         finally:
@@ -59,16 +59,16 @@ class Residents:
         with self._guard:
             slots = [slot for slot in self._slots.values() if slot.resource is not None]
         for slot in slots:
-            slot.condemned = True
+            slot.evict_requested = True
             self._drop_condemned(slot)
         return len(slots)
 
     @staticmethod
     def _drop_condemned(slot: _Slot) -> None:
         """Drop a condemned resource unless somebody holds it; that one then drops it on the way out."""
-        if slot.condemned and slot.lock.acquire(blocking=False):
+        if slot.evict_requested and slot.lock.acquire(blocking=False):
             try:
-                resource, slot.resource, slot.condemned = slot.resource, None, False
+                resource, slot.resource, slot.evict_requested = slot.resource, None, False
                 if resource is not None:
                     resource.release()
             finally:

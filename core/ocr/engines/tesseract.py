@@ -18,7 +18,7 @@ from ..images import fit_pixels
 from ..results.line import Line
 from ..results.reading_order import join_words
 from ..results.result import Point, Word
-from .protocol import Watch
+from .protocol import ProgressCallback
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -95,7 +95,7 @@ class TesseractReader:
                 "The traineddata file may be damaged or from another version: fetch it again."
             ) from error
 
-    def lines(self, image: NDArray[uint8], max_pixels: int | None, watch: Watch) -> list[Line]:
+    def lines(self, image: NDArray[uint8], max_pixels: int | None, watch: ProgressCallback) -> list[Line]:
         """Read one uint8 RGB image (height, width, 3) with Tesseract's own page analysis."""
         from PIL import Image
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Found:
+class Match:
     """One find: ``span`` is (start, end) in the text of ``line``, ``polygons`` where that stands (several
     when it runs over lines). ``estimated``: by letter widths, because the engine told no words.
     """
@@ -39,28 +39,28 @@ class Found:
         return (upright_box(self.polygons),) if shape == "box" else self.polygons
 
 
-def search(page: OCRResult, finder: Finder, picture: NDArray[uint8] | None = None) -> list[Found]:
+def search(page: OCRResult, finder: Finder, picture: NDArray[uint8] | None = None) -> list[Match]:
     """Every find on a page, in reading order. ``picture``: see ``placing.place``."""
     found = []
     for region in page.regions:
         if region.category == "unread" and finder.query.match == "everything":
-            found.append(Found(region, (0, len(region.text)), (region.polygon,), False))
+            found.append(Match(region, (0, len(region.text)), (region.polygon,), False))
             continue
         spans = finder.spans(region.text)
         for span, placed in zip(spans, place(region, spans, picture), strict=True):
             if placed.polygons:
-                found.append(Found(region, span, placed.polygons, placed.estimated))
+                found.append(Match(region, span, placed.polygons, placed.estimated))
     return found
 
 
-def only(page: OCRResult, found: Sequence[Found]) -> OCRResult:
+def only(page: OCRResult, found: Sequence[Match]) -> OCRResult:
     """The page with the found parts as its regions, numbered anew."""
     regions = tuple(_region(one, order) for order, one in enumerate(found))
     text = "\n".join(region.text for region in regions)
     return replace(page, text=text, markdown=text, regions=regions)
 
 
-def _region(found: Found, order: int) -> Region:
+def _region(found: Match, order: int) -> Region:
     start, end = found.span
     words, at = [], 0
     for word in found.line.words:
@@ -84,7 +84,7 @@ def _region(found: Found, order: int) -> Region:
 
 
 def outlines(
-    pages: Sequence[Sequence[Found]], shape: str, combine: str
+    pages: Sequence[Sequence[Match]], shape: str, combine: str
 ) -> tuple[list[list[Polygon]], list[int]]:
     """The polygons of each mask and the index of its page: one mask a "page", a "line" with finds in it, or
     a "match". Where nothing was found, one empty mask a page.
@@ -104,7 +104,7 @@ def outlines(
     return areas, owners
 
 
-def report(pages: Sequence[Sequence[Found]], finder: Finder, read: Sequence[OCRResult]) -> str:
+def report(pages: Sequence[Sequence[Match]], finder: Finder, read: Sequence[OCRResult]) -> str:
     """Finds by page for a person; of a wanted text that is nowhere, the nearest word that was read."""
     count = sum(map(len, pages))
     if not count:

@@ -54,7 +54,7 @@ MAX_HEIGHT, MAX_LENGTH = 64, 8_192  # pixels of the strip in which gaps are look
 
 
 @dataclass(frozen=True)
-class Placed:
+class WordBoxes:
     """Where a span of a region's text stands: one four-cornered polygon a line, clockwise from the text's own
     top left. ``estimated``: the engine told no words, so letter widths decided.
     """
@@ -80,7 +80,7 @@ class _Row:
     cells: tuple[_Cell, ...]
 
 
-def place(region: Region, spans: Sequence[Span], picture: NDArray[uint8] | None = None) -> list[Placed]:
+def place(region: Region, spans: Sequence[Span], picture: NDArray[uint8] | None = None) -> list[WordBoxes]:
     """Where each of ``spans``, (start, end) in ``region.text``, stands, in pixels of the page.
 
     ``picture``: the page as uint8 RGB (height, width, 3); with it the ends of words are moved to the gaps in
@@ -90,7 +90,7 @@ def place(region: Region, spans: Sequence[Span], picture: NDArray[uint8] | None 
         return []
     whole = [span for span in spans if not region.text[: span[0]].strip() + region.text[span[1] :].strip()]
     if len(whole) == len(spans) and picture is None:
-        return [Placed((region.polygon,), False) for _ in spans]
+        return [WordBoxes((region.polygon,), False) for _ in spans]
     row = _row_of_words(region)
     rows = [row] if row else _estimated_rows(region)
     if picture is not None:
@@ -98,7 +98,7 @@ def place(region: Region, spans: Sequence[Span], picture: NDArray[uint8] | None 
     found = [_parts(rows, span) for span in spans]
     if picture is not None:
         found = [[_freed(part, picture) for part in parts] for parts in found]
-    return [Placed(tuple(parts), row is None) for parts in found]
+    return [WordBoxes(tuple(parts), row is None) for parts in found]
 
 
 def _parts(rows: Sequence[_Row], span: Span) -> list[Polygon]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...errors import VramwiseError
 from .endpoints import Endpoint, is_loopback, place
-from .errors import Kind, Trouble, of_message, of_status
+from .errors import Kind, RequestError, of_message, of_status
 from .stream_text import RunningText
 
 MAX_ANSWER_BYTES = 32 * 1024**2  # of one answer with its envelope; 32,000 tokens take about 8 MiB
@@ -27,7 +27,7 @@ _NO_KEY = "none"
 
 
 @dataclass(frozen=True)
-class Question:
+class ChatRequest:
     """One page as it is sent. ``picture`` is a data: URL, encoded once; ``tags``: special tokens are part of
     the answer.
     """
@@ -56,7 +56,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Said:
+class Completion:
     """What came back. ``tokens`` as the server counted them, or the pieces that arrived where it does not."""
 
     text: str
@@ -65,7 +65,7 @@ class Said:
     notes: tuple[str, ...] = ()
 
 
-Heard = Callable[[int, str], None]  # pieces so far, text so far
+StreamCallback = Callable[[int, str], None]  # pieces so far, text so far
 
 
 def require_openai() -> Any:
@@ -114,10 +114,10 @@ class Client:
             raise self._trouble(error, "") from None
         listed = page.data if isinstance(getattr(page, "data", None), list) else None
         if listed is None or not all(isinstance(getattr(one, "id", None), str) for one in listed):
-            raise Trouble(Kind.FAILED, f"{self.place} did not answer with a list of models.")
+            raise RequestError(Kind.FAILED, f"{self.place} did not answer with a list of models.")
         return {one.id: _whole_number(getattr(one, "max_model_len", None)) for one in listed}
 
-    async def ask(self, question: Question, heard: Heard) -> Said:
+    async def ask(self, question: ChatRequest, heard: StreamCallback) -> Completion:
         """The whole answer; ``heard`` is told while it comes. Raises Trouble."""
         try:
             # The client's way for any path, with plain data back: its typed objects take longer to make than
@@ -136,16 +136,18 @@ class Client:
             if kind == "application/json":
                 return self._whole(await stream.response.aread(), question)
             if kind != "text/event-stream":
-                raise Trouble(Kind.FAILED, f"{self.place} answered with {kind or 'nothing known'}, {_NOT}")
+                raise RequestError(
+                    Kind.FAILED, f"{self.place} answered with {kind or 'nothing known'}, {_NOT}"
+                )
             return await self._heard(stream, question, heard)
-        except Trouble:
+        except RequestError:
             raise
         except Exception as error:
             raise self._trouble(error, question.model) from None
         finally:
             await stream.close()
 
-    async def _heard(self, stream: Any, question: Question, heard: Heard) -> Said:
+    async def _heard(self, stream: Any, question: ChatRequest, heard: StreamCallback) -> Completion:
         text = RunningText(question.max_new_tokens)
         async for chunk in stream:
             try:
@@ -154,7 +156,7 @@ class Client:
                 choice = chunk["choices"][0] if chunk["choices"] else {}
                 piece, ended = (choice.get("delta") or {}).get("content"), choice.get("finish_reason")
             except (KeyError, TypeError, AttributeError) as error:
-                raise Trouble(Kind.FAILED, f"{self.place} answered in another form, {_NOT}") from error
+                raise RequestError(Kind.FAILED, f"{self.place} answered in another form, {_NOT}") from error
             if isinstance(piece, str) and piece:
                 text.add(piece)
                 heard(text.pieces, text.so_far)
@@ -163,10 +165,10 @@ class Client:
             if text.runaway:
                 break
         if not text.finish_reason:
-            raise Trouble(Kind.FAILED, f"The answer of {self.place} broke off in the middle.")
-        return Said(text.text(), text.count(), text.finish_reason, tuple(text.notes))
+            raise RequestError(Kind.FAILED, f"The answer of {self.place} broke off in the middle.")
+        return Completion(text.text(), text.count(), text.finish_reason, tuple(text.notes))
 
-    def _whole(self, body: bytes, question: Question) -> Said:
+    def _whole(self, body: bytes, question: ChatRequest) -> Completion:
         """The answer of a server that does not stream."""
         try:
             data = json.loads(body)
@@ -176,24 +178,24 @@ class Client:
             content, ended = choice["message"]["content"], choice.get("finish_reason")
             used = _whole_number((data.get("usage") or {}).get("completion_tokens"))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise Trouble(
+            raise RequestError(
                 Kind.FAILED, f"{self.place} answered with JSON that is damaged or in another form, {_NOT}"
             ) from error
         if not isinstance(content, str):
-            raise Trouble(Kind.FAILED, f"{self.place} answered without a text, {_NOT}")
+            raise RequestError(Kind.FAILED, f"{self.place} answered without a text, {_NOT}")
         text = RunningText(question.max_new_tokens)
         text.add(content)
         text.tokens = used
         text.finish_reason = text.finish_reason or ("length" if ended == "length" else "stop")
-        return Said(text.text(), text.count(), text.finish_reason, tuple(text.notes))
+        return Completion(text.text(), text.count(), text.finish_reason, tuple(text.notes))
 
-    def _trouble(self, error: Exception, model: str) -> Trouble:
+    def _trouble(self, error: Exception, model: str) -> RequestError:
         """``error`` of the client as trouble, its words without the key."""
         openai, http = self._openai, self._http
-        if isinstance(error, Trouble):
+        if isinstance(error, RequestError):
             return error
         if isinstance(error, openai.APITimeoutError | http.TimeoutException):
-            return Trouble(Kind.UNREACHABLE, f"{self.place} did not answer in time.")
+            return RequestError(Kind.UNREACHABLE, f"{self.place} did not answer in time.")
         if isinstance(error, openai.APIStatusError):
             said = self._without_key(_message(error.body))
             headers = {name.lower(): value for name, value in error.response.headers.items()}
@@ -202,33 +204,37 @@ class Client:
         if isinstance(error, openai.APIConnectionError | http.HTTPError):
             return self._unreachable(error)
         if isinstance(error, openai.APIResponseValidationError):
-            return Trouble(Kind.FAILED, f"{self.place} answered in another form, {_NOT}")
+            return RequestError(Kind.FAILED, f"{self.place} answered in another form, {_NOT}")
         if isinstance(error, openai.APIError):
             return self._of_error(error.body if error.body is not None else str(error), model)
         if isinstance(error, ValueError | TypeError | AttributeError | KeyError):  # of its parser
-            return Trouble(Kind.FAILED, f"{self.place} answered with damaged data, {_NOT}")
+            return RequestError(Kind.FAILED, f"{self.place} answered with damaged data, {_NOT}")
         raise error
 
-    def _of_error(self, body: Any, model: str) -> Trouble:
+    def _of_error(self, body: Any, model: str) -> RequestError:
         """An error that came inside an answer of status 200."""
         said = self._without_key(_message(body))
         known = of_message(said, self.place, model)
-        return known or Trouble(Kind.FAILED, f'{self.place} broke off with an error. It says: "{said[:240]}"')
+        return known or RequestError(
+            Kind.FAILED, f'{self.place} broke off with an error. It says: "{said[:240]}"'
+        )
 
-    def _unreachable(self, error: Exception) -> Trouble:
+    def _unreachable(self, error: Exception) -> RequestError:
         cause: BaseException | None = error
         words = []
         while cause is not None:
             words.append(str(cause))
             cause = cause.__cause__ or cause.__context__
         if any("CERTIFICATE" in one.upper() for one in words):
-            return Trouble(
+            return RequestError(
                 Kind.REFUSED,
                 f"The certificate of {self.place} cannot be checked. For a certificate of your own, name its "
                 "authority's file in the environment variable SSL_CERT_FILE.",
             )
         last = next((one for one in reversed(words) if one), type(error).__name__)
-        return Trouble(Kind.UNREACHABLE, f"{self.place} cannot be reached ({self._without_key(last)[:120]}).")
+        return RequestError(
+            Kind.UNREACHABLE, f"{self.place} cannot be reached ({self._without_key(last)[:120]})."
+        )
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
@@ -245,7 +251,9 @@ class Client:
 
     async def _bounded(self, response: Any) -> None:
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise Trouble(Kind.FAILED, f"{self.place} answered in a compressed form that was not asked for.")
+            raise RequestError(
+                Kind.FAILED, f"{self.place} answered in a compressed form that was not asked for."
+            )
         response.stream = self._limited(response.stream, self.place)
 
 
@@ -264,7 +272,7 @@ def _limited(base: Any) -> Any:
             async for part in self._stream:
                 received += len(part)
                 if received > MAX_ANSWER_BYTES:
-                    raise Trouble(
+                    raise RequestError(
                         Kind.FAILED,
                         f"The answer of {self._where} has no end: {MAX_ANSWER_BYTES // 1024**2} MiB for one "
                         "page.",

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ...catalog import Family, Task
 from ...errors import VramwiseError
-from ..engines.protocol import ReadOptions, Unwatched, Watch
+from ..engines.protocol import NoProgress, ProgressCallback, ReadOptions
 from ..images import check_size, is_blank
 from ..results.result import OCRResult
 from ..vlm.answers import parse
 from ..vlm.page_result import page_result
-from ..vlm.prompts import ignored, most_pixels, recipe
-from .client import Client, Question, Said
+from ..vlm.prompts import ignored, most_pixels, task_prompt
+from .client import ChatRequest, Client, Completion
 from .errors import EndpointError
 from .event_loop import EventLoop
 from .image_encoding import encode
 from .model_match import choose_family, choose_model, seen
-from .server_pool import Patience, Pool
+from .server_pool import Pool, RetryPolicy
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -81,14 +81,14 @@ class RemoteEngine:
     """One endpoint behind the Engine protocol. Holds no connection between two readings, and no key."""
 
     def __init__(
-        self, endpoint: Endpoint, key: str, model: str, family: str, concurrency: int, patience: Patience
+        self, endpoint: Endpoint, key: str, model: str, family: str, concurrency: int, patience: RetryPolicy
     ) -> None:
         self._endpoint, self._key = endpoint, key
         self._model, self._family = model, family
         self._concurrency, self._patience = concurrency, patience
 
     def read(
-        self, images: Iterable[NDArray[uint8]], options: ReadOptions, watch: Watch
+        self, images: Iterable[NDArray[uint8]], options: ReadOptions, watch: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order; the first page that fails raises its VramwiseError."""
         with closing(self.read_each(images, options, watch)) as outcomes:
@@ -98,14 +98,14 @@ class RemoteEngine:
                 yield outcome
 
     def read_each(
-        self, images: Iterable[NDArray[uint8]], options: ReadOptions, watch: Watch | None = None
+        self, images: Iterable[NDArray[uint8]], options: ReadOptions, watch: ProgressCallback | None = None
     ) -> Generator[Outcome, None, None]:
         """One outcome per image, in order: a page that cannot be read is its VramwiseError in its place.
 
         Images are drawn only as the window of 2 x concurrency pages has room. Raises EndpointError when no
         server can read anything any more: what was yielded before is all that was read.
         """
-        watch = watch or Unwatched()
+        watch = watch or NoProgress()
         total = len(images) if isinstance(images, Sequence) else None
         with self._opened(options, watch) as reading:
             window: deque[_Page] = deque()
@@ -123,7 +123,7 @@ class RemoteEngine:
                 yield outcome
 
     @contextmanager
-    def _opened(self, options: ReadOptions, watch: Watch) -> Iterator[_Reading]:
+    def _opened(self, options: ReadOptions, watch: ProgressCallback) -> Iterator[_Reading]:
         with EventLoop() as loop:
             pool = _until(loop.submit(self._connect()), watch)
             loop.at_end(pool.close)
@@ -142,7 +142,7 @@ class RemoteEngine:
     def _reader(self, model: str, options: ReadOptions) -> _Reader:
         wished = self._family if self._family != "auto" else self._endpoint.family
         family = choose_family(wished, model)
-        task, prompt = recipe(family, options)
+        task, prompt = task_prompt(family, options)
         limit = options.max_new_tokens or family.max_new_tokens
         pixels = most_pixels(family, options.max_pixels or family.default_pixels)
         return _Reader(family, model, task, prompt, ignored(options), pixels, limit)
@@ -172,7 +172,7 @@ class _Reading:
             return self._result(shape, None, None)
         picture, sent = encoded
         tags = reader.task.parse == "doctags"
-        question = Question(reader.model, reader.prompt, picture, reader.max_new_tokens, tags)
+        question = ChatRequest(reader.model, reader.prompt, picture, reader.max_new_tokens, tags)
         async with self._turns:
             started = time.perf_counter()
             said = await self._pool.answer(question, page.heard)
@@ -180,7 +180,7 @@ class _Reading:
         return self._result(shape, said, (sent, seconds))
 
     def _result(
-        self, shape: tuple[int, ...], said: Said | None, how: tuple[tuple[int, int], float] | None
+        self, shape: tuple[int, ...], said: Completion | None, how: tuple[tuple[int, int], float] | None
     ) -> OCRResult:
         reader, reply, parsed = self.reader, None, None
         if said is not None and how is not None:
@@ -210,7 +210,7 @@ def _encoded(image: NDArray[uint8], max_pixels: int, form: str) -> tuple[str, tu
     return None if is_blank(image) else encode(image, max_pixels, form)
 
 
-def _awaited(page: _Page, reader: _Reader, watch: Watch) -> Outcome:
+def _awaited(page: _Page, reader: _Reader, watch: ProgressCallback) -> Outcome:
     """The page's outcome; the running text and Cancel are looked after meanwhile."""
     shown = 0
     while not page.outcome.done():
@@ -228,7 +228,7 @@ def _awaited(page: _Page, reader: _Reader, watch: Watch) -> Outcome:
         return error
 
 
-def _until(future: Future[Any], watch: Watch) -> Any:
+def _until(future: Future[Any], watch: ProgressCallback) -> Any:
     while not future.done():
         watch.check()
         wait([future], LOOK_EVERY)

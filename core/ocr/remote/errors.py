@@ -26,7 +26,7 @@ class Kind(Enum):
     PAGE = "this page will never be read as it is asked"
 
 
-class Trouble(Exception):
+class RequestError(Exception):
     """One failed request. ``wait`` is what the server asked for, in seconds."""
 
     def __init__(self, kind: Kind, said: str, wait: float | None = None) -> None:
@@ -82,7 +82,7 @@ _PATTERNS = (
 
 def of_status(
     status: int, message: str, headers: Mapping[str, str], where: str, model: str, key_env: str
-) -> Trouble:
+) -> RequestError:
     """What an HTTP answer other than 200 means. ``where`` is host and port; ``message`` is the server's."""
     if status in (401, 403):
         remedy = (
@@ -90,38 +90,42 @@ def of_status(
             if key_env
             else "Name the environment variable of its key as key_env of the endpoint in config.yaml"
         )
-        return Trouble(Kind.REFUSED, f"{where} refuses the key (HTTP {status}). {remedy}.")
+        return RequestError(Kind.REFUSED, f"{where} refuses the key (HTTP {status}). {remedy}.")
     if 300 <= status < 400:
-        return Trouble(
+        return RequestError(
             Kind.REFUSED,
             f"{where} redirects to another address (HTTP {status}), and redirects are not followed. Put the "
             "final address into config.yaml.",
         )
     if status in (429, 503) and "retry-after" in headers:
-        return Trouble(Kind.BUSY, f"{where} asks to come back later (HTTP {status}).", retry_after(headers))
+        return RequestError(
+            Kind.BUSY, f"{where} asks to come back later (HTTP {status}).", retry_after(headers)
+        )
     known = of_message(message, where, model)
     if known is not None:
         return known
     if status == 404:
-        return Trouble(
+        return RequestError(
             Kind.REFUSED,
             f"{where} knows no chat protocol at this address (HTTP 404). Its path is mostly /v1: check the "
             f"address in config.yaml.{_said(message)}",
         )
     if status == 429:
-        return Trouble(Kind.BUSY, f"{where} has too many requests (HTTP 429).")
+        return RequestError(Kind.BUSY, f"{where} has too many requests (HTTP 429).")
     if status == 413:
-        return Trouble(Kind.PAGE, f"The picture is too large for {where} (HTTP 413). Give fewer megapixels.")
+        return RequestError(
+            Kind.PAGE, f"The picture is too large for {where} (HTTP 413). Give fewer megapixels."
+        )
     kind = Kind.FAILED if status >= 500 or status in (408, 409, 425) else Kind.PAGE
-    return Trouble(kind, f"{where} answered with an error (HTTP {status}).{_said(message)}")
+    return RequestError(kind, f"{where} answered with an error (HTTP {status}).{_said(message)}")
 
 
-def of_message(message: str, where: str, model: str) -> Trouble | None:
+def of_message(message: str, where: str, model: str) -> RequestError | None:
     """The trouble by the words of a server's message, None where they say nothing that is known."""
     for pattern in _PATTERNS:
         if pattern.words.search(message):
             sentence = pattern.sentence.format(model=model)
-            return Trouble(pattern.kind, f"{where} {sentence}.{_said(message)}")
+            return RequestError(pattern.kind, f"{where} {sentence}.{_said(message)}")
     return None
 
 

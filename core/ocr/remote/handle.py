@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...errors import VramwiseError
 from ...option_values import TASKS, check_choice
 from ...settings import MAX_CONCURRENCY, load_settings
-from ..engines.protocol import ReadOptions, Unwatched, Watch
+from ..engines.protocol import NoProgress, ProgressCallback, ReadOptions
 from .endpoints import DEFAULT_TIMEOUT, Endpoint, resolve
 from .model_match import AUTO, choose_family
 
@@ -39,16 +39,22 @@ class RemoteHandle:
     timeout: float = DEFAULT_TIMEOUT
 
     def read(
-        self, images: Iterable[NDArray[uint8]], options: ReadOptions | None = None, watch: Watch | None = None
+        self,
+        images: Iterable[NDArray[uint8]],
+        options: ReadOptions | None = None,
+        watch: ProgressCallback | None = None,
     ) -> Iterator[OCRResult]:
         """One OCRResult per uint8 RGB image (height, width, 3), in order. Raises VramwiseError."""
-        return self._engine(options).read(images, options or ReadOptions(), watch or Unwatched())
+        return self._engine(options).read(images, options or ReadOptions(), watch or NoProgress())
 
     def read_each(
-        self, images: Iterable[NDArray[uint8]], options: ReadOptions | None = None, watch: Watch | None = None
+        self,
+        images: Iterable[NDArray[uint8]],
+        options: ReadOptions | None = None,
+        watch: ProgressCallback | None = None,
     ) -> Iterator[Outcome]:
         """As ``read``, with a page that fails as its VramwiseError in its place; see RemoteEngine."""
-        return self._engine(options).read_each(images, options or ReadOptions(), watch or Unwatched())
+        return self._engine(options).read_each(images, options or ReadOptions(), watch or NoProgress())
 
     def plan(self) -> str:
         """Which servers answer now and what they serve, for a person. Asks each for two seconds at most."""
@@ -74,13 +80,15 @@ class RemoteHandle:
 
     def _engine(self, options: ReadOptions | None) -> RemoteEngine:
         from .engine import RemoteEngine
-        from .server_pool import Patience
+        from .server_pool import RetryPolicy
 
         check_choice("task", (options or ReadOptions()).task, TASKS)
         endpoint = resolve(self.endpoint, load_settings())
         key = endpoint.key(os.environ)
         at_once = self.concurrency or endpoint.concurrency
-        return RemoteEngine(endpoint, key, self.model, self.family, at_once, Patience(timeout=self.timeout))
+        return RemoteEngine(
+            endpoint, key, self.model, self.family, at_once, RetryPolicy(timeout=self.timeout)
+        )
 
 
 def open_remote(

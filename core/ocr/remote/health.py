@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ...errors import VramwiseError
 from .client import Client
 from .endpoints import Endpoint, place
-from .errors import Kind, Trouble
+from .errors import Kind, RequestError
 from .event_loop import EventLoop
 from .model_match import choose_family, choose_model
 
@@ -79,7 +79,7 @@ async def _look_at(url: str, endpoint: Endpoint, key: str) -> Health:
         models = await asyncio.wait_for(client.models(), SECONDS)
     except asyncio.TimeoutError:
         return Health(place(url), {}, SECONDS, f"{place(url)} does not answer within {SECONDS:g} s.")
-    except Trouble as trouble:
+    except RequestError as trouble:
         if trouble.kind not in (Kind.UNREACHABLE, Kind.REFUSED):  # one without this list may still read
             return Health(place(url), {}, time.perf_counter() - started)
         return Health(place(url), {}, time.perf_counter() - started, trouble.said)

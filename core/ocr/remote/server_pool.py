@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import VramwiseError
-from .client import Client, Heard, Question, Said
-from .errors import EndpointError, Kind, Trouble
+from .client import ChatRequest, Client, Completion, StreamCallback
+from .errors import EndpointError, Kind, RequestError
 
 _LOOK_EVERY = 0.05  # seconds between two looks for a free server
 _LOOK_SECONDS = 5.0  # that a server which failed gets to show that it is back
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long one page is tried. ``timeout`` is for one request, in seconds; a page is given up after twice
     that, after ``tries`` requests, or after ``first_tries`` where no server has answered anything yet.
     """
@@ -44,7 +44,7 @@ class _Server:
         self.outstanding = 0
         self.failures = 0
         self.rests_until = 0.0
-        self.refused: Trouble | None = None
+        self.refused: RequestError | None = None
 
     def free(self, now: float) -> bool:
         """A server that failed gets one page to show that it is back, the others wait."""
@@ -54,7 +54,7 @@ class _Server:
 class Pool:
     """Answers questions with whatever server can. Lives inside one event loop."""
 
-    def __init__(self, clients: Sequence[Client], patience: Patience) -> None:
+    def __init__(self, clients: Sequence[Client], patience: RetryPolicy) -> None:
         self._servers = [_Server(client) for client in clients]
         self._patience = patience
         self._answered_at: float | None = None
@@ -63,15 +63,15 @@ class Pool:
     async def close(self) -> None:
         await asyncio.gather(*(one.client.close() for one in self._servers), return_exceptions=True)
 
-    async def answer(self, question: Question, heard: Heard) -> Said:
+    async def answer(self, question: ChatRequest, heard: StreamCallback) -> Completion:
         """The answer of one server. Raises VramwiseError for this page, EndpointError for all."""
         begun, tries = time.monotonic(), 0
-        last: Trouble | None = None
+        last: RequestError | None = None
         while True:
             server = await self._choose(begun, last)
             try:
                 said = await self._ask(server, question, heard)
-            except Trouble as trouble:
+            except RequestError as trouble:
                 if trouble.kind is Kind.PAGE:
                     raise VramwiseError(trouble.said) from trouble
                 last = trouble
@@ -87,19 +87,21 @@ class Pool:
         """What the servers list, the first that answers, nothing where it has no such list; EndpointError
         when none answers.
         """
-        last: Trouble | None = None
+        last: RequestError | None = None
         for server in self._servers:
             try:
                 return await asyncio.wait_for(server.client.models(), min(10.0, self._patience.timeout))
             except asyncio.TimeoutError:
-                last = Trouble(Kind.UNREACHABLE, f"{server.client.place} did not answer in time.")
-            except Trouble as trouble:
+                last = RequestError(Kind.UNREACHABLE, f"{server.client.place} did not answer in time.")
+            except RequestError as trouble:
                 if trouble.kind not in (Kind.UNREACHABLE, Kind.REFUSED):
                     return {}
                 last = trouble
-        raise self._given_up(last or Trouble(Kind.REFUSED, "The endpoint has no address."), time.monotonic())
+        raise self._given_up(
+            last or RequestError(Kind.REFUSED, "The endpoint has no address."), time.monotonic()
+        )
 
-    async def _ask(self, server: _Server, question: Question, heard: Heard) -> Said:
+    async def _ask(self, server: _Server, question: ChatRequest, heard: StreamCallback) -> Completion:
         server.outstanding += 1
         try:
             if server.failures:
@@ -107,10 +109,10 @@ class Pool:
             return await asyncio.wait_for(server.client.ask(question, heard), self._patience.timeout)
         except asyncio.TimeoutError:
             said = f"{server.client.place} did not finish a page in {self._patience.timeout:g} s."
-            trouble = Trouble(Kind.FAILED, said)
+            trouble = RequestError(Kind.FAILED, said)
             self._note(server, trouble)
             raise trouble from None
-        except Trouble as trouble:
+        except RequestError as trouble:
             self._note(server, trouble)
             raise
         finally:
@@ -121,12 +123,12 @@ class Pool:
         try:
             await asyncio.wait_for(server.client.models(), min(_LOOK_SECONDS, self._patience.timeout))
         except asyncio.TimeoutError:
-            raise Trouble(Kind.UNREACHABLE, f"{server.client.place} did not answer in time.") from None
-        except Trouble as trouble:
+            raise RequestError(Kind.UNREACHABLE, f"{server.client.place} did not answer in time.") from None
+        except RequestError as trouble:
             if trouble.kind is Kind.UNREACHABLE:
                 raise
 
-    def _note(self, server: _Server, trouble: Trouble) -> None:
+    def _note(self, server: _Server, trouble: RequestError) -> None:
         """Remember what happened: a server rests, or is never asked again in this reading."""
         now = time.monotonic()
         if trouble.kind is Kind.REFUSED:
@@ -138,7 +140,7 @@ class Pool:
             server.failures += 1
             server.rests_until = now + self._patience.backoff(server.failures)
 
-    async def _choose(self, begun: float, last: Trouble | None) -> _Server:
+    async def _choose(self, begun: float, last: RequestError | None) -> _Server:
         """The free server with the fewest requests, one whose rest is over before all others; waits for one
         within the page's time.
         """
@@ -153,11 +155,11 @@ class Pool:
                 return min(free, key=lambda one: (not one.failures, one.outstanding))
             soonest = min(one.rests_until for one in usable)
             if max(now, soonest) > until:
-                trouble = last or Trouble(Kind.BUSY, "No server of the endpoint is free.")
+                trouble = last or RequestError(Kind.BUSY, "No server of the endpoint is free.")
                 raise self._given_up(trouble, begun, soonest - now)
             await asyncio.sleep(min(max(soonest - now, _LOOK_EVERY), until - now + _LOOK_EVERY))
 
-    def _given_up(self, last: Trouble, begun: float, wait: float = 0.0) -> VramwiseError:
+    def _given_up(self, last: RequestError, begun: float, wait: float = 0.0) -> VramwiseError:
         """The last trouble as the page's error, or as everybody's when no server has answered meanwhile."""
         said = last.said
         if last.kind is Kind.BUSY and wait > 1:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import StoppingCriteriaList
 
-from ..engines.protocol import Watch
+from ..engines.protocol import ProgressCallback
 from .adapter import Adapter, Prepared
 from .loop_guard import LoopGuard
 
@@ -59,7 +59,7 @@ class TokenWatch:
     """
 
     def __init__(
-        self, rows: Sequence[Row], ends: frozenset[int], limit: int, watch: Watch, adapter: Adapter
+        self, rows: Sequence[Row], ends: frozenset[int], limit: int, watch: ProgressCallback, adapter: Adapter
     ) -> None:
         self.rows, self.ends, self.limit, self.watch = rows, ends, limit, watch
         self.texts = [RunningText(adapter.decode) for _ in rows]
@@ -81,7 +81,7 @@ class TokenWatch:
 
 
 def generate_rows(
-    adapter: Adapter, prepared: Prepared, net: Any, new_tokens: int, watch: Watch
+    adapter: Adapter, prepared: Prepared, net: Any, new_tokens: int, watch: ProgressCallback
 ) -> tuple[int | None, list[Row]]:
     """(peak bytes on a CUDA device or None, one Row per picture). ``net`` is used here and kept nowhere."""
     config = net.generation_config

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...catalog import Family, Task
 from ...errors import VramwiseError
-from ..engines.protocol import ReadOptions, Watch
+from ..engines.protocol import ProgressCallback, ReadOptions
 from ..images import check_size, fit_pixels, is_blank
 from ..results.result import OCRResult
 from . import compat
@@ -22,7 +22,7 @@ from .answers import parse
 from .families import adapter_class
 from .model_owner import Owner
 from .page_result import page_result
-from .prompts import ignored, most_pixels, recipe
+from .prompts import ignored, most_pixels, task_prompt
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -95,10 +95,10 @@ class VLMEngine:
         self._adapter: Adapter | None = None
 
     def read(
-        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: Watch
+        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order. Raises VramwiseError for a task that the family does not do."""
-        task, prompt = recipe(self.family, options)
+        task, prompt = task_prompt(self.family, options)
         for image in images:
             check_size(image)
         size = max(1, self.limits.micro_batch)
@@ -116,7 +116,7 @@ class VLMEngine:
         options: ReadOptions,
         task: Task,
         prompt: str,
-        watch: Watch,
+        watch: ProgressCallback,
     ) -> list[OCRResult]:
         written = [number for number, image in enumerate(images) if not is_blank(image)]
         read = _Reading(self, options, task, prompt, watch)
@@ -141,7 +141,7 @@ class _Reading:
     """One micro-batch on its way: shrinks once in number and once in pixels when memory runs out."""
 
     def __init__(
-        self, engine: VLMEngine, options: ReadOptions, task: Task, prompt: str, watch: Watch
+        self, engine: VLMEngine, options: ReadOptions, task: Task, prompt: str, watch: ProgressCallback
     ) -> None:
         self.engine, self.task, self.prompt, self.watch = engine, task, prompt, watch
         self.notes = list(ignored(options))

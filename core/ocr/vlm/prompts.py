@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..engines.protocol import ReadOptions
 
 
-def recipe(family: Family, options: ReadOptions) -> tuple[Task, str]:
+def task_prompt(family: Family, options: ReadOptions) -> tuple[Task, str]:
     """The family's way of doing ``options.task``, and the prompt: the person's own where one is given."""
     task = family.tasks.get(options.task)
     if task is None:
