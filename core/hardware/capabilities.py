@@ -21,6 +21,8 @@ OPENCV_BUILDS = (
     "opencv-python-headless",
     "opencv-contrib-python-headless",
 )
+# The newest that all tests of the models were run with. Its classes change with every minor version.
+TESTED_TRANSFORMERS = "5.24"
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,23 @@ def model_options() -> dict[str, Capability]:
 def option_for(precision: str, kind: str) -> str:
     """Which of ``model_options`` decides about ``precision`` on a device of ``kind`` ("cuda", "mps", ...)."""
     return "torchao" if kind == "mps" and precision == "int8" else precision
+
+
+def untested_transformers() -> str | None:
+    """A sentence where the installed transformers is of a newer minor version than TESTED_TRANSFORMERS, else
+    None.
+    """
+    installed = _version("transformers")
+    if installed is None or _minor(installed) <= _minor(TESTED_TRANSFORMERS):
+        return None
+    return (
+        f"transformers {installed} is newer than {TESTED_TRANSFORMERS}, the newest that this version of "
+        "VRAMwise was tested with."
+    )
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
 @functools.cache

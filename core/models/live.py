@@ -131,6 +131,8 @@ def choose(wish: Wish, settings: Settings, spread: bool = False) -> Choice:
         plan = planned(budget_for(device))
     decided = plan.require()
     notes += cache_note(settings, plan, config, checkpoint.tensor_bytes, wish.quantise_vision)
+    if untested := capabilities.untested_transformers():
+        notes.append(untested)
     plan = replace(plan, notes=(*plan.notes, *notes))
     spec = LoadSpec(
         path=checkpoint.path,

@@ -88,7 +88,7 @@ def plan(
         return made
     file_bytes = file_bytes or made.verdict("bf16").footprint.weights_bytes  # type: ignore[union-attr]
     note = cache_note(settings, made, config, file_bytes, quantise_vision)
-    return replace(made, notes=(*made.notes, *note))
+    return replace(made, notes=(*made.notes, *note, *_untested()))
 
 
 def budget_of_gpu(gpu: GPU) -> Budget:
@@ -150,6 +150,13 @@ def _options() -> Mapping[str, Capability]:
     from ..hardware.capabilities import model_options
 
     return model_options()
+
+
+def _untested() -> list[str]:
+    from ..hardware.capabilities import untested_transformers
+
+    said = untested_transformers()
+    return [said] if said else []
 
 
 def _architecture(

@@ -33,7 +33,8 @@ PIECES = {
 }
 WAITING = ("curl", "python", "many")  # comfy-cli knows by itself when to give up
 ReadText = Callable[[], dict[str, dict[str, Any]]]
-CLI = ROOT / ".comfy" / "venv-comfy-cli" / ("Scripts" if os.name == "nt" else "bin")
+TOOLS = Path(os.environ.get("VRAMWISE_TEST_TOOLS", ROOT / ".comfy"))  # set by `dev.py test --newest`
+CLI = TOOLS / "venv-comfy-cli" / ("Scripts" if os.name == "nt" else "bin")
 
 pytestmark = pytest.mark.comfy
 

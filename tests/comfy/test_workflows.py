@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from devtools.comfy.server import ComfyServer
 
 ROOT = Path(__file__).resolve().parents[2]
-CLI = ROOT / ".comfy" / "venv-comfy-cli" / ("Scripts" if os.name == "nt" else "bin")
+TOOLS = Path(os.environ.get("VRAMWISE_TEST_TOOLS", ROOT / ".comfy"))  # set by `dev.py test --newest`
+CLI = TOOLS / "venv-comfy-cli" / ("Scripts" if os.name == "nt" else "bin")
 QWEN = "Qwen3-VL-2B-Instruct"
 PAGE = ("OPEN DAILY", "Fresh Bread")
 TRANSLATION = ("SIEMPRE ABIERTO", "Pan fresco")

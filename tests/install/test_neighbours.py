@@ -12,6 +12,7 @@ or change. The two things a person should know before installing are asserted, s
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -31,7 +32,25 @@ OLD_ENOUGH = {
     (3, 13): ("onnxruntime==1.20.1", "numpy==2.1.3", "opencv-contrib-python==4.10.0.84"),
 }
 
+# What is installed or judged here in other versions than the lock's.
+NOT_LOCKED = {"numpy", "onnxruntime", "opencv-contrib-python", "opencv-python-headless"}
+
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory) -> tuple[str, ...]:
+    """pip's option for all other locked versions, so that only a new lock, or `dev.py test --newest`, brings
+    new ones.
+    """
+    lock = ROOT / "constraints" / f"py{sys.version_info[0]}{sys.version_info[1]}.txt"
+    if "VRAMWISE_TEST_TOOLS" in os.environ or not lock.is_file():
+        return ()
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if line.partition("==")[0] not in NOT_LOCKED]
+    constraints = tmp_path_factory.mktemp("locked") / "constraints.txt"
+    constraints.write_text("\n".join(kept), encoding="utf-8")
+    return ("-c", str(constraints))
 
 
 def pip(environment: Path, *arguments: str) -> str:
@@ -72,7 +91,7 @@ def tell(title: str, before: dict[str, Version], planned: dict[str, Version]) ->
 
 
 @pytest.fixture(scope="module")
-def typical(tmp_path_factory):
+def typical(tmp_path_factory, locked):
     names = OLD_ENOUGH.get(sys.version_info[:2])
     if names is None:
         pytest.skip("This Python is newer than the environments that this test knows; add it to OLD_ENOUGH.")
@@ -84,6 +103,7 @@ def typical(tmp_path_factory):
         "--quiet",
         "--only-binary",
         ":all:",
+        *locked,
         *names,
         "pillow",
         "pyyaml",
@@ -99,8 +119,8 @@ def before(typical):
 
 
 @pytest.fixture(scope="module")
-def planned(typical, before):
-    found = changes(typical)
+def planned(typical, before, locked):
+    found = changes(typical, *locked)
     tell("pip install -r requirements.txt, in an environment with opencv-contrib-python:", before, found)
     return found
 
@@ -133,16 +153,16 @@ def test_numpy_1_is_replaced_only_because_the_newest_opencv_asks_for_numpy_2(bef
         assert planned["opencv-python-headless"] >= Version("4.12")
 
 
-def test_numpy_1_can_be_kept_by_saying_so(typical, before):
+def test_numpy_1_can_be_kept_by_saying_so(typical, before, locked):
     if before["numpy"].major >= 2:
         pytest.skip("This Python has no numpy 1 to keep.")
-    kept = changes(typical, "numpy<2")
+    kept = changes(typical, "numpy<2", *locked)
     tell('pip install -r requirements.txt "numpy<2":', before, kept)
     assert not set(kept) & set(before)
     assert kept["opencv-python-headless"] < Version("4.12")
 
 
-def test_where_a_headless_opencv_is_there_already_nothing_is_replaced(typical):
+def test_where_a_headless_opencv_is_there_already_nothing_is_replaced(typical, locked):
     pip(
         typical,
         "install",
@@ -153,6 +173,6 @@ def test_where_a_headless_opencv_is_there_already_nothing_is_replaced(typical):
         "opencv-python-headless==4.10.0.84",
     )
     now = installed(typical)
-    found = changes(typical)
+    found = changes(typical, *locked)
     tell("pip install -r requirements.txt, with opencv-python-headless 4.10 there:", now, found)
     assert not set(found) & set(now)

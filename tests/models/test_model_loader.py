@@ -789,3 +789,13 @@ def test_a_catalog_model_is_loaded_and_unloaded_by_its_display_name_too(
     ModelLoader.load_model("Qwen3-VL 2B")
     assert [(spec.path.name, spec.precision) for spec in loads] == [(FOLDERS["qwen3_vl_2b"], "fp16")]
     assert ModelLoader.unload_model("qwen3-vl 2b") is True
+
+
+def test_a_transformers_newer_than_the_tested_is_named_in_the_plan_of_what_is_loaded(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vramwise import ocr_handle
+    from vramwise.hardware import capabilities
+
+    monkeypatch.setattr(capabilities, "TESTED_TRANSFORMERS", "4.0")
+    assert "is newer than 4.0, the newest that this version" in ocr_handle("qwen3_vl_2b").plan()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from vramwise.errors import VramwiseError
+from vramwise.ocr.engines.rapid import _words as words_in_crop
 from vramwise.ocr.regions.crops import Wanted, categories_of, crop
 from vramwise.ocr.regions.masks import fill_polygons, upright_box
 from vramwise.ocr.regions.search import only, outlines, report, search
@@ -190,6 +191,48 @@ def test_with_the_picture_the_mask_ends_where_the_ink_does(
     print(f"ink of the wanted word at least {wanted:.4f}, of any other at most {other:.4f}")
     assert wanted >= 0.99
     assert other <= 0.02
+
+
+# A line of 40 words, 12 x 16 pixels each, in a box as engines give it: its corners are whole numbers, so that
+# it is a pixel higher at one end.
+SKEWED = ((10.0, 20.0), (730.0, 20.0), (730.0, 40.0), (10.0, 39.0))
+NAMES = [f"w{number}" for number in range(40)]
+
+
+def inked(number: int) -> Box:
+    return 13 + 18 * number, 22, 25 + 18 * number, 38
+
+
+def test_the_words_of_a_long_line_are_found_where_its_box_is_a_pixel_higher_at_one_end() -> None:
+    """In the perspective of such a box the middle of the line is nine pixels from the middle of its sides."""
+    picture = np.full((60, 740, 3), 255, np.uint8)
+    for left, top, right, bottom in map(inked, range(40)):
+        picture[int(top) : int(bottom), int(left) : int(right)] = 0
+    words = tuple(Word(name, box(*inked(number))) for number, name in enumerate(NAMES))
+    line = region(" ".join(NAMES), SKEWED, words)
+    for number, name in enumerate(NAMES):
+        (found,) = search(page(line, size=(740, 60)), Finder(Query(name)), picture)
+        mask = masked(found.polygons, size=(740, 60))
+        left, top, right, bottom = map(int, inked(number))
+        assert mask[top:bottom, left:right].all(), name
+        mask[top:bottom, left:right] = 0
+        assert not mask[picture[..., 0] == 0].any(), name
+
+
+def test_the_words_of_a_crop_stand_where_the_crop_was_cut_from() -> None:
+    """The recogniser tells places in the crop, which is the line's box in perspective."""
+    import cv2
+
+    for quad in (SKEWED, box(10, 20, 730, 40), ((12.0, 160.0), (720.0, 9.0), (727.0, 31.0), (15.0, 184.0))):
+        spans = [(x0 - 10, x1 - 10) for x0, _, x1, _ in map(inked, range(40))]
+        each = [span for name, span in zip(NAMES, spans, strict=True) for _ in name]
+        words = words_in_crop(" ".join(NAMES), each, [], 720, quad)
+        crop_corners = np.float32([[0, 0], [720, 0], [720, 20], [0, 20]])  # type: ignore[arg-type]
+        back = cv2.getPerspectiveTransform(crop_corners, np.asarray(quad, np.float32))
+        for word, (start, end) in zip(words, spans, strict=True):
+            corners = np.array([[[start, 0], [end, 0], [end, 20], [start, 20]]], np.float64)
+            expected = cv2.perspectiveTransform(corners, back)[0]
+            assert np.allclose(word.polygon, expected, atol=0.01), word.text
 
 
 # --- masks ------------------------------------------------------------------------------------------------

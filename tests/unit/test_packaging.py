@@ -12,6 +12,7 @@ import pathspec
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -171,18 +172,18 @@ def test_the_published_archive_has_what_the_pack_needs():
 
 
 def test_the_published_archive_has_nothing_of_the_developers():
-    hidden = (
+    folders = (
         "tests/",
         "benchmarks/",
+        "constraints/",
         "devtools/",
         "training/",
         "docs/",
-        "dev.py",
         ".ci/",
         ".venv/",
         ".comfy/",
-        ".git",
     )
+    hidden = (*folders, "dev.py", ".git")
     assert [name for name in published_files() if name.startswith(hidden)] == []
     assert [
         name for name in published_files() if name.endswith((".pyc", ".whl", ".onnx", ".traineddata"))
@@ -283,6 +284,54 @@ def test_the_registrys_own_ruff_rules_find_nothing():
 @pytest.mark.parametrize("extra", ["tesseract", "nvidia", "dev"])
 def test_extras_are_requirements_that_pip_understands(extra):
     assert [Requirement(line).name for line in PROJECT["optional-dependencies"][extra]]
+
+
+def pins(lock: Path) -> dict[str, Version]:
+    """What a file of constraints/ holds; whatever is not an exact version of a plain name fails."""
+    lines = [line for line in lock.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    found = {}
+    for line in lines:
+        exact = re.fullmatch(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)", line)
+        assert exact, f"{lock.name}: {line!r} is not name==version"
+        found[exact[1]] = Version(exact[2])
+    assert [line.partition("==")[0] for line in lines] == sorted(found), (
+        f"{lock.name}: each name once, in order"
+    )
+    return found
+
+
+def test_there_is_a_lock_for_every_python_that_the_pack_names():
+    named = {entry.rpartition(" ")[2] for entry in PROJECT["classifiers"] if ":: 3." in entry}
+    assert {f"py{version.replace('.', '')}.txt" for version in named} | {"frontend.txt"} == {
+        path.name for path in (ROOT / "constraints").iterdir()
+    }
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_the_lock_has_an_exact_version_of_every_requirement_within_its_bounds(python):
+    locked = pins(ROOT / "constraints" / f"py{python.replace('.', '')}.txt")
+    here = {
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "x86_64",
+        "python_version": python,
+        "extra": "",
+    }
+    extras = PROJECT["optional-dependencies"]
+    for line in (*PROJECT["dependencies"], *extras["dev"], *extras["tesseract"], "torch", "torchvision"):
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate(here):
+            continue
+        name = canonicalize_name(requirement.name)
+        assert name in locked, f"{python}: {line} has no locked version; run `python dev.py lock`"
+        assert locked[name] in requirement.specifier, f"{python}: {name} {locked[name]} is not {line}"
+
+
+def test_the_newer_frontend_is_locked_to_one_newer_than_comfyuis_own():
+    (newer,) = pins(ROOT / "constraints" / "frontend.txt").items()
+    own = pins(ROOT / "constraints" / "py312.txt")
+    assert newer[0] == "comfyui-frontend-package"
+    assert newer[1] > own["comfyui-frontend-package"]
 
 
 def test_dev_py_needs_nothing_but_the_standard_library():

@@ -17,6 +17,7 @@ from vramwise.catalog import ocr_models
 from vramwise.catalog.gpus import find_gpus
 from vramwise.cli import main
 from vramwise.errors import VramwiseError
+from vramwise.hardware import capabilities
 from vramwise.models.request import budget_of_gpu, budget_of_memory
 from vramwise.planning import run_history
 from vramwise.planning.run_history import Run
@@ -196,6 +197,25 @@ def test_without_a_card_it_is_about_this_machine_now() -> None:
     made = vramwise.plan("qwen3_vl_2b")
     assert made.budget is not None and made.budget.free_bytes > 0
     assert "GiB free" in made.text() or "could be evicted" in made.text()
+
+
+def test_a_transformers_newer_than_the_tested_is_named_in_the_plan_of_this_machine_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    major, minor = map(int, capabilities.TESTED_TRANSFORMERS.split("."))
+    sentence = f"is newer than {major}.{minor}, the newest that this version of VRAMwise was tested with."
+    for installed, newer in (
+        (f"{major}.{minor + 1}.0", True),
+        (f"{major + 1}.0.0.dev0", True),
+        (f"{major}.{minor}.9", False),
+        ("4.57.6", False),
+        (None, False),
+    ):
+        monkeypatch.setattr(capabilities, "_version", lambda name, said=installed: said)
+        notes = " ".join(vramwise.plan("qwen3_vl_2b").notes)
+        assert (f"transformers {installed} {sentence}" in notes) == newer, installed
+        assert sentence not in " ".join(vramwise.plan("qwen3_vl_2b", gpu="RTX 4090").notes)
+        assert sentence not in " ".join(vramwise.plan("rapid").notes)
 
 
 def test_what_was_measured_on_a_card_counts_when_that_card_is_asked_about(home: Path) -> None:

@@ -268,15 +268,23 @@ def _words(
 
 
 def _slice(polygon: tuple[Point, ...], start: float, end: float) -> tuple[Point, ...]:
-    """The part of a four-point line polygon between two shares of its length."""
-    top_left, top_right, bottom_right, bottom_left = polygon
+    """The part of a four-point line polygon between two shares of its crop's length.
 
-    def between(a: Point, b: Point, t: float) -> Point:
-        return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
+    The crop is the polygon in perspective, so equal parts of it are not equal parts of the polygon: where the
+    ends of a long line differ by a pixel in height, its middle stands letters away.
+    """
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = polygon
+    # the perspective of the unit square onto the polygon (P. Heckbert, 1989, section 2.2.3), of which the
+    # depths at the corners suffice: 1 at a, 1 + g at b, 1 + g + h at c, 1 + h at d
+    away = (bx - cx) * (dy - cy) - (dx - cx) * (by - cy)
+    over_x, over_y = ax - bx + cx - dx, ay - by + cy - dy
+    g = (over_x * (dy - cy) - over_y * (dx - cx)) / away if away else 0.0
+    h = (over_y * (bx - cx) - over_x * (by - cy)) / away if away else 0.0
 
-    return (
-        between(top_left, top_right, start),
-        between(top_left, top_right, end),
-        between(bottom_left, bottom_right, end),
-        between(bottom_left, bottom_right, start),
-    )
+    def at(near: Point, far: Point, share: float, deep: float) -> Point:
+        depth = deep + g * share
+        part = share * (deep + g) / depth if min(deep, deep + g) > 0 else share
+        return near[0] + (far[0] - near[0]) * part, near[1] + (far[1] - near[1]) * part
+
+    (a, b, c, d), low = polygon, 1 + h
+    return at(a, b, start, 1.0), at(a, b, end, 1.0), at(d, c, end, low), at(d, c, start, low)

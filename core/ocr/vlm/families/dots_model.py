@@ -266,9 +266,6 @@ class DotsOCRForCausalLM(Qwen2ForCausalLM):  # type: ignore[misc]
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        position_ids: torch.Tensor | None = None,
-        past_key_values: Any = None,
         inputs_embeds: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
         image_grid_thw: torch.Tensor | None = None,
@@ -276,20 +273,32 @@ class DotsOCRForCausalLM(Qwen2ForCausalLM):  # type: ignore[misc]
         **kwargs: Any,
     ) -> Any:
         """``logits_to_keep`` is named, not only passed on: generation looks for it in the signature, and
-        without it computes the logits of a whole prompt, 3.4 GB for an A4 page.
+        without it computes the logits of a whole prompt, 3.4 GB for an A4 page. The cache is not named: what
+        it is called changes with transformers' versions.
         """
         if inputs_embeds is None and pixel_values is not None:
             inputs_embeds = self._with_pictures(input_ids, pixel_values, image_grid_thw)
             input_ids = None
         return super().forward(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds,
-            logits_to_keep=logits_to_keep,
-            **kwargs,
+            input_ids=input_ids, inputs_embeds=inputs_embeds, logits_to_keep=logits_to_keep, **kwargs
         )
+
+    def generate(
+        self,
+        input_ids: torch.Tensor | None = None,
+        *given: Any,
+        pixel_values: torch.Tensor | None = None,
+        image_grid_thw: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """As transformers', with the pictures looked at once, before the first token: generation itself gets
+        the prompt as embeddings, and its steps are those of a plain Qwen2.
+        """
+        if pixel_values is not None:
+            with torch.no_grad():
+                embeds = self._with_pictures(input_ids, pixel_values, image_grid_thw)
+            kwargs["inputs_embeds"] = embeds
+        return super().generate(input_ids, *given, **kwargs)
 
     def _with_pictures(self, input_ids: Any, pixel_values: torch.Tensor, grid: Any) -> torch.Tensor:
         embeds: torch.Tensor = self.get_input_embeddings()(input_ids)
@@ -300,25 +309,6 @@ class DotsOCRForCausalLM(Qwen2ForCausalLM):  # type: ignore[misc]
                 f"The prompt has {int(places.sum())} image tokens, the pictures have {tokens.shape[0]}."
             )
         return embeds.masked_scatter(places[..., None], tokens)
-
-    def prepare_inputs_for_generation(
-        self,
-        input_ids: torch.Tensor,
-        past_key_values: Any = None,
-        pixel_values: torch.Tensor | None = None,
-        image_grid_thw: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """Pictures go in with the prompt and not again with each token.
-
-        The catch-all must be called ``kwargs``: transformers reads the signature.
-        """
-        inputs: dict[str, Any] = super().prepare_inputs_for_generation(
-            input_ids, past_key_values=past_key_values, **kwargs
-        )
-        if past_key_values is None or past_key_values.get_seq_length() == 0:
-            inputs |= {"pixel_values": pixel_values, "image_grid_thw": image_grid_thw}
-        return inputs
 
 
 # --- the processor ----------------------------------------------------------------------------------------
