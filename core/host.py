@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .planning import Budget
+    from .hardware.budget import Budget
 
 BudgetSource = Callable[[str], "Budget"]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import ocr_models
 from ..errors import VramwiseError
+from ..hardware.budget import Budget
 from ..option_values import ADVICE_TASKS, check_choice
-from ..planning.fit import Budget
 from .candidates import (
     MODEL_TASKS,
     OCR,

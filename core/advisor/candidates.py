@@ -17,9 +17,10 @@ from ..catalog.ranks import UNRANKED, rank
 from ..catalog.words import sized, words
 from ..errors import UnknownName, nearest
 from ..families.weights import published_config
+from ..hardware.budget import Budget
 from ..hardware.capabilities import option_for, pip_line
 from ..option_values import precision_choices
-from ..planning.fit import Budget, Plan, Verdict, make_plan
+from ..planning.fit import Plan, Verdict, make_plan
 from ..planning.footprint import reading_bytes
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability
 from .targets import Target

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog.gpus import GIB, GPU, find_gpus, gpu_of_device, gpus, parse_memory
 from ..errors import VramwiseError
-from ..planning.fit import Budget
+from ..hardware.budget import Budget, budget_of_gpu, budget_of_memory
 from .diffusion_memory import usable_bytes
 
 if TYPE_CHECKING:
@@ -59,8 +59,6 @@ class Target:
 
 def target_of_gpu(gpu: GPU, ram_gib: float | None = None) -> Target:
     """An empty card. Raises VramwiseError where the catalog has no memory size of it."""
-    from ..models.request import budget_of_gpu
-
     if gpu.vram_gib is None:
         raise VramwiseError(
             f'The catalog has no memory size of "{gpu.name}". Name one with it, such as "{gpu.name} 24 GB".'
@@ -70,8 +68,6 @@ def target_of_gpu(gpu: GPU, ram_gib: float | None = None) -> Target:
 
 def target_of_memory(vram_gib: float, ram_gib: float | None = None) -> Target:
     """An empty card of a size, of whatever make."""
-    from ..models.request import budget_of_memory
-
     if not 0 < vram_gib <= 4096:
         raise VramwiseError(f"{vram_gib:g} GiB is no memory size. Give the card's, such as 16.")
     usable = usable_bytes(replace(gpus()[0], vram_gib=vram_gib))

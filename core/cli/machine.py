@@ -61,7 +61,8 @@ def recommended(report: MachineReport) -> list[Recommended]:
 
 def _fitting(row: OCRModel, report: MachineReport) -> Recommended | None:
     from ..families.weights import published_config
-    from ..planning import Budget, make_plan
+    from ..hardware.budget import Budget
+    from ..planning import make_plan
 
     device, config = report.device, published_config(row.repo)
     room = _room(report)
@@ -80,7 +81,7 @@ def _fitting(row: OCRModel, report: MachineReport) -> Recommended | None:
 
 
 def _room(report: MachineReport) -> int | None:
-    from ..hardware import desktop_bytes
+    from ..hardware.budget import desktop_bytes
 
     device = report.device
     if device.free_bytes is None:

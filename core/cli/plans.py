@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import VramwiseError
 
 if TYPE_CHECKING:
-    from ..planning import Budget, Plan
+    from ..hardware.budget import Budget
+    from ..planning import Plan
 
 
 def add_verbs(verbs: Any) -> None:
@@ -79,7 +80,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _budgets(arguments: argparse.Namespace) -> list[Budget | None]:
     """One for each memory size that the card is sold with; None is this machine."""
     from ..catalog.gpus import find_gpus, parse_memory
-    from ..models.request import budget_of_gpu, budget_of_memory
+    from ..hardware.budget import budget_of_gpu, budget_of_memory
 
     if arguments.gpu is None:
         return [None if arguments.vram_gib is None else budget_of_memory(arguments.vram_gib)]

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING
 from ..lazy_imports import from_modules
 
 if TYPE_CHECKING:
+    from .budget import Budget, desktop_bytes, free_bytes
     from .devices import device_names
     from .machine import probe
-    from .report import DeviceReport, HostDevice, HostMemory, MachineReport, desktop_bytes, free_bytes
+    from .report import DeviceReport, HostDevice, HostMemory, MachineReport
 
 _HOME = {
+    "Budget": "budget",
     "DeviceReport": "report",
     "HostDevice": "report",
     "HostMemory": "report",
     "MachineReport": "report",
-    "desktop_bytes": "report",
+    "desktop_bytes": "budget",
     "device_names": "devices",
-    "free_bytes": "report",
+    "free_bytes": "budget",
     "probe": "machine",
 }
 __all__ = [
+    "Budget",
     "DeviceReport",
     "HostDevice",
     "HostMemory",

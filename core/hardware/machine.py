@@ -17,11 +17,11 @@ from . import compute_support, nvml, windows_memory
 from .capabilities import Capability, model_options
 from .devices import accelerators
 from .processor import processor_has_bf16, processor_name
-from .report import DeviceReport, HostDevice, HostMemory, MachineReport, Remark, desktop_bytes
+from .report import DeviceReport, HostDevice, HostMemory, MachineReport, Remark
 from .torch_build import TorchBuild, live_torch, torch_build
 from .torch_memory import TorchDevice, torch_device
 
-__all__ = ["DeviceReport", "HostDevice", "HostMemory", "MachineReport", "desktop_bytes", "probe"]
+__all__ = ["DeviceReport", "HostDevice", "HostMemory", "MachineReport", "probe"]
 
 _VENDORS = {"cuda": "NVIDIA", "rocm": "AMD", "xpu": "Intel", "mps": "Apple"}
 # A MIG slice has the UUID of its card; its memory then differs from the card's by more than this.

@@ -9,7 +9,6 @@ from typing import Any
 from ..catalog.words import words
 from .capabilities import Capability
 from .compute_support import supports_flash
-from .torch_memory import driver_free
 
 GIB = 1024**3
 
@@ -235,37 +234,6 @@ class HostMemory:
     preferred: str | None = None
     devices: Mapping[str, HostDevice] = field(default_factory=dict)
     dynamic_vram: bool | None = None
-
-
-DESKTOP_BYTES = 400 * 1024**2
-
-
-def desktop_bytes(report: MachineReport) -> int:
-    """What to leave to the screen that the chosen card feeds: 400 MiB, 0 where there is none.
-
-    So much a desktop takes of an empty card: an RTX 3060 with one has 11.6 of its 12 GiB (community figure,
-    read 2026-11-21). Of a card in use it is room to grow, which matters on Windows, where an over-full card
-    spills into RAM without a word; a card there that does not say is taken to have a screen.
-    """
-    device = report.device
-    if device.kind in ("cpu", "mps") or device.unified:
-        return 0
-    shown = report.windows if device.display is None else device.display
-    return DESKTOP_BYTES if shown else 0
-
-
-def free_bytes(report: MachineReport) -> int:
-    """What a model can be given of the chosen device now: free by its driver, and what torch keeps unused.
-
-    Windows spills an over-full card into RAM without an error, ten times slower, so there the desktop keeps
-    its share. Where a report could not tell without touching the device (AMD, Intel, no NVML) torch is asked,
-    and 0 is where it cannot say either.
-    """
-    device = report.device
-    free = device.free_bytes if device.free_bytes is not None else driver_free(device.id, device.kind)
-    kept = (device.reserved_bytes or 0) - (device.allocated_bytes or 0)
-    desktop = desktop_bytes(report) if report.windows else 0
-    return max(0, (free or 0) + kept - desktop)
 
 
 def gib(value: int | None) -> str:

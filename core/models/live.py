@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import Family, OCRModel, family_of_model_type, ocr_models
 from ..errors import VramwiseError
-from ..hardware import capabilities, free_bytes, probe
+from ..hardware import capabilities, probe
+from ..hardware.budget import Budget, free_bytes, sharded_budgets
 from ..hardware.capabilities import Capability
 from ..host import budget_source
 from ..ocr.vlm.model_owner import LoadSpec, Owner, evictable_bytes, living_owners, owner_of
 from ..option_values import check_choice
-from ..planning import Budget, Plan, make_plan, reading_bytes, run_history
+from ..planning import Plan, make_plan, reading_bytes, run_history
 from ..planning.cache_note import cache_note
-from ..planning.spread import spread_budgets
 from ..settings import Settings
 from ..weights import checkpoints, quantised_cache
 
@@ -166,7 +166,7 @@ def _spread_plan(planned: Callable[..., Plan]) -> Plan | None:
     """The plan over the cards alone where something fits there, else over cards and RAM; None without a
     card. bitsandbytes keeps quantised weights on cards only.
     """
-    budgets = spread_budgets(probe(torch="import"))
+    budgets = sharded_budgets(probe(torch="import"))
     if budgets is None:
         return None
     cards, everything = budgets

@@ -8,27 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..catalog import Family, OCRModel, family, family_of_model_type, ocr_models
-from ..catalog.gpus import GIB, GPU, find_gpus, parse_memory
+from ..catalog.gpus import find_gpus, parse_memory
 from ..errors import VramwiseError
 from ..families.weights import Config, Tensor, published_config
-from ..hardware.report import DESKTOP_BYTES
+from ..hardware.budget import Budget, budget_of_gpu, budget_of_memory
 from ..planning import run_history
 from ..planning.activations import Term
 from ..planning.cache_note import cache_note
-from ..planning.fit import Budget, Choice, Plan, Verdict, make_plan
+from ..planning.fit import Choice, Plan, Verdict, make_plan
 from ..planning.footprint import Footprint
 
 if TYPE_CHECKING:
     from ..hardware.capabilities import Capability
     from ..settings import Settings
 
-MIB = 1024**2
-# ComfyUI keeps this from every plan of its own (model_management.EXTRA_RESERVED_VRAM; 600 to 700 on Windows).
-COMFY_RESERVE_BYTES = 400 * MIB
-# What Metal lets a process use of an Apple machine's memory by default; the rest is the system's.
-_UNIFIED_SHARE = 0.75
-# A bare memory size is taken for a current NVIDIA card's.
-_CURRENT_CAPABILITY = (8, 9)
 OWN = "own"
 
 
@@ -89,40 +82,6 @@ def plan(
     file_bytes = file_bytes or made.verdict("bf16").footprint.weights_bytes  # type: ignore[union-attr]
     note = cache_note(settings, made, config, file_bytes, quantise_vision)
     return replace(made, notes=(*made.notes, *note, *_untested()))
-
-
-def budget_of_gpu(gpu: GPU) -> Budget:
-    """An empty ``gpu``: its memory without what ComfyUI keeps (400 MiB) and a desktop on the first card
-    (400 MiB; none on a data-centre card). Of unified memory three quarters: Metal's own default.
-
-    Raises VramwiseError where the catalog has no memory size.
-    """
-    if gpu.vram_bytes is None:
-        raise VramwiseError(
-            f"The catalog has no memory size of {gpu.name}. Name one with it, as in `{gpu.name} 16 GB`."
-        )
-    size = f"{gpu.vram_gib:g} GB"
-    if gpu.unified:
-        free, note = (
-            int(gpu.vram_bytes * _UNIFIED_SHARE),
-            f"three quarters of {size}, which the system shares",
-        )
-    else:
-        desktop = 0 if "datacentre" in gpu.series else DESKTOP_BYTES
-        free = gpu.vram_bytes - COMFY_RESERVE_BYTES - desktop
-        beside = " and 0.4 GiB for a desktop" if desktop else ""
-        note = f"{size}, less 0.4 GiB that ComfyUI keeps{beside}"
-    name = gpu.device_name or gpu.name
-    return Budget(gpu.label, gpu.kind, max(0, free), 0, gpu.capability, name, note)
-
-
-def budget_of_memory(gib: float) -> Budget:
-    """An empty current NVIDIA card of ``gib``, with a desktop on it."""
-    if not 0 < gib <= 4096:
-        raise VramwiseError(f"{gib:g} GiB is no memory size. Give the card's, such as 16.")
-    free = max(0, int(gib * GIB) - COMFY_RESERVE_BYTES - DESKTOP_BYTES)
-    note = f"{gib:g} GB, less 0.4 GiB that ComfyUI keeps and 0.4 GiB for a desktop"
-    return Budget(f"{gib:g} GB", "cuda", free, 0, _CURRENT_CAPABILITY, "", note)
 
 
 def _place(gpu: str | None, vram_gib: float | None) -> Budget | None:

@@ -1,6 +1,6 @@
 """What a model needs and what fits, computed from config.json and safetensors headers."""
 
-from .fit import Budget, Choice, Plan, Verdict, make_plan
+from .fit import Choice, Plan, Verdict, make_plan
 from .footprint import (
     Footprint,
     Term,
@@ -12,7 +12,6 @@ from .footprint import (
 )
 
 __all__ = [
-    "Budget",
     "Choice",
     "Footprint",
     "Plan",

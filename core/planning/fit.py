@@ -11,6 +11,7 @@ from ..catalog.precisions import best_first
 from ..catalog.precisions import precision as named
 from ..errors import UnknownName, VramwiseError, nearest
 from ..families.weights import Config, Tensor
+from ..hardware.budget import Budget
 from ..hardware.capabilities import Capability, option_for
 from .footprint import GIB, MIB, Correction, Footprint, Term, Workload, weights_term, with_weights
 from .practice import corrections, practice_notes
@@ -21,28 +22,6 @@ ATTENTIONS = ("flash_attention_2", "sdpa", "eager")
 _READABLE_PIXELS = 512 * 512
 _MOST_IMAGES = 8
 _GOOD = ("fits", "tight")
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Memory of one device now.
-
-    ``kind`` is "cuda", "rocm", "xpu", "mps" or "cpu" (then the bytes are RAM that is available);
-    ``reclaimable_bytes`` is what ComfyUI could evict; ``capability`` the CUDA compute capability; ``name``
-    the card's; ``note`` a sentence on how the bytes were counted.
-    """
-
-    device: str
-    kind: str
-    free_bytes: int
-    reclaimable_bytes: int = 0
-    capability: tuple[int, int] | None = None
-    name: str = ""
-    note: str = ""
-
-    @property
-    def budget_bytes(self) -> int:
-        return self.free_bytes + self.reclaimable_bytes
 
 
 @dataclass(frozen=True)

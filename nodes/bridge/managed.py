@@ -23,7 +23,7 @@ from ...core.errors import VramwiseError
 from ...core.ocr.vlm.model_owner import LoadSpec, living_owners, set_owner_factory
 
 if TYPE_CHECKING:
-    from ...core.planning import Budget
+    from ...core.hardware.budget import Budget
 
 log = logging.getLogger("vramwise")
 
@@ -263,8 +263,7 @@ def device_budget(device: str = "auto") -> Budget:
     Free is what the driver and torch's unused reserve have; reclaimable what every managed model holds there,
     ours too: a model that is already loaded must not make the next plan choose a smaller one.
     """
-    from ...core.hardware.report import DESKTOP_BYTES
-    from ...core.planning import Budget
+    from ...core.hardware.budget import DESKTOP_BYTES, Budget
 
     chosen = mm.get_torch_device() if device == "auto" else _device(device)
     held = sum(entry.model.loaded_size() for entry in mm.current_loaded_models if _holds(entry, chosen))

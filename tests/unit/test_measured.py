@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from vramwise.catalog import family
 from vramwise.families.weights import published_config
-from vramwise.planning import Budget, make_plan, reading_bytes, run_history
+from vramwise.hardware.budget import Budget
+from vramwise.planning import make_plan, reading_bytes, run_history
 from vramwise.planning.cache_note import cache_note
 from vramwise.planning.run_history import Run, lookup, record
 from vramwise.settings import Places, Settings

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from vramwise.catalog.words import LANGUAGES
 from vramwise.cli import main
-from vramwise.hardware import machine, nvml, report
+from vramwise.hardware import budget, machine, nvml, report
 from vramwise.hardware.health import health
 from vramwise.hardware.torch_build import TorchBuild
 
@@ -140,7 +140,7 @@ def test_a_4090_is_read_from_its_driver_alone(driver: Driver) -> None:
     assert (card.temperature_c, card.slowdown_c, card.power_w, card.power_limit_w) == (54, 90, 212.4, 450)
     assert (card.clock_mhz, card.max_clock_mhz, card.throttle) == (2520, 3105, ("sw_power_cap",))
     assert (card.driver, found.driver_cuda, card.display) == ("580.82.07", "13.0", True)
-    assert report.desktop_bytes(found) == 400 * MIB
+    assert budget.desktop_bytes(found) == 400 * MIB
     assert not found.torch_asked and found.torch == "2.9.0+cu128"
 
 
@@ -208,7 +208,7 @@ def test_unified_memory_that_the_driver_calls_not_available_is_the_machines_ram(
     assert (card.name, card.unified, card.total_bytes) == ("NVIDIA GB10", True, found.ram_total_bytes)
     assert card.free_bytes == found.ram_available_bytes > 0
     assert card.compute_capability == "12.1", "from the catalog, where the driver does not say"
-    assert report.desktop_bytes(found) == 0
+    assert budget.desktop_bytes(found) == 0
 
 
 def test_a_driver_that_does_not_start_is_a_finding_and_the_cpu_goes_on(driver: Driver) -> None:

@@ -13,9 +13,9 @@ from vramwise.catalog import Family, family
 from vramwise.errors import VramwiseError
 from vramwise.families.weights import published_config
 from vramwise.hardware import DeviceReport, MachineReport
+from vramwise.hardware.budget import Budget, sharded_budgets
 from vramwise.hardware.capabilities import Capability
-from vramwise.planning import Budget, Plan, make_plan
-from vramwise.planning.spread import spread_budgets
+from vramwise.planning import Plan, make_plan
 
 GIB = 1024**3
 SEEDS = {
@@ -367,7 +367,7 @@ def machine(*free_gib: float, ram_gib: float = 64, capability: str = "8.6") -> M
 
 
 def test_a_model_that_is_spread_has_the_memory_of_every_card_and_then_of_ram() -> None:
-    budgets = spread_budgets(machine(12, 10))
+    budgets = sharded_budgets(machine(12, 10))
     assert budgets is not None
     cards, everything = budgets
     assert (cards.device, cards.kind, cards.capability) == ("auto", "cuda", (8, 6))
@@ -379,7 +379,7 @@ def test_a_model_that_is_spread_has_the_memory_of_every_card_and_then_of_ram() -
 
 
 def test_where_there_is_no_card_there_is_nothing_to_spread_over() -> None:
-    assert spread_budgets(machine()) is None
+    assert sharded_budgets(machine()) is None
 
 
 def spread_plan(model: str, report: MachineReport, precision: str = "auto") -> Plan | None:

@@ -18,7 +18,7 @@ from vramwise.catalog.gpus import find_gpus
 from vramwise.cli import main
 from vramwise.errors import VramwiseError
 from vramwise.hardware import capabilities
-from vramwise.models.request import budget_of_gpu, budget_of_memory
+from vramwise.hardware.budget import budget_of_gpu, budget_of_memory
 from vramwise.planning import run_history
 from vramwise.planning.run_history import Run
 

@@ -17,7 +17,16 @@ from typing import Any
 import pytest
 from vramwise.catalog.words import LANGUAGES, words
 from vramwise.errors import UnknownName
-from vramwise.hardware import compute_support, machine, nvml, processor, report, torch_build, windows_memory
+from vramwise.hardware import (
+    budget,
+    compute_support,
+    machine,
+    nvml,
+    processor,
+    report,
+    torch_build,
+    windows_memory,
+)
 from vramwise.hardware.torch_build import TorchBuild
 
 GIB = 1024**3
@@ -89,7 +98,7 @@ def test_apples_gpu_is_named_by_its_chip_and_the_machines_memory(monkeypatch: py
     assert (found.device.name, found.device.vendor, found.device.unified) == ("Apple M3 Max", "Apple", True)
     assert (found.device.total_bytes, found.device.free_bytes) == (48 * GIB, 40 * GIB)
     assert (found.device.catalog_name, found.device.bandwidth_gb_s) == ("Apple M3 Max 64 GB", 400)
-    assert report.desktop_bytes(found) == 0
+    assert budget.desktop_bytes(found) == 0
 
 
 def test_free_memory_without_a_context_is_unknown_and_never_asked_for() -> None:
@@ -106,7 +115,7 @@ def test_a_machine_without_an_accelerator_is_its_processor_and_its_ram() -> None
     assert [one.id for one in found.devices] == ["cpu"]
     assert found.device.name == processor.processor_name() != ""
     assert found.device.total_bytes == psutil.virtual_memory().total
-    assert report.desktop_bytes(found) == 0
+    assert budget.desktop_bytes(found) == 0
 
 
 def test_the_report_is_json_with_the_old_fields_first() -> None:
@@ -305,7 +314,7 @@ def test_room_is_left_for_the_desktop_where_a_screen_hangs_on_the_card(
 ) -> None:
     card = report.DeviceReport("cuda:0", "Card", "cuda", 12 * GIB, 12 * GIB, display=display)
     found = report.MachineReport((card,), "cuda:0", system, "3.12", None, 8, 32 * GIB, 16 * GIB)
-    assert report.desktop_bytes(found) == (400 * 1024**2 if room else 0)
+    assert budget.desktop_bytes(found) == (400 * 1024**2 if room else 0)
 
 
 # --- words -------------------------------------------------------------------------------------------------
@@ -315,7 +324,7 @@ def test_what_torch_keeps_unused_of_a_card_is_free_for_a_model() -> None:
     card = report.DeviceReport(
         "cuda:0", "Card", "cuda", 12 * GIB, 4 * GIB, reserved_bytes=6 * GIB, allocated_bytes=5 * GIB
     )
-    assert report.free_bytes(report.MachineReport((card,), "cuda:0", "Linux", "3", "2", 8, 0, 0)) == 5 * GIB
+    assert budget.free_bytes(report.MachineReport((card,), "cuda:0", "Linux", "3", "2", 8, 0, 0)) == 5 * GIB
 
 
 @pytest.mark.parametrize(("kind", "backend"), [("rocm", "cuda"), ("cuda", "cuda"), ("xpu", "xpu")])
@@ -327,9 +336,9 @@ def test_where_no_report_can_tell_torch_is_asked_what_is_free(
     monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(**{backend: asked}))
     card = report.DeviceReport(f"{kind if kind == 'xpu' else 'cuda'}:1", "Card", kind, 16 * GIB, None)
     made = report.MachineReport((card,), card.id, "Linux", "3", "2", 8, 0, 0)
-    assert report.free_bytes(made) == 6 * GIB
+    assert budget.free_bytes(made) == 6 * GIB
     monkeypatch.delitem(sys.modules, "torch")
-    assert report.free_bytes(made) == 0
+    assert budget.free_bytes(made) == 0
 
 
 def fields(template: str) -> set[str]:
