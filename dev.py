@@ -622,7 +622,9 @@ def tell_differences(place: Place) -> None:
         return
     here, beside = installed(place.python), {}
     if place.cli.exists():
-        beside = {f"{name} (comfy-cli's)": number for name, number in installed(place.cli / INSIDE).items()}
+        theirs = installed(place.cli / INSIDE)
+        theirs.pop("setuptools", None)  # the one that Python 3.11 puts there
+        beside = {f"{name} (comfy-cli's)": theirs[name] for name in theirs}
     pairs = [(name, locked.get(name.split()[0]), number) for name, number in {**here, **beside}.items()]
     newer = (place.frontend / "version.txt").read_text(encoding="utf-8")
     pairs.append((f"{FRONTEND_WHEEL} (the newer)", pins(FRONTEND_LOCK).get(FRONTEND_WHEEL), newer))

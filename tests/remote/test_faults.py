@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,3 +231,39 @@ def test_the_handle_of_the_node_reads_through_the_same_engine(
         handle = open_remote("studio", concurrency=2)
         assert [one.text for one in handle.read(pages)] == truth(pages)
         assert server.most <= 2
+
+
+# A machine that is busy: what the client still imports at its first request, and the program that it asks for
+# the processor's name, take longer than a server is given.
+BUSY = """
+import sys, time
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("openai.resources.models", "anyio._backends._asyncio"):
+            time.sleep(2.2)
+
+sys.meta_path.insert(0, Slow())
+from vramwise.ocr.remote import open_remote
+print(open_remote("studio").plan())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows starts no program for the processor's name.")
+def test_a_slow_start_of_this_machine_is_not_taken_for_a_slow_server(
+    endpoints: Endpoints, tmp_path: Path
+) -> None:
+    slow = tmp_path / "uname"
+    slow.write_text("#!/bin/sh\nsleep 2.2\necho unknown\n", encoding="ascii")
+    slow.chmod(0o755)
+    with ChatServer() as server:
+        endpoints(studio={"urls": server.url})
+        done = subprocess.run(
+            [sys.executable, "-c", BUSY],
+            env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "1 of 1 server answers now" in done.stdout

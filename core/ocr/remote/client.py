@@ -8,8 +8,10 @@ traceback would carry that into logs and histories.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
+import platform
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -102,6 +104,16 @@ class Client:
         self._client = openai.AsyncOpenAI(
             api_key=key or _NO_KEY, base_url=url, max_retries=0, http_client=transport
         )
+
+    async def ready(self) -> None:
+        """Do what comes before the first packet, so that a time limit on the server does not count it.
+
+        The openai client imports more of itself, and asks the system for the processor's name, which starts a
+        program: on a busy machine these have taken more than two seconds. Python keeps the name.
+        """
+        self._client.models  # noqa: B018  imported when it is first looked at
+        await asyncio.to_thread(platform.platform)
+        await importlib.import_module("anyio").sleep(0)
 
     async def close(self) -> None:
         await self._client.close()

@@ -74,6 +74,7 @@ def _serves(one: Health, wished: str) -> str:
 
 async def _look_at(url: str, endpoint: Endpoint, key: str) -> Health:
     client = Client(url, endpoint, key, SECONDS)
+    await client.ready()
     started = time.perf_counter()
     try:
         models = await asyncio.wait_for(client.models(), SECONDS)
