@@ -200,7 +200,7 @@ def advice_answer(gpu: str, task: str, templates: Sequence[Template], machine: A
     """Every model of the catalog at every precision, for a card that a person writes or for ``machine``.
 
     One entry for each memory size that the card is sold with. Raises UnknownName and VramwiseError as
-    planning.advice.advisor.advise_each does.
+    advisor.advise_each does.
     """
     from .advisor.advise import advise_each
     from .ocr.remote.endpoints import said_to_serve
@@ -213,8 +213,8 @@ def advice_answer(gpu: str, task: str, templates: Sequence[Template], machine: A
         served=said_to_serve(load_settings()),
         machine=None if gpu else machine,
     )
-    tables = [one.table() for one in answers]
-    return [{"gpu": one["gpu"], "picks": len(one["picks"]), "models": one["models"]} for one in tables]
+    tables = [answer.table() for answer in answers]
+    return [{"gpu": row["gpu"], "picks": len(row["picks"]), "models": row["models"]} for row in tables]
 
 
 def installed_models() -> set[str]:

@@ -100,8 +100,8 @@ class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
         also_loaded: Any = None,
         language: str = "en",
     ) -> Any:
-        from ..core.advisor.advise import advise_each
-        from ..core.advisor.graph_memory import held
+        from ..core.advisor import advise_each, report
+        from ..core.advisor.graph_memory import loaded_in_graph
         from ..core.ocr.remote.endpoints import said_to_serve
         from ..core.settings import load_settings
         from .bridge.templates import installed_templates
@@ -112,20 +112,20 @@ class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
             gpu=what_if.strip() or None,
             task=task,
             ram_gib=ram_gib or None,
-            also_loaded=held(also_loaded),
+            also_loaded=loaded_in_graph(also_loaded),
             installed=_on_disk(),
             installed_only=installed_only,
             templates=installed_templates(),
             served=said_to_serve(load_settings()),
             machine=None if what_if.strip() or task == "which GPU" else gpu or _this_machine(),
         )
-        report = "\n".join(one.markdown(language) for one in answers)
+        text = "\n".join(report(answer, language) for answer in answers)
         # of two memory sizes the smaller decides: it runs on both
-        smallest = min(answers, key=lambda one: one.target.vram_gib or 0.0)
+        smallest = min(answers, key=lambda answer: answer.target.vram_gib or 0.0)
         model, precision = _wired(smallest)
-        tables = [one.table() for one in answers]
+        tables = [answer.table() for answer in answers]
         table = json.dumps(tables[0] if len(tables) == 1 else tables, ensure_ascii=False)
-        return io.NodeOutput(report, model, precision, table, ui={"text": [report], "advice": tables})
+        return io.NodeOutput(text, model, precision, table, ui={"text": [text], "advice": tables})
 
 
 def _wired(advice: Advice) -> tuple[str, str]:
@@ -139,7 +139,7 @@ def _on_disk() -> set[str]:
     from ..core.settings import load_settings
     from ..core.weights.checkpoints import local_checkpoints
 
-    return ocr_models_on_disk(one.name for one in local_checkpoints(load_settings()))
+    return ocr_models_on_disk(folder.name for folder in local_checkpoints(load_settings()))
 
 
 def _this_machine() -> Any:

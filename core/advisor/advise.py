@@ -9,27 +9,25 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import ocr_models
+from ..catalog.gpus import GIB
 from ..errors import VramwiseError
 from ..hardware.budget import Budget
-from ..option_values import ADVICE_TASKS, check_choice
+from ..option_values import check_choice
+from .candidate import RESIDENT, Candidate
 from .candidates import (
+    ALL,
     MODEL_TASKS,
     OCR,
-    RESIDENT,
-    Candidate,
-    candidates,
-    diffusion_candidate,
-    model_candidates,
-    model_name,
+    TASKS,
+    WHICH_GPU,
+    candidates_of_task,
     models_of,
-    ocr_candidate,
-    template_offers,
+    named_candidate,
+    template_candidates,
 )
 from .gpu_ranking import TOLERANCE, balance, offered_cards, rating
-from .published.checks import contradictions
-from .published.guide_checks import Check
-from .remote_candidates import RemoteCandidate, elsewhere
+from .published.checks import Check, contradictions
+from .remote_candidates import RemoteCandidate, remote_candidates
 from .targets import (
     TIERS,
     Target,
@@ -39,32 +37,13 @@ from .targets import (
     target_of_memory,
     targets_of_text,
 )
+from .unlocks import Unlock, gains, next_tier
 
 if TYPE_CHECKING:
     from ..catalog.templates import Template
     from ..hardware import MachineReport
 
-WHICH_GPU, ALL = "which GPU", "all"
-TASKS = ADVICE_TASKS
 _MOST_CARDS = 12
-
-
-@dataclass(frozen=True)
-class Unlock:
-    """A model that a larger card of ``vram_gib`` keeps resident, and what the smaller one did with it."""
-
-    vram_gib: float
-    candidate: Candidate
-    was: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "vram_gib": self.vram_gib,
-            "task": self.candidate.task,
-            "model": self.candidate.name,
-            "precision": self.candidate.precision,
-            "was": self.was,
-        }
 
 
 @dataclass(frozen=True)
@@ -73,7 +52,7 @@ class Advice:
 
     ``candidates`` holds every model at every precision, best first within its task; ``picks`` those that run.
     ``taken`` are the models of the same graph and the bytes of them that were put aside. ``templates`` are
-    those of the ComfyUI around us, each by its own list of files. ``elsewhere`` are OCR models for a server.
+    those of the ComfyUI around us, each by its own list of files. ``remote`` are OCR models for a server.
     """
 
     target: Target
@@ -84,7 +63,7 @@ class Advice:
     taken: tuple[str, ...] = ()
     taken_bytes: int = 0
     templates: tuple[Candidate, ...] = ()
-    elsewhere: tuple[RemoteCandidate, ...] = ()
+    remote: tuple[RemoteCandidate, ...] = ()
 
     @property
     def gpu(self) -> str:
@@ -92,52 +71,26 @@ class Advice:
 
     @property
     def picks(self) -> tuple[Candidate, ...]:
-        return tuple(one for one in self.candidates if one.usable)
+        return tuple(candidate for candidate in self.candidates if candidate.usable)
 
     def best(self, task: str) -> Candidate | None:
         """The best pick for a task, None where nothing runs."""
-        return next((one for one in self.picks if one.task == task), None)
+        return next((pick for pick in self.picks if pick.task == task), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The stable JSON form. Bytes are integers; null where nobody knows."""
         return {
             "gpu": self.gpu,
-            "picks": [pick_dict(one) for one in self.picks],
-            "unlocks_next": [one.to_dict() for one in self.unlocks],
-            "contradictions": [one.to_dict() for one in self.contradictions],
-            "elsewhere": [one.to_dict() for one in self.elsewhere],
+            "picks": [pick.to_dict() for pick in self.picks],
+            "unlocks_next": [unlock.to_dict() for unlock in self.unlocks],
+            "contradictions": [check.to_dict() for check in self.contradictions],
+            "elsewhere": [candidate.to_dict() for candidate in self.remote],
         }
 
     def table(self) -> dict[str, Any]:
         """``to_dict`` and what does not run, and the templates: everything that the report shows."""
         rows = {"models": self.candidates, "templates": self.templates}
-        return {**self.to_dict(), **{name: [pick_dict(one) for one in found] for name, found in rows.items()}}
-
-    def markdown(self, lang: str = "en") -> str:
-        """The report a person reads, in "en", "ru" or "zh"."""
-        from .report import report
-
-        return report(self, lang)
-
-
-def pick_dict(candidate: Candidate) -> dict[str, Any]:
-    """One row of the JSON."""
-    return {
-        "task": candidate.task,
-        "model": candidate.model,
-        "name": candidate.name,
-        "precision": candidate.precision,
-        "verdict": candidate.verdict,
-        "optimal_bytes": candidate.optimal_bytes,
-        "resident_bytes": candidate.resident_bytes,
-        "floor_bytes": candidate.floor_bytes,
-        "ram_bytes": candidate.ram_bytes,
-        "licence": candidate.licence,
-        "commercial": candidate.commercial,
-        "confidence": candidate.confidence,
-        "installed": candidate.installed,
-        "reason": candidate.reason(),
-    }
+        return {**self.to_dict(), **{key: [row.to_dict() for row in found] for key, found in rows.items()}}
 
 
 def advise(
@@ -162,7 +115,7 @@ def advise(
     Raises UnknownName for a name that is in no list, VramwiseError for a card that is sold with several
     memory sizes when none is said (``advise_each`` answers for all of them).
     """
-    every = advise_each(
+    answers = advise_each(
         gpu=gpu,
         vram_gib=vram_gib,
         task=task,
@@ -174,10 +127,10 @@ def advise(
         served=served,
         machine=machine,
     )
-    if len(every) > 1:
-        sizes = ", ".join(f'"{one.gpu}"' for one in every)
+    if len(answers) > 1:
+        sizes = ", ".join(f'"{answer.gpu}"' for answer in answers)
         raise VramwiseError(f'"{gpu}" is more than one card. Name one of: {sizes}.')
-    return every[0]
+    return answers[0]
 
 
 def advise_each(
@@ -203,11 +156,11 @@ def advise_each(
     on_disk = {*installed, *models_of(templates)}
     return tuple(
         _advise(target, task, also, on_disk, installed_only, templates, served)
-        for target in _seats(gpu, vram_gib, ram_gib, machine)
+        for target in _targets(gpu, vram_gib, ram_gib, machine)
     )
 
 
-def _seats(
+def _targets(
     gpu: str | None, vram_gib: float | None, ram_gib: float | None, machine: MachineReport | None
 ) -> tuple[Target, ...]:
     if gpu is not None:
@@ -232,79 +185,41 @@ def _advise(
 ) -> Advice:
     names, taken = _taken(target, also)
     place = target.less(taken)
-    every = _offers(place, task, installed)
-    found = tuple(one for one in every if one.installed or not installed_only)
-    ready = tuple(one for one in template_offers(place, templates) if one.installed or not installed_only)
-    ready = tuple(one for one in ready if task in (ALL, one.task))
-    tier = None if target.vram_gib is None else _next_tier(target.vram_gib)
-    unlocks = () if tier is None else gains(every, _offers(resized(target, tier).less(taken), task), tier)
-    remote = elsewhere(every, served) if task in (ALL, OCR) else ()
-    shown = Advice(place, task, found, unlocks, (), names, taken, ready, remote)
-    return replace(shown, contradictions=contradictions(_about(shown)))
-
-
-def _offers(target: Target, task: str, installed: Collection[str] = ()) -> tuple[Candidate, ...]:
-    tasks = MODEL_TASKS if task in (ALL, WHICH_GPU) else (task,)
-    return tuple(one for each in tasks for one in candidates(target, each, installed))
+    every = candidates_of_task(place, task, installed)
+    of_templates = [row for row in template_candidates(place, templates) if task in (ALL, row.task)]
+    tier = None if target.vram_gib is None else next_tier(target.vram_gib)
+    unlocks: tuple[Unlock, ...] = ()
+    if tier is not None:
+        unlocks = gains(every, candidates_of_task(resized(target, tier).less(taken), task), tier)
+    advice = Advice(
+        target=place,
+        task=task,
+        candidates=tuple(row for row in every if row.installed or not installed_only),
+        unlocks=unlocks,
+        contradictions=(),
+        taken=names,
+        taken_bytes=taken,
+        templates=tuple(row for row in of_templates if row.installed or not installed_only),
+        remote=remote_candidates(every, served) if task in (ALL, OCR) else (),
+    )
+    return replace(advice, contradictions=contradictions(_subjects(advice)))
 
 
 def _taken(target: Target, also: Sequence[str | int]) -> tuple[tuple[str, ...], int]:
     """Names and bytes of what else lies in the GPU memory: its weights, not what one stage works with."""
     names, total = [], 0
-    for one in also:
-        if isinstance(one, int):
-            total += one
-            names.append(f"{one / 1024**3:.1f} GiB")
+    for loaded in also:
+        if isinstance(loaded, int):
+            total += loaded
+            names.append(f"{loaded / GIB:.1f} GiB")
             continue
-        candidate = _named(target, one)
+        candidate = named_candidate(target, loaded)
         total += candidate.weights_bytes
         names.append(f"{candidate.name} {candidate.precision}")
     return tuple(names), total
 
 
-def _named(target: Target, text: str) -> Candidate:
-    """The offer that "model@precision" names; without a precision the best one on ``target``."""
-    name, _, precision = text.partition("@")
-    model = model_name(name)
-    if any(row.id == model for row in ocr_models()):
-        return ocr_candidate(target, model, precision.strip())
-    return (
-        diffusion_candidate(target, model, precision.strip())
-        if precision
-        else model_candidates(target, model)[0]
-    )
-
-
-def _next_tier(vram_gib: float) -> int | None:
-    return next((tier for tier in TIERS if tier > vram_gib * (1 + TOLERANCE)), None)
-
-
-def unlocked(below: Target, tier: int, task: str = ALL) -> tuple[Unlock, ...]:
-    """What an empty card of ``tier`` GB keeps resident and ``below`` does not."""
-    return gains(_offers(below, task), _offers(resized(below, tier), task), tier)
-
-
-def gains(before: Iterable[Candidate], after: Iterable[Candidate], tier: int) -> tuple[Unlock, ...]:
-    """Models that are resident in ``after`` and not in ``before``, or there only at a coarser precision."""
-    held = _resident(before)
-    found = []
-    for key, candidate in _resident(after).items():
-        was = held.get(key)
-        if was is None or was.key > candidate.key:
-            found.append(Unlock(float(tier), candidate, was.precision if was else ""))
-    return tuple(found)
-
-
-def _resident(found: Iterable[Candidate]) -> dict[tuple[str, str], Candidate]:
-    """The best resident offer of each model."""
-    best: dict[tuple[str, str], Candidate] = {}
-    for one in found:
-        if one.verdict in RESIDENT:
-            best.setdefault((one.task, one.model), one)
-    return best
-
-
-def _about(advice: Advice) -> set[str]:
+def _subjects(advice: Advice) -> set[str]:
     """What the published cells must be about to be told: the card, its tier, the best models, precisions."""
     target = advice.target
     names = {target.label} if target.gpu is None else {target.gpu.label}
@@ -323,8 +238,11 @@ def _about(advice: Advice) -> set[str]:
 def _which_gpu(goal: Sequence[str | int]) -> Advice:
     """Cards that reach the goal, best first; every card where there is no goal."""
     target = Target("cards", Budget("cards", "cuda", 0), 0)
-    wants = [one for one in goal if isinstance(one, str)]
-    found = reaching(wants) if wants else [_card_offer(target_of_gpu(card), None) for card in offered_cards()]
+    wants = [name for name in goal if isinstance(name, str)]
+    if wants:
+        found = reaching(wants)
+    else:
+        found = [_card_candidate(target_of_gpu(card), None) for card in offered_cards()]
     return Advice(target, WHICH_GPU, tuple(found[:_MOST_CARDS]), (), (), tuple(wants))
 
 
@@ -339,14 +257,15 @@ def reaching(
     found = []
     for card in offered_cards(rumoured=rumoured, every=every):
         target = target_of_gpu(card)
-        needs = [_named(target, one) for one in goal]
+        needs = [named_candidate(target, name) for name in goal]
         good = (*RESIDENT, "streams") if streams else RESIDENT
-        if all(one.verdict in good for one in needs):
-            found.append(_card_offer(target, max(needs, key=lambda one: one.optimal_bytes or 0)))
+        if all(need.verdict in good for need in needs):
+            hardest = max(needs, key=lambda need: need.optimal_bytes or 0)
+            found.append(_card_candidate(target, hardest))
     return found
 
 
-def _card_offer(target: Target, hardest: Candidate | None) -> Candidate:
+def _card_candidate(target: Target, hardest: Candidate | None) -> Candidate:
     """A card as a pick. ``hardest`` is the largest of the goal."""
     card = target.gpu
     if card is None:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import OCRModel, family, ocr_model, ocr_models
-from ..catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models, licences
+from ..catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models
 from ..catalog.formats import Format, format_named
 from ..catalog.gpus import GIB, GPU
-from ..catalog.precisions import precisions
 from ..catalog.ranks import UNRANKED, rank
-from ..catalog.words import sized, words
 from ..errors import UnknownName, nearest
 from ..families.weights import published_config
 from ..hardware.budget import Budget
 from ..hardware.capabilities import option_for, pip_line
-from ..option_values import precision_choices
+from ..option_values import ADVICE_TASKS, precision_choices
 from ..planning.fit import Plan, Verdict, make_plan
 from ..planning.footprint import reading_bytes
+from .candidate import RESIDENT, Candidate, commercial_use
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability
 from .targets import Target
 
@@ -31,109 +29,56 @@ if TYPE_CHECKING:
     from ..planning.run_history import Run
 
 OCR, IMAGE, IMAGE_EDIT, VIDEO = "OCR", "image", "image edit", "video"
+WHICH_GPU, ALL = "which GPU", "all"
+TASKS = ADVICE_TASKS
 MODEL_TASKS = (OCR, IMAGE, IMAGE_EDIT, VIDEO)
-USABLE = ("fits", "tight", "reduced", "streams")
-RESIDENT = ("fits", "tight")
 _KINDS = {"image": IMAGE, "edit": IMAGE_EDIT, "video": VIDEO}
-# Below four bits a weight a picture visibly suffers: such a file is offered after every better one.
-_ROUGH_BITS = 4.0
 _BITSANDBYTES = ("bitsandbytes", "accelerate")
 _PACKAGES = {"int8": _BITSANDBYTES, "int4": _BITSANDBYTES, "torchao": ("torchao",)}
 # The least that is worth reading: a quarter of a megapixel, and a paragraph for an answer.
 _SMALL, _SHORT = 512 * 512, 512
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One model at one precision.
-
-    ``verdict`` is fits, tight, reduced (smaller pictures only), streams (weights come over the bus at each
-    step), no, unavailable or unknown (its size is nowhere published). ``optimal_bytes``: the working stage
-    resident; ``resident_bytes``: everything resident, nothing is swapped; ``floor_bytes``: the least that
-    runs. OCR models are never streamed: there optimal and resident are one picture of the usual size, the
-    floor is the smallest readable one. ``slow`` marks a model that the processor computes, for minutes where
-    a GPU takes seconds. ``why`` is a key of the words, ``facts`` fill it; a function where most go untold.
-    """
-
-    task: str
-    model: str
-    name: str
-    precision: str
-    verdict: str
-    optimal_bytes: int | None
-    resident_bytes: int | None
-    floor_bytes: int | None
-    licence: str
-    commercial: str
-    confidence: str
-    why: str
-    facts: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
-    rank: int = 0
-    bits: float = 16.0
-    fast: bool = True
-    slow: bool = False
-    ram_bytes: int | None = None
-    weights_bytes: int = 0
-    seconds: float | None = None
-    installed: bool = False
-    notes: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> tuple[float, ...]:
-        """Sort key within a task, best first: resident before streaming, then the better model ("quantised
-        big before full small"), then the finer precision. More memory never makes it larger.
-        """
-        if self.verdict in RESIDENT:
-            return (1.0 if self.rough or self.slow else 0.0, self.rank, *self._precision)
-        if self.verdict == "reduced":
-            return (2.0, self.rank, *self._precision)
-        if self.verdict == "streams":
-            return (3.0, self.seconds or 0.0, self.rank, *self._precision)
-        return (4.0, self.rank, *self._precision)
-
-    @property
-    def _precision(self) -> tuple[float, ...]:
-        """Whole bits first; of the same ones what the card computes fast, then what keeps more."""
-        ours = [row.quality for row in precisions() if row.id == self.precision]  # bf16 before fp16
-        place = ours[0] if ours else len(precisions())
-        bits = min(self.bits, 16.0)
-        return (-math.floor(bits), 0.0 if self.fast else 1.0, -bits, float(place))
-
-    @property
-    def rough(self) -> bool:
-        """Too few bits a weight to be offered before anything else that runs."""
-        return self.bits < _ROUGH_BITS
-
-    @property
-    def usable(self) -> bool:
-        return self.verdict in USABLE
-
-    def reason(self, lang: str = "en") -> str:
-        """One sentence."""
-        facts = self.facts() if callable(self.facts) else self.facts
-        return fill(f"advise_reason_{self.why}", facts, lang)
+def candidates_of_task(target: Target, task: str, installed: Collection[str] = ()) -> tuple[Candidate, ...]:
+    """All candidates for one of MODEL_TASKS; for ALL or WHICH_GPU for each of them in turn."""
+    tasks = MODEL_TASKS if task in (ALL, WHICH_GPU) else (task,)
+    return tuple(candidate for name in tasks for candidate in candidates(target, name, installed))
 
 
 def candidates(target: Target, task: str, installed: Collection[str] = ()) -> tuple[Candidate, ...]:
-    """All offers for one of MODEL_TASKS, best first. ``installed`` names models that are on disk."""
-    found = ocr_offers(target) if task == OCR else diffusion_offers(target, task)
-    marked = (replace(one, installed=True) if one.model in installed else one for one in found)
-    return tuple(sorted(marked, key=lambda one: one.key))
+    """All candidates for one of MODEL_TASKS, best first. ``installed`` names models that are on disk."""
+    found = ocr_candidates(target) if task == OCR else diffusion_candidates(target, task)
+    marked = (replace(row, installed=True) if row.model in installed else row for row in found)
+    return tuple(sorted(marked, key=lambda candidate: candidate.key))
 
 
-def ocr_offers(target: Target) -> Iterator[Candidate]:
+def named_candidate(target: Target, text: str) -> Candidate:
+    """The candidate that "model@precision" names; without a precision the best one on ``target``.
+
+    Raises UnknownName for a model that is not in the catalog or a precision that it has no row for.
+    """
+    name, _, precision = text.partition("@")
+    model = model_name(name)
+    if any(row.id == model for row in ocr_models()):
+        return ocr_candidate(target, model, precision.strip())
+    if precision:
+        return diffusion_candidate(target, model, precision.strip())
+    return model_candidates(target, model)[0]
+
+
+def ocr_candidates(target: Target) -> Iterator[Candidate]:
     """From our own footprints: every model of ocr_models.csv at every precision."""
     for row in ocr_models():
-        yield from _offers_of(row, target)
+        yield from _candidates_of_row(row, target)
 
 
-def _offers_of(row: OCRModel, target: Target) -> Iterator[Candidate]:
+def _candidates_of_row(row: OCRModel, target: Target) -> Iterator[Candidate]:
     if row.engine != "vlm":
         yield _built_in(row)
         return
     plan = _ocr_plan(row, target.budget, target.live, tuple(target.available.items()))
     if plan is None:
-        yield _ocr_offer(row, "auto", "unknown", "unknown")
+        yield _ocr_candidate(row, "auto", "unknown", "unknown")
         return
     for verdict in plan.verdicts:
         candidate = _planned(row, verdict, target.budget.budget_bytes)
@@ -151,8 +96,8 @@ def _missing(target: Target, precision: str) -> tuple[str, ...]:
     or where they would not help.
     """
     option = option_for(precision, target.budget.kind)
-    said = target.available.get(option)
-    if said is None or said.usable or (target.budget.kind == "mps" and precision == "int4"):
+    capability = target.available.get(option)
+    if capability is None or capability.usable or (target.budget.kind == "mps" and precision == "int4"):
         return ()
     everything = "bf16" in target.available  # it is listed only where no precision can be run
     return ("transformers",) if everything else _PACKAGES[option]
@@ -160,11 +105,11 @@ def _missing(target: Target, precision: str) -> tuple[str, ...]:
 
 def _built_in(row: OCRModel) -> Candidate:
     """PP-OCR and Tesseract run on the processor and take nothing of the GPU."""
-    candidate = _ocr_offer(row, "auto", "fits", "processor")
+    candidate = _ocr_candidate(row, "auto", "fits", "processor")
     return replace(candidate, optimal_bytes=0, resident_bytes=0, floor_bytes=0, installed=row.id == "rapid")
 
 
-def _ocr_offer(
+def _ocr_candidate(
     row: OCRModel, precision: str, verdict: str, why: str, facts: Mapping[str, Any] | None = None
 ) -> Candidate:
     return Candidate(
@@ -177,7 +122,7 @@ def _ocr_offer(
         resident_bytes=None,
         floor_bytes=None,
         licence=row.licence,
-        commercial=commercial(row.licence),
+        commercial=commercial_use(row.licence),
         confidence="computed",
         why=why,
         facts=facts or {},
@@ -190,10 +135,10 @@ def _planned(row: OCRModel, verdict: Verdict, room_bytes: int) -> Candidate:
     needs = verdict.footprint
     facts: dict[str, Any] = {"text": verdict.reason, "room": _gib(room_bytes)}
     if needs is None:
-        return _ocr_offer(row, verdict.precision, verdict.verdict, "unavailable", facts)
+        return _ocr_candidate(row, verdict.precision, verdict.verdict, "unavailable", facts)
     facts["need"] = _gib(needs.need_bytes)
     facts["megapixels"] = f"{(verdict.max_pixels or 0) / 1e6:.1f}"
-    candidate = _ocr_offer(row, verdict.precision, verdict.verdict, verdict.verdict, facts)
+    candidate = _ocr_candidate(row, verdict.precision, verdict.verdict, verdict.verdict, facts)
     known = any("measured here" in term.source for term in needs.terms)
     return replace(
         candidate,
@@ -235,13 +180,14 @@ def _runs(row: OCRModel, budget: Budget) -> tuple[Run, ...]:
 
 
 def ocr_candidate(target: Target, model: str, precision: str = "") -> Candidate:
-    """The offer for one OCR model; without a precision, or with "auto", its best one. A model that has one
-    offer for all (on the processor, or of a size that nobody knows) answers to every precision with it.
+    """The candidate for one OCR model; without a precision, or with "auto", its best one. A model that has
+    one for all (on the processor, or of a size that nobody knows) answers to every precision with it.
 
     Raises UnknownName for a precision that is not offered, with the nearest.
     """
     row, wanted = ocr_model(model), precision.lower()
-    found = {one.precision: one for one in sorted(_offers_of(row, target), key=lambda one: one.key)}
+    ranked = sorted(_candidates_of_row(row, target), key=lambda candidate: candidate.key)
+    found = {candidate.precision: candidate for candidate in ranked}
     best = next(iter(found.values()))
     if wanted in ("", "auto") or ("auto" in found and wanted in precision_choices()):
         return best
@@ -253,41 +199,43 @@ def ocr_candidate(target: Target, model: str, precision: str = "") -> Candidate:
     return found[wanted]
 
 
-def diffusion_offers(target: Target, task: str) -> Iterator[Candidate]:
+def diffusion_candidates(target: Target, task: str) -> Iterator[Candidate]:
     """Computed as ComfyUI does: every model of diffusion.csv that does ``task``, at every precision."""
     for model in diffusion_models():
         if task in {_KINDS.get(kind) for kind in model.tasks}:
-            yield from _model_offers(target, model, task)
+            yield from _candidates_of_model(target, model, task)
 
 
 def model_candidates(target: Target, name: str) -> list[Candidate]:
     """One image or video model at every precision, best first."""
     model = diffusion_model(name)
     task = next((_KINDS[kind] for kind in model.tasks if kind in _KINDS), model.tasks[0])
-    return sorted(_model_offers(target, model, task), key=lambda one: one.key)
+    return sorted(_candidates_of_model(target, model, task), key=lambda candidate: candidate.key)
 
 
 def diffusion_candidate(target: Target, name: str, precision: str) -> Candidate:
     """One image or video model at one precision."""
     wanted = diffusion_model(name).of(precision).precision
-    return next(one for one in model_candidates(target, name) if one.precision == wanted)
+    return next(row for row in model_candidates(target, name) if row.precision == wanted)
 
 
-def _model_offers(target: Target, model: DiffusionModel, task: str) -> Iterator[Candidate]:
+def _candidates_of_model(target: Target, model: DiffusionModel, task: str) -> Iterator[Candidate]:
     for form, need in _needs(model, target.system, target.needing):
-        yield _offer(target, need, model, task, form.bits, form.fast_on(target.budget.capability))
+        yield _diffusion_candidate(
+            target, need, model, task, form.bits, form.fast_on(target.budget.capability)
+        )
 
 
 # Room for every model on two cards: the one asked about and the one of the next size.
 @functools.lru_cache(maxsize=512)
 def _needs(model: DiffusionModel, system: str, gpu: GPU | None) -> tuple[tuple[Format, DiffusionNeed], ...]:
     return tuple(
-        (format_named(one.format), diffusion_need(model, one.precision, system=system, gpu=gpu))
-        for one in model.weights
+        (format_named(file.format), diffusion_need(model, file.precision, system=system, gpu=gpu))
+        for file in model.weights
     )
 
 
-def template_offers(target: Target, templates: Iterable[Template]) -> tuple[Candidate, ...]:
+def template_candidates(target: Target, templates: Iterable[Template]) -> tuple[Candidate, ...]:
     """ComfyUI's templates that do one of our tasks, each by its own list of files: what is on disk first,
     then best first. ``model`` is the template's id, ``precision`` its largest file.
     """
@@ -298,9 +246,9 @@ def template_offers(target: Target, templates: Iterable[Template]) -> tuple[Cand
         need = template_need(template, system=target.system, gpu=target.gpu)
         task = IMAGE_EDIT if any("edit" in tag.lower() for tag in template.tags) else template.kind
         if need is not None and task in MODEL_TASKS:
-            candidate = _offer(target, need, model_of_template(template), task)
+            candidate = _diffusion_candidate(target, need, model_of_template(template), task)
             found.append(replace(candidate, name=template.title, installed=template.installed))
-    return tuple(sorted(found, key=lambda one: (not one.installed, one.key)))
+    return tuple(sorted(found, key=lambda candidate: (not candidate.installed, candidate.key)))
 
 
 def models_of(templates: Iterable[Template]) -> set[str]:
@@ -311,7 +259,7 @@ def models_of(templates: Iterable[Template]) -> set[str]:
     return {model.id for model in ready if model is not None}
 
 
-def _offer(
+def _diffusion_candidate(
     target: Target,
     need: DiffusionNeed,
     model: DiffusionModel | None,
@@ -376,38 +324,10 @@ def _why(use: Usability, need: DiffusionNeed, target: Target) -> str:
     return "no_ram" if need.floor_bytes <= target.comfy_bytes else "below_floor"
 
 
-def fill(key: str, facts: Mapping[str, Any], lang: str) -> str:
-    """The template ``key`` with ``facts``; colours, balances, verdicts, add-ons and units in the words of the
-    language. Mappings are told as "name: value".
-    """
-    say = words(lang)
-    told: dict[str, Any] = {}
-    for name, value in facts.items():
-        if name in ("colour", "balance"):
-            told[name] = say[f"advise_{name}_{value}"]
-        elif name == "reached":
-            told[name] = say[f"advise_verdict_{value}"]
-        elif name == "colours":
-            told["cards"] = ", ".join(f"{card}: {say[f'advise_colour_{one}']}" for card, one in value.items())
-        elif name == "case":
-            told[name] = say.get(f"advise_addon_name_{value}", value)
-        elif isinstance(value, Mapping):
-            told[name] = ", ".join(f"{each}: {sized(size, say)}" for each, size in value.items())
-        else:
-            told[name] = sized(value, say) if isinstance(value, str) else value
-    return say[key].format(**told)
-
-
-def commercial(licence: str) -> str:
-    """ "yes", "no", "conditions" or "unknown" by the catalog's licences."""
-    known = licences().get(licence)
-    return known.commercial if known is not None else "unknown"
-
-
 def model_name(text: str) -> str:
     """The id of the OCR, image or video model that ``text`` names, by id or name. Raises UnknownName."""
-    pairs = [(one.id, one.name) for one in ocr_models()] + [(one.id, one.name) for one in diffusion_models()]
-    known = {word.lower(): model for model, name in pairs for word in (model, name)}
+    rows: list[OCRModel | DiffusionModel] = [*ocr_models(), *diffusion_models()]
+    known = {word.lower(): row.id for row in rows for word in (row.id, row.name)}
     wanted = text.strip().lower()
     if wanted not in known:
         raise UnknownName(

@@ -11,9 +11,9 @@ from typing import Any
 from ..catalog.gpus import GPU, find_gpus, gpus
 from ..errors import VramwiseError
 
-# Best last. What each means is in COLOUR_RULES.
-COLOURS = ("insufficient", "tolerable", "optimal", "special case", "top pick")
-# A driver reports less than the box says (reference/diffusion_vram.md 7): sizes are compared with 8 % room.
+# Best last. What each means is in RATING_RULES.
+RATINGS = ("insufficient", "tolerable", "optimal", "special case", "top pick")
+# Room for what a driver reports below the size on the box (docs/sources.md#memory-on-the-box).
 TOLERANCE = 0.08
 _TOLERABLE_GIB, _OPTIMAL_GIB, _SPECIAL_GIB = 12, 16, 24
 _SPECIAL_BANDWIDTH_GB_S = 900
@@ -21,7 +21,7 @@ _GENERATIONS_BEHIND = 2
 # Of the median of the desktop cards of the two newest generations.
 _STARVES, _WELL_FED = 0.8, 1.25
 
-COLOUR_RULES = {
+RATING_RULES = {
     "insufficient": f"less than {_TOLERABLE_GIB} GB: the larger image and video models only stream",
     "tolerable": f"{_TOLERABLE_GIB} GB, less than {_OPTIMAL_GIB} GB: quantised image models stay resident",
     "optimal": f"{_OPTIMAL_GIB} GB or more",
@@ -96,7 +96,7 @@ def desktop(gpu: GPU) -> bool:
 
 
 def rating(gpu: GPU) -> str:
-    """One of COLOURS, by COLOUR_RULES. A card without a memory size is "insufficient" until one is given."""
+    """One of RATINGS, by RATING_RULES. A card without a memory size is "insufficient" until one is given."""
     if _is_top(gpu):
         return "top pick"
     if _is_special(gpu):
@@ -105,7 +105,7 @@ def rating(gpu: GPU) -> str:
 
 
 def rating_of_memory(vram_gib: float) -> str:
-    """The colour that memory alone gives."""
+    """The rating that memory alone gives."""
     if vram_gib < _TOLERABLE_GIB * (1 - TOLERANCE):
         return "insufficient"
     return "tolerable" if vram_gib < _OPTIMAL_GIB * (1 - TOLERANCE) else "optimal"
@@ -157,8 +157,8 @@ def compare(names: Sequence[str]) -> Comparison:
         (key, tuple(getattr(gpu, key) for gpu in cards))
         for key in ("vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops")
     ]
-    rows.append(("bytes_per_kflop", tuple(one.bytes_per_kflop for one in balances)))
-    rows.append(("balance", tuple(one.verdict for one in balances)))
+    rows.append(("bytes_per_kflop", tuple(found.bytes_per_kflop for found in balances)))
+    rows.append(("balance", tuple(found.verdict for found in balances)))
     rows.append(("colour", tuple(rating(gpu) for gpu in cards)))
     rows += [
         (key, tuple(getattr(gpu, key) for gpu in cards))

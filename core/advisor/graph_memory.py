@@ -1,4 +1,4 @@
-"""What else a graph holds in GPU memory, from whatever a person links or writes; and what is on disk."""
+"""What else a graph keeps in GPU memory, from whatever a person links or writes; and what is on disk."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from ..catalog import ocr_models
 from ..errors import VramwiseError
 
 
-def held(value: Any) -> tuple[str | int, ...]:
+def loaded_in_graph(value: Any) -> tuple[str | int, ...]:
     """Names for ``advise(also_loaded=...)``, or bytes, of ``value``: a text with names parted by commas or
     lines, one of our OCR handles, a MODEL, CLIP or VAE of ComfyUI, or a list of these.
 
     Raises VramwiseError for anything else.
     """
-    return tuple(_held(value))
+    return tuple(_loaded(value))
 
 
-def _held(value: Any) -> Iterator[str | int]:
+def _loaded(value: Any) -> Iterator[str | int]:
     if value is None:
         return
     if isinstance(value, str):
         yield from (name.strip() for name in value.replace("\n", ",").split(",") if name.strip())
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _held(one)
+        for item in value:
+            yield from _loaded(item)
     elif hasattr(value, "read") and hasattr(value, "precision"):
         yield value.model if value.precision == "auto" else f"{value.model}@{value.precision}"
     elif hasattr(getattr(value, "patcher", value), "model_size"):

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..catalog.diffusion import PublishedNeed, diffusion_models
-from .advise import ALL, Unlock, unlocked
-from .candidates import MODEL_TASKS, Candidate, candidates
+from .candidate import Candidate
+from .candidates import ALL, MODEL_TASKS, candidates
 from .targets import TIERS, target_of_memory
+from .unlocks import Unlock, unlocked
 
 # So large that everything fits: what is asked for is what a model needs, not what there is.
 _ENOUGH_GIB = 1024
@@ -57,18 +58,18 @@ def ranges() -> tuple[Range, ...]:
 
 def _range(group: list[Candidate], told: tuple[PublishedNeed, ...]) -> Range:
     first = group[0]
-    sized = [one for one in group if one.optimal_bytes is not None and one.floor_bytes is not None]
-    fine = [one for one in sized if not one.rough] or sized
-    small = min(fine, key=lambda one: one.optimal_bytes or 0, default=None)
-    full = max(sized, key=lambda one: (one.bits, one.optimal_bytes or 0), default=None)
+    sized = [row for row in group if row.optimal_bytes is not None and row.floor_bytes is not None]
+    fine = [row for row in sized if not row.rough] or sized
+    small = min(fine, key=lambda row: row.optimal_bytes or 0, default=None)
+    full = max(sized, key=lambda row: (row.bits, row.optimal_bytes or 0), default=None)
     return Range(
         task=first.task,
         model=first.model,
         name=first.name,
         licence=first.licence,
         commercial=first.commercial,
-        precisions=tuple(one.precision for one in group),
-        minimum_bytes=min((one.floor_bytes or 0 for one in sized), default=None),
+        precisions=tuple(row.precision for row in group),
+        minimum_bytes=min((row.floor_bytes or 0 for row in sized), default=None),
         resident_from_bytes=small.optimal_bytes if small else None,
         resident_precision=small.precision if small else "",
         optimum_bytes=full.optimal_bytes if full else None,

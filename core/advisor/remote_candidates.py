@@ -9,7 +9,8 @@ from typing import Any
 
 from ..catalog import ocr_model, ocr_models
 from ..ocr.remote.model_match import family_ids, names_of, plain
-from .candidates import RESIDENT, Candidate, ocr_candidate
+from .candidate import RESIDENT, Candidate
+from .candidates import ocr_candidate
 from .targets import TIERS, target_of_memory
 
 # The usual sizes of cards, and two of data centres.
@@ -38,19 +39,19 @@ class RemoteCandidate:
         }
 
 
-def elsewhere(
+def remote_candidates(
     found: Iterable[Candidate], served: Mapping[str, str] | None = None
 ) -> tuple[RemoteCandidate, ...]:
-    """For the OCR offers of one place: every model that a chat server can serve and that is not resident in
-    this place at any precision, or only on the processor; best first.
+    """For the OCR candidates of one place: every model that a chat server can serve and that is not resident
+    here at any precision, or only on the processor; best first.
 
     ``served`` maps names of endpoints to the model that each is said to serve, "" where nothing is said.
     """
-    here = {one.model for one in found if one.verdict in RESIDENT and not one.slow}
+    here = {row.model for row in found if row.verdict in RESIDENT and not row.slow}
     servable = set(family_ids())
     rows = [row for row in ocr_models() if row.engine == "vlm" and row.family in servable]
-    there = [one for row in rows if row.id not in here and (one := _on_a_server(row.id)) is not None]
-    there.sort(key=lambda one: one[0].key)
+    servers = [_on_a_server(row.id) for row in rows if row.id not in here]
+    there = sorted((found for found in servers if found is not None), key=lambda found: found[0].key)
     return tuple(
         RemoteCandidate(candidate, size, _serving(candidate.model, served or {})) for candidate, size in there
     )

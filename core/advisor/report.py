@@ -7,18 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..catalog.formats import addons, formats
 from ..catalog.gpus import GIB
 from ..catalog.words import sized, words
-from .advise import ALL, WHICH_GPU, Advice, Unlock
-from .candidates import MODEL_TASKS, OCR, Candidate
+from .advise import Advice
+from .candidate import Candidate
+from .candidates import ALL, MODEL_TASKS, OCR, WHICH_GPU
 from .gpu_ranking import TOLERANCE, balance, rating
 from .memory_ranges import tiers
 from .remote_candidates import RemoteCandidate
+from .unlocks import Unlock
 
 # Lines of a task's table when every task is shown.
 _FEW, _MANY = 6, 20
 
 
 def report(advice: Advice, lang: str = "en") -> str:
-    """The whole report. Raises UnknownName for a language that has no words."""
+    """The report that a person reads, in "en", "ru" or "zh". Raises UnknownName for another language."""
     say = words(lang)
     return "\n".join(_lines(advice, lang, say)) + "\n"
 
@@ -33,7 +35,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
     yield ""
     yield from _place(advice, say)
     tasks = MODEL_TASKS if advice.task == ALL else (advice.task,)
-    best = [one for task in tasks if (one := advice.best(task)) is not None]
+    best = [pick for task in tasks if (pick := advice.best(task)) is not None]
     yield ""
     yield f"## {say['advise_best']}"
     yield ""
@@ -42,7 +44,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
     else:
         yield from _table(best, lang, say, with_task=True)
     for task in tasks:
-        found = [one for one in advice.candidates if one.task == task]
+        found = [candidate for candidate in advice.candidates if candidate.task == task]
         yield ""
         yield "## " + say["advise_all"].format(task=say[f"advise_task_{task}"])
         yield ""
@@ -51,12 +53,13 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
         yield ""
         yield f"## {say['advise_templates']}"
         yield ""
-        yield from _table([one for one in advice.templates if one.usable][:_MANY], lang, say, with_task=True)
+        ready = [template for template in advice.templates if template.usable]
+        yield from _table(ready[:_MANY], lang, say, with_task=True)
     if set(tasks) - {OCR}:
         yield from _addons(advice, best, say)
         yield from _formats(advice, say)
     yield from _unlocks(advice.unlocks, say)
-    yield from _elsewhere(advice.elsewhere, say)
+    yield from _remote(advice.remote, say)
     yield from _differ(advice, lang, say)
     yield ""
     yield say["advise_end"]
@@ -86,7 +89,7 @@ def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
 
 
 def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: bool) -> Iterator[str]:
-    usable = [one for one in found if one.usable]
+    usable = [candidate for candidate in found if candidate.usable]
     shown = _first_of_each(usable)[:_FEW] if short else usable
     if not shown:
         yield say["advise_nothing"]
@@ -101,9 +104,9 @@ def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: 
 def _installable(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) -> Iterator[str]:
     """One line for each thing that is not installed here, with the precisions that wait for it."""
     waiting: dict[str, dict[str, None]] = {}
-    for one in found:
-        if one.why == "not_installed":
-            waiting.setdefault(one.reason(lang), {})[one.precision] = None
+    for candidate in found:
+        if candidate.why == "not_installed":
+            waiting.setdefault(candidate.reason(lang), {})[candidate.precision] = None
     for reason, precisions in waiting.items():
         yield ""
         yield say["advise_installable"].format(precisions=", ".join(precisions), reason=reason)
@@ -111,8 +114,8 @@ def _installable(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) 
 
 def _first_of_each(found: Sequence[Candidate]) -> list[Candidate]:
     best: dict[str, Candidate] = {}
-    for one in found:
-        best.setdefault(one.model, one)
+    for candidate in found:
+        best.setdefault(candidate.model, candidate)
     return list(best.values())
 
 
@@ -124,13 +127,13 @@ def _table(
     heads = (["task"] if with_task else []) + heads
     yield "| " + " | ".join(say[f"advise_head_{head}"] for head in heads) + " |"
     yield "|" + "---|" * len(heads)
-    for one in found:
-        cells = [say[f"advise_task_{one.task}"]] if with_task else []
-        cells += [one.name, one.precision, say[f"advise_verdict_{one.verdict}"]]
-        cells += [_gib(size) for size in (one.optimal_bytes, one.resident_bytes, one.floor_bytes)]
-        cells += [one.licence, say[f"advise_commercial_{one.commercial}"]]
-        cells += [say[f"advise_confidence_{one.confidence}"], say["advise_yes"] if one.installed else ""]
-        cells.append(one.reason(lang))
+    for row in found:
+        cells = [say[f"advise_task_{row.task}"]] if with_task else []
+        cells += [row.name, row.precision, say[f"advise_verdict_{row.verdict}"]]
+        cells += [_gib(size) for size in (row.optimal_bytes, row.resident_bytes, row.floor_bytes)]
+        cells += [row.licence, say[f"advise_commercial_{row.commercial}"]]
+        cells += [say[f"advise_confidence_{row.confidence}"], say["advise_yes"] if row.installed else ""]
+        cells.append(row.reason(lang))
         yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
 
@@ -140,8 +143,8 @@ def _cards(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) -> Ite
         return
     yield f"| {say['advise_head_card']} | {say['advise_head_reason']} |"
     yield "|---|---|"
-    for one in found:
-        yield f"| {one.name} | {one.reason(lang)} |"
+    for card in found:
+        yield f"| {card.name} | {card.reason(lang)} |"
 
 
 def _unlocks(unlocks: Sequence[Unlock], say: Mapping[str, str]) -> Iterator[str]:
@@ -150,30 +153,31 @@ def _unlocks(unlocks: Sequence[Unlock], say: Mapping[str, str]) -> Iterator[str]
     yield ""
     yield "## " + say["advise_unlocks"].format(tier=f"{unlocks[0].vram_gib:g}")
     yield ""
-    for one in unlocks:
-        was = f" ({one.was})" if one.was else ""
-        task = say[f"advise_task_{one.candidate.task}"]
-        yield f"- {task}: {one.candidate.name} {one.candidate.precision}{was}"
+    for unlock in unlocks:
+        was = f" ({unlock.was})" if unlock.was else ""
+        task = say[f"advise_task_{unlock.candidate.task}"]
+        yield f"- {task}: {unlock.candidate.name} {unlock.candidate.precision}{was}"
 
 
-def _elsewhere(found: Sequence[RemoteCandidate], say: Mapping[str, str]) -> Iterator[str]:
+def _remote(found: Sequence[RemoteCandidate], say: Mapping[str, str]) -> Iterator[str]:
     """What this card cannot hold and an endpoint could."""
     if not found:
         return
     yield ""
     yield f"## {say['advise_elsewhere']}"
     yield ""
-    for one in found:
-        facts = {"model": f"{one.candidate.name} {one.candidate.precision}", "size": f"{one.vram_gib:g}"}
-        line = "advise_elsewhere_served" if one.endpoints else "advise_elsewhere_size"
-        yield "- " + say[line].format(**facts, endpoints=", ".join(one.endpoints))
+    for remote in found:
+        model = f"{remote.candidate.name} {remote.candidate.precision}"
+        line = say["advise_elsewhere_served" if remote.endpoints else "advise_elsewhere_size"]
+        endpoints = ", ".join(remote.endpoints)
+        yield "- " + line.format(model=model, size=f"{remote.vram_gib:g}", endpoints=endpoints)
     yield ""
     yield say["advise_elsewhere_how"]
 
 
 def _addons(advice: Advice, best: Sequence[Candidate], say: Mapping[str, str]) -> Iterator[str]:
     """ControlNet, LoRA and training: those of the best picks and those of no particular model."""
-    candidates = {one.model: one for one in best}
+    candidates = {candidate.model: candidate for candidate in best}
     yield ""
     yield f"## {say['advise_addons']}"
     yield ""
@@ -220,12 +224,12 @@ def _differ(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
     yield ""
     yield f"## {say['advise_differ']}"
     yield ""
-    for one in advice.contradictions:
+    for check in advice.contradictions:
         yield "- " + say["advise_differ_line"].format(
-            seed=say[f"advise_seed_{one.seed}"],
-            cell=one.row.place(say),
-            published=one.row.printed(say),
-            reason=one.reason(lang),
+            seed=say[f"advise_seed_{check.seed}"],
+            cell=check.row.place(say),
+            published=check.row.printed(say),
+            reason=check.reason(lang),
         )
 
 
@@ -238,6 +242,7 @@ def tiers_report(task: str = ALL, lang: str = "en") -> str:
     say = words(lang)
     lines = [f"## {say['advise_tiers']}", ""]
     for tier, found in tiers(task):
-        names = "; ".join(f"{one.candidate.name} {one.candidate.precision}" for one in found if not one.was)
+        new = [unlock.candidate for unlock in found if not unlock.was]
+        names = "; ".join(f"{candidate.name} {candidate.precision}" for candidate in new)
         lines.append(f"- {sized(f'{tier} GB', say)}: {names or say['advise_unlocks_none']}")
     return "\n".join(lines) + "\n"

@@ -88,7 +88,7 @@ def _weights(model: DiffusionModel | None, file: TemplateFile) -> DiffusionWeigh
     """The catalog's row of this very file, known by its size."""
     if model is None:
         return None
-    nearest = min(model.weights, key=lambda one: abs(one.file_bytes - _size(file)))
+    nearest = min(model.weights, key=lambda weights: abs(weights.file_bytes - _size(file)))
     same = abs(nearest.file_bytes - _size(file)) <= _SAME_FILE * nearest.file_bytes
     return nearest if same else None
 

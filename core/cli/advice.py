@@ -52,7 +52,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _advise(arguments: argparse.Namespace) -> int:
-    from ..advisor.advise import TASKS, advise_each
+    from ..advisor import TASKS, advise_each, report
     from ..ocr.remote.endpoints import said_to_serve
     from ..settings import load_settings
 
@@ -74,11 +74,11 @@ def _advise(arguments: argparse.Namespace) -> int:
         machine=_machine() if here and task != "which GPU" else None,
     )
     if arguments.json:
-        facts = [one.to_dict() for one in answers]
+        facts = [answer.to_dict() for answer in answers]
         _print_json(facts[0] if len(facts) == 1 else facts)
         return 0
-    for one in answers:
-        _print_markdown(one.markdown(arguments.lang))
+    for answer in answers:
+        _print_markdown(report(answer, arguments.lang))
     if arguments.tiers:
         from ..advisor.report import tiers_report
 
@@ -90,13 +90,13 @@ def _machine() -> Any:
     """This machine; where its driver tells enough, torch stays out of it."""
     from ..hardware import probe
 
-    report = probe()
-    if report.device.kind == "cpu":
+    machine = probe()
+    if machine.device.kind == "cpu":
         raise VramwiseError(
             "No GPU answers here: no NVIDIA driver (NVML), and torch sees no other accelerator. Name a card "
             "with --gpu, or its memory with --vram-gib; `vramwise check-gpu` says what was asked."
         )
-    return report
+    return machine
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -174,21 +174,21 @@ def _models(arguments: argparse.Namespace) -> int:
 
     found = ranges()
     if arguments.json:
-        _print_json([one.to_dict() for one in found])
+        _print_json([row.to_dict() for row in found])
         return 0
     head = ["task", "model", "name", "minimum GiB", "resident from", "optimum GiB", "tier GB", "licence"]
     rows = [
         [
-            one.task,
-            one.model,
-            one.name,
-            _gib(one.minimum_bytes),
-            f"{_gib(one.resident_from_bytes)} {one.resident_precision}".strip(),
-            f"{_gib(one.optimum_bytes)} {one.optimum_precision}".strip(),
-            _cell(one.tier),
-            f"{one.licence} ({one.commercial})",
+            model.task,
+            model.model,
+            model.name,
+            _gib(model.minimum_bytes),
+            f"{_gib(model.resident_from_bytes)} {model.resident_precision}".strip(),
+            f"{_gib(model.optimum_bytes)} {model.optimum_precision}".strip(),
+            _cell(model.tier),
+            f"{model.licence} ({model.commercial})",
         ]
-        for one in found
+        for model in found
     ]
     _print_table(head, rows)
     return 0

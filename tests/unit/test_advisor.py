@@ -8,9 +8,11 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from vramwise.advisor.advise import TASKS, advise, advise_each, reaching
-from vramwise.advisor.candidates import MODEL_TASKS, RESIDENT, diffusion_candidate
-from vramwise.advisor.graph_memory import held, ocr_models_on_disk
+from vramwise.advisor import TASKS, advise, advise_each, report
+from vramwise.advisor.advise import reaching
+from vramwise.advisor.candidate import RESIDENT
+from vramwise.advisor.candidates import MODEL_TASKS, diffusion_candidate
+from vramwise.advisor.graph_memory import loaded_in_graph, ocr_models_on_disk
 from vramwise.advisor.memory_ranges import ranges, tiers
 from vramwise.advisor.targets import TIERS, target_of_memory
 from vramwise.catalog import ocr_models
@@ -58,7 +60,7 @@ def test_the_json_has_the_stable_fields_and_integers() -> None:
         assert pick["reason"].endswith(".")
 
 
-def test_every_model_of_the_catalog_has_an_offer_at_each_of_its_precisions() -> None:
+def test_every_model_of_the_catalog_has_an_candidate_at_each_of_its_precisions() -> None:
     found = {(one.model, one.precision) for one in on(24).candidates}
     wanted = {
         (model.id, precision)
@@ -108,7 +110,7 @@ def test_a_non_commercial_licence_is_flagged() -> None:
     assert flags["flux1-dev"] == "no"
     assert flags["qwen3_vl_8b"] == "yes"
     assert flags["sd35-large"] == "conditions"
-    assert "NO" in on(24, "image").markdown()
+    assert "NO" in report(on(24, "image"))
 
 
 def test_too_little_ram_is_said_and_only_matters_where_weights_stream() -> None:
@@ -200,8 +202,8 @@ def test_what_the_loader_here_would_refuse_is_not_picked_and_says_what_is_missin
     refused = [one for one in answer.candidates if one.precision in ("int8", "int4")]
     assert {one.verdict for one in refused} == {"unavailable"}
     assert all("pip install bitsandbytes" in one.reason() for one in refused)
-    assert answer.markdown().count("pip install bitsandbytes") == 1
-    assert "int8, int4" in answer.markdown()
+    assert report(answer).count("pip install bitsandbytes") == 1
+    assert "int8, int4" in report(answer)
     # its own packages go with it to a larger card, and an invented card has them all
     assert not {"int8", "int4"} & {one.candidate.precision for one in answer.unlocks}
     assert advise(gpu="RTX 3060 12 GB", task="OCR").best("OCR").precision in ("int8", "int4")
@@ -242,7 +244,7 @@ def test_a_model_of_the_same_graph_leaves_less() -> None:
     weights = diffusion_candidate(target_of_memory(16), "flux1-dev", "Q4_K_S").weights_bytes
     assert alone.target.budget.budget_bytes - beside.target.budget.budget_bytes == weights
     assert alone.best("OCR").key < beside.best("OCR").key
-    assert "FLUX.1 dev Q4_K_S" in beside.markdown()
+    assert "FLUX.1 dev Q4_K_S" in report(beside)
 
 
 def test_a_precision_of_an_ocr_model_is_known_in_any_case_and_a_wrong_one_is_refused() -> None:
@@ -281,10 +283,10 @@ def test_names_objects_and_lists_say_what_else_is_loaded() -> None:
     class VAE:
         patcher = Patcher()
 
-    assert held("flux1-dev, qwen3_vl_2b@int8\n") == ("flux1-dev", "qwen3_vl_2b@int8")
-    assert held([Handle(), Patcher(), VAE(), None]) == ("qwen3_vl_2b@int8", 5 * GIB, 5 * GIB)
+    assert loaded_in_graph("flux1-dev, qwen3_vl_2b@int8\n") == ("flux1-dev", "qwen3_vl_2b@int8")
+    assert loaded_in_graph([Handle(), Patcher(), VAE(), None]) == ("qwen3_vl_2b@int8", 5 * GIB, 5 * GIB)
     with pytest.raises(VramwiseError, match="dict"):
-        held({})
+        loaded_in_graph({})
 
 
 def test_folders_named_as_the_repository_are_models_on_disk() -> None:
@@ -320,34 +322,34 @@ def test_what_the_next_size_unlocks_is_resident_there_and_not_here() -> None:
 def test_what_the_card_cannot_hold_an_endpoint_could_on_the_smallest_size_that_does() -> None:
     advice = advise(vram_gib=8, task="OCR")
     resident = {one.model for one in advice.candidates if one.verdict in RESIDENT}
-    assert [one.candidate.model for one in advice.elsewhere] == ["qwen3_vl_8b", "qwen2_vl_7b"]
-    for one in advice.elsewhere:
+    assert [one.candidate.model for one in advice.remote] == ["qwen3_vl_8b", "qwen2_vl_7b"]
+    for one in advice.remote:
         assert one.candidate.model not in resident and one.candidate.precision == "bf16"
         there = advise(vram_gib=one.vram_gib, task="OCR")
         assert any(
             (pick.model, pick.precision, pick.verdict in RESIDENT) == (one.candidate.model, "bf16", True)
             for pick in there.candidates
         )
-        assert not any(gone.candidate.model == one.candidate.model for gone in there.elsewhere)
-    assert advise(vram_gib=8, task="video").elsewhere == ()
+        assert not any(gone.candidate.model == one.candidate.model for gone in there.remote)
+    assert advise(vram_gib=8, task="video").remote == ()
 
 
 def test_your_own_endpoint_is_named_where_its_model_is_said() -> None:
     served = {"studio": "Qwen/Qwen3-VL-8B-Instruct", "box": "qwen2-vl:7b", "quiet": ""}
     advice = advise(vram_gib=8, task="OCR", served=served)
-    assert {one.candidate.model: one.endpoints for one in advice.elsewhere} == {
+    assert {one.candidate.model: one.endpoints for one in advice.remote} == {
         "qwen3_vl_8b": ("studio",),
         "qwen2_vl_7b": ("box",),
     }
-    assert "your endpoint studio" in advice.markdown()
+    assert "your endpoint studio" in report(advice)
     assert advice.to_dict()["elsewhere"][0]["endpoints"] == ["studio"]
-    assert "quiet" not in advice.markdown()
+    assert "quiet" not in report(advice)
 
 
 def test_without_a_gpu_every_model_is_better_read_elsewhere() -> None:
     advice = advise(machine=machine(32 * GIB, 24 * GIB, kind="cpu"), task="OCR")
-    assert {"qwen3_vl_2b", "qwen3_vl_8b", "dots_ocr"} <= {one.candidate.model for one in advice.elsewhere}
-    assert advice.elsewhere[0].vram_gib >= 24
+    assert {"qwen3_vl_2b", "qwen3_vl_8b", "dots_ocr"} <= {one.candidate.model for one in advice.remote}
+    assert advice.remote[0].vram_gib >= 24
 
 
 def test_a_models_range_goes_from_what_runs_to_what_more_does_not_help() -> None:
@@ -373,7 +375,7 @@ def test_the_task_which_gpu_answers_with_cards() -> None:
     assert {one.task for one in answer.picks} == {"which GPU"}
     assert answer.picks[0].model == "GeForce RTX 5090"
     for lang in LANGUAGES:
-        assert "GeForce RTX 3090" in answer.markdown(lang)
+        assert "GeForce RTX 3090" in report(answer, lang)
 
 
 # --- the report -------------------------------------------------------------------------------------------
@@ -382,7 +384,7 @@ def test_the_task_which_gpu_answers_with_cards() -> None:
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("task", TASKS)
 def test_the_report_speaks_the_language_and_shows_every_part(lang: str, task: str) -> None:
-    text = advise(gpu="RTX 3070", task=task).markdown(lang)
+    text = report(advise(gpu="RTX 3070", task=task), lang)
     assert "{" not in text and "advise_" not in text
     if task == "which GPU":
         return
@@ -394,7 +396,7 @@ def test_the_report_speaks_the_language_and_shows_every_part(lang: str, task: st
 
 
 def test_the_report_shows_what_comes_on_top_and_the_formats_of_weights() -> None:
-    text = advise(gpu="RTX 4090", task="image").markdown()
+    text = report(advise(gpu="RTX 4090", task="image"))
     assert "FLUX.1 dev Q4_K_S with InstantX Canny: reported with 8 GB: fits." in text
     assert "Qwen-Image LoRA: reported with 42 GB: no." in text
     formats = {line.split(" | ")[0]: line.split(" | ") for line in text.splitlines() if line.startswith("| ")}
@@ -409,7 +411,7 @@ def test_the_report_shows_what_comes_on_top_and_the_formats_of_weights() -> None
 def test_no_english_is_left_in_the_report_of_another_language(lang: str) -> None:
     english = r"\b(with|usual|full|fine-tune|blocks|swapped|in|at|pictures|patch|distilled|and|models)\b"
     for size, task in ((3, "OCR"), (24, "image"), (48, "video")):
-        text = advise(vram_gib=size, task=task, also_loaded=[GIB]).markdown(lang)
+        text = report(advise(vram_gib=size, task=task, also_loaded=[GIB]), lang)
         lines = [line for line in text.splitlines() if line.startswith("-")]
         assert lines
         assert not [line for line in lines if re.search(english, line)]
@@ -421,19 +423,19 @@ def test_no_english_is_left_in_the_report_of_another_language(lang: str) -> None
 
 def test_what_comes_on_top_counts_what_is_loaded_beside_it() -> None:
     case = "FLUX.1 dev Q4_K_S with InstantX Canny: reported with 8 GB"
-    assert f"{case}: fits." in advise(vram_gib=8, task="image").markdown()
-    full = advise(vram_gib=8, task="image", also_loaded=["qwen3_vl_8b@int4"]).markdown()
+    assert f"{case}: fits." in report(advise(vram_gib=8, task="image"))
+    full = report(advise(vram_gib=8, task="image", also_loaded=["qwen3_vl_8b@int4"]))
     assert f"{case}: no." in full
     top = full.partition("## On top of a model")[2].partition("## Formats")[0]
     assert ": fits" not in top
 
 
 def test_every_row_of_the_report_names_where_its_figures_come_from() -> None:
-    text = on(12).markdown().partition("## On top of a model")[0]
+    text = report(on(12)).partition("## On top of a model")[0]
     rows = [line for line in text.splitlines() if line.startswith("| ") and "Model | Precision " not in line]
     assert rows
     assert all(" computed " in row or " measured here " in row for row in rows)
 
 
 def test_a_rumoured_card_says_so() -> None:
-    assert "rumoured" in advise(gpu="RTX 5080 SUPER").markdown()
+    assert "rumoured" in report(advise(gpu="RTX 5080 SUPER"))

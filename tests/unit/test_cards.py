@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from vramwise.advisor.gpu_ranking import (
-    COLOUR_RULES,
-    COLOURS,
+    RATING_RULES,
+    RATINGS,
     balance,
     compare,
     offered_cards,
@@ -43,12 +43,12 @@ def test_the_colours_of_the_article_follow_from_the_stated_rules(name: str, expe
 
 
 def test_every_card_has_a_colour_whose_rule_is_stated() -> None:
-    assert set(COLOUR_RULES) == set(COLOURS)
-    assert {rating(gpu) for gpu in gpus()} == set(COLOURS)
+    assert set(RATING_RULES) == set(RATINGS)
+    assert {rating(gpu) for gpu in gpus()} == set(RATINGS)
 
 
 def test_more_memory_never_gives_a_worse_colour() -> None:
-    places = [COLOURS.index(rating_of_memory(size)) for size in range(1, 97)]
+    places = [RATINGS.index(rating_of_memory(size)) for size in range(1, 97)]
     assert places == sorted(places)
 
 

@@ -83,7 +83,7 @@ def fake_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     int8 = precisions.precision("int8")
     fake = replace(int8, id="int6", linear_bits=6, rule="6 bits a weight")
     monkeypatch.setattr(precisions, "precisions", lambda: (*rows[:3], fake, *rows[3:]))
-    for user in ("vramwise.option_values", "vramwise.advisor.candidates"):
+    for user in ("vramwise.option_values", "vramwise.advisor.candidate"):
         monkeypatch.setattr(f"{user}.precisions", precisions.precisions)
     forget_plans()
     yield "int6"

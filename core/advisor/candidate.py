@@ -1,0 +1,137 @@
+"""A model at a precision in one place: its verdict, its three numbers, and the sentence that says why."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..catalog.diffusion import licences
+from ..catalog.precisions import precisions
+from ..catalog.words import sized, words
+
+USABLE = ("fits", "tight", "reduced", "streams")
+RESIDENT = ("fits", "tight")
+# Below four bits a weight a picture visibly suffers: such a file is offered after every better one.
+_ROUGH_BITS = 4.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model at one precision.
+
+    ``verdict`` is fits, tight, reduced (smaller pictures only), streams (weights come over the bus at each
+    step), no, unavailable or unknown (its size is nowhere published). ``optimal_bytes``: the working stage
+    resident; ``resident_bytes``: everything resident, nothing is swapped; ``floor_bytes``: the least that
+    runs. OCR models are never streamed: there optimal and resident are one picture of the usual size, the
+    floor is the smallest readable one. ``slow`` marks a model that the processor computes, for minutes where
+    a GPU takes seconds. ``why`` is a key of the words, ``facts`` fill it; a function where most go untold.
+    """
+
+    task: str
+    model: str
+    name: str
+    precision: str
+    verdict: str
+    optimal_bytes: int | None
+    resident_bytes: int | None
+    floor_bytes: int | None
+    licence: str
+    commercial: str
+    confidence: str
+    why: str
+    facts: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
+    rank: int = 0
+    bits: float = 16.0
+    fast: bool = True
+    slow: bool = False
+    ram_bytes: int | None = None
+    weights_bytes: int = 0
+    seconds: float | None = None
+    installed: bool = False
+    notes: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def key(self) -> tuple[float, ...]:
+        """Sort key within a task, best first: resident before streaming, then the better model ("quantised
+        big before full small"), then the finer precision. More memory never makes it larger.
+        """
+        if self.verdict in RESIDENT:
+            return (1.0 if self.rough or self.slow else 0.0, self.rank, *self._precision_key)
+        if self.verdict == "reduced":
+            return (2.0, self.rank, *self._precision_key)
+        if self.verdict == "streams":
+            return (3.0, self.seconds or 0.0, self.rank, *self._precision_key)
+        return (4.0, self.rank, *self._precision_key)
+
+    @property
+    def _precision_key(self) -> tuple[float, ...]:
+        """Whole bits first; of the same ones what the card computes fast, then what keeps more."""
+        ours = [row.quality for row in precisions() if row.id == self.precision]  # bf16 before fp16
+        place = ours[0] if ours else len(precisions())
+        bits = min(self.bits, 16.0)
+        return (-math.floor(bits), 0.0 if self.fast else 1.0, -bits, float(place))
+
+    @property
+    def rough(self) -> bool:
+        """Too few bits a weight to be offered before anything else that runs."""
+        return self.bits < _ROUGH_BITS
+
+    @property
+    def usable(self) -> bool:
+        return self.verdict in USABLE
+
+    def reason(self, lang: str = "en") -> str:
+        """One sentence."""
+        facts = self.facts() if callable(self.facts) else self.facts
+        return sentence(f"advise_reason_{self.why}", facts, lang)
+
+    def to_dict(self) -> dict[str, Any]:
+        """One row of the JSON."""
+        return {
+            "task": self.task,
+            "model": self.model,
+            "name": self.name,
+            "precision": self.precision,
+            "verdict": self.verdict,
+            "optimal_bytes": self.optimal_bytes,
+            "resident_bytes": self.resident_bytes,
+            "floor_bytes": self.floor_bytes,
+            "ram_bytes": self.ram_bytes,
+            "licence": self.licence,
+            "commercial": self.commercial,
+            "confidence": self.confidence,
+            "installed": self.installed,
+            "reason": self.reason(),
+        }
+
+
+def sentence(key: str, facts: Mapping[str, Any], lang: str) -> str:
+    """The template ``key`` with ``facts``; ratings ("colour" in the words), balances, verdicts, add-ons and
+    units in the words of the language. Mappings are told as "name: value".
+    """
+    say = words(lang)
+    told: dict[str, Any] = {}
+    for name, value in facts.items():
+        if name in ("colour", "balance"):
+            told[name] = say[f"advise_{name}_{value}"]
+        elif name == "reached":
+            told[name] = say[f"advise_verdict_{value}"]
+        elif name == "colours":
+            ratings = {card: say[f"advise_colour_{rating}"] for card, rating in value.items()}
+            told["cards"] = ", ".join(f"{card}: {rating}" for card, rating in ratings.items())
+        elif name == "case":
+            told[name] = say.get(f"advise_addon_name_{value}", value)
+        elif isinstance(value, Mapping):
+            told[name] = ", ".join(f"{part}: {sized(size, say)}" for part, size in value.items())
+        else:
+            told[name] = sized(value, say) if isinstance(value, str) else value
+    return say[key].format(**told)
+
+
+def commercial_use(licence: str) -> str:
+    """ "yes", "no", "conditions" or "unknown" by the catalog's licences."""
+    known = licences().get(licence)
+    return known.commercial if known is not None else "unknown"
