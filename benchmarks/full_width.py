@@ -120,10 +120,11 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     import torch
     import transformers  # noqa: F401
     from vramwise.catalog import family_of_model_type
+    from vramwise.host import Places
     from vramwise.ocr.vlm import load as loading
     from vramwise.ocr.vlm.model_owner import LoadSpec
     from vramwise.planning import Workload, footprint
-    from vramwise.settings import Places, Settings
+    from vramwise.settings import Settings
     from vramwise.weights import checkpoints, quantised_cache
 
     family = family_of_model_type("qwen3_vl")

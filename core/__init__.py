@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from .advisor import advise
     from .errors import VramwiseError
     from .hardware import DeviceReport, MachineReport, probe
-    from .models.handle import LoadedModel, ModelLoader, OCRHandle, ocr_handle
+    from .models.handle import OCRHandle, ocr_handle
     from .models.request import plan
+    from .models.script_api import LoadedModel, ModelLoader
     from .ocr.engines.protocol import ReadOptions
     from .ocr.images import load_picture
     from .ocr.results.result import OCRResult, Region, Regions, Word
@@ -26,8 +27,8 @@ _HOME = {
     "DeviceReport": "hardware",
     "MachineReport": "hardware",
     "probe": "hardware",
-    "LoadedModel": "models.handle",
-    "ModelLoader": "models.handle",
+    "LoadedModel": "models.script_api",
+    "ModelLoader": "models.script_api",
     "OCRHandle": "models.handle",
     "ocr_handle": "models.handle",
     "ReadOptions": "ocr.engines.protocol",

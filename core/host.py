@@ -1,24 +1,69 @@
-"""What the host application (ComfyUI) tells the core once, at set-up."""
+"""What the host application (ComfyUI) tells the core once, at set-up: its folders, who knows its memory."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .hardware.budget import Budget
+    from .hardware import HostMemory
 
-BudgetSource = Callable[[str], "Budget"]
+MemorySource = Callable[[], "HostMemory"]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where this process may read weights and write its own files.
+
+    ``user_dir`` holds config.yaml; ``models_dirs`` are searched in order, and the first writable one receives
+    what ``vramwise download`` fetches. ``checkpoint_dirs`` are further folders in which model folders lie.
+    Inside ComfyUI all come from its folder_paths, and ``hosted`` is True.
+    """
+
+    user_dir: Path
+    models_dirs: tuple[Path, ...]
+    checkpoint_dirs: tuple[Path, ...] = ()
+    hosted: bool = False
+
+
+def default_places() -> Places:
+    """The per-user folder of this operating system, for scripts and the command line."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("APPDATA", Path.home() / "AppData" / "Roaming"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config"))
+    user = base / "vramwise"
+    return Places(user_dir=user, models_dirs=(user / "models",))
 
 
 class _Host:
-    budget: BudgetSource | None = None
+    """What has been announced; a script announces nothing."""
+
+    places: Places | None = None
+    memory: MemorySource | None = None
 
 
-def set_budget_source(source: BudgetSource) -> None:
-    """Let ``source(device)`` say what is free and what could be evicted; its memory manager knows better."""
-    _Host.budget = source
+def set_places(places: Places) -> None:
+    """Called once by the ComfyUI bridge before the first node runs."""
+    _Host.places = places
 
 
-def budget_source() -> BudgetSource | None:
-    return _Host.budget
+def current_places() -> Places:
+    """The host's folders, or a script's own."""
+    return _Host.places or default_places()
+
+
+def set_memory_source(source: MemorySource) -> None:
+    """Let ``source()`` say what is free and what could be evicted; the host's memory manager knows better."""
+    _Host.memory = source
+
+
+def host_memory() -> HostMemory | None:
+    """What the host's memory manager knows now; None in a script."""
+    return None if _Host.memory is None else _Host.memory()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .catalog import Family, OCRModel, family, family_of_model_type, ocr_models
+from .catalog import OCRModel, ocr_models
 from .errors import UnknownName, VramwiseError, nearest
 from .option_values import ATTENTIONS, check_choice, precision_choices
 from .settings import DOWNLOAD_SOURCES, Settings, load_settings
@@ -19,6 +19,7 @@ from .settings import DOWNLOAD_SOURCES, Settings, load_settings
 if TYPE_CHECKING:
     from .catalog.templates import Template
     from .hardware import MachineReport
+    from .models.request import ModelRequest
     from .planning import Plan
     from .weights.model_download import Cancelled, Progress
 
@@ -39,14 +40,19 @@ LONGEST_NAME = 200
 
 
 def machine_answer(report: MachineReport, lang: str = "en") -> dict[str, Any]:
-    """Each device with who holds its memory, RAM, and what is wrong, in ``lang``."""
+    """Each device with who holds its memory, what the chosen one can give a model, RAM, and what is wrong, in
+    ``lang``.
+    """
+    from .hardware.budget import budget_of_machine
     from .hardware.health import health
 
+    budget = budget_of_machine(report)
     return {
         "devices": [
             {**{name: getattr(device, name) for name in _OWN_FIGURES}, "chosen": device.id == report.chosen}
             for device in report.devices
         ],
+        "budget": None if budget is None else budget.to_dict(),
         "ram": {"total_bytes": report.ram_total_bytes, "available_bytes": report.ram_available_bytes},
         "system": report.system,
         "torch": report.torch,
@@ -54,113 +60,85 @@ def machine_answer(report: MachineReport, lang: str = "en") -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Question:
-    """What a loader is set to. ``megapixels`` is the largest picture, 0 for the usual one."""
+def loader_request(
+    model: str,
+    precision: str = "auto",
+    attention: str = "auto",
+    device: str = "auto",
+    quantise_vision: bool = False,
+    megapixels: float = 0.0,
+) -> ModelRequest:
+    """What a loader is set to. ``megapixels`` is the largest picture, 0 for the usual one.
 
-    model: str
-    precision: str = "auto"
-    attention: str = "auto"
-    device: str = "auto"
-    quantise_vision: bool = False
-    megapixels: float = 0.0
+    Raises VramwiseError for an impossible precision, attention or size.
+    """
+    from .models.request import ModelRequest
+
+    check_choice("precision", precision, precision_choices())
+    check_choice("attention", attention, ATTENTIONS)
+    if not 0 <= megapixels <= MAX_MEGAPIXELS:
+        raise VramwiseError(f"megapixels must be from 0 to {MAX_MEGAPIXELS:g}, not {megapixels:g}.")
+    largest = math.ceil(megapixels * 1e6) or None
+    return ModelRequest(model, precision, attention, device, quantise_vision, max_pixels=largest)
 
 
-def plan_answer(asked: Question, downloads: Downloads) -> dict[str, Any]:
+def plan_answer(request: ModelRequest, downloads: Downloads) -> dict[str, Any]:
     """A verdict for every precision, before anything is loaded; ``missing`` where the files are not here.
 
-    A precision that cannot run is a verdict here, not an error. Raises UnknownName for an unknown model,
-    VramwiseError for an impossible precision, attention or size.
+    A precision that cannot run is a verdict here, not an error. Raises UnknownName for an unknown model.
     """
-    check_choice("precision", asked.precision, precision_choices())
-    check_choice("attention", asked.attention, ATTENTIONS)
-    if not 0 <= asked.megapixels <= MAX_MEGAPIXELS:
-        raise VramwiseError(f"megapixels must be from 0 to {MAX_MEGAPIXELS:g}, not {asked.megapixels:g}.")
-    row = next((one for one in ocr_models() if one.id == asked.model), None)
-    if row is not None and not row.repo:
-        from .models.request import plan
+    from .models.request import catalog_row, plan_here, plan_request, resolve
 
-        return _planned(asked, plan(asked.model), None, _fixed(asked).splitlines())
+    row = catalog_row(request.model)
+    if row is None:
+        _check_known(request.model)
+    elif not row.repo:
+        return _planned(request, plan_request(request), None, _fixed(request))
     settings = load_settings()
-    made, missing = _plan(asked, row, settings)
-    absent = None if missing is None else {**_offered(row, settings), "searched": missing}
-    return _planned(asked, made, absent, made.notes if made else (), downloads)
+    try:
+        resolved = resolve(request.model, settings)
+    except VramwiseError as error:
+        if row is None:
+            raise
+        return _planned(request, None, _offered(row, settings, str(error)), (), downloads)
+    plan = plan_here(replace(request, precision="auto"), resolved, settings, "import")
+    missing = _offered(row, settings, resolved.missing) if resolved.missing else None
+    return _planned(request, plan, missing, plan.notes, downloads)
 
 
-def _fixed(asked: Question) -> str:
+def _fixed(request: ModelRequest) -> list[str]:
     from .models.handle import ocr_handle
 
-    return ocr_handle(asked.model, asked.precision, asked.attention, asked.device).plan()
+    return ocr_handle(request.model, request.precision, request.attention, request.device).plan().splitlines()
 
 
 def _planned(
-    asked: Question,
-    made: Plan | None,
+    request: ModelRequest,
+    plan: Plan | None,
     missing: dict[str, Any] | None,
     notes: Sequence[str],
     downloads: Downloads | None = None,
 ) -> dict[str, Any]:
-    budget = made.budget if made is not None else None
+    budget = plan.budget if plan is not None else None
     return {
-        "model": asked.model,
-        "device": made.device if made else asked.device,
+        "model": request.model,
+        "device": plan.device if plan else request.device,
         "free_bytes": budget.free_bytes if budget else None,
         "reclaimable_bytes": budget.reclaimable_bytes if budget else None,
-        "verdicts": [verdict.to_dict() for verdict in made.verdicts] if made else [],
-        "chosen": _chosen(asked, made) if made else None,
+        "verdicts": [verdict.to_dict() for verdict in plan.verdicts] if plan else [],
+        "chosen": _chosen(request, plan) if plan else None,
         "missing": missing,
-        "download": downloads.state(asked.model) if downloads is not None else None,
+        "download": downloads.state(request.model) if downloads is not None else None,
         "notes": list(notes),
     }
 
 
-def _chosen(asked: Question, made: Plan) -> str | None:
+def _chosen(request: ModelRequest, plan: Plan) -> str | None:
     """The precision that would run: the plan's own, or the one asked for where it can."""
-    if asked.precision != "auto" and len(made.verdicts) > 1:
-        verdict = made.verdict(asked.precision)
-        return asked.precision if verdict.max_pixels is not None else None
-    return made.chosen.precision if made.chosen is not None else None
-
-
-def _plan(asked: Question, row: OCRModel | None, settings: Settings) -> tuple[Plan | None, str | None]:
-    """The plan (None where nothing tells the size), and why the files are not used (None where they are)."""
-    from .families.weights import published_config
-    from .hardware import capabilities, device_names
-    from .models.live import budget_for, find_checkpoint
-    from .planning import make_plan, run_history
-    from .weights import checkpoints
-
-    missing: str | None = None
-    try:
-        found = find_checkpoint(asked.model, settings)
-    except VramwiseError as error:
-        if row is None:
-            _check_known(asked.model)
-            raise
-        missing, config, tensors = str(error), published_config(row.repo), None
-        its: Family | None = family(row.family)
-    else:
-        config, tensors = checkpoints.read_config(found.path), checkpoints.tensor_index(found.path)
-        its = family_of_model_type(found.model_type)
-    if config is None or its is None:
-        return None, missing or f"{asked.model} is of a kind that VRAMwise has no family for."
-    budget = budget_for(asked.device if asked.device in device_names() else "auto")
-    made = make_plan(
-        asked.model,
-        its,
-        config,
-        tensors,
-        budget,
-        "auto",
-        asked.attention,
-        capabilities.model_options(),
-        quantise_vision=asked.quantise_vision,
-        pixels=math.ceil(asked.megapixels * 1e6) or None,
-        runs=run_history.lookup(
-            settings.places.user_dir, run_history.remembered_as(budget.name, budget.device), asked.model
-        ),
-    )
-    return made, missing
+    if request.precision != "auto" and len(plan.verdicts) > 1:
+        verdict = plan.verdict(request.precision)
+        return request.precision if verdict.max_pixels is not None else None
+    return plan.chosen.precision if plan.chosen is not None else None
 
 
 def _check_known(model: str) -> None:
@@ -171,10 +149,11 @@ def _check_known(model: str) -> None:
         raise UnknownName(f'"{model[:80]}" is not an OCR model that is known here.{nearest(model, known)}')
 
 
-def _offered(row: OCRModel | None, settings: Settings) -> dict[str, Any]:
+def _offered(row: OCRModel | None, settings: Settings, searched: str) -> dict[str, Any]:
     """What a download would be: from where, into which folder, how large, and whether it may be."""
     if row is None:
-        return {"repo": None, "source": None, "folder": None, "size_bytes": None, "allowed": False}
+        nowhere = {"repo": None, "source": None, "folder": None, "size_bytes": None, "allowed": False}
+        return {**nowhere, "searched": searched}
     folder = settings.all_models_dirs[0] / "LLM" / row.repo.rsplit("/", 1)[-1]
     return {
         "repo": row.repo,
@@ -182,6 +161,7 @@ def _offered(row: OCRModel | None, settings: Settings) -> dict[str, Any]:
         "folder": str(folder),
         "size_bytes": _published_bytes(row),
         "allowed": settings.download_button,
+        "searched": searched,
     }
 
 

@@ -15,27 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from .errors import VramwiseError, nearest
+from .host import Places, current_places, default_places
 
 CONFIG_NAME = "config.yaml"
 DOWNLOAD_SOURCES = ("huggingface", "modelscope")
 PICTURES = ("png", "jpeg")
 MAX_CONCURRENCY = 256
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where this process may read weights and write its own files.
-
-    ``user_dir`` holds config.yaml; ``models_dirs`` are searched in order, and the first writable one receives
-    what ``vramwise download`` fetches. ``checkpoint_dirs`` are further folders in which model folders lie.
-    Inside ComfyUI all come from its folder_paths, and ``hosted`` is True.
-    """
-
-    user_dir: Path
-    models_dirs: tuple[Path, ...]
-    checkpoint_dirs: tuple[Path, ...] = ()
-    hosted: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +68,7 @@ class Settings:
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
     endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict)
     origin: str = "built-in defaults"
-    places: Places = field(default_factory=lambda: default_places())
+    places: Places = field(default_factory=default_places)
 
     @property
     def all_models_dirs(self) -> tuple[Path, ...]:
@@ -104,39 +90,16 @@ class Settings:
         return f'"{sys.executable}" "{script}" {" ".join(words)} --models-dir "{self.all_models_dirs[0]}"'
 
 
-def default_places() -> Places:
-    """The per-user folder of this operating system, for scripts and the command line."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA", Path.home() / "AppData" / "Roaming"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config"))
-    user = base / "vramwise"
-    return Places(user_dir=user, models_dirs=(user / "models",))
-
-
-class _Host:
-    """Holds the places the host application (ComfyUI) announced; a script never sets them."""
-
-    places: Places | None = None
-
-
-def set_places(places: Places) -> None:
-    """Called once by the ComfyUI bridge before the first node runs."""
-    _Host.places = places
-
-
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read config.yaml and the environment.
 
     Raises VramwiseError when the file cannot be parsed, holds an unknown key (the nearest right one is named)
     or a value of the wrong kind. The file is read at each call, so an edit counts from the next run on.
     """
-    places = _Host.places or default_places()
+    here = current_places()
     named = environ.get("VRAMWISE_CONFIG")
-    path = Path(named) if named else places.user_dir / CONFIG_NAME
-    settings = Settings(places=places)
+    path = Path(named) if named else here.user_dir / CONFIG_NAME
+    settings = Settings(places=here)
     if path.is_file():
         settings = _from_mapping(_read_yaml(path), path, settings)
     elif named:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.host import set_budget_source
+from ..core.host import set_memory_source
 from .bridge.folders import announce_places, offer_sample
-from .bridge.managed import device_budget, manage_models
-from .bridge.memory import listen_to_free
+from .bridge.managed import manage_models
+from .bridge.memory import host_memory, listen_to_free
 from .bridge.routes import serve
 from .bridge.schema import ComfyExtension
 from .convert_regions import ConvertRegions
@@ -50,7 +50,7 @@ class VramwiseExtension(ComfyExtension):  # type: ignore[misc]
         listen_to_free()
         serve()
         manage_models()
-        set_budget_source(device_budget)
+        set_memory_source(host_memory)
 
     async def get_node_list(self) -> list[Any]:
         return list(NODES)

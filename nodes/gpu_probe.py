@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.hardware import device_names
-from .bridge.memory import GIB, host_memory
+from .bridge.memory import GIB
 from .bridge.schema import GPU, io, schema
 
 
@@ -51,12 +51,16 @@ class GPUProbe(io.ComfyNode):  # type: ignore[misc]
 
     @classmethod
     def execute(cls, device: str, refresh: int) -> Any:
-        from ..core.hardware import probe
+        from ..core.hardware.budget import budget_of_machine
         from ..core.hardware.health import health
+        from ..core.models.request import machine_now
 
-        report = probe(device, host=host_memory())
+        report = machine_now(device)
+        budget = budget_of_machine(report)
         chosen = report.device
         total, free = (chosen.total_bytes or 0) / GIB, (chosen.free_bytes or 0) / GIB
-        text = "\n".join([report.text(), *(finding.text() for finding in health(report))])
-        shown = {"text": [text], "probe": [report.to_dict()]}
+        room = [] if budget is None else [budget.text()]
+        text = "\n".join([report.text(), *room, *(finding.text() for finding in health(report))])
+        facts = {**report.to_dict(), "budget": None if budget is None else budget.to_dict()}
+        shown = {"text": [text], "probe": [facts]}
         return io.NodeOutput(report, text, round(total, 3), round(free, 3), ui=shown)

@@ -143,7 +143,6 @@ def _on_disk() -> set[str]:
 
 
 def _this_machine() -> Any:
-    from ..core.hardware import probe
-    from .bridge.memory import host_memory
+    from ..core.models.request import machine_now
 
-    return probe(host=host_memory())
+    return machine_now()

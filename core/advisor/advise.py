@@ -168,9 +168,9 @@ def _targets(
     if vram_gib is not None:
         return (target_of_memory(vram_gib, ram_gib),)
     if machine is None:
-        from ..hardware import probe
+        from ..models.request import machine_now
 
-        machine = probe()
+        machine = machine_now()
     return (target_of_machine(machine, ram_gib),)
 
 

@@ -17,7 +17,7 @@ from ..families.weights import published_config
 from ..hardware.budget import Budget
 from ..hardware.capabilities import option_for, pip_line
 from ..option_values import ADVICE_TASKS, precision_choices
-from ..planning.fit import Plan, Verdict, make_plan
+from ..planning.fit import Plan, Verdict
 from ..planning.footprint import reading_bytes
 from .candidate import RESIDENT, Candidate, commercial_use
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability
@@ -26,7 +26,6 @@ from .targets import Target
 if TYPE_CHECKING:
     from ..catalog.templates import Template
     from ..hardware.capabilities import Capability
-    from ..planning.run_history import Run
 
 OCR, IMAGE, IMAGE_EDIT, VIDEO = "OCR", "image", "image edit", "video"
 WHICH_GPU, ALL = "which GPU", "all"
@@ -165,18 +164,14 @@ def _ocr_plan(
     """The plan from the published architecture, with what was measured on this machine where it is asked
     about; None where no architecture is published.
     """
-    config = published_config(row.repo)
-    if config is None:
-        return None
-    runs = _runs(row, budget) if live else ()
-    return make_plan(row.id, family(row.family), config, None, budget, available=dict(available), runs=runs)
-
-
-def _runs(row: OCRModel, budget: Budget) -> tuple[Run, ...]:
-    from ..planning.run_history import lookup
+    from ..models.request import ModelRequest, plan_resolved, resolve_published
     from ..settings import load_settings
 
-    return lookup(load_settings().places.user_dir, budget.name, row.id)
+    resolved = resolve_published(row)
+    if resolved is None:
+        return None
+    settings = load_settings() if live else None
+    return plan_resolved(ModelRequest(row.id), resolved, budget, settings, dict(available))
 
 
 def ocr_candidate(target: Target, model: str, precision: str = "") -> Candidate:

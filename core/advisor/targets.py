@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog.gpus import GIB, GPU, find_gpus, gpu_of_device, gpus, parse_memory
 from ..errors import VramwiseError
-from ..hardware.budget import Budget, budget_of_gpu, budget_of_memory
+from ..hardware.budget import Budget, budget_of_gpu, budget_of_machine, budget_of_memory
 from .diffusion_memory import usable_bytes
 
 if TYPE_CHECKING:
@@ -90,16 +90,14 @@ def target_of_machine(report: MachineReport, ram_gib: float | None = None) -> Ta
 
     Raises VramwiseError where the device does not tell its memory.
     """
-    device = report.device
-    if device.total_bytes is None or device.free_bytes is None:
+    device, budget = report.device, budget_of_machine(report, ask=True)
+    if budget is None:
         raise VramwiseError(f"{device.name} does not tell its memory. Name it, for example --vram-gib 16.")
-    own = (device.own_bytes or 0) + (device.host_bytes or 0)
-    budget = Budget(device.name, device.kind, device.free_bytes, own, device.capability, device.name)
     gpu = None if device.kind == "cpu" else gpu_of_device(device.name, device.total_bytes)
     ram = _ram(ram_gib) if ram_gib else report.ram_total_bytes
-    box: float | None = gpu.vram_gib if gpu is not None and gpu.vram_gib else device.total_bytes / GIB
-    if device.kind == "cpu":
-        box = None  # RAM is no tier of cards
+    box = gpu.vram_gib if gpu is not None else None
+    if not box and device.kind != "cpu":  # RAM is no tier of cards
+        box = device.total_bytes / GIB if device.total_bytes else None
     system = "windows" if report.windows else "linux"
     # without torch nothing can be loaded: then the question is what the card could hold
     available = report.options if report.torch else {}

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import OCRModel, family, ocr_models
+from ..catalog import OCRModel, ocr_models
 from ..catalog.words import LANGUAGES, words
 
 if TYPE_CHECKING:  # imported where they are used: the other verbs start without them
+    from ..hardware.budget import Budget
     from ..hardware.capabilities import Capability
     from ..hardware.health import Finding
     from ..hardware.report import DeviceReport, MachineReport
@@ -52,26 +53,28 @@ def recommended(report: MachineReport) -> list[Recommended]:
     """Every model of the catalog that fits on the chosen device now, the largest first; then what needs no
     GPU. What ComfyUI could evict counts as free.
     """
-    device = report.device
-    fitting = [one for row in ocr_models() if row.repo and (one := _fitting(row, report)) is not None]
-    fitting.sort(key=lambda one: -one.bytes)
+    from ..hardware.budget import budget_of_machine
+
+    budget = budget_of_machine(report, ask=True)
+    fitting = [
+        found
+        for row in ocr_models()
+        if budget is not None and row.repo and (found := _fitting(row, report.device, budget)) is not None
+    ]
+    fitting.sort(key=lambda model: -model.bytes)
     simple = [Recommended(row.id, row.name, "", 0) for row in ocr_models() if row.runs_on == "cpu"]
-    return [*simple, *fitting] if device.kind == "cpu" else [*fitting, *([] if fitting else simple)]
+    return [*simple, *fitting] if report.device.kind == "cpu" else [*fitting, *([] if fitting else simple)]
 
 
-def _fitting(row: OCRModel, report: MachineReport) -> Recommended | None:
-    from ..families.weights import published_config
-    from ..hardware.budget import Budget
-    from ..planning import make_plan
+def _fitting(row: OCRModel, device: DeviceReport, budget: Budget) -> Recommended | None:
+    from ..models.request import ModelRequest, plan_resolved, resolve_published
 
-    device, config = report.device, published_config(row.repo)
-    room = _room(report)
-    if config is None or room is None:
+    resolved = resolve_published(row)
+    if resolved is None:
         return None
-    budget = Budget(device.id, device.kind, room, 0, device.capability)
     # What could be installed is no reason to leave a model out; a kernel that is missing changes the memory.
     available = {"flash_attention_2": device.flash_attention}
-    plan = make_plan(row.name, family(row.family), config, None, budget, available=available)
+    plan = plan_resolved(ModelRequest(row.id), resolved, budget, available=available)
     if plan.chosen is None:
         return None
     verdict = plan.verdict(plan.chosen.precision)
@@ -80,38 +83,30 @@ def _fitting(row: OCRModel, report: MachineReport) -> Recommended | None:
     return Recommended(row.id, row.name, plan.chosen.precision, need, limit)
 
 
-def _room(report: MachineReport) -> int | None:
-    from ..hardware.budget import desktop_bytes
-
-    device = report.device
-    if device.free_bytes is None:
-        return None if device.total_bytes is None else device.total_bytes - desktop_bytes(report)
-    # Windows moves a card that is over-full into RAM without a word: its desktop keeps room to grow.
-    kept = desktop_bytes(report) if report.windows else 0
-    return max(0, device.free_bytes + (device.own_bytes or 0) + (device.host_bytes or 0) - kept)
-
-
 def _check(arguments: argparse.Namespace) -> int:
-    from ..hardware import probe
+    from ..hardware.budget import budget_of_machine
     from ..hardware.health import health
+    from ..models.request import machine_now
 
     spoken = words(arguments.lang)
-    report = probe(arguments.device)
+    report = machine_now(arguments.device)
+    budget = budget_of_machine(report, ask=True)
     findings = health(report, arguments.lang)
     if arguments.json:
         facts = {
             "cuda": _has_cuda(report.device),
             "flash_attention_supported": report.device.flash_attention_supported,
             "machine": report.to_dict(),
+            "budget": None if budget is None else budget.to_dict(),
             "recommended": [asdict(one) for one in recommended(report)],
             "findings": [asdict(finding) for finding in findings],
         }
         print(json.dumps(facts, ensure_ascii=False, indent=2))
         return 0
     print(spoken["check_head"])
-    print("\n".join(_machine(report, findings, spoken)))
+    print("\n".join(_machine(report, budget, findings, spoken)))
     print(f"\n{spoken['check_models']}")
-    print("\n".join(_models(report, spoken)))
+    print("\n".join(_models(report, budget, spoken)))
     print(f"\n{spoken['check_findings']}")
     for finding in findings:
         facts = {**asdict(finding), "severity": spoken[f"check_{finding.severity}"]}
@@ -123,7 +118,9 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _machine(report: MachineReport, findings: Sequence[Finding], spoken: Mapping[str, str]) -> Iterator[str]:
+def _machine(
+    report: MachineReport, budget: Budget | None, findings: Sequence[Finding], spoken: Mapping[str, str]
+) -> Iterator[str]:
     """The guide's fields first and under its names, then what else is known; nothing for the unknown."""
 
     def say(key: str, **values: Any) -> str:
@@ -142,6 +139,7 @@ def _machine(report: MachineReport, findings: Sequence[Finding], spoken: Mapping
         yield say("flash", value=_kernel(device, device.flash_attention, "flash-attn", spoken))
         yield say("sage", value=_kernel(device, device.sage_attention, "SageAttention", spoken))
         yield say("free", size=size(device.free_bytes))
+        yield say("budget", size=size(budget.budget_bytes if budget is not None else None))
         yield say("other", size=size(device.other_bytes))
         if device.reserved_bytes is not None:
             yield say("allocated", size=size(device.allocated_bytes))
@@ -162,7 +160,7 @@ def _machine(report: MachineReport, findings: Sequence[Finding], spoken: Mapping
     if device.driver:
         yield say("driver", driver=device.driver, cuda=report.driver_cuda or spoken["check_unknown"])
     yield say("torch", version=report.torch or spoken["check_no_torch"])
-    processor = next(one for one in report.devices if one.kind == "cpu")
+    processor = next(device for device in report.devices if device.kind == "cpu")
     yield say("processor", name=processor.name, count=report.cpu_count)
     yield say("ram", size=size(report.ram_total_bytes), free=size(report.ram_available_bytes))
     for other in report.devices:
@@ -193,10 +191,10 @@ def _kernel(device: DeviceReport, found: Capability, package: str, spoken: Mappi
     return spoken["check_unsupported"]
 
 
-def _models(report: MachineReport, spoken: Mapping[str, str]) -> Iterator[str]:
+def _models(report: MachineReport, budget: Budget | None, spoken: Mapping[str, str]) -> Iterator[str]:
     found = recommended(report)
     if report.device.kind != "cpu" and not any(one.bytes for one in found):
-        yield spoken["check_nothing" if _room(report) is not None else "check_unknown_room"]
+        yield spoken["check_nothing" if budget is not None else "check_unknown_room"]
     for one in found:
         values = {
             "model": one.name,

@@ -1,12 +1,16 @@
-"""The memory that a plan is for: of a card of the catalog, of a bare size, or of several cards together."""
+"""The memory that a plan is for: of this machine now, a card of the catalog, a bare size, or several cards.
+
+Every figure of free memory that a person or a plan is given comes from here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..catalog.gpus import GIB, GPU
 from ..errors import VramwiseError
-from .report import MachineReport
+from .report import MachineReport, gib
 from .torch_memory import driver_free
 
 MIB = 1024**2
@@ -17,6 +21,8 @@ DESKTOP_BYTES = 400 * MIB
 _UNIFIED_SHARE = 0.75
 # A bare memory size is taken for a current NVIDIA card's.
 _CURRENT_CAPABILITY = (8, 9)
+# The note of a budget whose free bytes nobody has told.
+SUPPOSED = "nobody says what is free, so that an idle device is supposed"
 # The name of several devices together, as accelerate's ``device_map="auto"`` calls them.
 SHARDED = "auto"
 # accelerate leaves a tenth of each card to what runs beside the weights (get_balanced_memory and the
@@ -45,6 +51,18 @@ class Budget:
     def budget_bytes(self) -> int:
         return self.free_bytes + self.reclaimable_bytes
 
+    def to_dict(self) -> dict[str, Any]:
+        """Its bytes under stable names, as JSON values."""
+        names = ("device", "free_bytes", "reclaimable_bytes", "budget_bytes", "note")
+        return {name: getattr(self, name) for name in names}
+
+    def text(self) -> str:
+        """One line for a report."""
+        parts = [f"free {gib(self.free_bytes)}"]
+        if self.reclaimable_bytes:
+            parts.append(f"{gib(self.reclaimable_bytes)} that could be evicted")
+        return f"For a model on {self.device}: {', '.join([*parts, *([self.note] if self.note else [])])}"
+
 
 def desktop_bytes(report: MachineReport) -> int:
     """What to leave to the screen that the chosen card feeds: 400 MiB, 0 where there is none.
@@ -61,17 +79,54 @@ def desktop_bytes(report: MachineReport) -> int:
 
 
 def free_bytes(report: MachineReport) -> int:
-    """What a model can be given of the chosen device now: free by its driver, and what torch keeps unused.
+    """What a model can be given of the chosen device now without evicting another; 0 where nobody can say.
 
-    Windows spills an over-full card into RAM without an error, ten times slower, so there the desktop keeps
-    its share. Where a report could not tell without touching the device (AMD, Intel, no NVML) torch is asked,
-    and 0 is where it cannot say either.
+    Asks torch where the report could not tell without touching the device (see ``driver_free``): for whoever
+    is about to put a model there.
+    """
+    return _told_free(report, ask=True) or 0
+
+
+def budget_of_machine(report: MachineReport, *, ask: bool = False) -> Budget | None:
+    """What a model can be given of the chosen device now: the one figure of probe, check-gpu, plan, advise,
+    the loader and the panel. None where the device does not even tell its size.
+
+    Free is what the driver calls free and what torch keeps unused (our models are loaded by the same torch,
+    which hands it out first). On Windows without the desktop's share (``desktop_bytes``): elsewhere a full
+    card is an error that can be answered, there it goes on in RAM, ten times slower. Of memory that the
+    system shares (Apple, NVIDIA's small boards) no more than the RAM that is available. ComfyUI's own reserve
+    (``COMFY_RESERVE_BYTES``) is not taken off: it is room to work in, and a plan that needs it is "tight".
+
+    Reclaimable is what this pack's models and ComfyUI's other ones hold there, where a host or a script says
+    that it can evict (``host_bytes`` is None where nobody does).
+
+    Where nobody says what is free, an idle device is supposed, and the note says so. ``ask`` lets torch be
+    asked first, which makes the context that a model would: for whoever is about to put one there.
     """
     device = report.device
-    free = device.free_bytes if device.free_bytes is not None else driver_free(device.id, device.kind)
-    kept = (device.reserved_bytes or 0) - (device.allocated_bytes or 0)
+    name = device.name if device.kind != "cpu" else ""
+    free = _told_free(report, ask)
+    if free is not None:
+        held = 0 if device.host_bytes is None else (device.own_bytes or 0) + device.host_bytes
+        return Budget(device.id, device.kind, free, held, device.capability, name)
+    if device.total_bytes is None:
+        return None
+    idle = max(0, device.total_bytes - desktop_bytes(report))
+    return Budget(device.id, device.kind, idle, 0, device.capability, name, SUPPOSED)
+
+
+def _told_free(report: MachineReport, ask: bool) -> int | None:
+    device = report.device
+    free = device.free_bytes
+    if free is None and ask and device.runnable.usable:
+        free = driver_free(device.id, device.kind)
+    if free is None:
+        return None
+    if device.unified and device.kind != "cpu":
+        free = min(free, report.ram_available_bytes)
+    unused = max(0, (device.reserved_bytes or 0) - (device.allocated_bytes or 0))
     desktop = desktop_bytes(report) if report.windows else 0
-    return max(0, (free or 0) + kept - desktop)
+    return max(0, free + unused - desktop)
 
 
 def budget_of_gpu(gpu: GPU) -> Budget:

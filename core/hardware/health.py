@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ..catalog.diffusion import table
 from ..catalog.words import words
+from .budget import budget_of_machine
 from .capabilities import pip_line
 from .report import DeviceReport, MachineReport, gib
 
@@ -219,11 +220,11 @@ def _unused_reserve(device: DeviceReport, report: MachineReport) -> Iterator[_Fa
 
 def _little_free(device: DeviceReport, report: MachineReport) -> Iterator[_Fact]:
     """Only what nothing here could give back counts: the models of ComfyUI make way by themselves."""
-    if device.free_bytes is None or device.total_bytes is None or device.total_bytes < _SMALLEST_CARD:
+    budget = budget_of_machine(report)
+    if budget is None or device.free_bytes is None:
         return
-    unused = max(0, (device.reserved_bytes or 0) - (device.allocated_bytes or 0))
-    room = device.free_bytes + unused + (device.own_bytes or 0) + (device.host_bytes or 0)
-    if room < _LITTLE_FREE:
+    room = budget.budget_bytes
+    if device.total_bytes is not None and device.total_bytes >= _SMALLEST_CARD and room < _LITTLE_FREE:
         yield _Fact("little_free", "warning", f"to be had {gib(room)}", {"room": gib(room)})
 
 

@@ -47,7 +47,8 @@ def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None 
     found = [
         _finished(one, driver, host or HostMemory(), ram) for one in _devices(live, driver, build, remarks)
     ]
-    found.append(_processor(int(ram.total), int(ram.available)))
+    found += _known_to_the_host(found, host)
+    found.append(_processor(ram, host))
     found = _with_spill(found)
     chosen = _chosen(found, device, host.preferred if host else None, live is not None, remarks)
     return MachineReport(
@@ -230,16 +231,40 @@ def _other_bytes(seen: TorchDevice | None, card: nvml.NvmlDevice | None) -> int 
     return card.other_bytes
 
 
-def _processor(total: int, available: int) -> DeviceReport:
-    formats = processor_has_bf16()
+def _known_to_the_host(found: list[DeviceReport], host: HostMemory | None) -> Iterator[DeviceReport]:
+    """The device that the host computes on where neither torch nor a driver has shown it here (DirectML, an
+    NPU).
+    """
+    if host is None or host.preferred in (None, "cpu", *(device.id for device in found)):
+        return
+    name = str(host.preferred)
+    knows = host.devices.get(name) or HostDevice(None, 0, 0)
+    yield DeviceReport(
+        id=name,
+        name=name,
+        kind=name.partition(":")[0],
+        total_bytes=None,
+        free_bytes=knows.free_bytes,
+        source="ComfyUI",
+        own_bytes=knows.own_bytes,
+        host_bytes=knows.other_models_bytes,
+        dynamic_vram=host.dynamic_vram,
+    )
+
+
+def _processor(ram: Any, host: HostMemory | None) -> DeviceReport:
+    knows = host.devices.get("cpu") if host is not None else None
+    said = knows.free_bytes if knows is not None else None
     return DeviceReport(
         id="cpu",
         name=processor_name(),
         kind="cpu",
-        total_bytes=total,
-        free_bytes=available,
+        total_bytes=int(ram.total),
+        free_bytes=int(ram.available) if said is None else said,
         source="psutil",
-        bf16=formats,
+        own_bytes=knows.own_bytes if knows is not None else None,
+        host_bytes=knows.other_models_bytes if knows is not None else None,
+        bf16=processor_has_bf16(),
         unified=True,
     )
 

@@ -1,4 +1,4 @@
-"""Handles and the ModelLoader: the one place that turns a model's name into something that reads.
+"""Handles: what a graph or a script holds of an OCR model.
 
 A handle is a spec; weights come at the first read, may be evicted, and come back at the next.
 """
@@ -6,19 +6,16 @@ A handle is a spec; weights come at the first read, may be evicted, and come bac
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakSet
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from ..catalog import BUILTIN, family, family_of_model_type, languages, ocr_model, recogniser
-from ..errors import VramwiseError, nearest
-from ..hardware import capabilities
+from ..errors import VramwiseError
 from ..ocr.engines.protocol import Engine, NoProgress, ProgressCallback, ReadOptions
 from ..ocr.engines.reader_pool import ReaderPool
 from ..ocr.vlm.model_owner import living_owners
-from ..option_values import ATTENTIONS, CPU_ENGINES, DEFAULT_MODEL, TASKS, check_choice, precision_choices
-from ..settings import ModelSettings, Settings, load_settings
-from .names import model_id, model_ids
+from ..option_values import ATTENTIONS, DEFAULT_MODEL, TASKS, check_choice, precision_choices
+from ..settings import Settings, load_settings
+from .names import is_cpu_engine, model_id
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..ocr.results.result import OCRResult
     from ..ocr.vlm.engine import VLMEngine
-    from .live import Choice, Wish
+    from .request import LoadPlan, ModelRequest
 
 _readers = ReaderPool()
 
@@ -35,7 +32,7 @@ class _Live:
     """What a handle has opened. Outside the handle's identity: two equal handles are equal, opened or not."""
 
     def __init__(self) -> None:
-        self.choice: Choice | None = None
+        self.decided: LoadPlan | None = None
         self.engine: VLMEngine | None = None
 
 
@@ -74,8 +71,10 @@ class OCRHandle:
         settings = load_settings()
         try:
             if is_cpu_engine(self.model):
-                return "\n".join(_cpu_plan(self, settings))
-            return self._choice(settings).plan.text()
+                from .cpu_plan import cpu_plan
+
+                return "\n".join(cpu_plan(self.request, settings))
+            return self._decide(settings).plan.text()
         except VramwiseError as error:
             return str(error)
 
@@ -102,20 +101,22 @@ class OCRHandle:
         owner.release()
         return held
 
-    def _wish(self) -> Wish:
-        from .live import Wish
+    @property
+    def request(self) -> ModelRequest:
+        """What the handle asks for, as the planner takes it."""
+        from .request import ModelRequest
 
-        return Wish(self.model, self.precision, self.attention, self.device, self.quantise_vision)
+        return ModelRequest(self.model, self.precision, self.attention, self.device, self.quantise_vision)
 
-    def _choice(self, settings: Settings, spread: bool = False) -> Choice:
-        """Decided once for a handle, so that an evicted model comes back as the same one. ``spread``: over
+    def _decide(self, settings: Settings, sharded: bool = False) -> LoadPlan:
+        """Decided once for a handle, so that an evicted model comes back as the same one. ``sharded``: over
         every card and RAM.
         """
-        if self._live.choice is None:
-            from .live import choose
+        if self._live.decided is None:
+            from .request import load_plan
 
-            self._live.choice = choose(self._wish(), settings, spread)
-        return self._live.choice
+            self._live.decided = load_plan(self.request, settings, sharded)
+        return self._live.decided
 
     def _engine(self, settings: Settings) -> Engine:
         if is_cpu_engine(self.model):
@@ -125,124 +126,8 @@ class OCRHandle:
         if self._live.engine is None:
             from .live import open_engine
 
-            self._live.engine = open_engine(self._wish(), self._choice(settings), settings)
+            self._live.engine = open_engine(self.model, self._decide(settings), settings)
         return self._live.engine
-
-
-class ModelLoader:
-    """The guide's API: ``ModelLoader.load_model('qwen3_vl_8b', precision='int8')``.
-
-    Arguments win over config.yaml (``models: qwen3_vl_8b: precision: "int8"``), the file over the built-in
-    defaults.
-    """
-
-    _loaded: ClassVar[dict[str, LoadedModel]] = {}  # the latest of a name lives also where nobody keeps it
-    _living: ClassVar[WeakSet[LoadedModel]] = WeakSet()
-
-    @classmethod
-    def load_model(
-        cls,
-        name: str,
-        precision: str | None = None,
-        use_flash_attention: bool | None = None,
-        device_map: str | None = None,
-        *,
-        attention: str | None = None,
-        quantise_vision: bool | None = None,
-    ) -> LoadedModel:
-        """Plan ``name`` and load its weights now.
-
-        ``precision`` None means config.yaml's, else "auto" (the best that fits). ``use_flash_attention`` is a
-        wish: where it cannot run the plan says why and what runs instead; ``attention`` is an order, and
-        refused. ``device_map='auto'`` spreads the model over the cards and RAM by accelerate; such a model
-        is never moved. Raises VramwiseError before a byte is read when a forced precision cannot fit,
-        naming what would.
-        """
-        settings = load_settings()
-        _check_known(settings)
-        name = model_id(name)
-        configured = settings.models.get(name, ModelSettings())
-        if attention is None and use_flash_attention is None:
-            attention, use_flash_attention = configured.attention, configured.use_flash_attention
-        handle = ocr_handle(
-            name,
-            precision or configured.precision or "auto",
-            attention or "auto",
-            "auto" if device_map in (None, "auto") else device_map,
-            bool(configured.quantise_vision if quantise_vision is None else quantise_vision),
-        )
-        if attention is None and use_flash_attention is False:
-            handle = replace(handle, attention=_without_flash(name, settings))
-        loaded = LoadedModel(handle)
-        loaded.load(spread=device_map == "auto")
-        cls._loaded[name] = loaded
-        cls._living.add(loaded)
-        return loaded
-
-    @classmethod
-    def unload_model(cls, name: str) -> bool:
-        """Drop the weights of ``name``, at every precision. True when something was in memory; an unknown
-        name raises VramwiseError.
-        """
-        held = [one for one in cls._living if one.handle.model == name]
-        if not held:
-            name = model_id(name)
-            held = [one for one in cls._living if one.handle.model == name]
-        cls._loaded.pop(name, None)
-        if is_cpu_engine(name):
-            return bool(_readers.release())
-        gone = [one.unload() for one in held]
-        return any(gone)
-
-
-class LoadedModel:
-    """A model that a script holds. Reading after ``unload`` loads it again."""
-
-    def __init__(self, handle: OCRHandle) -> None:
-        self.handle = handle
-
-    @property
-    def plan(self) -> str:
-        return self.handle.plan()
-
-    def load(self, spread: bool = False) -> None:
-        """Bring the weights in now, so that a model which cannot be loaded says so here and not at the
-        first page.
-        """
-        if is_cpu_engine(self.handle.model):
-            return
-        settings = load_settings()
-        self.handle._choice(settings, spread and not settings.places.hosted)  # ComfyUI gives one device
-        engine = self.handle._engine(settings)
-        engine.owner.use(0)  # type: ignore[attr-defined]
-
-    def unload(self) -> bool:
-        """Let the weights go; True when they were in memory."""
-        return self.handle.release()
-
-    def read(
-        self, images: Any, task: str = "text", *, language: str = "auto", prompt: str = "", **more: Any
-    ) -> list[OCRResult]:
-        """Read one picture or several: file paths, PIL images or uint8 RGB arrays. Always a list, in
-        order.
-        """
-        from ..ocr.images import as_picture
-
-        several = images if isinstance(images, list | tuple) else [images]
-        options = ReadOptions(task=task, language=language, prompt=prompt, **more)
-        return list(self.handle.read([as_picture(one) for one in several], options))
-
-
-def _without_flash(model: str, settings: Settings) -> str:
-    """The best attention of ``model``'s family that is not flash attention; "auto" for engines without."""
-    from .live import catalog_row, find_checkpoint
-
-    if is_cpu_engine(model):
-        return "auto"
-    row = catalog_row(model)
-    its = family(row.family) if row else family_of_model_type(find_checkpoint(model, settings).model_type)
-    others = [name for name in its.attention if name != "flash_attention_2"] if its else []
-    return others[0] if others else "auto"
 
 
 def ocr_handle(
@@ -257,11 +142,6 @@ def ocr_handle(
     check_choice("precision", precision, precision_choices())
     check_choice("attention", attention, ATTENTIONS)
     return OCRHandle(model, precision, attention, device, quantise_vision)
-
-
-def is_cpu_engine(model: str) -> bool:
-    """Whether ``model`` runs outside torch."""
-    return model in CPU_ENGINES
 
 
 def release_all() -> int:
@@ -285,69 +165,3 @@ def resident_engines() -> list[str]:
         if owner.resident_bytes()
     ]
     return torch_models + [str(route) for route in _readers.present()]
-
-
-def _check_known(settings: Settings) -> None:
-    known = model_ids()
-    for name in settings.models:
-        if name not in known:
-            raise VramwiseError(
-                f'{settings.origin} has settings for the model "{name}", which is not known.'
-                f"{nearest(name, known)}"
-            )
-
-
-def _cpu_plan(handle: OCRHandle, settings: Settings) -> Iterator[str]:
-    row = ocr_model(handle.model)
-    yield f"{row.name}: {row.about}."
-    if row.engine == "rapid":
-        try:
-            runtime = capabilities.rapid_runtime()
-        except VramwiseError as error:
-            yield str(error)
-            return
-        size = f"weights {(row.weight_bytes or 0) / 1024**2:.0f} MiB ({row.source})"
-        yield f"Runs on the CPU by {'OpenVINO' if runtime == 'openvino' else 'ONNX Runtime'}; {size}."
-    yield from _languages_here(row.engine, settings)
-    ignored = [
-        f"{name} {value}"
-        for name, value in (("precision", handle.precision), ("attention", handle.attention))
-        if value != "auto"
-    ]
-    if handle.device not in ("auto", "cpu"):
-        ignored.append(f"device {handle.device}")
-    if ignored:
-        yield f"Ignored, because this engine has no such choice: {', '.join(ignored)}. No GPU memory is used."
-
-
-def _languages_here(engine: str, settings: Settings) -> Iterator[str]:
-    """What ``engine`` can read on this machine beyond its built-in weights, and how to add to it."""
-    from ..ocr.engines.tesseract import find_traineddata
-    from ..weights import find
-
-    usable = capabilities.tesseract()
-    if engine == "tesseract":
-        yield f"Runs on the CPU: {usable.reason}."
-    own: list[str] = []
-    by_tesseract: list[str] = []
-    for lang in languages():
-        if engine == "rapid" and lang.recogniser == BUILTIN:
-            continue
-        if engine == "rapid" and lang.recogniser:
-            try:
-                if find(recogniser(lang.recogniser), settings) is not None:
-                    own.append(lang.english)
-                    continue
-            except VramwiseError as error:
-                yield str(error)
-        if usable.usable and find_traineddata([lang.tesseract], settings):
-            by_tesseract.append(lang.english)
-    if own:
-        yield f"Also read here by PP-OCR's own recognisers: {', '.join(own)}."
-    if by_tesseract:
-        also = "Read" if engine == "tesseract" else "Also read"
-        yield f"{also} here by Tesseract: {', '.join(by_tesseract)}."
-    if engine == "tesseract" and not by_tesseract:
-        yield "No language data was found; choose a language and run to see where it was looked for."
-    if engine == "rapid" and not own and not by_tesseract:
-        yield f"For Russian: {settings.command('download', 'eslav')}, or Tesseract with its Russian data."

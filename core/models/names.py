@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..catalog import ocr_models
 from ..errors import UnknownName, VramwiseError, nearest
+from ..option_values import CPU_ENGINES
 from ..settings import load_settings
 
 
@@ -13,7 +14,8 @@ def model_ids() -> list[str]:
 
     catalog = [row.id for row in ocr_models()]
     taken = {row.repo.rsplit("/", 1)[-1].lower() for row in ocr_models() if row.repo}
-    own = [one.name for one in local_checkpoints(load_settings()) if one.name.lower() not in taken]
+    here = local_checkpoints(load_settings())
+    own = [checkpoint.name for checkpoint in here if checkpoint.name.lower() not in taken]
     return catalog + [name for name in own if name not in catalog]
 
 
@@ -37,3 +39,8 @@ def model_id(name: str) -> str:
     raise UnknownName(
         f'"{name}" is not an OCR model that is known here.{nearest(name, known)} Known: {", ".join(known)}.'
     )
+
+
+def is_cpu_engine(model: str) -> bool:
+    """Whether ``model`` runs outside torch."""
+    return model in CPU_ENGINES

@@ -1,28 +1,266 @@
-"""What fits, asked by name: an OCR model on a card of the catalog, on a memory size, or on this machine."""
+"""One way from a question to a plan: what is asked, the files or the published architecture, the verdicts.
+
+``ModelRequest`` -> ``resolve`` -> ``ResolvedModel`` -> ``plan_resolved`` -> ``Plan``; the loader goes on to a
+``LoadPlan``. The panel, the command line, scripts and the advisor ask here.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..catalog import Family, OCRModel, family, family_of_model_type, ocr_models
 from ..catalog.gpus import find_gpus, parse_memory
 from ..errors import VramwiseError
 from ..families.weights import Config, Tensor, published_config
-from ..hardware.budget import Budget, budget_of_gpu, budget_of_memory
+from ..hardware.budget import (
+    Budget,
+    budget_of_gpu,
+    budget_of_machine,
+    budget_of_memory,
+    sharded_budgets,
+)
+from ..hardware.capabilities import Capability, model_options, untested_transformers
+from ..host import host_memory
+from ..ocr.vlm.model_owner import LoadSpec, evictable_bytes, living_owners
+from ..option_values import check_choice
 from ..planning import run_history
 from ..planning.activations import Term
 from ..planning.cache_note import cache_note
 from ..planning.fit import Choice, Plan, Verdict, make_plan
 from ..planning.footprint import Footprint
+from ..settings import Settings, load_settings
+from .names import model_id
 
 if TYPE_CHECKING:
-    from ..hardware.capabilities import Capability
-    from ..settings import Settings
+    from ..hardware import HostMemory, MachineReport
+    from ..weights.checkpoints import Checkpoint
 
 OWN = "own"
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """What was asked for; "auto" leaves it to the plan.
+
+    ``model`` is a catalog id or the folder name of a checkpoint of the person's own. The largest picture is
+    ``image`` (width, height) or ``max_pixels`` of any shape, one of the family's usual size where both are
+    None; ``batch`` of them at once. ``budget`` is another place than ``device`` of this machine.
+    """
+
+    model: str
+    precision: str = "auto"
+    attention: str = "auto"
+    device: str = "auto"
+    quantise_vision: bool = False
+    image: tuple[int, int] | None = None
+    max_pixels: int | None = None
+    batch: int = 1
+    budget: Budget | None = None
+
+    def seen_pixels(self, its: Family) -> int | None:
+        """Pixels that the model gets to see: sides of an image go up to the family's grid."""
+        if self.image is None:
+            return self.max_pixels
+        grid = its.factor or 1
+        width, height = (math.ceil(side / grid) * grid for side in self.image)
+        return max(width * height, its.min_pixels)
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model whose size is known: from its files here, else from the published architecture.
+
+    ``tensors`` are the safetensors headers. They and ``checkpoint`` are None without files, and ``missing``
+    then says why, where files were looked for.
+    """
+
+    family: Family
+    config: Config
+    tensors: Mapping[str, Tensor] | None = None
+    checkpoint: Checkpoint | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """What will be loaded, and the plan that says why."""
+
+    checkpoint: Checkpoint
+    family: Family
+    config: Config
+    plan: Plan
+    spec: LoadSpec
+
+
+# --- resolve ----------------------------------------------------------------------------------------------
+
+
+def catalog_row(model: str) -> OCRModel | None:
+    """The catalog's row of that id; None for a checkpoint of the person's own."""
+    return next((row for row in ocr_models() if row.id == model), None)
+
+
+def find_checkpoint(model: str, settings: Settings) -> Checkpoint:
+    """The verified folder of a catalog id or of a person's own checkpoint (its folder name).
+
+    Raises VramwiseError that lists every folder searched and the exact name expected.
+    """
+    from ..weights import checkpoints
+
+    row = catalog_row(model)
+    if row is not None:
+        return checkpoints.locate(row, settings)
+    return checkpoints.local_checkpoint(model, settings)
+
+
+def resolve_published(row: OCRModel) -> ResolvedModel | None:
+    """``row`` by its published architecture alone; None where none is published."""
+    config = published_config(row.repo)
+    return None if config is None else ResolvedModel(family(row.family), config)
+
+
+def resolve(model: str, settings: Settings) -> ResolvedModel:
+    """The files of ``model`` on this machine, else what is published of it.
+
+    Raises VramwiseError where neither tells the size, and for files of an unknown family.
+    """
+    from ..weights import checkpoints
+
+    try:
+        found = find_checkpoint(model, settings)
+    except VramwiseError as error:
+        row = catalog_row(model)
+        published = None if row is None else resolve_published(row)
+        if published is None:
+            raise
+        return replace(published, missing=str(error))
+    its = family_of_model_type(found.model_type)
+    if its is None:
+        raise VramwiseError(
+            f"{found.path} is a {found.model_type} model, which VRAMwise has no family for. "
+            "Its families are listed by: vramwise models."
+        )
+    config, tensors = checkpoints.read_config(found.path), checkpoints.tensor_index(found.path)
+    return ResolvedModel(its, config, tensors, found)
+
+
+# --- the place --------------------------------------------------------------------------------------------
+
+
+def machine_now(device: str = "auto", torch: str = "auto") -> MachineReport:
+    """This machine at this moment, with what the host's models, or those of a script, hold and would give
+    back. ``device`` and ``torch`` as ``probe`` takes them.
+    """
+    from ..hardware import probe
+
+    return probe(device, torch=torch, host=host_memory() or _scripts_models())
+
+
+def _scripts_models() -> HostMemory:
+    from ..hardware import HostDevice, HostMemory
+
+    held: dict[str, int] = {}
+    for owner in living_owners():
+        device = owner.spec.device
+        held[device] = held.get(device, 0) + evictable_bytes(owner, device)
+    return HostMemory(devices={device: HostDevice(None, size, 0) for device, size in held.items()})
+
+
+def budget_here(device: str = "auto", torch: str = "import") -> Budget:
+    """The memory of ``device`` ("auto": the best one here) now, for whoever is about to put a model there.
+
+    ``torch`` is imported, for it numbers the cards in an order of its own, unless "auto". Raises
+    VramwiseError where the device does not tell its memory.
+    """
+    report = machine_now(device, torch)
+    budget = budget_of_machine(report, ask=True)
+    if budget is None:
+        raise VramwiseError(
+            f"{report.device.name} does not tell its memory. Name it, for example --vram-gib 16."
+        )
+    if budget.reclaimable_bytes and host_memory() is None:
+        note = "models of this script, which are let go when the room is needed and come back"
+        return replace(budget, note=note)
+    return budget
+
+
+def budget_of_place(gpu: str | None, vram_gib: float | None) -> Budget | None:
+    """An empty card by name ("RTX 3060", "16 GB") or size; None where neither is given.
+
+    Raises UnknownName with the nearest; VramwiseError for a card that is sold with several sizes.
+    """
+    if gpu is None:
+        return None if vram_gib is None else budget_of_memory(vram_gib)
+    size = parse_memory(gpu)
+    if size is not None:
+        return budget_of_memory(size)
+    found = find_gpus(gpu)
+    if vram_gib is not None:
+        found = tuple(card for card in found if card.vram_gib == vram_gib) or found
+    if len(found) > 1:
+        sizes = " or ".join(f'"{card.label}"' for card in found)
+        raise VramwiseError(f'"{gpu}" is more than one card. Name one: {sizes}.')
+    return budget_of_gpu(found[0])
+
+
+# --- plan -------------------------------------------------------------------------------------------------
+
+
+def plan_resolved(
+    request: ModelRequest,
+    resolved: ResolvedModel,
+    budget: Budget,
+    settings: Settings | None = None,
+    available: Mapping[str, Capability] | None = None,
+) -> Plan:
+    """The verdicts on ``request`` within ``budget``. With ``settings``, what was measured on this machine
+    counts. ``available`` as ``make_plan`` takes it.
+
+    Raises VramwiseError as ``make_plan`` does: a forced precision that does not fit, an impossible attention.
+    """
+    runs: tuple[run_history.Run, ...] = ()
+    if settings is not None:
+        label = run_history.remembered_as(budget.name, budget.device)
+        runs = run_history.lookup(settings.places.user_dir, label, request.model)
+    return make_plan(
+        request.model,
+        resolved.family,
+        resolved.config,
+        resolved.tensors,
+        budget,
+        request.precision,
+        request.attention,
+        available,
+        quantise_vision=request.quantise_vision,
+        pixels=request.seen_pixels(resolved.family),
+        images=request.batch,
+        runs=runs,
+    )
+
+
+def plan_here(request: ModelRequest, resolved: ResolvedModel, settings: Settings, torch: str) -> Plan:
+    """The plan for this machine now and what its Python can run. ``torch`` as ``budget_here`` takes it."""
+    budget = budget_here(request.device, torch)
+    return plan_resolved(request, resolved, budget, settings, model_options())
+
+
+def plan_request(request: ModelRequest) -> Plan:
+    """The plan for ``request`` on its place, with this machine's notes where that is the place.
+
+    Of an empty card the published architecture is enough; on this machine its files count first.
+    """
+    row = catalog_row(request.model)
+    if row is not None and not row.repo:
+        return _plan_outside_torch(row, request)
+    settings = load_settings()
+    if request.budget is None:
+        resolved = resolve(request.model, settings)
+        return _noted(plan_here(request, resolved, settings, "auto"), request, resolved, settings)
+    published = None if row is None else resolve_published(row)
+    return plan_resolved(request, published or resolve(request.model, settings), request.budget, settings)
 
 
 def plan(
@@ -49,117 +287,106 @@ def plan(
     """
     if min(*image, batch) < 1:
         raise VramwiseError(f"An image of {image[0]} x {image[1]} pixels, {batch} at once: give 1 or more.")
-    from ..settings import load_settings
-    from .names import model_id
-
-    model = model_id(model)
-    row = next((one for one in ocr_models() if one.id == model), None)
-    here = budget is None and gpu is None and vram_gib is None
-    place = budget or _place(gpu, vram_gib)
-    if row is not None and not row.repo:
-        return _plan_outside_torch(row, place or _cpu(), image)
-    settings = load_settings()
-    place = place or _this_machine()
-    its, config, tensors, file_bytes = _architecture(model, row, settings, look=here)
-    made = make_plan(
-        model,
-        its,
-        config,
-        tensors,
-        place,
+    request = ModelRequest(
+        model_id(model),
         precision,
         attention,
-        _options() if here else None,
         quantise_vision=quantise_vision,
-        pixels=_seen_pixels(its, image),
-        images=batch,
-        runs=run_history.lookup(
-            settings.places.user_dir, run_history.remembered_as(place.name, place.device), model
-        ),
+        image=image,
+        batch=batch,
+        budget=budget or budget_of_place(gpu, vram_gib),
     )
-    if not here:
-        return made
-    file_bytes = file_bytes or made.verdict("bf16").footprint.weights_bytes  # type: ignore[union-attr]
-    note = cache_note(settings, made, config, file_bytes, quantise_vision)
-    return replace(made, notes=(*made.notes, *note, *_untested()))
+    return plan_request(request)
 
 
-def _place(gpu: str | None, vram_gib: float | None) -> Budget | None:
-    if gpu is None:
-        return None if vram_gib is None else budget_of_memory(vram_gib)
-    size = parse_memory(gpu)
-    if size is not None:
-        return budget_of_memory(size)
-    found = find_gpus(gpu)
-    if vram_gib is not None:
-        found = tuple(one for one in found if one.vram_gib == vram_gib) or found
-    if len(found) > 1:
-        sizes = " or ".join(f'"{one.label}"' for one in found)
-        raise VramwiseError(f'"{gpu}" is more than one card. Name one: {sizes}.')
-    return budget_of_gpu(found[0])
+def _noted(plan: Plan, request: ModelRequest, resolved: ResolvedModel, settings: Settings) -> Plan:
+    """``plan`` with what this machine's owner could know: what a cache would save, a transformers too new."""
+    found = resolved.checkpoint
+    size = found.tensor_bytes if found is not None else 0
+    size = size or plan.verdict("bf16").footprint.weights_bytes  # type: ignore[union-attr]
+    notes = [*plan.notes, *cache_note(settings, plan, resolved.config, size, request.quantise_vision)]
+    untested = untested_transformers()
+    return replace(plan, notes=(*notes, untested) if untested else tuple(notes))
 
 
-def _this_machine() -> Budget:
-    from .live import budget_for
-
-    return budget_for("auto", torch="auto")
-
-
-def _options() -> Mapping[str, Capability]:
-    from ..hardware.capabilities import model_options
-
-    return model_options()
-
-
-def _untested() -> list[str]:
-    from ..hardware.capabilities import untested_transformers
-
-    said = untested_transformers()
-    return [said] if said else []
-
-
-def _architecture(
-    model: str, row: OCRModel | None, settings: Settings, look: bool
-) -> tuple[Family, Config, Mapping[str, Tensor] | None, int]:
-    """(family, config, safetensors headers or None, bytes of the files). ``look``: files on this machine
-    count before what is published.
-    """
-    published = published_config(row.repo) if row is not None else None
-    if row is not None and published is not None and not look:
-        return family(row.family), published, None, 0
-    from ..weights import checkpoints
-    from .live import find_checkpoint
-
-    try:
-        found = find_checkpoint(model, settings)
-    except VramwiseError:
-        if row is None or published is None:
-            raise
-        return family(row.family), published, None, 0
-    its = family_of_model_type(found.model_type)
-    if its is None:
-        raise VramwiseError(f"{found.path} is a {found.model_type} model, which VRAMwise has no family for.")
-    headers = checkpoints.tensor_index(found.path)
-    return its, checkpoints.read_config(found.path), headers, found.tensor_bytes
-
-
-def _seen_pixels(its: Family, image: tuple[int, int]) -> int:
-    """Pixels that the model gets to see: sides go up to the family's grid."""
-    grid = its.factor or 1
-    width, height = (math.ceil(side / grid) * grid for side in image)
-    return max(width * height, its.min_pixels)
-
-
-def _plan_outside_torch(row: OCRModel, budget: Budget, image: tuple[int, int]) -> Plan:
+def _plan_outside_torch(row: OCRModel, request: ModelRequest) -> Plan:
     """Engines that run on the CPU or on a server take nothing of a card: they fit, at their own precision."""
+    budget = request.budget or _ram()
     weights = Term("weights", row.weight_bytes or 0, row.source)
     where = "runs on the CPU" if row.runs_on == "cpu" else f"runs on {row.runs_on}"
     verdict = Verdict(OWN, "fits", Footprint(OWN, (weights,)), f"{where}; no GPU memory is used", None)
-    choice = Choice(OWN, "none", image[0] * image[1], 1)
+    width, height = request.image or (1024, 1024)
+    choice = Choice(OWN, "none", width * height, 1)
     return Plan(row.id, budget.device, budget.budget_bytes, (verdict,), choice, (), budget)
 
 
-def _cpu() -> Budget:
+def _ram() -> Budget:
     import psutil
 
     return Budget("cpu", "cpu", int(psutil.virtual_memory().available))
+
+
+# --- the loader's plan ------------------------------------------------------------------------------------
+
+
+def load_plan(request: ModelRequest, settings: Settings, sharded: bool = False) -> LoadPlan:
+    """Find, plan, decide. Nothing is loaded; a forced precision that cannot fit raises VramwiseError here.
+
+    ``sharded``: over every card and RAM as accelerate places it, where this machine has a card at all.
+    """
+    device, away = _device_here(request.device, settings)
+    request = replace(request, device=device)
+    resolved = resolve(request.model, settings)
+    checkpoint = resolved.checkpoint
+    if checkpoint is None:
+        raise VramwiseError(resolved.missing)
+    plan = _sharded_plan(request, resolved, settings) if sharded else None
+    plan = plan or plan_here(request, resolved, settings, "import")
+    decided = plan.require()
+    plan = _noted(replace(plan, notes=(*plan.notes, *away)), request, resolved, settings)
+    spec = LoadSpec(
+        path=checkpoint.path,
+        model_type=checkpoint.model_type,
+        precision=decided.precision,
+        attention=decided.attention,
+        device=plan.device,
+        quantise_vision=request.quantise_vision,
+        revision=checkpoint.revision,
+    )
+    return LoadPlan(checkpoint, resolved.family, resolved.config, plan, spec)
+
+
+def _device_here(asked: str, settings: Settings) -> tuple[str, list[str]]:
+    """The device that ``asked`` means on this machine ("cuda" is the first of its cards), and notes on it.
+
+    A workflow from another machine still runs, on auto and with a note; a script raises UnknownName.
+    """
+    if asked == "auto":
+        return asked, []
+    here = [device.id for device in machine_now(torch="import").devices if device.runnable.usable]
+    meant = next((name for name in here if asked in (name, name.partition(":")[0])), None)
+    if meant is not None:
+        return meant, []
+    if not settings.places.hosted:
+        check_choice("device", asked, ("auto", *here))
+    return "auto", [f'The device "{asked}" is not on this machine (here: {", ".join(here)}): auto is used.']
+
+
+def _sharded_plan(request: ModelRequest, resolved: ResolvedModel, settings: Settings | None) -> Plan | None:
+    """The plan over the cards alone where something fits there, else over cards and RAM; None without a
+    card. bitsandbytes keeps quantised weights on cards only.
+    """
+    budgets = sharded_budgets(machine_now(torch="import"))
+    if budgets is None:
+        return None
+    cards, everything = budgets
+    options = model_options()
+    only_cards = Capability(False, "bitsandbytes keeps quantised weights on cards only")
+    try:
+        plan = plan_resolved(request, resolved, cards, settings, options)
+    except VramwiseError:
+        plan = None
+    if plan is not None and plan.chosen is not None:
+        return plan
+    options = {**options, "int8": only_cards, "int4": only_cards}
+    return plan_resolved(request, resolved, everything, settings, options)

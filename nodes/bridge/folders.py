@@ -10,7 +10,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ...core.settings import Places, set_places
+from ...core.host import Places, set_places
 
 log = logging.getLogger("vramwise")
 SAMPLE = "vramwise_sample.png"

@@ -23,7 +23,7 @@ from ...core.errors import VramwiseError
 from ...core.ocr.vlm.model_owner import LoadSpec, living_owners, set_owner_factory
 
 if TYPE_CHECKING:
-    from ...core.hardware.budget import Budget
+    pass
 
 log = logging.getLogger("vramwise")
 
@@ -255,28 +255,6 @@ def managed_owners_report() -> list[ManagedModel]:
             in_ram = 0 if on_device else owner.get_ram_usage()
             report.append(ManagedModel(owner.spec, str(device), on_device, in_ram))
     return report
-
-
-def device_budget(device: str = "auto") -> Budget:
-    """Memory of a device as the plan wants it; "auto" is the device ComfyUI computes on.
-
-    Free is what the driver and torch's unused reserve have; reclaimable what every managed model holds there,
-    ours too: a model that is already loaded must not make the next plan choose a smaller one.
-    """
-    from ...core.hardware.budget import DESKTOP_BYTES, Budget
-
-    chosen = mm.get_torch_device() if device == "auto" else _device(device)
-    held = sum(entry.model.loaded_size() for entry in mm.current_loaded_models if _holds(entry, chosen))
-    kind = "rocm" if chosen.type == "cuda" and torch.version.hip else chosen.type
-    capability = torch.cuda.get_device_capability(chosen) if kind == "cuda" else None
-    on_a_screen = sys.platform == "win32" and kind in ("cuda", "rocm")
-    desktop = DESKTOP_BYTES if on_a_screen else 0  # Windows spills into RAM without an error
-    free = max(0, int(mm.get_free_memory(chosen)) - desktop)
-    return Budget(str(chosen), kind, free, int(held), capability)
-
-
-def _holds(entry: Any, device: torch.device) -> bool:
-    return entry.model is not None and entry.device == device
 
 
 def _device(named: str) -> torch.device:

@@ -40,7 +40,10 @@ def host_memory() -> HostMemory:
     from ...core.hardware import HostMemory
 
     here = comfy_device()
-    known = {device_id: _host_device(torch.device(device_id), device_id == here) for device_id in _ids(here)}
+    known = {here: _host_device(mm.get_torch_device(), True)}
+    for name in device_names():
+        if name not in (here, "cpu"):
+            known[name] = _host_device(torch.device(name), False)
     return HostMemory(here, known, dynamic_vram())
 
 
@@ -51,10 +54,6 @@ def dynamic_vram() -> bool:
     except ImportError:
         return False
     return bool(getattr(memory, "aimdo_enabled", False))
-
-
-def _ids(here: str) -> list[str]:
-    return list(dict.fromkeys([here, *(name for name in device_names() if name != "cpu")]))
 
 
 def _host_device(device: torch.device, computes: bool) -> HostDevice:

@@ -84,10 +84,10 @@ class Answers:
 
     async def plan(self, request: web.Request) -> Any:
         """A verdict for every precision of one model, as the loader is set."""
-        from ...core.panel_data import Question, plan_answer
+        from ...core.panel_data import loader_request, plan_answer
 
         given = request.query
-        asked = Question(
+        asked = loader_request(
             _word(given, "model", "rapid"),
             _word(given, "precision", "auto"),
             _word(given, "attention", "auto"),
@@ -251,20 +251,18 @@ def _endpoint_plan(name: str, model: str, family: str) -> list[str]:
 
 
 def _machine(lang: str) -> dict[str, Any]:
-    from ...core.hardware import probe
+    from ...core.models.request import machine_now
     from ...core.panel_data import machine_answer
-    from .memory import host_memory
 
-    return machine_answer(probe(host=host_memory()), lang)
+    return machine_answer(machine_now(), lang)
 
 
 def _advice(gpu: str, task: str) -> list[dict[str, Any]]:
-    from ...core.hardware import probe
+    from ...core.models.request import machine_now
     from ...core.panel_data import advice_answer
-    from .memory import host_memory
     from .templates import installed_templates
 
-    machine = None if gpu or task == "which GPU" else probe(host=host_memory())
+    machine = None if gpu or task == "which GPU" else machine_now()
     return advice_answer(gpu, task, installed_templates(), machine)
 
 

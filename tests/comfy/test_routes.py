@@ -252,8 +252,8 @@ def routes() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def serving(routes: ModuleType) -> ModuleType:
-    return importlib.import_module(f"{PACK}.core.serving")
+def panel_data(routes: ModuleType) -> ModuleType:
+    return importlib.import_module(f"{PACK}.core.panel_data")
 
 
 def in_a_loop(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -319,7 +319,7 @@ def test_an_eviction_waits_for_the_prompt_that_runs(
 
 
 def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
-    serving: ModuleType, monkeypatch: pytest.MonkeyPatch
+    panel_data: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = importlib.import_module(f"{PACK}.core.weights").DownloadStopped
     monkeypatch.delenv("VRAMWISE_DOWNLOAD_BUTTON", raising=False)
@@ -333,7 +333,7 @@ def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
             time.sleep(0.01)
         raise stopped("stopped")
 
-    downloads = serving.Downloads(fetch)
+    downloads = panel_data.Downloads(fetch)
     assert downloads.start("qwen3_vl_2b", "modelscope")["state"] == "running"
     assert begun.wait(20)
     assert downloads.start("qwen3_vl_2b")["done_bytes"] == 5  # the same one goes on
@@ -347,16 +347,16 @@ def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
 
 
 def test_the_owner_of_the_machine_can_switch_the_button_off(
-    serving: ModuleType, monkeypatch: pytest.MonkeyPatch
+    panel_data: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: Any) -> None:
         raise AssertionError("fetched")
 
     monkeypatch.setenv("VRAMWISE_DOWNLOAD_BUTTON", "0")
-    downloads = serving.Downloads(never)
-    with pytest.raises(serving.VramwiseError, match="switched off on this machine"):
+    downloads = panel_data.Downloads(never)
+    with pytest.raises(panel_data.VramwiseError, match="switched off on this machine"):
         downloads.start("qwen3_vl_2b")
-    plan = serving.plan_answer(serving.Question("qwen3_vl_2b"), downloads)
+    plan = panel_data.plan_answer(panel_data.loader_request("qwen3_vl_2b"), downloads)
     assert plan["missing"]["allowed"] is False
     assert downloads.answer() == []
 

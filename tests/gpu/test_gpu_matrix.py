@@ -71,7 +71,8 @@ def _versions() -> dict[str, str]:
 @pytest.fixture
 def loaded(gpu: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     """``loaded(checkpoint folder, precision)``: a LoadedModel on the first card, its weights not yet read."""
-    from vramwise.models.handle import LoadedModel, OCRHandle
+    from vramwise.models.handle import OCRHandle
+    from vramwise.models.script_api import LoadedModel
 
     def make(folder: Path, precision: str, attention: str = "auto") -> Any:
         if precision in ("int8", "int4"):
@@ -142,7 +143,7 @@ def test_a_family_reads_on_the_gpu_at_a_precision_gives_its_memory_back_and_read
         {
             "checkpoint": f"tiny {family}",
             "precision": precision,
-            "attention": model.handle._live.choice.spec.attention,
+            "attention": model.handle._live.decided.spec.attention,
             "load_seconds": round(load_seconds, 4),
             "tokens_per_second": round(warm.tokens / warm.seconds, 2),
             "weights_bytes": weights,
@@ -176,7 +177,7 @@ def test_a_trained_model_reads_held_out_strings_on_the_gpu_as_well_as_its_precis
         {
             "checkpoint": f"trained {family}",
             "precision": precision,
-            "attention": model.handle._live.choice.spec.attention,
+            "attention": model.handle._live.decided.spec.attention,
             "tokens_per_second": round(sum(result.tokens for result in results) / seconds, 2),
             "peak_bytes": int(gpu.cuda.max_memory_allocated(0)),
             "cer_percent": round(cer, 3),
@@ -191,7 +192,7 @@ def test_the_plan_of_the_gpu_names_the_card_and_its_free_memory(gpu: Any, loaded
 
     model = loaded(tiny_checkpoint("qwen3_vl"), "auto")
     model.load()
-    plan = model.handle._live.choice.plan
+    plan = model.handle._live.decided.plan
     model.unload()
     free, total = gpu.cuda.mem_get_info(0)
     assert plan.device == "cuda:0"

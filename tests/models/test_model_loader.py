@@ -382,10 +382,10 @@ def test_a_device_that_is_not_here_is_an_error_in_a_script_and_says_what_is(
 def test_a_device_of_another_machine_is_a_note_in_the_plan_of_a_workflow(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vramwise import settings
+    from vramwise import host
     from vramwise.models.handle import ocr_handle
 
-    monkeypatch.setattr(settings._Host, "places", settings.Places(tmp_path, (models,), hosted=True))
+    monkeypatch.setattr(host._Host, "places", host.Places(tmp_path, (models,), hosted=True))
     told = ocr_handle("qwen3_vl_2b", device="cuda:7").plan()
     assert 'The device "cuda:7" is not on this machine (here: ' in told and "Chosen: " in told
     assert "is not on this machine" not in ocr_handle("qwen3_vl_2b", device="cpu").plan()
@@ -448,7 +448,7 @@ def test_the_model_used_longest_ago_goes_first_and_one_that_still_fits_stays(
 
 
 def test_a_model_on_another_device_is_no_room_on_this_one() -> None:
-    from vramwise.models.live import budget_for
+    from vramwise.models.request import budget_here
     from vramwise.ocr.vlm.model_owner import LoadSpec, owner_of
 
     release_all()
@@ -456,7 +456,7 @@ def test_a_model_on_another_device_is_no_room_on_this_one() -> None:
     owner = owner_of(spec, torch.nn.Identity, 16 * 1024**3)
     owner.use(0)
     assert owner.resident_bytes() == 16 * 1024**3
-    assert budget_for("cpu").reclaimable_bytes == 0
+    assert budget_here("cpu").reclaimable_bytes == 0
 
 
 # --- out of memory ----------------------------------------------------------------------------------------
@@ -645,7 +645,7 @@ def test_a_disk_without_room_for_the_cache_is_noticed_before_anything_is_saved(
 
 
 def test_a_cached_folder_is_not_offered_as_a_model_of_the_persons_own(cache_on: Path, picture: Any) -> None:
-    from vramwise.models.handle import model_ids
+    from vramwise.models.names import model_ids
 
     before = model_ids()
     loaded_anew("qwen3_vl_2b", "int8", picture)

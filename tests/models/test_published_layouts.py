@@ -20,12 +20,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from vramwise.catalog import family_of_model_type  # noqa: E402
+from vramwise.host import Places  # noqa: E402
 from vramwise.ocr.engines.protocol import NoProgress, ReadOptions  # noqa: E402
 from vramwise.ocr.vlm import load  # noqa: E402
 from vramwise.ocr.vlm.engine import Limits, VLMEngine  # noqa: E402
 from vramwise.ocr.vlm.model_owner import LoadSpec, PlainOwner  # noqa: E402
 from vramwise.planning import Workload, footprint  # noqa: E402
-from vramwise.settings import Places, Settings  # noqa: E402
+from vramwise.settings import Settings  # noqa: E402
 from vramwise.weights.checkpoints import local_checkpoints, read_config, tensor_index  # noqa: E402
 
 from devtools.tiny_models.build import talkative_checkpoint  # noqa: E402

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from vramwise.catalog import OCRModel
 from vramwise.errors import VramwiseError
-from vramwise.settings import Places, Settings
+from vramwise.host import Places
+from vramwise.settings import Settings
 from vramwise.weights import (
     checkpoints,
     huggingface_cache,

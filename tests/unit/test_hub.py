@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from vramwise.catalog import OCRModel
 from vramwise.errors import VramwiseError
-from vramwise.settings import Places, Settings
+from vramwise.host import Places
+from vramwise.settings import Settings
 from vramwise.weights import DownloadStopped, download_model, locate, verify
 from vramwise.weights import model_download as module
 

@@ -12,10 +12,11 @@ import pytest
 from vramwise.catalog import family
 from vramwise.families.weights import published_config
 from vramwise.hardware.budget import Budget
+from vramwise.host import Places
 from vramwise.planning import make_plan, reading_bytes, run_history
 from vramwise.planning.cache_note import cache_note
 from vramwise.planning.run_history import Run, lookup, record
-from vramwise.settings import Places, Settings
+from vramwise.settings import Settings
 
 GIB = 1024**3
 CARD = "NVIDIA GeForce RTX 4090"

@@ -383,17 +383,14 @@ def test_where_there_is_no_card_there_is_nothing_to_spread_over() -> None:
 
 
 def spread_plan(model: str, report: MachineReport, precision: str = "auto") -> Plan | None:
-    from vramwise.models import live
+    from vramwise.models import request
 
     repo, family_id = SEEDS[model]
-    config = published_config(repo) or {}
-
-    def planned(budget: Budget, missing: Any = None) -> Plan:
-        return make_plan(model, family(family_id), config, None, budget, precision, available=missing)
-
+    resolved = request.ResolvedModel(family(family_id), published_config(repo) or {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(live, "probe", lambda torch: report)
-        return live._spread_plan(planned)
+        patch.setattr(request, "machine_now", lambda torch: report)
+        patch.setattr(request, "model_options", dict)
+        return request._sharded_plan(request.ModelRequest(model, precision), resolved, None)
 
 
 def test_two_cards_together_take_what_neither_takes_alone_and_the_text_says_how() -> None:

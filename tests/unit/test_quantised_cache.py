@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from vramwise.errors import VramwiseError
-from vramwise.settings import Places, Settings
+from vramwise.host import Places
+from vramwise.settings import Settings
 from vramwise.weights import Checkpoint
 from vramwise.weights import quantised_cache as module
 from vramwise.weights.quantised_cache import cached, clear, entries, fingerprint, store
@@ -267,7 +268,8 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_whole(
 ) -> None:
     script = (
         "import os, sys; from pathlib import Path; sys.path.insert(0, sys.argv[3]);"
-        "import test_quantised_cache as t; from vramwise.settings import Places, Settings;"
+        "import test_quantised_cache as t; from vramwise.host import Places;"
+        "from vramwise.settings import Settings;"
         "from vramwise.weights import Checkpoint; source = Path(sys.argv[2]);"
         "place = Places(user_dir=Path(sys.argv[1]), models_dirs=(Path(sys.argv[1]) / 'models',));"
         "one = Checkpoint('Tiny-VL', source, 'tiny', (source / 'model.safetensors',), 0, None);"

@@ -13,8 +13,9 @@ import pytest
 from vramwise import catalog
 from vramwise.catalog import Recogniser, language
 from vramwise.errors import VramwiseError
+from vramwise.host import Places
 from vramwise.ocr.engines.language_routing import RapidRoute, TesseractRoute, rapid_route, tesseract_route
-from vramwise.settings import Places, Settings
+from vramwise.settings import Settings
 from vramwise.weights import download, find, searched_folders
 from vramwise.weights import recognisers as module
 

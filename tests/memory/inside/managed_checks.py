@@ -26,6 +26,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 managed = importlib.import_module("vramwise_pack.nodes.bridge.managed")
+memory = importlib.import_module("vramwise_pack.nodes.bridge.memory")
+host = importlib.import_module("vramwise_pack.core.host")
+request = importlib.import_module("vramwise_pack.core.models.request")
 owners = importlib.import_module("vramwise_pack.core.ocr.vlm.model_owner")
 
 gc.freeze()  # what was imported is never garbage: collections, of which there are hundreds here, pass it by
@@ -553,13 +556,16 @@ def test_the_report_says_where_each_model_is(machine: Machine) -> None:
     assert (row.device_bytes, row.ram_bytes) == (0, 6 * MIB)
 
 
-def test_a_loaded_model_counts_as_reclaimable_in_the_next_plan(machine: Machine) -> None:
-    before = managed.device_budget()
-    assert (before.device, before.kind, before.capability) == (str(GPU), "cpu", None)
+def test_a_loaded_model_counts_as_reclaimable_in_the_next_plan(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host._Host, "memory", memory.host_memory)
+    before = request.budget_here()
+    assert (managed._device(before.device), before.kind, before.capability) == (GPU, "cpu", None)
     owner, peer = machine.owner(Factory()), machine.diffusion(2)
     owner.use(0)
     mm.load_models_gpu([peer])
-    loaded = managed.device_budget()
+    loaded = request.budget_here()
     assert loaded.free_bytes == before.free_bytes - 8 * MIB
     assert loaded.reclaimable_bytes == 8 * MIB
     assert loaded.budget_bytes == before.budget_bytes
