@@ -80,17 +80,26 @@ IMPORT_LINE = r"^\s+(\d+\.\d) seconds( \(IMPORT FAILED\))?: .*custom_nodes[/\\]v
 PROFILE_LINE = re.compile(r"^import time:\s+(?:\d+) \|\s+(?:\d+) \|( +)(.+)$", re.MULTILINE)
 OURS = re.compile(r"custom_nodes[/\\]vramwise(?:$|\.)")
 ONLY_TO_RUN = (
+    "core.advisor",
     "core.cli",
+    "core.documents.pages",
+    "core.documents.saving",
+    "core.hardware.budget",
+    "core.hardware.machine",
     "core.jobs",
-    "core.loader",
-    "core.ocr.rapid",
-    "core.ocr.reader",
-    "core.ocr.vlm",
-    "core.pages",
+    "core.models.handle",
+    "core.models.live",
+    "core.models.request",
+    "core.models.script_api",
+    "core.ocr.engines.cpu",
+    "core.ocr.engines.rapid",
+    "core.ocr.vlm.decoding",
+    "core.ocr.vlm.engine",
+    "core.ocr.vlm.families",
+    "core.ocr.vlm.load",
+    "core.panel_data",
     "core.planning",
-    "core.saving",
-    "core.serving",
-    "core.weights.hub",
+    "core.weights.model_download",
 )
 
 
