@@ -2,7 +2,8 @@
 
 The arithmetic is ComfyUI's own: BaseModel.memory_required, model_management.load_models_gpu and
 VAE.memory_used_decode, as of Comfy-Org/ComfyUI@e3c3552. A picture is made in stages (read the prompt, sample,
-decode) and ComfyUI moves what a stage does not need to RAM, so there are three answers and not one.
+decode) and ComfyUI moves what a stage does not need to RAM, so there are three answers and not one. Beside
+what others measured: docs/sources.md#image-and-video-models.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ TOLERANCE = 0.08
 _TOLERABLE_GIB, _OPTIMAL_GIB, _SPECIAL_GIB = 12, 16, 24
 _SPECIAL_BANDWIDTH_GB_S = 900
 _GENERATIONS_BEHIND = 2
-# Of the median of the desktop cards of the two newest generations.
+# Of the median of the desktop cards of the two newest generations. TFLOPS: docs/sources.md#cards.
 _STARVES, _WELL_FED = 0.8, 1.25
 
 RATING_RULES = {

@@ -1,4 +1,4 @@
-"""What one of ComfyUI's own templates needs, from the files it loads."""
+"""What one of ComfyUI's own templates needs, by its list of files: docs/sources.md#templates-of-comfyui."""
 
 from __future__ import annotations
 

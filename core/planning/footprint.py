@@ -16,7 +16,7 @@ from .activations import reading_terms as reading_terms
 
 GIB, MIB = 1024**3, 1024**2
 
-# Not measured on a GPU by us: reference/models.md 4, context and library workspaces beside the first model.
+# Beside the first model; not measured on a GPU by us (docs/sources.md#context-and-workspaces).
 _CONTEXT_BYTES = int(0.6 * GIB)
 # Modules whose published files use another word than the class (PaddleOCR-VL).
 _NAMES_IN_FILES = {"projector": "mlp_AR"}

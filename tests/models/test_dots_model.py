@@ -24,7 +24,7 @@ from vramwise.ocr.vlm.families.dots_model import (  # noqa: E402
 
 from devtools.tiny_models.build import dots_shapes, tiny_checkpoint  # noqa: E402
 
-PUBLISHED_PARAMETERS = 3_039_179_264  # reference/models.md section 4
+PUBLISHED_PARAMETERS = 3_039_179_264  # docs/sources.md#architectures-of-the-ocr-models
 PUBLISHED_TEXT = {
     "hidden_size": 1536,
     "intermediate_size": 8960,

@@ -21,8 +21,8 @@ from vramwise.planning import Workload, activations, footprint, reading_bytes, w
 
 GIB, MIB = 1024**3, 1024**2
 
-# Parameters, then bytes by bnb's own rules on meta-device models (shared/reference/models.md 4): bf16, int8,
-# nf4 and nf4 with double quantisation, first with the vision tower quantised, then with it kept at 16 bits.
+# Parameters, then bytes by bnb's own rules (docs/sources.md#sizes-of-the-ocr-models): bf16, int8, nf4
+# and nf4 with double quantisation, first with the vision tower quantised, then with it kept at 16 bits.
 TABLE = {
     "stepfun-ai/GOT-OCR-2.0-hf": (
         *(560528640, 1121057280, 728160768, 554315840, 536154020),
@@ -53,7 +53,8 @@ TABLE = {
         *(4770743296, 4194964736, 4134070672),
     ),
 }
-# KV cache bytes of a token at 16 bits, image tokens and activation MiB of 1024x1024 pixels (the same table).
+# KV cache bytes of a token at 16 bits, image tokens and activation MiB of 1024x1024 pixels
+# (docs/sources.md#memory-while-reading).
 READING = {
     "stepfun-ai/GOT-OCR-2.0-hf": (98304, 256, 2335),
     "Qwen/Qwen2-VL-2B-Instruct": (28672, 1369, 235),

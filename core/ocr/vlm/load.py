@@ -233,7 +233,8 @@ def true_bytes(net: torch.nn.Module) -> int:
     """Bytes of parameters, buffers and quantisation state (absmax, codes, row scales), shared storage
     counted once.
 
-    ``get_memory_footprint`` leaves the state out: 0.7 to 2.7 % low at nf4 (reference/models.md 0.9).
+    ``get_memory_footprint`` leaves the state out: 0.7 to 2.7 % low at nf4
+    (docs/sources.md#bytes-of-a-quantised-model).
     """
     seen: dict[tuple[str, int], int] = {}
     for tensor in _tensors(net):

@@ -296,7 +296,7 @@ def test_8_the_pack_imports_on_a_cpu_without_bitsandbytes_or_flash_attn(
         monkeypatch.delitem(sys.modules, name)
 
 
-# --- what ComfyUI's manager does with us, step by step (reference/comfyui.md, appendix A) ------------------
+# --- what ComfyUI's manager does with us (docs/sources.md#how-comfyui-treats-a-managed-model) --------------
 
 
 def test_row_first_load_comes_from_the_factory_and_corrects_the_estimate(machine: Machine) -> None:

@@ -1,10 +1,10 @@
 """dots.ocr and dots.mocr without remote code: a class with the published checkpoint's key names.
 
 transformers has no such family, and the code that comes with the checkpoint does not generate under
-transformers 5 (reference/models.md section 3). The language model is transformers' own Qwen2; the vision
-tower is written here: patches of 14 pixels, rotary positions over rows and columns, attention within each
-picture by ``scaled_dot_product_attention`` (never a matrix over all pictures), a merger that makes one token
-of 2 x 2 patches. Its output agrees with the published code to bf16 rounding (same place).
+transformers 5 (docs/sources.md#dotsocr-without-remote-code). The language model is transformers' own Qwen2;
+the vision tower is written here: patches of 14 pixels, rotary positions over rows and columns, attention
+within each picture by ``scaled_dot_product_attention`` (never a matrix over all pictures), a merger that
+makes one token of 2 x 2 patches. Its output agrees with the published code to bf16 rounding (same place).
 """
 
 from __future__ import annotations

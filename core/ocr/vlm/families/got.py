@@ -26,7 +26,8 @@ class FamilyAdapter(Adapter):
     """Plain text, or Mathpix markdown where the recipe's prompt is "format".
 
     Tiles are encoded one by one: the encoder's eager attention takes 2.28 GiB for each 1024 x 1024 tile, and
-    the model's own forward would take them all at once (reference/models.md 0.5). The tokens are the same.
+    the model's own forward would take them all at once. The tokens are the same
+    (docs/sources.md#tiles-of-got-ocr).
     """
 
     def __init__(self, family: Family, path: Path) -> None:
