@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .models.script_api import LoadedModel, ModelLoader
     from .ocr.engines.protocol import ReadOptions
     from .ocr.images import load_picture
+    from .ocr.results.from_json import regions_from_json, result_from_dict
     from .ocr.results.result import OCRResult, Region, Regions, Word
 
 __version__ = "0.1.0"
@@ -39,6 +40,8 @@ _HOME = {
     "Word": "ocr.results.result",
     "advise": "advisor",
     "plan": "models.request",
+    "regions_from_json": "ocr.results.from_json",
+    "result_from_dict": "ocr.results.from_json",
 }
 __all__ = [
     "DeviceReport",
@@ -57,6 +60,8 @@ __all__ = [
     "ocr_handle",
     "plan",
     "probe",
+    "regions_from_json",
+    "result_from_dict",
 ]
 
 __getattr__ = from_modules(__name__, _HOME)

@@ -136,7 +136,7 @@ def _print(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) 
         for note in outcome.notes:
             print(f"vramwise: {page}: {note}", file=sys.stderr)
         if arguments.format == "json":
-            records.append({"file": str(page), **outcome.to_dict()})
+            records.append(outcome.to_dict(file=str(page)))
         else:
             heading = f"== {page}\n" if len(units) > 1 and arguments.format != "hocr" else ""
             said = encoded(outcome, arguments.format, str(page)).decode("utf-8")

@@ -17,7 +17,7 @@ _NOT_XML |= dict.fromkeys(range(0xD800, 0xE000))
 def encoded(result: OCRResult, form: str, page: str) -> bytes:
     """``result`` of ``page`` in UTF-8; ``form`` is one of FORMATS."""
     if form == "json":
-        text = json.dumps({"page": page, **result.to_dict()}, ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(result.to_dict(page=page), ensure_ascii=False, indent=1) + "\n"
     elif form == "hocr":
         text = hocr(result, page)
     else:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from vramwise.errors import VramwiseError
 from vramwise.jobs.outputs import encoded
 from vramwise.ocr.regions.bounding_boxes import boxes_of, is_boxes, pages_of_boxes
+from vramwise.ocr.results.from_json import regions_from_json, result_from_dict
 from vramwise.ocr.results.result import OCRResult, Region, Regions, Word
 
 SCHEMA = json.loads(
@@ -95,7 +96,7 @@ def changed(path: tuple[Any, ...], value: Any = ...) -> dict[str, Any]:
 def test_regions_to_json_and_back_are_equal_and_the_json_is_the_same_text(some: list[OCRResult]) -> None:
     before = Regions(tuple(some))
     written = before.to_json()
-    after = Regions.from_json(written)
+    after = regions_from_json(written)
     assert after == before
     assert after.to_json() == written
     VALIDATOR.validate(json.loads(written))
@@ -104,19 +105,19 @@ def test_regions_to_json_and_back_are_equal_and_the_json_is_the_same_text(some: 
 @given(pages)
 def test_the_rounded_json_of_ocr_inference_comes_back_as_it_was(page: OCRResult) -> None:
     record = page.to_dict()
-    assert OCRResult.from_dict(record).to_dict() == record
+    assert result_from_dict(record).to_dict() == record
 
 
 def test_one_page_alone_is_read_too() -> None:
-    assert Regions.from_json(json.dumps(PAGE.to_dict(exact=True))) == Regions((PAGE,))
+    assert regions_from_json(json.dumps(PAGE.to_dict(exact=True))) == Regions((PAGE,))
 
 
 def test_the_json_of_the_command_line_is_read_by_the_schema_and_the_reader() -> None:
     written = json.loads(encoded(PAGE, "json", "scans/a.png#1"))
     printed = {"file": "scans/a.png", **PAGE.to_dict()}
     VALIDATOR.validate([written, printed])
-    rounded = OCRResult.from_dict(PAGE.to_dict())
-    assert Regions.from_json(text_of(written, printed)) == Regions((rounded, rounded))
+    rounded = result_from_dict(PAGE.to_dict())
+    assert regions_from_json(text_of(written, printed)) == Regions((rounded, rounded))
 
 
 WRONG = {
@@ -149,7 +150,7 @@ def test_what_is_wrong_is_named_with_its_place(case: str) -> None:
     path, value, said = WRONG[case]
     record = changed(path, value)
     with pytest.raises(VramwiseError) as caught:
-        Regions.from_json(text_of(record))
+        regions_from_json(text_of(record))
     assert said in str(caught.value)
     if case not in ("a huge coordinate", "a giant page"):  # limits that are ours, not the schema's
         with pytest.raises(jsonschema.ValidationError):
@@ -177,17 +178,17 @@ def test_what_is_wrong_is_named_with_its_place(case: str) -> None:
 )
 def test_what_is_no_json_of_ours_is_a_sentence(text: str, said: str) -> None:
     with pytest.raises(VramwiseError) as caught:
-        Regions.from_json(text)
+        regions_from_json(text)
     assert said in str(caught.value)
 
 
 def test_more_than_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vramwise.ocr.results.from_json.MAX_CHARACTERS", 10)
     with pytest.raises(VramwiseError, match="at most 10 are read"):
-        Regions.from_json(" " * 11)
+        regions_from_json(" " * 11)
     monkeypatch.undo()
     with pytest.raises(VramwiseError, match="an array of at most 1,000"):
-        Regions.from_json(text_of(changed(("regions", 0, "polygon"), [[0, 0]] * 1_001)))
+        regions_from_json(text_of(changed(("regions", 0, "polygon"), [[0, 0]] * 1_001)))
 
 
 # --- boxes ------------------------------------------------------------------------------------------------

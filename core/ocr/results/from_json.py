@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import VramwiseError, nearest
 from ..images import MAX_SIDE
-from .result import SCHEMA_VERSION, OCRResult, Point, Region, Word
+from .result import FOUND_AT, SCHEMA_VERSION, OCRResult, Point, Region, Regions, Word
 
 MAX_CHARACTERS = 64_000_000
 MAX_PAGES = 10_000
@@ -39,8 +39,17 @@ def parse_json(text: str) -> Any:
         ) from error
 
 
-def result_from(data: Any, where: str = "the page") -> OCRResult:
-    """One page, as ``OCRResult.to_dict`` writes it and ocr_schema.json describes it."""
+def regions_from_json(text: str) -> Regions:
+    """What ``Regions.to_json`` or OCR Inference wrote, or one page of it. Raises VramwiseError that names the
+    first place which is not so; NaN, Infinity and sizes over the limits above are refused.
+    """
+    return Regions(pages_from(parse_json(text)))
+
+
+def result_from_dict(data: Any, where: str = "the page") -> OCRResult:
+    """One page, as ``OCRResult.to_dict`` writes it and ocr_schema.json describes it. Raises VramwiseError
+    that names the first place which is not so, within ``where``.
+    """
     page = _Object(data, where)
     if (version := page.take("version", _integer)) != SCHEMA_VERSION:
         raise VramwiseError(
@@ -62,7 +71,7 @@ def result_from(data: Any, where: str = "the page") -> OCRResult:
         peak_bytes=page.take("peak_bytes", _optional(_count)),
         notes=tuple(page.each("notes", _filled, MAX_REGIONS)),
     )
-    for key in ("page", "file"):  # where the command line found it
+    for key in FOUND_AT:
         page.pass_over(key, _filled)
     page.finish()
     return result
@@ -76,7 +85,7 @@ def pages_from(data: Any) -> tuple[OCRResult, ...]:
             f"The JSON holds {len(pages):,} pages; 1 to {MAX_PAGES:,} are read. Give an array with one entry "
             "a page."
         )
-    return tuple(result_from(page, f"page {number}") for number, page in enumerate(pages, 1))
+    return tuple(result_from_dict(page, f"page {number}") for number, page in enumerate(pages, 1))
 
 
 class _Object:
@@ -84,7 +93,7 @@ class _Object:
 
     def __init__(self, data: Any, where: str) -> None:
         if not isinstance(data, dict):
-            raise VramwiseError(f"{where} is {_said(data)}, not an object. {_REMEDY}")
+            raise VramwiseError(f"{where} is {_shown(data)}, not an object. {_REMEDY}")
         self._left: dict[str, Any] = dict(data)
         self._known: list[str] = []
         self._where = where
@@ -150,16 +159,16 @@ def _polygon(data: Any, where: str) -> tuple[Point, ...]:
 
 def _point(data: Any, where: str) -> Point:
     if not isinstance(data, list) or len(data) != 2:
-        raise VramwiseError(f"{where} is {_said(data)}, not a pair of numbers [x, y]. {_REMEDY}")
+        raise VramwiseError(f"{where} is {_shown(data)}, not a pair of numbers [x, y]. {_REMEDY}")
     return _coordinate(data[0], where), _coordinate(data[1], where)
 
 
 def _check(fits: bool, data: Any, where: str, wanted: str) -> None:
     if not fits:
-        raise VramwiseError(f"{where} is {_said(data)}, not {wanted}. {_REMEDY}")
+        raise VramwiseError(f"{where} is {_shown(data)}, not {wanted}. {_REMEDY}")
 
 
-def _said(data: Any) -> str:
+def _shown(data: Any) -> str:
     """A value short enough for a sentence."""
     if isinstance(data, Mapping | list | tuple):
         return f"an {'object' if isinstance(data, Mapping) else 'array'} of {len(data)}"

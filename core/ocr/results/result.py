@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import VramwiseError
 
 SCHEMA_VERSION = 1
+FOUND_AT = ("file", "page")  # where a command or a job found the page; no part of what was read
 Point = tuple[float, float]
 
 
@@ -71,12 +72,14 @@ class OCRResult:
     peak_bytes: int | None = None
     notes: tuple[str, ...] = ()
 
-    def to_dict(self, exact: bool = False) -> dict[str, Any]:
+    def to_dict(self, exact: bool = False, **found_at: str) -> dict[str, Any]:
         """Plain JSON types; the layout is versioned by ``version`` and described by ocr_schema.json.
 
-        Positions are rounded to tenths of a pixel unless ``exact``.
+        Positions are rounded to tenths of a pixel unless ``exact``. ``from_json.result_from_dict`` reads it.
+        ``found_at``: entries of FOUND_AT, which stand first.
         """
         return {
+            **found_at,
             "version": SCHEMA_VERSION,
             "text": self.text,
             "markdown": self.markdown,
@@ -100,13 +103,6 @@ class OCRResult:
             "peak_bytes": self.peak_bytes,
             "notes": list(self.notes),
         }
-
-    @classmethod
-    def from_dict(cls, data: Any) -> OCRResult:
-        """What ``to_dict`` wrote. Raises VramwiseError that names the first place which is not so."""
-        from .from_json import result_from
-
-        return result_from(data)
 
 
 def _piece(piece: Region | Word, exact: bool) -> dict[str, Any]:
@@ -145,14 +141,7 @@ class Regions:
         return sizes[0]
 
     def to_json(self) -> str:
-        """An array with one entry a page; nothing is rounded, so that ``from_json`` gives equal regions."""
-        return json.dumps([page.to_dict(exact=True) for page in self.pages], ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Regions:
-        """What ``to_json`` or OCR Inference wrote, or one page of it. Raises VramwiseError that names the
-        first place which is not so; NaN, Infinity and sizes over the limits of reading_json.py are refused.
+        """An array with one entry a page; nothing is rounded, so that ``from_json.regions_from_json`` gives
+        equal regions.
         """
-        from .from_json import pages_from, parse_json
-
-        return cls(pages_from(parse_json(text)))
+        return json.dumps([page.to_dict(exact=True) for page in self.pages], ensure_ascii=False)
