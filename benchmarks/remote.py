@@ -102,11 +102,11 @@ def cancel_seconds(address: str) -> float:
             if time.monotonic() > self.at:
                 raise KeyboardInterrupt
 
-    watch = Pressed()
+    progress = Pressed()
     handle = open_remote(address.removeprefix("http://"), "qwen3_vl_stand_in", concurrency=16)
     with contextlib.suppress(KeyboardInterrupt):
-        list(handle.read((page(number) for number in range(100)), None, watch))
-    return time.monotonic() - watch.at
+        list(handle.read((page(number) for number in range(100)), None, progress))
+    return time.monotonic() - progress.at
 
 
 def run() -> dict[str, Any]:

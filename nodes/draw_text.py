@@ -193,14 +193,14 @@ class DrawText(io.ComfyNode):  # type: ignore[misc]
         masks = [torch.zeros(batch.shape[:3]) for batch in batches]
         layers = [layer for mask in masks for layer in mask.numpy()]
         report: list[str] = []
-        watch = NodeWatch(len(results), cls.hidden.unique_id)
+        progress = NodeWatch(len(results), cls.hidden.unique_id)
         chosen = assigned(texts, [len(result.regions) for result in results])
         for page, result in enumerate(results):
             picture = pictures[page]
             placed = rescaled(result, *picture.shape[:2])
-            notes = setter.page(picture, layers[page], placed, chosen[page], sources[page], watch)
+            notes = setter.page(picture, layers[page], placed, chosen[page], sources[page], progress)
             report += [f"Page {page + 1}", *notes] if len(results) > 1 else notes
-            watch.page_done(page + 1, len(results))
+            progress.page_done(page + 1, len(results))
         told = "\n".join(report) or "The pages have no regions; nothing was drawn."
         return io.NodeOutput(batches, masks, told, ui={"text": [told]})
 

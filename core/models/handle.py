@@ -55,7 +55,7 @@ class OCRHandle:
         self,
         images: Sequence[NDArray[uint8]],
         options: ReadOptions | None = None,
-        watch: ProgressCallback | None = None,
+        progress: ProgressCallback | None = None,
     ) -> Iterator[OCRResult]:
         """One OCRResult per uint8 RGB image (height, width, 3), in order.
 
@@ -64,7 +64,7 @@ class OCRHandle:
         """
         options = options or ReadOptions()
         check_choice("task", options.task, TASKS)
-        return self._engine(load_settings()).read(images, options, watch or NoProgress())
+        return self._engine(load_settings()).read(images, options, progress or NoProgress())
 
     def plan(self) -> str:
         """What will run and why, for a person. Never raises for what is missing: the sentence is the plan."""

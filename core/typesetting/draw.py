@@ -87,7 +87,7 @@ class TextRenderer:
         regions: Sequence[Region],
         texts: Sequence[str],
         source: NDArray[float32] | None = None,
-        watch: ProgressCallback | None = None,
+        progress: ProgressCallback | None = None,
     ) -> list[str]:
         """Draw one text a region on ``picture`` (height, width, 3) and into ``mask`` (height, width), in
         place; both float32 0..1. Polygons are pixels of ``picture``.
@@ -96,11 +96,11 @@ class TextRenderer:
         one before the old text was removed. Returns a sentence for each region. Raises VramwiseError for a
         glyph that no font has, and for a text without room where the style says so.
         """
-        watch = watch or NoProgress()
+        progress = progress or NoProgress()
         seen = picture.copy() if source is None else _as_large(source, picture)
         notes = []
         for region, text in zip(regions, texts, strict=True):
-            watch.check()
+            progress.check()
             text = _cleaned(text)
             name = f"Region {region.order + 1}"
             if text:

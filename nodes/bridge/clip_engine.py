@@ -14,10 +14,9 @@ from ...core.errors import VramwiseError
 from .schema import OCRModel, io
 
 if TYPE_CHECKING:
-    from ...core.catalog import Task
     from ...core.ocr.engines.protocol import ProgressCallback, ReadOptions
     from ...core.ocr.results.result import OCRResult
-    from ...core.ocr.vlm.engine import Answer
+    from ...core.ocr.vlm.page_result import Answer
 
 WRITES = ("tokenize", "generate", "decode")
 FAMILY = "qwen3_vl"  # the one that ComfyUI's own CLIP reads pictures with; its prompts and its coordinates
@@ -45,35 +44,33 @@ def is_clip(model: Any) -> bool:
 class ClipReader:
     """Reads with a CLIP. ComfyUI loads, moves and cancels it by its own means."""
 
-    model, precision = "clip", "auto"
-
     def __init__(self, clip: Any) -> None:
         from ...core.catalog import family
 
         self.clip, self.family = clip, family(FAMILY)
 
     def read(
-        self, images: Sequence[Any], options: ReadOptions, watch: ProgressCallback
+        self, images: Sequence[Any], options: ReadOptions, progress: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per uint8 RGB image (height, width, 3), in order."""
         from ...core.ocr.images import check_size, is_blank
-        from ...core.ocr.vlm.answers import parse
-        from ...core.ocr.vlm.page_result import page_result
-        from ...core.ocr.vlm.prompts import ignored, recipe
+        from ...core.ocr.vlm.page_result import Source, page_result
+        from ...core.ocr.vlm.prompts import ignored, task_prompt
 
-        task, prompt = recipe(self.family, options)
+        task, prompt = task_prompt(self.family, options)
+        source = Source("clip", "auto", self.family.coordinates)
         for image in images:
             check_size(image)
         for done, image in enumerate(images, 1):
-            watch.check()
-            answer = None if is_blank(image) else self._answer(image, prompt, options, task)
-            parsed = parse(task.parse, answer.text, answer.finish_reason != "stop") if answer else None
-            yield page_result(self, image, parsed, answer, options, ignored(options))
-            watch.page_done(done, len(images))
+            progress.check()
+            answer = None if is_blank(image) else self._answer(image, prompt, options)
+            size = image.shape[1], image.shape[0]
+            yield page_result(answer, source, task, options, size, ignored(options))
+            progress.page_done(done, len(images))
 
-    def _answer(self, image: Any, prompt: str, options: ReadOptions, task: Task) -> Answer:
+    def _answer(self, image: Any, prompt: str, options: ReadOptions) -> Answer:
         from ...core.ocr.images import fit_pixels
-        from ...core.ocr.vlm.engine import Answer
+        from ...core.ocr.vlm.page_result import Answer
 
         shown = fit_pixels(image, options.max_pixels or self.family.default_pixels)
         limit = min(options.max_new_tokens or self.family.max_new_tokens, MOST_TOKENS)
@@ -86,7 +83,6 @@ class ClipReader:
             finish_reason="length" if count >= limit else "stop",
             seen=(shown.shape[1], shown.shape[0]),
             seconds=time.perf_counter() - started,
-            peak_bytes=None,
         )
 
     def _written(self, image: Any, prompt: str, limit: int) -> Any:

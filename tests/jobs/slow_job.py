@@ -13,7 +13,7 @@ from vramwise.ocr.results.result import OCRResult
 
 
 class Slow:
-    def read(self, images: Sequence[Any], options: Any = None, watch: Any = None) -> Iterator[OCRResult]:
+    def read(self, images: Sequence[Any], options: Any = None, progress: Any = None) -> Iterator[OCRResult]:
         for image in images:
             time.sleep(0.004)
             text = " ".join(map(str, image[0, 0])) * 400  # long enough to be cut in the middle

@@ -174,9 +174,9 @@ def test_a_batch_gives_the_same_in_order_as_one_by_one(family_id: str) -> None:
     for micro_batch in (1, 3):
         engine, _ = engine_of(family_id, limits=Limits(500_000, micro_batch))
         shown_as_numbers(engine)
-        watch = Watched()
-        results = list(engine.read(pictures, options, watch))
-        assert watch.pages == [(1, 4), (2, 4), (3, 4), (4, 4)]
+        progress = Watched()
+        results = list(engine.read(pictures, options, progress))
+        assert progress.pages == [(1, 4), (2, 4), (3, 4), (4, 4)]
         assert [(r.width, r.height) for r in results] == [(320, 200), (9, 9), (96, 512), (448, 448)]
         found.append([(r.text, r.finish_reason) for r in results])
     assert found[0] == found[1]
@@ -186,12 +186,12 @@ def test_a_batch_gives_the_same_in_order_as_one_by_one(family_id: str) -> None:
 def test_an_end_token_ends_the_answer(family_id: str) -> None:
     engine, _ = engine_of(family_id)
     forced(engine, "Total: 12 EUR")
-    watch = Watched()
-    (result,) = engine.read([page()], ReadOptions(max_new_tokens=99), watch)
+    progress = Watched()
+    (result,) = engine.read([page()], ReadOptions(max_new_tokens=99), progress)
     assert (result.text, result.finish_reason) == ("Total: 12 EUR", "stop")
-    assert watch.tokens[-1][:2] == (result.tokens + 1, 99)
-    assert [done for done, _, _ in watch.tokens] == list(range(1, len(watch.tokens) + 1))
-    assert all("Total: 12 EUR".startswith(text) for _, _, text in watch.tokens)
+    assert progress.tokens[-1][:2] == (result.tokens + 1, 99)
+    assert [done for done, _, _ in progress.tokens] == list(range(1, len(progress.tokens) + 1))
+    assert all("Total: 12 EUR".startswith(text) for _, _, text in progress.tokens)
 
 
 def test_a_runaway_is_cut_and_said() -> None:
@@ -227,11 +227,11 @@ def test_cancel_stops_within_one_token_and_frees_the_cache(family_id: str) -> No
     from transformers import DynamicCache
 
     engine, _ = engine_of(family_id)
-    watch = Watched(cancel_at=3)
+    progress = Watched(cancel_at=3)
     gc.collect()
     with pytest.raises(KeyboardInterrupt) as caught:
-        list(engine.read([page()], ReadOptions(max_new_tokens=50), watch))
-    assert len(watch.tokens) == 3
+        list(engine.read([page()], ReadOptions(max_new_tokens=50), progress))
+    assert len(progress.tokens) == 3
     # The exception with its traceback is still in hand here, as it is in ComfyUI's executor.
     assert caught.value.__traceback__ is not None
     assert not [thing for thing in gc.get_objects() if type(thing) is DynamicCache]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,15 +26,15 @@ from devtools.fakes.chat_server import MODEL, ChatServer, words_of
 from devtools.fakes.fault_proxy import FaultProxy
 
 # Twenty seconds of a stall against five minutes, scaled down to what a test may take.
-PATIENCE = RetryPolicy(timeout=2.0, tries=4, first_wait=0.02, longest_wait=0.1)
+QUICK = RetryPolicy(timeout=2.0, tries=4, first_wait=0.02, longest_wait=0.1)
 STALL = 20.0
 
 Endpoints = Callable[..., None]
 Pictures = Callable[..., list[Any]]
 
 
-def engine(at_once: int = 1, patience: RetryPolicy = PATIENCE) -> RemoteEngine:
-    return RemoteEngine(resolve("studio", load_settings()), "", MODEL, "auto", at_once, patience)
+def engine(at_once: int = 1, retry_policy: RetryPolicy = QUICK) -> RemoteEngine:
+    return RemoteEngine(resolve("studio", load_settings()), "", MODEL, "auto", at_once, retry_policy)
 
 
 def truth(pages: list[Any]) -> list[str]:
@@ -96,7 +98,7 @@ def test_a_fault_that_stays_becomes_a_sentence_with_the_servers_place(
     with ChatServer() as server, FaultProxy(server.url, [fault] * 50, stall=STALL, wait=30.0) as proxy:
         endpoints(studio={"urls": [proxy.url]})
         with pytest.raises(VramwiseError, match=says) as caught:
-            list(engine(patience=quick).read(pictures(1), ReadOptions(), NoProgress()))
+            list(engine(retry_policy=quick).read(pictures(1), ReadOptions(), NoProgress()))
         assert f"127.0.0.1:{proxy.port}" in str(caught.value)
         assert "<html" not in str(caught.value)
         assert not server.pictures or fault == "stalled"
@@ -110,7 +112,7 @@ def test_a_stream_without_end_is_cut_and_says_so(
         endpoints(studio={"urls": [proxy.url]})
         options = ReadOptions(max_new_tokens=200 if fault == "endless" else 4096)
         longer = RetryPolicy(timeout=30.0)
-        (result,) = engine(patience=longer).read(pictures(1), options, NoProgress())
+        (result,) = engine(retry_policy=longer).read(pictures(1), options, NoProgress())
         assert result.finish_reason == reason
         if reason == "loop":
             assert result.text.startswith("the same again") and len(result.text) < 40
@@ -186,6 +188,51 @@ def test_cancel_while_the_server_is_silent_is_heard_and_drops_the_requests(
         assert server.now == 0, "the server hears that nobody waits any more"
 
 
+def test_cancel_is_heard_while_a_host_name_is_looked_up(
+    endpoints: Endpoints, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cancelled(Exception):
+        pass
+
+    class Watched(NoProgress):
+        def check(self) -> None:
+            if asked.is_set():
+                raise Cancelled
+
+    def look_up(host: Any, *rest: Any, **how: Any) -> Any:
+        if host not in ("studio.invalid", b"studio.invalid"):
+            return resolve_name(host, *rest, **how)
+        asked.set()
+        nobody_waits.wait(60)
+        raise socket.gaierror("no such host")
+
+    asked, nobody_waits, resolve_name = threading.Event(), threading.Event(), socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    endpoints(studio={"urls": ["http://studio.invalid:8000/v1"]})
+    started = time.monotonic()
+    try:
+        with pytest.raises(Cancelled):
+            list(engine(4, RetryPolicy()).read(pictures(4), ReadOptions(), Watched()))
+        assert time.monotonic() - started < 60, "the look-up cannot be cancelled, and is not waited for"
+    finally:
+        nobody_waits.set()
+
+
+def test_a_program_that_ends_in_the_middle_of_a_reading_ends(endpoints: Endpoints) -> None:
+    script = """
+import numpy as np
+from vramwise.ocr.remote import open_remote
+page = np.random.default_rng(7).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+outcomes = open_remote("studio", model="Qwen3-VL-2B").read(iter([page] * 9))
+print(next(outcomes).finish_reason)
+"""
+    with ChatServer() as server:
+        endpoints(studio={"urls": [server.url], "concurrency": 2})
+        command = [sys.executable, "-c", script]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (ended.returncode, ended.stdout.strip()) == (0, "stop"), ended.stderr
+
+
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
@@ -216,10 +263,10 @@ def test_what_servers_say_comes_out_as_a_sentence(status: int, body: Any, says: 
     from vramwise.ocr.remote.client import _message
     from vramwise.ocr.remote.errors import of_status
 
-    trouble = of_status(status, _message(body), {}, "gpu1:8000", "x", "STUDIO_KEY")
-    assert re.search(says, trouble.said)
-    assert "gpu1:8000" in trouble.said
-    assert "sk-12" not in trouble.said
+    error = of_status(status, _message(body), {}, "gpu1:8000", "x", "STUDIO_KEY")
+    assert re.search(says, error.message)
+    assert "gpu1:8000" in error.message
+    assert "sk-12" not in error.message
 
 
 def test_the_handle_of_the_node_reads_through_the_same_engine(

@@ -84,8 +84,8 @@ def test_the_key_is_in_no_error_no_log_no_result_and_no_plan(
             studio={"urls": [server.url], "key_env": "STUDIO_KEY"},
             good={"urls": [good.url], "key_env": "STUDIO_KEY"},
         )
-        patience = RetryPolicy(timeout=1.0, tries=2, first_tries=1, first_wait=0.01, longest_wait=0.02)
-        engine = RemoteEngine(resolve("studio", load_settings()), KEY, MODEL, "auto", 1, patience)
+        retry_policy = RetryPolicy(timeout=1.0, tries=2, first_tries=1, first_wait=0.01, longest_wait=0.02)
+        engine = RemoteEngine(resolve("studio", load_settings()), KEY, MODEL, "auto", 1, retry_policy)
         with pytest.raises(VramwiseError) as caught:
             list(engine.read(pictures(1), ReadOptions(), NoProgress()))
         handle = open_remote("good")

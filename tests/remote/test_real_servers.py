@@ -88,8 +88,8 @@ def test_a_server_killed_in_the_middle_of_300_pictures_that_comes_back_changes_n
     one, two = servers
     endpoints(studio={"urls": [one.address, two.address], "model": str(checkpoint)})
     pages, options = lines(300), ReadOptions(max_new_tokens=2)
-    patience = RetryPolicy(timeout=120.0, longest_wait=2.0)
-    engine = RemoteEngine(resolve("studio", load_settings()), "", "", "auto", 4, patience)
+    retry_policy = RetryPolicy(timeout=120.0, longest_wait=2.0)
+    engine = RemoteEngine(resolve("studio", load_settings()), "", "", "auto", 4, retry_policy)
     undisturbed = [result.text for result in engine.read(pages, options, NoProgress())]
     assert two.answered() > 50, "both take part"
 

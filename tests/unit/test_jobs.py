@@ -28,7 +28,7 @@ class Echo:
     def __init__(self, broken: Sequence[int] = ()) -> None:
         self.broken, self.seen = broken, []
 
-    def read(self, images: Sequence[Any], options: Any = None, watch: Any = None) -> Iterator[OCRResult]:
+    def read(self, images: Sequence[Any], options: Any = None, progress: Any = None) -> Iterator[OCRResult]:
         for image in images:
             colour = int(image[0, 0, 0])
             self.seen.append(colour)
@@ -40,7 +40,7 @@ class Echo:
 class Stream(Echo):
     """The same as a stream that draws two pictures ahead."""
 
-    def read_each(self, images: Any, options: Any, watch: Any) -> Iterator[OCRResult | VramwiseError]:
+    def read_each(self, images: Any, options: Any, progress: Any) -> Iterator[OCRResult | VramwiseError]:
         held: list[Any] = []
         for image in images:
             held.append(image)
@@ -366,7 +366,7 @@ def test_an_input_with_nothing_in_it_beside_a_good_one_is_said(
 class Absent(Echo):
     """A model whose weights are not here: it says so of no page as of any."""
 
-    def read(self, images: Sequence[Any], options: Any = None, watch: Any = None) -> Iterator[OCRResult]:
+    def read(self, images: Sequence[Any], options: Any = None, progress: Any = None) -> Iterator[OCRResult]:
         raise VramwiseError("The weights are missing.")
 
 
@@ -405,9 +405,9 @@ def test_pictures_reach_the_reader_in_their_full_size(scans: Path, tmp_path: Pat
     """The engines scale to max_pixels themselves, and give places in the original."""
 
     class Sizes(reader):  # type: ignore[misc]
-        def read(self, images: Sequence[Any], options: Any = None, watch: Any = None) -> Any:
+        def read(self, images: Sequence[Any], options: Any = None, progress: Any = None) -> Any:
             sizes.extend(image.shape for image in images)
-            return super().read(images, options, watch)
+            return super().read(images, options, progress)
 
     sizes: list[tuple[int, ...]] = []
     run_job([str(scans)], tmp_path / "out", Sizes(), JobOptions("echo", options=ReadOptions(max_pixels=90)))

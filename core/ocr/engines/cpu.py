@@ -36,15 +36,15 @@ class CPUEngine:
         self.model, self._readers, self._settings = model, residents, settings
 
     def read(
-        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: ProgressCallback
+        self, images: Sequence[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order."""
         chosen = None if options.language == "auto" else language(options.language)
         ignored = tuple(_ignored(options, self.model))
         for done, image in enumerate(images, start=1):
-            watch.check()
-            yield self._page(image, options, chosen, ignored, watch)
-            watch.page_done(done, len(images))
+            progress.check()
+            yield self._page(image, options, chosen, ignored, progress)
+            progress.page_done(done, len(images))
 
     def _page(
         self,
@@ -52,27 +52,27 @@ class CPUEngine:
         options: ReadOptions,
         chosen: Language | None,
         ignored: tuple[str, ...],
-        watch: ProgressCallback,
+        progress: ProgressCallback,
     ) -> OCRResult:
         check_size(image)
         started = time.perf_counter()
         lines: list[Line] = []
         notes: list[str] = []
         if not is_blank(image):
-            lines, notes = self._lines(image, options, chosen, watch)
+            lines, notes = self._lines(image, options, chosen, progress)
         seconds = time.perf_counter() - started
         return _result(image, lines, seconds, self.model, options, (*ignored, *notes))
 
     def _lines(
-        self, image: NDArray[uint8], options: ReadOptions, chosen: Language | None, watch: ProgressCallback
+        self, image: NDArray[uint8], options: ReadOptions, chosen: Language | None, progress: ProgressCallback
     ) -> tuple[list[Line], list[str]]:
         route: Route
         if self.model == "tesseract":
-            languages = [chosen] if chosen else self._languages_seen(image, options, watch)
+            languages = [chosen] if chosen else self._languages_seen(image, options, progress)
             route = tesseract_route(languages, self._settings)
-            return self._by(route, image, options, watch), []
+            return self._by(route, image, options, progress), []
         route = rapid_route(chosen, self._settings) if chosen else RapidRoute()
-        lines = self._by(route, image, options, watch)
+        lines = self._by(route, image, options, progress)
         if not any(line.foreign for line in lines):
             notes = (
                 [f"{chosen.english} was read by {route}."]
@@ -80,19 +80,19 @@ class CPUEngine:
                 else []
             )
             return lines, notes
-        return self._with_foreign(lines, image, options, chosen, watch)
+        return self._with_foreign(lines, image, options, chosen, progress)
 
     def _by(
-        self, route: Route, image: NDArray[uint8], options: ReadOptions, watch: ProgressCallback
+        self, route: Route, image: NDArray[uint8], options: ReadOptions, progress: ProgressCallback
     ) -> list[Line]:
         with self._readers.acquire(route, route.open) as reader:
-            return reader.lines(image, options.max_pixels, watch)
+            return reader.lines(image, options.max_pixels, progress)
 
     def _languages_seen(
-        self, image: NDArray[uint8], options: ReadOptions, watch: ProgressCallback
+        self, image: NDArray[uint8], options: ReadOptions, progress: ProgressCallback
     ) -> list[Language]:
         """Languages for Tesseract on ``auto``: by the scripts PP-OCR's detector and the script net see."""
-        lines = self._by(RapidRoute(), image, options, watch)
+        lines = self._by(RapidRoute(), image, options, progress)
         scripts = {line.foreign for line in lines if line.foreign}
         if any(
             reading_order.is_cjk(character) for line in lines if not line.foreign for character in line.text
@@ -109,7 +109,7 @@ class CPUEngine:
         image: NDArray[uint8],
         options: ReadOptions,
         chosen: Language | None,
-        watch: ProgressCallback,
+        progress: ProgressCallback,
     ) -> tuple[list[Line], list[str]]:
         """Have lines in scripts that the built-in recogniser lacks read by whoever can.
 
@@ -128,7 +128,7 @@ class CPUEngine:
                 notes.append(f"{count} line{'s' * (count != 1)} in {script} script left unread. {error}")
                 log.warning(notes[-1])
                 continue
-            read = self._by(route, image, options, watch)
+            read = self._by(route, image, options, progress)
             others = [line for line in lines if line.foreign != script]
             if share >= MOSTLY and not any(line.foreign for line in others) and not _has_cjk(others):
                 lines = read

@@ -27,7 +27,7 @@ log = logging.getLogger("vramwise.ocr")
 class LineReader(Protocol):
     """Something live that finds and reads lines."""
 
-    def lines(self, image: NDArray[uint8], max_pixels: int | None, watch: ProgressCallback) -> list[Line]:
+    def lines(self, image: NDArray[uint8], max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
         """The lines of one uint8 RGB image (height, width, 3)."""
 
     def release(self) -> None:

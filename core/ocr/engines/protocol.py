@@ -53,7 +53,7 @@ class ProgressCallback(Protocol):
 
 
 class NoProgress:
-    """The watch of a script: nobody cancels, nobody looks."""
+    """For a script: nobody cancels, nobody looks."""
 
     def check(self) -> None:
         return None
@@ -69,6 +69,6 @@ class Engine(Protocol):
     """A live OCR engine. Not shared between threads: the pool gives one reader at a time."""
 
     def read(
-        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: ProgressCallback
+        self, images: Sequence[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order. Images are uint8 RGB (height, width, 3)."""

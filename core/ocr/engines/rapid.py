@@ -82,7 +82,7 @@ class RapidReader:
             }
         )
 
-    def lines(self, image: NDArray[uint8], max_pixels: int | None, watch: ProgressCallback) -> list[Line]:
+    def lines(self, image: NDArray[uint8], max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
         """Detect and read the lines of one uint8 RGB image (height, width, 3).
 
         With the built-in recogniser, ``Line.foreign`` names the script of lines it cannot read. Lines under
@@ -94,9 +94,9 @@ class RapidReader:
         boxes = self._detect(bgr, max_pixels or AUTO_PIXELS)
         if not len(boxes):
             return []
-        watch.check()
+        progress.check()
         polygons, crops = self._upright(bgr, boxes)
-        read = self._recognise(crops, watch)
+        read = self._recognise(crops, progress)
         foreign = self._foreign(crops, read) if self._builtin else {}
         lines = []
         for index, (text, score, spans, confidences) in enumerate(read):
@@ -176,7 +176,7 @@ class RapidReader:
         return polygons, crops
 
     def _recognise(
-        self, crops: Sequence[NDArray[uint8]], watch: ProgressCallback
+        self, crops: Sequence[NDArray[uint8]], progress: ProgressCallback
     ) -> list[tuple[str, float, list[tuple[float, float]], list[float]]]:
         """(text, score, x spans of its non-space characters in the crop, score of each character) per
         crop.
@@ -184,7 +184,7 @@ class RapidReader:
         order = sorted(range(len(crops)), key=lambda i: crops[i].shape[1] / crops[i].shape[0])
         read: dict[int, tuple[str, float, list[tuple[float, float]], list[float]]] = {}
         for start in range(0, len(order), LINES_PER_CHECK):
-            watch.check()
+            progress.check()
             some = order[start : start + LINES_PER_CHECK]
             result = self._ocr.recognize_txt([crops[i] for i in some])
             for i, text, score, info in zip(

@@ -95,13 +95,13 @@ class TesseractReader:
                 "The traineddata file may be damaged or from another version: fetch it again."
             ) from error
 
-    def lines(self, image: NDArray[uint8], max_pixels: int | None, watch: ProgressCallback) -> list[Line]:
+    def lines(self, image: NDArray[uint8], max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
         """Read one uint8 RGB image (height, width, 3) with Tesseract's own page analysis."""
         from PIL import Image
 
         small = fit_pixels(image, max_pixels or AUTO_PIXELS)
         scale = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
-        watch.check()
+        progress.check()
         self._api.SetImage(Image.fromarray(small))
         try:
             if not self._api.Recognize():

@@ -19,8 +19,8 @@ from typing import Any
 
 from ...errors import VramwiseError
 from .endpoints import Endpoint, is_loopback, place
-from .errors import Kind, RequestError, of_message, of_status
-from .stream_text import RunningText
+from .errors import LONGEST_MESSAGE, Kind, RequestError, of_message, of_status
+from .stream_text import StreamText
 
 MAX_ANSWER_BYTES = 32 * 1024**2  # of one answer with its envelope; 32,000 tokens take about 8 MiB
 CONNECT_SECONDS = 10.0
@@ -92,7 +92,7 @@ class Client:
         self._http = importlib.import_module(
             openai.DefaultAsyncHttpxClient.__mro__[1].__module__.split(".")[0]
         )
-        self._limited = _limited(self._http.AsyncByteStream)
+        self._limited_stream = _limited_stream(self._http.AsyncByteStream)
         transport = openai.DefaultAsyncHttpxClient(
             # Without TLS nothing is vouched for by anybody, and reading the system's list takes a while.
             verify=True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
@@ -119,48 +119,48 @@ class Client:
         await self._client.close()
 
     async def models(self) -> dict[str, int | None]:
-        """Names that the server lists, each with its context in tokens where it says so. Raises Trouble."""
+        """Names that the server lists, with the context in tokens where it says so. Raises RequestError."""
         try:
             page = await self._client.models.list()
         except Exception as error:
-            raise self._trouble(error, "") from None
+            raise self._request_error(error, "") from None
         listed = page.data if isinstance(getattr(page, "data", None), list) else None
-        if listed is None or not all(isinstance(getattr(one, "id", None), str) for one in listed):
+        if listed is None or not all(isinstance(getattr(model, "id", None), str) for model in listed):
             raise RequestError(Kind.FAILED, f"{self.place} did not answer with a list of models.")
-        return {one.id: _whole_number(getattr(one, "max_model_len", None)) for one in listed}
+        return {model.id: _whole_number(getattr(model, "max_model_len", None)) for model in listed}
 
-    async def ask(self, question: ChatRequest, heard: StreamCallback) -> Completion:
-        """The whole answer; ``heard`` is told while it comes. Raises Trouble."""
+    async def ask(self, request: ChatRequest, on_stream: StreamCallback) -> Completion:
+        """The whole answer; ``on_stream`` is told while it comes. Raises RequestError."""
         try:
             # The client's way for any path, with plain data back: its typed objects take longer to make than
             # all the rest of a request, and each token comes in one.
             stream = await self._client.post(
                 "/chat/completions",
-                body=question.body(),
+                body=request.body(),
                 cast_to=object,
                 stream=True,
                 stream_cls=self._openai.AsyncStream[object],
             )
         except Exception as error:
-            raise self._trouble(error, question.model) from None
+            raise self._request_error(error, request.model) from None
         try:
             kind = stream.response.headers.get("content-type", "").split(";")[0].strip().lower()
             if kind == "application/json":
-                return self._whole(await stream.response.aread(), question)
+                return self._whole(await stream.response.aread(), request)
             if kind != "text/event-stream":
                 raise RequestError(
                     Kind.FAILED, f"{self.place} answered with {kind or 'nothing known'}, {_NOT}"
                 )
-            return await self._heard(stream, question, heard)
+            return await self._streamed(stream, request, on_stream)
         except RequestError:
             raise
         except Exception as error:
-            raise self._trouble(error, question.model) from None
+            raise self._request_error(error, request.model) from None
         finally:
             await stream.close()
 
-    async def _heard(self, stream: Any, question: ChatRequest, heard: StreamCallback) -> Completion:
-        text = RunningText(question.max_new_tokens)
+    async def _streamed(self, stream: Any, request: ChatRequest, on_stream: StreamCallback) -> Completion:
+        text = StreamText(request.max_new_tokens)
         async for chunk in stream:
             try:
                 used = _whole_number((chunk.get("usage") or {}).get("completion_tokens"))
@@ -171,7 +171,7 @@ class Client:
                 raise RequestError(Kind.FAILED, f"{self.place} answered in another form, {_NOT}") from error
             if isinstance(piece, str) and piece:
                 text.add(piece)
-                heard(text.pieces, text.so_far)
+                on_stream(text.pieces, text.so_far)
             if isinstance(ended, str) and ended:
                 text.finish_reason = "length" if ended == "length" else "stop"
             if text.runaway:
@@ -180,12 +180,12 @@ class Client:
             raise RequestError(Kind.FAILED, f"The answer of {self.place} broke off in the middle.")
         return Completion(text.text(), text.count(), text.finish_reason, tuple(text.notes))
 
-    def _whole(self, body: bytes, question: ChatRequest) -> Completion:
+    def _whole(self, body: bytes, request: ChatRequest) -> Completion:
         """The answer of a server that does not stream."""
         try:
             data = json.loads(body)
             if "error" in data:
-                raise self._of_error(data["error"], question.model)
+                raise self._of_error(data["error"], request.model)
             choice = data["choices"][0]
             content, ended = choice["message"]["content"], choice.get("finish_reason")
             used = _whole_number((data.get("usage") or {}).get("completion_tokens"))
@@ -195,24 +195,24 @@ class Client:
             ) from error
         if not isinstance(content, str):
             raise RequestError(Kind.FAILED, f"{self.place} answered without a text, {_NOT}")
-        text = RunningText(question.max_new_tokens)
+        text = StreamText(request.max_new_tokens)
         text.add(content)
         text.tokens = used
         text.finish_reason = text.finish_reason or ("length" if ended == "length" else "stop")
         return Completion(text.text(), text.count(), text.finish_reason, tuple(text.notes))
 
-    def _trouble(self, error: Exception, model: str) -> RequestError:
-        """``error`` of the client as trouble, its words without the key."""
+    def _request_error(self, error: Exception, model: str) -> RequestError:
+        """``error`` of the client as ours, its words without the key."""
         openai, http = self._openai, self._http
         if isinstance(error, RequestError):
             return error
         if isinstance(error, openai.APITimeoutError | http.TimeoutException):
             return RequestError(Kind.UNREACHABLE, f"{self.place} did not answer in time.")
         if isinstance(error, openai.APIStatusError):
-            said = self._without_key(_message(error.body))
+            message = self._without_key(_message(error.body))
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             key_env = self._endpoint.key_env
-            return of_status(error.status_code, said, headers, self.place, model, key_env)
+            return of_status(error.status_code, message, headers, self.place, model, key_env)
         if isinstance(error, openai.APIConnectionError | http.HTTPError):
             return self._unreachable(error)
         if isinstance(error, openai.APIResponseValidationError):
@@ -225,10 +225,10 @@ class Client:
 
     def _of_error(self, body: Any, model: str) -> RequestError:
         """An error that came inside an answer of status 200."""
-        said = self._without_key(_message(body))
-        known = of_message(said, self.place, model)
+        message = self._without_key(_message(body))
+        known = of_message(message, self.place, model)
         return known or RequestError(
-            Kind.FAILED, f'{self.place} broke off with an error. It says: "{said[:240]}"'
+            Kind.FAILED, f'{self.place} broke off with an error. It says: "{message[:LONGEST_MESSAGE]}"'
         )
 
     def _unreachable(self, error: Exception) -> RequestError:
@@ -237,13 +237,13 @@ class Client:
         while cause is not None:
             words.append(str(cause))
             cause = cause.__cause__ or cause.__context__
-        if any("CERTIFICATE" in one.upper() for one in words):
+        if any("CERTIFICATE" in word.upper() for word in words):
             return RequestError(
                 Kind.REFUSED,
                 f"The certificate of {self.place} cannot be checked. For a certificate of your own, name its "
                 "authority's file in the environment variable SSL_CERT_FILE.",
             )
-        last = next((one for one in reversed(words) if one), type(error).__name__)
+        last = next((word for word in reversed(words) if word), type(error).__name__)
         return RequestError(
             Kind.UNREACHABLE, f"{self.place} cannot be reached ({self._without_key(last)[:120]})."
         )
@@ -266,14 +266,14 @@ class Client:
             raise RequestError(
                 Kind.FAILED, f"{self.place} answered in a compressed form that was not asked for."
             )
-        response.stream = self._limited(response.stream, self.place)
+        response.stream = self._limited_stream(response.stream, self.place)
 
 
 _NOT = "which is not the OpenAI chat protocol. Check the address and what runs there."
 
 
-def _limited(base: Any) -> Any:
-    """A stream that ends in Trouble after MAX_ANSWER_BYTES; ``base`` is the HTTP library's stream class."""
+def _limited_stream(base: Any) -> Any:
+    """A stream that raises RequestError after MAX_ANSWER_BYTES; ``base`` is the HTTP library's class."""
 
     class Limited(base):  # type: ignore[misc]
         def __init__(self, stream: Any, where: str) -> None:

@@ -11,7 +11,7 @@ from enum import Enum
 
 from ...errors import VramwiseError
 
-LONGEST_SAID = 240  # characters of a server's own message that are repeated
+LONGEST_MESSAGE = 240  # characters of a server's own message that are repeated
 
 
 class EndpointError(VramwiseError):
@@ -29,9 +29,9 @@ class Kind(Enum):
 class RequestError(Exception):
     """One failed request. ``wait`` is what the server asked for, in seconds."""
 
-    def __init__(self, kind: Kind, said: str, wait: float | None = None) -> None:
-        super().__init__(said)
-        self.kind, self.said, self.wait = kind, said, wait
+    def __init__(self, kind: Kind, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.kind, self.message, self.wait = kind, message, wait
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def of_status(
         return RequestError(
             Kind.REFUSED,
             f"{where} knows no chat protocol at this address (HTTP 404). Its path is mostly /v1: check the "
-            f"address in config.yaml.{_said(message)}",
+            f"address in config.yaml.{_quoted(message)}",
         )
     if status == 429:
         return RequestError(Kind.BUSY, f"{where} has too many requests (HTTP 429).")
@@ -117,15 +117,15 @@ def of_status(
             Kind.PAGE, f"The picture is too large for {where} (HTTP 413). Give fewer megapixels."
         )
     kind = Kind.FAILED if status >= 500 or status in (408, 409, 425) else Kind.PAGE
-    return RequestError(kind, f"{where} answered with an error (HTTP {status}).{_said(message)}")
+    return RequestError(kind, f"{where} answered with an error (HTTP {status}).{_quoted(message)}")
 
 
 def of_message(message: str, where: str, model: str) -> RequestError | None:
-    """The trouble by the words of a server's message, None where they say nothing that is known."""
+    """The error by the words of a server's message, None where they say nothing that is known."""
     for pattern in _PATTERNS:
         if pattern.words.search(message):
             sentence = pattern.sentence.format(model=model)
-            return RequestError(pattern.kind, f"{where} {sentence}.{_said(message)}")
+            return RequestError(pattern.kind, f"{where} {sentence}.{_quoted(message)}")
     return None
 
 
@@ -142,9 +142,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, seconds) if seconds == seconds and seconds < 10**9 else None
 
 
-def _said(message: str) -> str:
+def _quoted(message: str) -> str:
     text = " ".join(message.split())
     if not text:
         return ""
-    short = text if len(text) <= LONGEST_SAID else f"{text[:LONGEST_SAID]}..."
+    short = text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
     return f' It says: "{short}"'

@@ -42,19 +42,19 @@ class RemoteHandle:
         self,
         images: Iterable[NDArray[uint8]],
         options: ReadOptions | None = None,
-        watch: ProgressCallback | None = None,
+        progress: ProgressCallback | None = None,
     ) -> Iterator[OCRResult]:
         """One OCRResult per uint8 RGB image (height, width, 3), in order. Raises VramwiseError."""
-        return self._engine(options).read(images, options or ReadOptions(), watch or NoProgress())
+        return self._engine(options).read(images, options or ReadOptions(), progress or NoProgress())
 
     def read_each(
         self,
         images: Iterable[NDArray[uint8]],
         options: ReadOptions | None = None,
-        watch: ProgressCallback | None = None,
+        progress: ProgressCallback | None = None,
     ) -> Iterator[Outcome]:
         """As ``read``, with a page that fails as its VramwiseError in its place; see RemoteEngine."""
-        return self._engine(options).read_each(images, options or ReadOptions(), watch or NoProgress())
+        return self._engine(options).read_each(images, options or ReadOptions(), progress or NoProgress())
 
     def plan(self) -> str:
         """Which servers answer now and what they serve, for a person. Asks each for two seconds at most."""

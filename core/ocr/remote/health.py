@@ -19,60 +19,61 @@ SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Health:
-    """What one address answered; ``trouble`` is empty for one that is well."""
+    """What one address answered; ``problem`` is a sentence, empty for one that is well."""
 
     place: str
     models: dict[str, int | None]
     seconds: float
-    trouble: str = ""
+    problem: str = ""
 
 
-def look(endpoint: Endpoint, key: str) -> list[Health]:
+def check(endpoint: Endpoint, key: str) -> list[Health]:
     """Ask every address for its models at once, each for SECONDS at most."""
 
-    async def all_of_them() -> list[Health]:
-        return await asyncio.gather(*(_look_at(url, endpoint, key) for url in endpoint.urls))
+    async def check_all() -> list[Health]:
+        return await asyncio.gather(*(_check_one(url, endpoint, key) for url in endpoint.urls))
 
     with EventLoop() as loop:
-        return loop.submit(all_of_them()).result()
+        return loop.submit(check_all()).result()
 
 
 def lines(endpoint: Endpoint, key: str, model: str, family: str) -> Iterator[str]:
     """The plan, one sentence a line."""
-    found = look(endpoint, key)
-    well = [one for one in found if not one.trouble]
+    found = check(endpoint, key)
+    well = [server for server in found if not server.problem]
     yield (
         f"Read by the endpoint {endpoint.name}: {len(well)} of {len(found)} "
         f"{'server answers' if len(found) == 1 else 'servers answer'} now. No memory of this machine is used."
     )
     wished = model or endpoint.model
-    for one in found:
-        if one.trouble:
-            yield one.trouble
+    for server in found:
+        if server.problem:
+            yield server.problem
         else:
-            yield f"{one.place} answers in {one.seconds * 1000:.0f} ms; {_serves(one, wished)}."
+            yield f"{server.place} answers in {server.seconds * 1000:.0f} ms; {_serves(server, wished)}."
     if not well and not wished:
         return
     try:
         chosen = choose_model(endpoint, model, well[0].models if well else {})
-        of = choose_family(family if family != "auto" else endpoint.family, chosen)
+        chosen_family = choose_family(family if family != "auto" else endpoint.family, chosen)
     except VramwiseError as error:
         yield str(error)
     else:
-        yield f"Prompts and answers are those of {of.name}, for the model {chosen}."
+        yield f"Prompts and answers are those of {chosen_family.name}, for the model {chosen}."
 
 
-def _serves(one: Health, wished: str) -> str:
-    if wished and one.models and wished not in one.models:
-        return f"it does not list the model {wished}, but {', '.join(list(one.models)[:5])}"
-    shown = [wished] if wished in one.models else list(one.models)[:5]
+def _serves(server: Health, wished: str) -> str:
+    if wished and server.models and wished not in server.models:
+        return f"it does not list the model {wished}, but {', '.join(list(server.models)[:5])}"
+    shown = [wished] if wished in server.models else list(server.models)[:5]
     named = [
-        f"{name} ({one.models[name]:,} tokens of context)" if one.models[name] else name for name in shown
+        f"{name} ({server.models[name]:,} tokens of context)" if server.models[name] else name
+        for name in shown
     ]
     return f"it serves {', '.join(named)}" if named else "it lists no model"
 
 
-async def _look_at(url: str, endpoint: Endpoint, key: str) -> Health:
+async def _check_one(url: str, endpoint: Endpoint, key: str) -> Health:
     client = Client(url, endpoint, key, SECONDS)
     await client.ready()
     started = time.perf_counter()
@@ -80,10 +81,10 @@ async def _look_at(url: str, endpoint: Endpoint, key: str) -> Health:
         models = await asyncio.wait_for(client.models(), SECONDS)
     except asyncio.TimeoutError:
         return Health(place(url), {}, SECONDS, f"{place(url)} does not answer within {SECONDS:g} s.")
-    except RequestError as trouble:
-        if trouble.kind not in (Kind.UNREACHABLE, Kind.REFUSED):  # one without this list may still read
+    except RequestError as error:
+        if error.kind not in (Kind.UNREACHABLE, Kind.REFUSED):  # one without this list may still read
             return Health(place(url), {}, time.perf_counter() - started)
-        return Health(place(url), {}, time.perf_counter() - started, trouble.said)
+        return Health(place(url), {}, time.perf_counter() - started, error.message)
     finally:
         await client.close()
     return Health(place(url), models, time.perf_counter() - started)

@@ -12,8 +12,8 @@ from ...errors import VramwiseError
 from .client import ChatRequest, Client, Completion, StreamCallback
 from .errors import EndpointError, Kind, RequestError
 
-_LOOK_EVERY = 0.05  # seconds between two looks for a free server
-_LOOK_SECONDS = 5.0  # that a server which failed gets to show that it is back
+_CHECK_EVERY = 0.05  # seconds between two looks for a free server
+_CHECK_SECONDS = 5.0  # that a server which failed gets to show that it is back
 
 
 @dataclass(frozen=True)
@@ -51,36 +51,36 @@ class _Server:
         return self.refused is None and now >= self.rests_until and not (self.failures and self.outstanding)
 
 
-class Pool:
-    """Answers questions with whatever server can. Lives inside one event loop."""
+class ServerPool:
+    """Answers requests with whatever server can. Lives inside one event loop."""
 
-    def __init__(self, clients: Sequence[Client], patience: RetryPolicy) -> None:
+    def __init__(self, clients: Sequence[Client], retry_policy: RetryPolicy) -> None:
         self._servers = [_Server(client) for client in clients]
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._answered_at: float | None = None
-        self._refused_count = 0
 
     async def close(self) -> None:
-        await asyncio.gather(*(one.client.close() for one in self._servers), return_exceptions=True)
+        await asyncio.gather(*(server.client.close() for server in self._servers), return_exceptions=True)
 
-    async def answer(self, question: ChatRequest, heard: StreamCallback) -> Completion:
+    async def answer(self, request: ChatRequest, on_stream: StreamCallback) -> Completion:
         """The answer of one server. Raises VramwiseError for this page, EndpointError for all."""
         begun, tries = time.monotonic(), 0
         last: RequestError | None = None
         while True:
             server = await self._choose(begun, last)
             try:
-                said = await self._ask(server, question, heard)
-            except RequestError as trouble:
-                if trouble.kind is Kind.PAGE:
-                    raise VramwiseError(trouble.said) from trouble
-                last = trouble
-                tries += trouble.kind in (Kind.UNREACHABLE, Kind.FAILED)
+                completion = await self._ask(server, request, on_stream)
+            except RequestError as error:
+                if error.kind is Kind.PAGE:
+                    raise VramwiseError(error.message) from error
+                last = error
+                tries += error.kind in (Kind.UNREACHABLE, Kind.FAILED)
             else:
                 server.failures, self._answered_at = 0, time.monotonic()
-                return said
+                return completion
             never = self._answered_at is None and last.kind is Kind.UNREACHABLE
-            if tries >= (self._patience.first_tries * len(self._servers) if never else self._patience.tries):
+            policy = self._retry_policy
+            if tries >= (policy.first_tries * len(self._servers) if never else policy.tries):
                 raise self._given_up(last, begun)
 
     async def models(self) -> dict[str, int | None]:
@@ -90,84 +90,86 @@ class Pool:
         last: RequestError | None = None
         for server in self._servers:
             try:
-                return await asyncio.wait_for(server.client.models(), min(10.0, self._patience.timeout))
+                return await asyncio.wait_for(server.client.models(), min(10.0, self._retry_policy.timeout))
             except asyncio.TimeoutError:
                 last = RequestError(Kind.UNREACHABLE, f"{server.client.place} did not answer in time.")
-            except RequestError as trouble:
-                if trouble.kind not in (Kind.UNREACHABLE, Kind.REFUSED):
+            except RequestError as error:
+                if error.kind not in (Kind.UNREACHABLE, Kind.REFUSED):
                     return {}
-                last = trouble
+                last = error
         raise self._given_up(
             last or RequestError(Kind.REFUSED, "The endpoint has no address."), time.monotonic()
         )
 
-    async def _ask(self, server: _Server, question: ChatRequest, heard: StreamCallback) -> Completion:
+    async def _ask(self, server: _Server, request: ChatRequest, on_stream: StreamCallback) -> Completion:
         server.outstanding += 1
         try:
             if server.failures:
-                await self._look(server)
-            return await asyncio.wait_for(server.client.ask(question, heard), self._patience.timeout)
+                await self._check(server)
+            return await asyncio.wait_for(server.client.ask(request, on_stream), self._retry_policy.timeout)
         except asyncio.TimeoutError:
-            said = f"{server.client.place} did not finish a page in {self._patience.timeout:g} s."
-            trouble = RequestError(Kind.FAILED, said)
-            self._note(server, trouble)
-            raise trouble from None
-        except RequestError as trouble:
-            self._note(server, trouble)
+            message = f"{server.client.place} did not finish a page in {self._retry_policy.timeout:g} s."
+            timed_out = RequestError(Kind.FAILED, message)
+            self._note(server, timed_out)
+            raise timed_out from None
+        except RequestError as error:
+            self._note(server, error)
             raise
         finally:
             server.outstanding -= 1
 
-    async def _look(self, server: _Server) -> None:
+    async def _check(self, server: _Server) -> None:
         """Ask a server that failed whether it is there at all, before a page waits for it."""
         try:
-            await asyncio.wait_for(server.client.models(), min(_LOOK_SECONDS, self._patience.timeout))
+            await asyncio.wait_for(server.client.models(), min(_CHECK_SECONDS, self._retry_policy.timeout))
         except asyncio.TimeoutError:
             raise RequestError(Kind.UNREACHABLE, f"{server.client.place} did not answer in time.") from None
-        except RequestError as trouble:
-            if trouble.kind is Kind.UNREACHABLE:
+        except RequestError as error:
+            if error.kind is Kind.UNREACHABLE:
                 raise
 
-    def _note(self, server: _Server, trouble: RequestError) -> None:
+    def _note(self, server: _Server, error: RequestError) -> None:
         """Remember what happened: a server rests, or is never asked again in this reading."""
         now = time.monotonic()
-        if trouble.kind is Kind.REFUSED:
-            server.refused = trouble
-        elif trouble.kind is Kind.BUSY and trouble.wait is not None:
-            server.rests_until = max(server.rests_until, now + trouble.wait)
-        elif trouble.kind is not Kind.PAGE and now >= server.rests_until:
+        if error.kind is Kind.REFUSED:
+            server.refused = error
+        elif error.kind is Kind.BUSY and error.wait is not None:
+            server.rests_until = max(server.rests_until, now + error.wait)
+        elif error.kind is not Kind.PAGE and now >= server.rests_until:
             # Requests that were under way when a server died are one failure, not sixteen.
             server.failures += 1
-            server.rests_until = now + self._patience.backoff(server.failures)
+            server.rests_until = now + self._retry_policy.backoff(server.failures)
 
     async def _choose(self, begun: float, last: RequestError | None) -> _Server:
         """The free server with the fewest requests, one whose rest is over before all others; waits for one
         within the page's time.
         """
-        until = begun + 2 * self._patience.timeout
+        until = begun + 2 * self._retry_policy.timeout
         while True:
             now = time.monotonic()
-            usable = [one for one in self._servers if one.refused is None]
+            usable = [server for server in self._servers if server.refused is None]
             if not usable:
-                raise EndpointError(" ".join(one.refused.said for one in self._servers if one.refused))
-            free = [one for one in usable if one.free(now)]
+                raise EndpointError(
+                    " ".join(server.refused.message for server in self._servers if server.refused)
+                )
+            free = [server for server in usable if server.free(now)]
             if free:
-                return min(free, key=lambda one: (not one.failures, one.outstanding))
-            soonest = min(one.rests_until for one in usable)
+                return min(free, key=lambda server: (not server.failures, server.outstanding))
+            soonest = min(server.rests_until for server in usable)
             if max(now, soonest) > until:
-                trouble = last or RequestError(Kind.BUSY, "No server of the endpoint is free.")
-                raise self._given_up(trouble, begun, soonest - now)
-            await asyncio.sleep(min(max(soonest - now, _LOOK_EVERY), until - now + _LOOK_EVERY))
+                last = last or RequestError(Kind.BUSY, "No server of the endpoint is free.")
+                raise self._given_up(last, begun, soonest - now)
+            await asyncio.sleep(min(max(soonest - now, _CHECK_EVERY), until - now + _CHECK_EVERY))
 
     def _given_up(self, last: RequestError, begun: float, wait: float = 0.0) -> VramwiseError:
-        """The last trouble as the page's error, or as everybody's when no server has answered meanwhile."""
-        said = last.said
+        """The last error as the page's, or as everybody's when no server has answered meanwhile."""
+        message = last.message
         if last.kind is Kind.BUSY and wait > 1:
-            said += f" The wait of {wait:.0f} s is longer than this page may take; try again later."
+            message += f" The wait of {wait:.0f} s is longer than this page may take; try again later."
         elif last.kind is Kind.UNREACHABLE:
-            said += " Check that the server runs, and the address in config.yaml."
+            message += " Check that the server runs, and the address in config.yaml."
         elif last.kind is Kind.FAILED:
-            said += " It was tried several times."
+            message += " It was tried several times."
         alive = self._answered_at is not None and self._answered_at >= begun
         everybodys = last.kind in (Kind.UNREACHABLE, Kind.BUSY) and not alive
-        return EndpointError(said) if everybodys else VramwiseError(said)
+        return EndpointError(message) if everybodys else VramwiseError(message)

@@ -12,7 +12,7 @@ _PIECE = re.compile(r" ?[^\W\d_\u2e80-\uffff]{1,12}|\d{1,3}|([^\w\s])\1{0,7}|.",
 _BEYOND = 2  # times the limit in pieces, and then a few: a server that sends half tokens is not cut
 
 
-class RunningText:
+class StreamText:
     """``limit`` is max_new_tokens. The loop guard of the local engine sees the text cut into word-like
     pieces, because servers send tokens without their numbers and often several at once.
     """
@@ -31,7 +31,7 @@ class RunningText:
 
     @property
     def runaway(self) -> bool:
-        """Whether the rest need not be heard."""
+        """Whether the rest need not be awaited."""
         return self.finish_reason == "loop" or bool(self.notes)
 
     @property

@@ -1,4 +1,4 @@
-"""Greedy decoding under watch: cancel, progress, running text and the loop guard, once a token."""
+"""Greedy decoding, looked after: cancel, progress, running text and the loop guard, once a token."""
 
 from __future__ import annotations
 
@@ -55,13 +55,18 @@ class RunningText:
 class TokenWatch:
     """A stopping criterion of ``generate``: sees every new token of every row.
 
-    Raises what ``watch`` raises; stops the rows that run in circles.
+    Raises what ``progress`` raises; stops the rows that run in circles.
     """
 
     def __init__(
-        self, rows: Sequence[Row], ends: frozenset[int], limit: int, watch: ProgressCallback, adapter: Adapter
+        self,
+        rows: Sequence[Row],
+        ends: frozenset[int],
+        limit: int,
+        progress: ProgressCallback,
+        adapter: Adapter,
     ) -> None:
-        self.rows, self.ends, self.limit, self.watch = rows, ends, limit, watch
+        self.rows, self.ends, self.limit, self.progress = rows, ends, limit, progress
         self.texts = [RunningText(adapter.decode) for _ in rows]
         self.done = 0
 
@@ -74,14 +79,14 @@ class TokenWatch:
                 row.ended = True
             else:
                 row.guard.push(token)
-        self.watch.check()
+        self.progress.check()
         shown = next((number for number, row in enumerate(self.rows) if not row.done), len(self.rows) - 1)
-        self.watch.token(self.done, self.limit, self.texts[shown].of(self.rows[shown].guard.ids))
+        self.progress.token(self.done, self.limit, self.texts[shown].of(self.rows[shown].guard.ids))
         return torch.tensor([row.done for row in self.rows], device=input_ids.device)
 
 
 def generate_rows(
-    adapter: Adapter, prepared: Prepared, net: Any, new_tokens: int, watch: ProgressCallback
+    adapter: Adapter, prepared: Prepared, net: Any, new_tokens: int, progress: ProgressCallback
 ) -> tuple[int | None, list[Row]]:
     """(peak bytes on a CUDA device or None, one Row per picture). ``net`` is used here and kept nowhere."""
     config = net.generation_config
@@ -92,12 +97,12 @@ def generate_rows(
         "max_new_tokens": new_tokens,
         "eos_token_id": sorted(ends) or None,
         "pad_token_id": config.pad_token_id if config.pad_token_id is not None else min(ends, default=0),
-        "stopping_criteria": StoppingCriteriaList([TokenWatch(rows, ends, new_tokens, watch, adapter)]),
+        "stopping_criteria": StoppingCriteriaList([TokenWatch(rows, ends, new_tokens, progress, adapter)]),
     }
     on_cuda = net.device.type == "cuda"
     if on_cuda:
         torch.cuda.reset_peak_memory_stats(net.device)
-    adapter.generate(net, prepared, decoding, watch.check)
+    adapter.generate(net, prepared, decoding, progress.check)
     return (torch.cuda.max_memory_allocated(net.device) if on_cuda else None), rows
 
 

@@ -18,10 +18,9 @@ from ..engines.protocol import ProgressCallback, ReadOptions
 from ..images import check_size, fit_pixels, is_blank
 from ..results.result import OCRResult
 from . import compat
-from .answers import parse
 from .families import adapter_class
 from .model_owner import Owner
-from .page_result import page_result
+from .page_result import Answer, Source, page_result
 from .prompts import ignored, most_pixels, task_prompt
 
 if TYPE_CHECKING:
@@ -66,20 +65,6 @@ class Limits:
     remember: Callable[[Read], None] = lambda read: None
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One picture's tokens (``text`` decoded) and how they ended; ``seen`` is (width, height) as the model
-    saw it.
-    """
-
-    text: str
-    tokens: int
-    finish_reason: str
-    seen: tuple[int, int]
-    seconds: float
-    peak_bytes: int | None
-
-
 class VLMEngine:
     """One family's model behind the Engine protocol.
 
@@ -95,7 +80,7 @@ class VLMEngine:
         self._adapter: Adapter | None = None
 
     def read(
-        self, images: Sequence[NDArray[uint8]], options: ReadOptions, watch: ProgressCallback
+        self, images: Sequence[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order. Raises VramwiseError for a task that the family does not do."""
         task, prompt = task_prompt(self.family, options)
@@ -104,10 +89,10 @@ class VLMEngine:
         size = max(1, self.limits.micro_batch)
         done = 0
         for start in range(0, len(images), size):
-            watch.check()
-            for result in self._batch(images[start : start + size], options, task, prompt, watch):
+            progress.check()
+            for result in self._batch(images[start : start + size], options, task, prompt, progress):
                 done += 1
-                watch.page_done(done, len(images))
+                progress.page_done(done, len(images))
                 yield result
 
     def _batch(
@@ -116,17 +101,17 @@ class VLMEngine:
         options: ReadOptions,
         task: Task,
         prompt: str,
-        watch: ProgressCallback,
+        progress: ProgressCallback,
     ) -> list[OCRResult]:
         written = [number for number, image in enumerate(images) if not is_blank(image)]
-        read = _Reading(self, options, task, prompt, watch)
+        read = _Reading(self, options, task, prompt, progress)
         answers = dict(zip(written, read.all([images[number] for number in written]), strict=True))
-        results = []
-        for number, image in enumerate(images):
-            answer = answers.get(number)
-            parsed = parse(task.parse, answer.text, answer.finish_reason != "stop") if answer else None
-            results.append(page_result(self, image, parsed, answer, options, tuple(read.notes)))
-        return results
+        source = Source(self.model, self.precision, self.family.coordinates)
+        notes = tuple(read.notes)
+        return [
+            page_result(answers.get(number), source, task, options, (image.shape[1], image.shape[0]), notes)
+            for number, image in enumerate(images)
+        ]
 
     def adapter(self) -> Adapter:
         """The family's adapter with the checkpoint's processor, opened at the first read."""
@@ -141,9 +126,9 @@ class _Reading:
     """One micro-batch on its way: shrinks once in number and once in pixels when memory runs out."""
 
     def __init__(
-        self, engine: VLMEngine, options: ReadOptions, task: Task, prompt: str, watch: ProgressCallback
+        self, engine: VLMEngine, options: ReadOptions, task: Task, prompt: str, progress: ProgressCallback
     ) -> None:
-        self.engine, self.task, self.prompt, self.watch = engine, task, prompt, watch
+        self.engine, self.task, self.prompt, self.progress = engine, task, prompt, progress
         self.notes = list(ignored(options))
         planned = engine.limits.max_pixels or engine.family.default_pixels
         asked = options.max_pixels or planned
@@ -215,7 +200,7 @@ class _Reading:
         pixels = max(picture.width * picture.height for picture in pictures)
         started = time.perf_counter()
         prepared = adapter.prepare(pictures, self.prompt, self.task)
-        self.watch.check()
+        self.progress.check()
         from .decoding import generate_rows
 
         peak, rows = generate_rows(
@@ -223,7 +208,7 @@ class _Reading:
             prepared,
             engine.owner.use(engine.limits.activation_bytes(pixels, len(images), self.new_tokens)),
             self.new_tokens,
-            self.watch,
+            self.progress,
         )
         taken = time.perf_counter() - started
         engine.limits.remember(

@@ -1,41 +1,68 @@
-"""One picture's answer as an OCRResult."""
+"""One picture's answer as an OCRResult, whoever wrote it: a model here, a server, a CLIP of ComfyUI."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..results import reading_order
 from ..results.coordinates import to_pixels
 from ..results.line import Line
 from ..results.result import OCRResult, Point, Region
+from .answers import parse
 
 if TYPE_CHECKING:
-    from numpy import uint8
-    from numpy.typing import NDArray
-
+    from ...catalog import Task
     from ..engines.protocol import ReadOptions
-    from .answers import Parsed, RawRegion
-    from .engine import Answer, VLMEngine
+    from .answers import RawRegion
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model wrote about one picture, and how that ended (see OCRResult). ``seen`` is the picture's
+    (width, height) as the model saw it; ``notes`` are sentences for the person.
+    """
+
+    text: str
+    tokens: int
+    finish_reason: str
+    seen: tuple[int, int]
+    seconds: float
+    peak_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who answers: ``model`` and ``precision`` as the result names them, ``coordinates`` the units in which
+    its family writes places, one of ``coordinates.UNITS``.
+    """
+
+    model: str
+    precision: str
+    coordinates: str
 
 
 def page_result(
-    engine: VLMEngine,
-    image: NDArray[uint8],
-    parsed: Parsed | None,
     answer: Answer | None,
+    source: Source,
+    task: Task,
     options: ReadOptions,
+    size: tuple[int, int],
     notes: tuple[str, ...],
 ) -> OCRResult:
-    """``parsed`` and ``answer`` are None for a blank page, which the model never saw."""
-    height, width = image.shape[:2]
+    """``answer`` is None for a blank page, which the model never saw; ``size`` is the picture's (width,
+    height) in pixels; ``notes`` come before those of the answer.
+    """
     text = marked = ""
     regions: tuple[Region, ...] = ()
-    if parsed is not None and answer is not None:
+    if answer is not None:
+        parsed = parse(task.parse, answer.text, answer.finish_reason != "stop")
         text, marked = parsed.text, parsed.markdown
         placed = [
             (raw, polygon)
             for raw in parsed.regions
-            if (polygon := to_pixels(raw.points, engine.family.coordinates, answer.seen, (width, height)))
+            if (polygon := to_pixels(raw.points, source.coordinates, answer.seen, size))
         ]
         if parsed.ordered:
             regions = tuple(
@@ -44,16 +71,16 @@ def page_result(
             )
         elif placed:
             text, marked, regions = _arranged(placed)
-        notes = (*notes, *parsed.notes)
+        notes = (*notes, *parsed.notes, *answer.notes)
     return OCRResult(
         text=marked if options.task == "markdown" else text,
         markdown=marked,
         regions=regions,
-        width=width,
-        height=height,
+        width=size[0],
+        height=size[1],
         finish_reason=answer.finish_reason if answer else "blank",
-        model=engine.model,
-        precision=engine.precision,
+        model=source.model,
+        precision=source.precision,
         seconds=answer.seconds if answer else 0.0,
         language=options.language,
         tokens=answer.tokens if answer else None,
@@ -67,9 +94,9 @@ def _arranged(
 ) -> tuple[str, str, tuple[Region, ...]]:
     """Text, markdown and regions of lines that came in no order."""
     lines = [Line(raw.text, polygon) for raw, polygon in placed]
-    page = reading_order.arrange(lines)
+    order = reading_order.arrange(lines)
     return (
-        reading_order.plain_text(lines, page),
-        reading_order.markdown(lines, page),
-        reading_order.regions_in_order(lines, page),
+        reading_order.plain_text(lines, order),
+        reading_order.markdown(lines, order),
+        reading_order.regions_in_order(lines, order),
     )
