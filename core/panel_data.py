@@ -1,4 +1,4 @@
-"""What a page that watches this machine is told: plain JSON values, and the downloads a person starts there.
+"""What a page that watches this machine is told: plain JSON values.
 
 Nothing here knows HTTP. Bytes are integers, None where nobody knows; names and sentences are text.
 """
@@ -6,22 +6,21 @@ Nothing here knows HTTP. Bytes are integers, None where nobody knows; names and 
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .catalog import OCRModel, ocr_models
+from .catalog import OCRModel
 from .errors import UnknownName, VramwiseError, nearest
 from .option_values import ATTENTIONS, check_choice, precision_choices
-from .settings import DOWNLOAD_SOURCES, Settings, load_settings
+from .settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from .catalog.templates import Template
     from .hardware import MachineReport
     from .models.request import ModelRequest
     from .planning import Plan
-    from .weights.model_download import Cancelled, Progress
+    from .weights.background_downloads import Downloads
 
 MAX_MEGAPIXELS = 128.0
 _OWN_FIGURES = (
@@ -210,101 +209,3 @@ def card_names() -> list[str]:
     from .advisor.gpu_ranking import offered_cards
 
     return [card.label for card in offered_cards(every=True)]
-
-
-@dataclass
-class _Download:
-    model: str
-    state: str = "running"
-    done_bytes: int = 0
-    total_bytes: int | None = None
-    file: str = ""
-    error: str = ""
-    stop: bool = False
-
-    def answer(self) -> dict[str, Any]:
-        names = ("model", "state", "done_bytes", "total_bytes", "file", "error")
-        return {name: getattr(self, name) for name in names}
-
-
-Fetch = Callable[[OCRModel, Settings, "Progress", "Cancelled"], Any]
-
-
-class Downloads:
-    """Fetches that a person has started by a button, one a model, each in a thread of its own.
-
-    A state is "running", "done", "stopped" or "failed" (then ``error`` is the sentence). Nothing is fetched
-    unless ``start`` is called, and ``start`` refuses where the machine's owner has switched the button off.
-    """
-
-    def __init__(self, fetch: Fetch | None = None) -> None:
-        self._fetch, self._guard = fetch or _fetch, threading.Lock()
-        self._known: dict[str, _Download] = {}
-
-    def answer(self) -> list[dict[str, Any]]:
-        with self._guard:
-            return [one.answer() for one in self._known.values()]
-
-    def state(self, model: str) -> dict[str, Any] | None:
-        with self._guard:
-            return self._known[model].answer() if model in self._known else None
-
-    def start(self, model: str, source: str = "") -> dict[str, Any]:
-        """Begin to fetch a model of the catalog; one that is being fetched goes on. ``source``: one of
-        DOWNLOAD_SOURCES, or "" for the machine's own. Raises VramwiseError where that may not be.
-        """
-        settings = load_settings()
-        row = next((one for one in ocr_models() if one.id == model and one.repo), None)
-        if row is None:
-            ids = [one.id for one in ocr_models() if one.repo]
-            raise UnknownName(f'"{model[:80]}" is no model that can be fetched.{nearest(model, ids)}')
-        if not settings.download_button:
-            raise VramwiseError(
-                f"Downloads from the browser are switched off on this machine (download_button in "
-                f"{settings.config_path}). On the machine itself: {settings.command('download', model)}"
-            )
-        if source:
-            check_choice("source", source, DOWNLOAD_SOURCES)
-            settings = replace(settings, download_source=source)
-        with self._guard:
-            running = self._known.get(model)
-            if running is not None and running.state == "running" and not running.stop:
-                return running.answer()
-            begun = self._known[model] = _Download(model)
-        threading.Thread(
-            target=self._run, args=(begun, row, settings), name=f"vramwise-{model}", daemon=True
-        ).start()
-        return begun.answer()
-
-    def cancel(self, model: str) -> dict[str, Any]:
-        """Ask a running fetch to stop; what has arrived is kept. Raises UnknownName where there is none."""
-        with self._guard:
-            known = self._known.get(model)
-            if known is None:
-                raise UnknownName(f'Nothing called "{model[:80]}" is being fetched.')
-            known.stop = True
-            return known.answer()
-
-    def _run(self, one: _Download, row: OCRModel, settings: Settings) -> None:
-        from .weights import DownloadStopped
-
-        def progress(done: int, total: int, file: str) -> None:
-            one.done_bytes, one.total_bytes, one.file = done, total, file
-
-        try:
-            self._fetch(row, settings, progress, lambda: one.stop)
-        except DownloadStopped:
-            one.state = "stopped"
-        except VramwiseError as error:
-            one.error, one.state = str(error), "failed"
-        except BaseException:
-            one.error, one.state = "It ended unexpectedly; ComfyUI's log says why.", "failed"
-            raise
-        else:
-            one.state = "done"
-
-
-def _fetch(model: OCRModel, settings: Settings, progress: Progress, cancelled: Cancelled) -> None:
-    from .weights import download_model
-
-    download_model(model, settings, progress, cancelled)

@@ -20,7 +20,7 @@ from ...core.errors import VramwiseError
 from ...core.option_values import check_choice
 
 if TYPE_CHECKING:
-    from ...core.panel_data import Downloads
+    from ...core.weights.background_downloads import Downloads
 
 log = logging.getLogger("vramwise")
 FRESH_SECONDS = 1.0
@@ -72,7 +72,7 @@ class Answers:
         """Made at the first question, so that ComfyUI's start does not wait for the import. Only the server's
         own thread may ask for it.
         """
-        from ...core.panel_data import Downloads
+        from ...core.weights.background_downloads import Downloads
 
         return Downloads()
 

@@ -256,6 +256,11 @@ def panel_data(routes: ModuleType) -> ModuleType:
     return importlib.import_module(f"{PACK}.core.panel_data")
 
 
+@pytest.fixture(scope="module")
+def background(routes: ModuleType) -> ModuleType:
+    return importlib.import_module(f"{PACK}.core.weights.background_downloads")
+
+
 def in_a_loop(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """In a thread of its own: while a browser is driven, this one cannot run an event loop."""
     with ThreadPoolExecutor(1) as pool:
@@ -319,7 +324,7 @@ def test_an_eviction_waits_for_the_prompt_that_runs(
 
 
 def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
-    panel_data: ModuleType, monkeypatch: pytest.MonkeyPatch
+    background: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = importlib.import_module(f"{PACK}.core.weights").DownloadStopped
     monkeypatch.delenv("VRAMWISE_DOWNLOAD_BUTTON", raising=False)
@@ -333,7 +338,7 @@ def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
             time.sleep(0.01)
         raise stopped("stopped")
 
-    downloads = panel_data.Downloads(fetch)
+    downloads = background.Downloads(fetch)
     assert downloads.start("qwen3_vl_2b", "modelscope")["state"] == "running"
     assert begun.wait(20)
     assert downloads.start("qwen3_vl_2b")["done_bytes"] == 5  # the same one goes on
@@ -347,13 +352,13 @@ def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
 
 
 def test_the_owner_of_the_machine_can_switch_the_button_off(
-    panel_data: ModuleType, monkeypatch: pytest.MonkeyPatch
+    panel_data: ModuleType, background: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: Any) -> None:
         raise AssertionError("fetched")
 
     monkeypatch.setenv("VRAMWISE_DOWNLOAD_BUTTON", "0")
-    downloads = panel_data.Downloads(never)
+    downloads = background.Downloads(never)
     with pytest.raises(panel_data.VramwiseError, match="switched off on this machine"):
         downloads.start("qwen3_vl_2b")
     plan = panel_data.plan_answer(panel_data.loader_request("qwen3_vl_2b"), downloads)

@@ -1,0 +1,117 @@
+"""Downloads that a person starts in the browser: one a model, each in a thread of its own.
+
+Nothing here knows HTTP. Bytes are integers, None where nobody knows; names and sentences are text.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..catalog import OCRModel, ocr_models
+from ..errors import UnknownName, VramwiseError, nearest
+from ..option_values import check_choice
+from ..settings import DOWNLOAD_SOURCES, Settings, load_settings
+
+if TYPE_CHECKING:
+    from .model_download import Cancelled, Progress
+
+
+@dataclass
+class _Download:
+    model: str
+    state: str = "running"
+    done_bytes: int = 0
+    total_bytes: int | None = None
+    file: str = ""
+    error: str = ""
+    stop: bool = False
+
+    def answer(self) -> dict[str, Any]:
+        names = ("model", "state", "done_bytes", "total_bytes", "file", "error")
+        return {name: getattr(self, name) for name in names}
+
+
+Fetch = Callable[[OCRModel, Settings, "Progress", "Cancelled"], Any]
+
+
+class Downloads:
+    """Fetches that a person has started by a button, one a model, each in a thread of its own.
+
+    A state is "running", "done", "stopped" or "failed" (then ``error`` is the sentence). Nothing is fetched
+    unless ``start`` is called, and ``start`` refuses where the machine's owner has switched the button off.
+    """
+
+    def __init__(self, fetch: Fetch | None = None) -> None:
+        self._fetch, self._guard = fetch or _fetch, threading.Lock()
+        self._known: dict[str, _Download] = {}
+
+    def answer(self) -> list[dict[str, Any]]:
+        with self._guard:
+            return [download.answer() for download in self._known.values()]
+
+    def state(self, model: str) -> dict[str, Any] | None:
+        with self._guard:
+            return self._known[model].answer() if model in self._known else None
+
+    def start(self, model: str, source: str = "") -> dict[str, Any]:
+        """Begin to fetch a model of the catalog; one that is being fetched goes on. ``source``: one of
+        DOWNLOAD_SOURCES, or "" for the machine's own. Raises VramwiseError where that may not be.
+        """
+        settings = load_settings()
+        row = next((row for row in ocr_models() if row.id == model and row.repo), None)
+        if row is None:
+            ids = [row.id for row in ocr_models() if row.repo]
+            raise UnknownName(f'"{model[:80]}" is no model that can be fetched.{nearest(model, ids)}')
+        if not settings.download_button:
+            raise VramwiseError(
+                f"Downloads from the browser are switched off on this machine (download_button in "
+                f"{settings.config_path}). On the machine itself: {settings.command('download', model)}"
+            )
+        if source:
+            check_choice("source", source, DOWNLOAD_SOURCES)
+            settings = replace(settings, download_source=source)
+        with self._guard:
+            running = self._known.get(model)
+            if running is not None and running.state == "running" and not running.stop:
+                return running.answer()
+            begun = self._known[model] = _Download(model)
+        threading.Thread(
+            target=self._run, args=(begun, row, settings), name=f"vramwise-{model}", daemon=True
+        ).start()
+        return begun.answer()
+
+    def cancel(self, model: str) -> dict[str, Any]:
+        """Ask a running fetch to stop; what has arrived is kept. Raises UnknownName where there is none."""
+        with self._guard:
+            known = self._known.get(model)
+            if known is None:
+                raise UnknownName(f'Nothing called "{model[:80]}" is being fetched.')
+            known.stop = True
+            return known.answer()
+
+    def _run(self, download: _Download, row: OCRModel, settings: Settings) -> None:
+        from .model_download import DownloadStopped
+
+        def progress(done: int, total: int, file: str) -> None:
+            download.done_bytes, download.total_bytes, download.file = done, total, file
+
+        try:
+            self._fetch(row, settings, progress, lambda: download.stop)
+        except DownloadStopped:
+            download.state = "stopped"
+        except VramwiseError as error:
+            download.error, download.state = str(error), "failed"
+        except BaseException:
+            download.error, download.state = "It ended unexpectedly; ComfyUI's log says why.", "failed"
+            raise
+        else:
+            download.state = "done"
+
+
+def _fetch(model: OCRModel, settings: Settings, progress: Progress, cancelled: Cancelled) -> None:
+    from .model_download import download_model
+
+    download_model(model, settings, progress, cancelled)
