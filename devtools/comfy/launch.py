@@ -1,6 +1,6 @@
 """Run a ComfyUI checkout's main.py so that it never outlives the process that started it.
 
-python launch_comfy.py CHECKOUT [ComfyUI's own arguments]. The starter keeps the other end of this process's
+python launch.py CHECKOUT [ComfyUI's own arguments]. The starter keeps the other end of this process's
 standard input open; when the starter ends, even killed outright, the pipe closes and this process ends too.
 """
 

@@ -221,7 +221,7 @@ class ComfyServer:
             self.link_kind = link_folder(self.base_dir / "custom_nodes" / "vramwise", self.pack)
         command = [
             self.python,
-            str(ROOT / "devtools" / "launch_comfy.py"),
+            str(ROOT / "devtools" / "comfy" / "launch.py"),
             str(self.comfy_dir),
             *("--listen", "127.0.0.1", "--port", str(self.port)),
             *("--base-directory", str(self.base_dir)),
