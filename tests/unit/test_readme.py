@@ -1,0 +1,72 @@
+"""README and guide: as much in Russian as in English, no dead link, and a README of two screens."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAIRS = (("README.md", "README.ru.md"), ("docs/guide.md", "docs/guide.ru.md"))
+PAGES = ("README.md", "README.ru.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+LINES_OF_TWO_SCREENS = 100
+
+FENCE = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def sections(name: str) -> list[str]:
+    """What stands above the first heading and below each."""
+    return re.split(r"^## .*$", read(name), flags=re.MULTILINE)
+
+
+def commands(section: str) -> list[list[str]]:
+    """Fenced pieces by line, without what is said beside a command and the language that it is to speak."""
+    spoken = re.compile(r"( --lang ru)?( {2,}\S.*)?$")
+    return [
+        [line if line.startswith(" ") else spoken.sub("", line) for line in piece.splitlines()]
+        for piece in FENCE.findall(section)
+    ]
+
+
+def shape(section: str) -> dict[str, object]:
+    """What does not depend on the language."""
+    plain = FENCE.sub("", section)
+    rows = [line.split(" | ")[0] for line in plain.splitlines() if line.startswith("|")]
+    return {
+        "commands": commands(section),
+        "rows": [re.findall(r"`[^`]+`", row) for row in rows],
+        "points": len(re.findall(r"^- ", plain, re.MULTILINE)),
+        "pictures": re.findall(r"!\[[^\]]+\]\(([^)]+)\)", plain),
+    }
+
+
+@pytest.mark.parametrize(("english", "russian"), PAIRS)
+def test_the_russian_page_has_the_sections_of_the_english_one(english: str, russian: str) -> None:
+    assert len(sections(english)) == len(sections(russian)) > 3
+    for number, (ours, theirs) in enumerate(zip(sections(english), sections(russian), strict=True)):
+        assert shape(ours) == shape(theirs), f"section {number}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_leads_to_what_is_there(page: str) -> None:
+    for link in LINK.findall(FENCE.sub("", read(page))):
+        if "://" in link:
+            continue
+        file, _, heading = link.partition("#")
+        path = (ROOT / page).parent / file if file else ROOT / page
+        assert path.exists(), link
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            known = [re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings]
+            assert heading in known, link
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ru.md"])
+def test_the_readme_fits_on_two_screens(page: str) -> None:
+    assert len(read(page).splitlines()) <= LINES_OF_TWO_SCREENS
