@@ -214,7 +214,7 @@ class ComfyServer:
         comfy_version(self.comfy_dir)
         if self._base_dir is None:
             remove_leftovers()
-            self._base_dir = Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=RUNS))
+            self._base_dir = Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=RUNS)).resolve()
         for name in BASE_FOLDERS:
             (self.base_dir / name).mkdir(parents=True, exist_ok=True)
         if self.pack is not None:

@@ -93,14 +93,13 @@ ONLY_TO_RUN = (
     "core.models.script_api",
     "core.ocr.engines.cpu",
     "core.ocr.engines.rapid",
-    "core.ocr.vlm.decoding",
-    "core.ocr.vlm.engine",
-    "core.ocr.vlm.families",
-    "core.ocr.vlm.load",
+    "core.ocr.vlm",
     "core.panel_data",
     "core.planning",
     "core.weights.model_download",
 )
+# Who keeps a live model: a release looks there for models, and finds none yet.
+AT_START_TOO = {"core.ocr.vlm", "core.ocr.vlm.model_owner"}
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +135,7 @@ def test_comfyui_imports_for_the_pack_only_the_pack(imported_in_comfyui):
         assert path.is_dir() or path.with_suffix(".py").is_file(), f"{part} is no module of ours any more"
     own = {OURS.split(name)[-1] for name in names if OURS.search(name)}
     assert {"nodes", "nodes.ocr", "core.settings"} <= own
-    assert {name for name in own if name.startswith(ONLY_TO_RUN)} == set()
+    assert {name for name in own if name.startswith(ONLY_TO_RUN)} - AT_START_TOO == set()
 
 
 def test_at_start_up_the_log_has_no_complaint_about_the_pack(comfy):
