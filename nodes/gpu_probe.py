@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.hardware import device_names
-from .bridge.memory import GIB
+from ..core.units import GIB
 from .bridge.schema import GPU, io, schema
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..core.errors import VramwiseError
 from ..core.option_values import check_choice
-from .bridge.memory import GIB, measure, release
+from ..core.units import GIB, gib
+from .bridge.memory import measure, release
 from .bridge.schema import io, schema
 
 WHAT = ("ocr models", "all models", "cache")
@@ -75,10 +76,10 @@ class MemoryRelease(io.ComfyNode):  # type: ignore[misc]
         report = "\n".join(
             [
                 f"Released: {what[0]}" + (f" ({', '.join(gone)})" if gone else ""),
-                f"{before.device}: {before.device_bytes / GIB:.2f} GiB free before, "
-                f"{after.device_bytes / GIB:.2f} after",
-                f"This process in RAM: {before.process_bytes / GIB:.2f} GiB before, "
-                f"{after.process_bytes / GIB:.2f} after",
+                f"{before.device}: {gib(before.device_bytes, 2)} GiB free before, "
+                f"{gib(after.device_bytes, 2)} after",
+                f"This process in RAM: {gib(before.process_bytes, 2)} GiB before, "
+                f"{gib(after.process_bytes, 2)} after",
             ]
         )
         if before.device == "cpu":  # free RAM moves with every other program; our own share does not

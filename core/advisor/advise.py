@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..catalog.gpus import GIB
 from ..errors import VramwiseError
 from ..hardware.budget import Budget
 from ..option_values import check_choice
+from ..units import gib_text
 from .candidate import RESIDENT, Candidate
 from .candidates import (
     ALL,
@@ -211,7 +211,7 @@ def _taken(target: Target, also: Sequence[str | int]) -> tuple[tuple[str, ...], 
     for loaded in also:
         if isinstance(loaded, int):
             total += loaded
-            names.append(f"{loaded / GIB:.1f} GiB")
+            names.append(gib_text(loaded))
             continue
         candidate = named_candidate(target, loaded)
         total += candidate.weights_bytes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..catalog import OCRModel, family, ocr_model, ocr_models
 from ..catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models
 from ..catalog.formats import Format, format_named
-from ..catalog.gpus import GIB, GPU
+from ..catalog.gpus import GPU
 from ..catalog.ranks import UNRANKED, rank
 from ..errors import UnknownName, nearest
 from ..families.weights import published_config
@@ -19,6 +19,7 @@ from ..hardware.capabilities import option_for, pip_line
 from ..option_values import ADVICE_TASKS, precision_choices
 from ..planning.fit import Plan, Verdict
 from ..planning.footprint import reading_bytes
+from ..units import gib
 from .candidate import RESIDENT, Candidate, commercial_use
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability
 from .targets import Target
@@ -132,10 +133,10 @@ def _ocr_candidate(
 
 def _planned(row: OCRModel, verdict: Verdict, room_bytes: int) -> Candidate:
     needs = verdict.footprint
-    facts: dict[str, Any] = {"text": verdict.reason, "room": _gib(room_bytes)}
+    facts: dict[str, Any] = {"text": verdict.reason, "room": gib(room_bytes)}
     if needs is None:
         return _ocr_candidate(row, verdict.precision, verdict.verdict, "unavailable", facts)
-    facts["need"] = _gib(needs.need_bytes)
+    facts["need"] = gib(needs.need_bytes)
     facts["megapixels"] = f"{(verdict.max_pixels or 0) / 1e6:.1f}"
     candidate = _ocr_candidate(row, verdict.precision, verdict.verdict, verdict.verdict, facts)
     known = any("measured here" in term.source for term in needs.terms)
@@ -289,14 +290,14 @@ def _diffusion_candidate(
 
 def _facts(need: DiffusionNeed, use: Usability, room_bytes: int) -> dict[str, Any]:
     return {
-        "need": _gib(need.optimal_bytes),
-        "room": _gib(room_bytes),
-        "floor": _gib(need.floor_bytes),
-        "whole": _gib(need.resident_sampling_bytes),
-        "ram": _gib(need.ram_bytes),
-        "spilled": _gib(use.spilled_bytes),
+        "need": gib(need.optimal_bytes),
+        "room": gib(room_bytes),
+        "floor": gib(need.floor_bytes),
+        "whole": gib(need.resident_sampling_bytes),
+        "ram": gib(need.ram_bytes),
+        "spilled": gib(use.spilled_bytes),
         "steps": need.steps,
-        "once": _gib(max(0, need.encode_bytes - room_bytes)),
+        "once": gib(max(0, need.encode_bytes - room_bytes)),
         "seconds": f"{use.seconds_floor or 0:.1f}",
         "bus": use.bus.bus if use.bus is not None else "",
     }
@@ -329,7 +330,3 @@ def model_name(text: str) -> str:
             f'"{text}" is no model of the catalog.{nearest(wanted, known)} `vramwise models` lists them.'
         )
     return known[wanted]
-
-
-def _gib(size: int) -> str:
-    return f"{size / GIB:.1f}"

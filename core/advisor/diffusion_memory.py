@@ -16,7 +16,8 @@ from ..catalog.diffusion import DiffusionModel, DiffusionWeights, TextEncoder
 from ..catalog.formats import Bus, bus_of
 from ..catalog.gpus import GPU
 from ..errors import VramwiseError
-from ..planning.footprint import GIB, MIB, Term
+from ..planning.footprint import Term
+from ..units import GIB, MIB, gib
 
 # model_management.minimum_inference_memory: never less is kept free beside the weights.
 _LEAST_INFERENCE = int(0.8 * GIB)
@@ -253,17 +254,17 @@ def usability(
     if need.optimal_bytes <= vram_bytes:
         if ram_bytes is not None and ram_bytes < need.ram_bytes:
             why = (
-                f"RAM of {_gib(ram_bytes)} GiB does not hold all files, so they are read again at each change"
+                f"RAM of {gib(ram_bytes)} GiB does not hold all files, so they are read again at each change"
             )
-            return Usability("fits", 0.0, f"needs {_gib(need.optimal_bytes)} GiB; {why}", 0, bus)
-        spare = _gib(vram_bytes - need.optimal_bytes)
-        return Usability("fits", 0.0, f"needs {_gib(need.optimal_bytes)} GiB, {spare} to spare", 0, bus)
+            return Usability("fits", 0.0, f"needs {gib(need.optimal_bytes)} GiB; {why}", 0, bus)
+        spare = gib(vram_bytes - need.optimal_bytes)
+        return Usability("fits", 0.0, f"needs {gib(need.optimal_bytes)} GiB, {spare} to spare", 0, bus)
     if need.floor_bytes > vram_bytes:
-        why = f"even with all weights in RAM it needs {_gib(need.floor_bytes)} GiB of VRAM"
-        return Usability("no", None, f"{why}: {_gib(vram_bytes)} are there", 0, bus)
+        why = f"even with all weights in RAM it needs {gib(need.floor_bytes)} GiB of VRAM"
+        return Usability("no", None, f"{why}: {gib(vram_bytes)} are there", 0, bus)
     if ram_bytes is not None and ram_bytes < need.ram_bytes:
-        why = f"its weights would have to stream from RAM, which takes {_gib(need.ram_bytes)} GiB"
-        return Usability("no", None, f"{why}: {_gib(ram_bytes)} are there", 0, bus)
+        why = f"its weights would have to stream from RAM, which takes {gib(need.ram_bytes)} GiB"
+        return Usability("no", None, f"{why}: {gib(ram_bytes)} are there", 0, bus)
     return _streaming(need, vram_bytes, bus, steps or need.steps)
 
 
@@ -273,9 +274,9 @@ def _streaming(need: DiffusionNeed, vram_bytes: int, bus: Bus, steps: int) -> Us
     seconds = (spilled * steps + once) / (bus.gb_s * 1e9)
     parts = []
     if spilled:
-        parts.append(f"{_gib(spilled)} GiB of weights cross {bus.bus} in each of {steps} steps")
+        parts.append(f"{gib(spilled)} GiB of weights cross {bus.bus} in each of {steps} steps")
     if once:
-        parts.append(f"{_gib(once)} GiB of the text encoder cross {bus.bus} once")
+        parts.append(f"{gib(once)} GiB of the text encoder cross {bus.bus} once")
     assumed = " (assumed)" if bus.assumed else ""
     reason = f"{' and '.join(parts)}{assumed}: {seconds:.1f} seconds at the least"
     return Usability("streams", seconds, reason, spilled, bus)
@@ -283,7 +284,7 @@ def _streaming(need: DiffusionNeed, vram_bytes: int, bus: Bus, steps: int) -> Us
 
 def _unified(need: DiffusionNeed, vram_bytes: int) -> Usability:
     wanted = need.resident_sampling_bytes
-    there = f"{_gib(wanted)} GiB of unified memory with every file in it; {_gib(vram_bytes)} are there"
+    there = f"{gib(wanted)} GiB of unified memory with every file in it; {gib(vram_bytes)} are there"
     if wanted <= vram_bytes:
         return Usability("fits", 0.0, f"needs {there}")
     return Usability("no", None, f"needs {there}, and nothing can be streamed from elsewhere")
@@ -337,7 +338,3 @@ def _notes(
     margin = 30 if "video" in model.tasks else 15
     notes.append(f"ComfyUI's estimate can be low: allow {margin} % more")
     return tuple(notes)
-
-
-def _gib(size: int) -> str:
-    return f"{size / GIB:.1f}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..catalog.formats import addons, formats
-from ..catalog.gpus import GIB
 from ..catalog.words import sized, words
+from ..units import GIB, gib
 from .advise import Advice
 from .candidate import Candidate
 from .candidates import ALL, MODEL_TASKS, OCR, WHICH_GPU
@@ -68,17 +68,17 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
 def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
     target = advice.target
     facts = {
-        "ocr": _gib(target.budget.budget_bytes),
-        "comfy": _gib(target.comfy_bytes),
+        "ocr": gib(target.budget.budget_bytes),
+        "comfy": gib(target.comfy_bytes),
         "vram": f"{target.vram_gib:.4g}" if target.vram_gib else "",
     }
     room = "advise_room_own" if not target.vram_gib else "advise_room_live" if target.live else "advise_room"
     yield "- " + say[room].format(**facts)
     if advice.taken:
         names = ", ".join(sized(name, say) for name in advice.taken)
-        yield "- " + say["advise_taken"].format(taken=_gib(advice.taken_bytes), names=names)
+        yield "- " + say["advise_taken"].format(taken=gib(advice.taken_bytes), names=names)
     if target.ram_bytes:
-        yield "- " + say["advise_ram"].format(ram=_gib(target.ram_bytes))
+        yield "- " + say["advise_ram"].format(ram=gib(target.ram_bytes))
     if target.gpu is not None:
         yield "- " + say["advise_card"].format(
             colour=say[f"advise_colour_{rating(target.gpu)}"],
@@ -130,7 +130,7 @@ def _table(
     for row in found:
         cells = [say[f"advise_task_{row.task}"]] if with_task else []
         cells += [row.name, row.precision, say[f"advise_verdict_{row.verdict}"]]
-        cells += [_gib(size) for size in (row.optimal_bytes, row.resident_bytes, row.floor_bytes)]
+        cells += [gib(size) for size in (row.optimal_bytes, row.resident_bytes, row.floor_bytes)]
         cells += [row.licence, say[f"advise_commercial_{row.commercial}"]]
         cells += [say[f"advise_confidence_{row.confidence}"], say["advise_yes"] if row.installed else ""]
         cells.append(row.reason(lang))
@@ -231,10 +231,6 @@ def _differ(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
             published=check.row.printed(say),
             reason=check.reason(lang),
         )
-
-
-def _gib(size: int | None) -> str:
-    return "-" if size is None else f"{size / GIB:.1f}"
 
 
 def tiers_report(task: str = ALL, lang: str = "en") -> str:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ..catalog.gpus import GIB, GPU, find_gpus, gpu_of_device, gpus, parse_memory
+from ..catalog.gpus import GPU, find_gpus, gpu_of_device, gpus, parse_memory
 from ..errors import VramwiseError
 from ..hardware.budget import Budget, budget_of_gpu, budget_of_machine, budget_of_memory
+from ..units import GIB
 from .diffusion_memory import usable_bytes
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import TypeVar
 
 from ..errors import UnknownName, nearest
-from .gpus import GIB
+from ..units import GIB
 
 # Undistilled models of the catalog sample 15 steps or more.
 _FEW_STEPS = 10

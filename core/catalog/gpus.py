@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from importlib import resources
 
 from ..errors import UnknownName, nearest
+from ..units import GIB
 
-GIB = 1024**3
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
 _TOLERANCE = 0.1
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..units import GIB, KIB, MIB
 from .diffusion import table
 
 # (folder of ComfyUI's models, file name) -> the file, or None where it is not on disk.
@@ -22,7 +23,7 @@ Finder = Callable[[str, str], Path | None]
 # template id -> its workflow, or None where it is not installed.
 Reader = Callable[[str], "Mapping[str, Any] | None"]
 
-_UNITS = {"KB": 1024, "MB": 1024**2, "GB": 1024**3}  # the notes write GB and mean GiB
+_UNITS = {"KB": KIB, "MB": MIB, "GB": GIB}  # the notes write GB and mean GiB
 _NOTE = re.compile(r"\[([^\]]+)\]\([^)]*\)\s*\(\s*([\d.]+)\s*([KMG]B)\s*\)")
 # LiteGraph's modes of a node that does not run.
 _SILENT = (2, 4)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..catalog.words import LANGUAGES
 from ..errors import UnknownName, VramwiseError, nearest
+from ..units import gib
 
 
 def add_verbs(verbs: Any) -> None:
@@ -182,9 +183,9 @@ def _models(arguments: argparse.Namespace) -> int:
             model.task,
             model.model,
             model.name,
-            _gib(model.minimum_bytes),
-            f"{_gib(model.resident_from_bytes)} {model.resident_precision}".strip(),
-            f"{_gib(model.optimum_bytes)} {model.optimum_precision}".strip(),
+            gib(model.minimum_bytes),
+            f"{gib(model.resident_from_bytes)} {model.resident_precision}".strip(),
+            f"{gib(model.optimum_bytes)} {model.optimum_precision}".strip(),
             _cell(model.tier),
             f"{model.licence} ({model.commercial})",
         ]
@@ -234,7 +235,3 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _gib(size: int | None) -> str:
-    return "-" if size is None else f"{size / 1024**3:.1f}"

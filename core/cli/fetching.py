@@ -11,6 +11,7 @@ from typing import Any
 from ..catalog import ocr_models, recogniser, recognisers
 from ..errors import UnknownName, nearest
 from ..settings import load_settings
+from ..units import gb_text
 
 
 def add_verbs(verbs: Any) -> None:
@@ -69,10 +70,10 @@ def _cache(arguments: argparse.Namespace) -> int:
 
     settings = load_settings()
     if arguments.action == "clear":
-        print(f"{quantised_cache.clear(settings) / 1e9:.2f} GB freed.")
+        print(f"{gb_text(quantised_cache.clear(settings), 2)} freed.")
         return 0
     for one in quantised_cache.entries(settings):
-        print(f"{one.name}  {one.precision}  {one.bytes / 1e9:.2f} GB  {one.created}  {one.path}")
+        print(f"{one.name}  {one.precision}  {gb_text(one.bytes, 2)}  {one.created}  {one.path}")
     if not settings.quantised_cache:
         print("The cache is off; quantised_cache: true in config.yaml switches it on.", file=sys.stderr)
     return 0

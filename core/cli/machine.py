@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import OCRModel, ocr_models
 from ..catalog.words import LANGUAGES, words
+from ..units import gib
 
 if TYPE_CHECKING:  # imported where they are used: the other verbs start without them
     from ..hardware.budget import Budget
@@ -17,7 +18,6 @@ if TYPE_CHECKING:  # imported where they are used: the other verbs start without
     from ..hardware.health import Finding
     from ..hardware.report import DeviceReport, MachineReport
 
-GIB = 1024**3
 # The findings that answer "why is there no CUDA", by their codes.
 _NO_CUDA = ("driver_error", "old_driver", "torch_without_cuda", "torch_lost_cuda")
 
@@ -127,7 +127,7 @@ def _machine(
         return spoken[f"check_{key}"].format(**values)
 
     def size(value: int | None) -> str:
-        return spoken["check_unknown"] if value is None else f"{value / GIB:.1f} GB"
+        return spoken["check_unknown"] if value is None else f"{gib(value)} GB"
 
     device = report.device
     yield say("cuda", answer=_cuda(report, findings, spoken))
@@ -199,7 +199,7 @@ def _models(report: MachineReport, budget: Budget | None, spoken: Mapping[str, s
         values = {
             "model": one.name,
             "precision": one.precision.upper(),
-            "size": f"{one.bytes / GIB:.1f} GB",
+            "size": f"{gib(one.bytes)} GB",
             "megapixels": f"{(one.max_pixels or 0) / 1e6:.1f}",
         }
         key = "builtin" if not one.bytes else "model" if one.max_pixels is None else "reduced"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import VramwiseError
 from ..ocr.images import fit_pixels, from_pil
 from ..option_values import check_choice
+from ..units import MIB
 from .page_ranges import page_numbers
 from .safe_names import storable_stem
 
@@ -25,7 +26,7 @@ ON_BROKEN = ("skip", "stop")
 DEFAULT_DPI = 150
 POINTS_PER_INCH = 72
 REOPEN_AFTER = 64  # pages: pdfium keeps what it has parsed for as long as a document is open
-HEAD_BYTES = 1024**2
+HEAD_BYTES = MIB
 TRAILER_BYTES = 4096  # a whole PDF ends in %%EOF; Acrobat looks for it in the last 1024 bytes
 PICTURES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"])
 _pdfium = threading.Lock()  # pdfium may be entered by one thread at a time, whatever the file

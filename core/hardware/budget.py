@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..catalog.gpus import GIB, GPU
+from ..catalog.gpus import GPU
 from ..errors import VramwiseError
-from .report import MachineReport, gib
+from ..units import GIB, MIB, gib, gib_text
+from .report import MachineReport
 from .torch_memory import driver_free
 
-MIB = 1024**2
 # ComfyUI keeps this from every plan of its own (model_management.EXTRA_RESERVED_VRAM; 600 to 700 on Windows).
 COMFY_RESERVE_BYTES = 400 * MIB
 DESKTOP_BYTES = 400 * MIB
@@ -58,9 +58,9 @@ class Budget:
 
     def text(self) -> str:
         """One line for a report."""
-        parts = [f"free {gib(self.free_bytes)}"]
+        parts = [f"free {gib_text(self.free_bytes)}"]
         if self.reclaimable_bytes:
-            parts.append(f"{gib(self.reclaimable_bytes)} that could be evicted")
+            parts.append(f"{gib_text(self.reclaimable_bytes)} that could be evicted")
         return f"For a model on {self.device}: {', '.join([*parts, *([self.note] if self.note else [])])}"
 
 
@@ -180,14 +180,14 @@ def sharded_budgets(report: MachineReport) -> tuple[Budget, Budget] | None:
     kinds = {card.kind for card in cards}
     least = min((card.capability for card in cards if card.capability), default=None)
     held = sum(int((card.free_bytes or 0) * _SHARDED_SHARE) for card in cards)
-    parts = ", ".join(f"{card.id} {(card.free_bytes or 0) / GIB:.1f}" for card in cards)
+    parts = ", ".join(f"{card.id} {gib(card.free_bytes)}" for card in cards)
     placed = "placed by accelerate and never moved"
     kind = cards[0].kind if len(kinds) == 1 else "cuda"
     name = " + ".join(card.name for card in cards)
     alone = Budget(SHARDED, kind, held, 0, least, name, f"nine tenths of {parts} GiB, {placed}")
     ram = report.ram_available_bytes
     note = (
-        f"nine tenths of {parts} GiB and RAM {ram / GIB:.1f} GiB, {placed}; "
+        f"nine tenths of {parts} GiB and RAM {gib_text(ram)}, {placed}; "
         "layers in RAM are copied to a card for every token, which is slow"
     )
     return alone, Budget(SHARDED, kind, held + int(ram * _SHARDED_SHARE), 0, least, name, note)

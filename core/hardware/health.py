@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from ..catalog.diffusion import table
 from ..catalog.words import words
+from ..units import GIB, gib_text
 from .budget import budget_of_machine
 from .capabilities import pip_line
-from .report import DeviceReport, MachineReport, gib
+from .report import DeviceReport, MachineReport
 
-GIB = 1024**3
 Severity = Literal["problem", "warning", "hint"]
 
 # Below these shares of a card something holds it back: chosen so that an idle desktop (0.3 to 1 GiB on
@@ -193,13 +193,13 @@ def _no_flash(device: DeviceReport, report: MachineReport) -> Iterator[_Fact]:
 
 def _small_card(device: DeviceReport, report: MachineReport) -> Iterator[_Fact]:
     if device.total_bytes is not None and device.total_bytes < _SMALLEST_CARD and not device.unified:
-        total = gib(device.total_bytes)
+        total = gib_text(device.total_bytes)
         yield _Fact("small_card", "warning", f"total {total}", {"total": total})
 
 
 def _others_hold_it(device: DeviceReport, report: MachineReport) -> Iterator[_Fact]:
     if device.total_bytes and (device.other_bytes or 0) > _CROWDED * device.total_bytes:
-        other, total = gib(device.other_bytes), gib(device.total_bytes)
+        other, total = gib_text(device.other_bytes), gib_text(device.total_bytes)
         yield _Fact("others", "warning", f"other processes {other} of {total}", {"other": other})
 
 
@@ -207,15 +207,16 @@ def _models_hold_it(device: DeviceReport, report: MachineReport) -> Iterator[_Fa
     held = (device.own_bytes or 0) + (device.host_bytes or 0)
     # Dynamic VRAM keeps a card full on purpose and gives way by itself.
     if _nearly_full(device) and held > _CROWDED * (device.total_bytes or 0) and not device.dynamic_vram:
-        evidence = f"models {gib(held)}, free {gib(device.free_bytes)}"
-        yield _Fact("models_loaded", "hint", evidence, {"held": gib(held), "free": gib(device.free_bytes)})
+        held_text, free = gib_text(held), gib_text(device.free_bytes)
+        evidence = f"models {held_text}, free {free}"
+        yield _Fact("models_loaded", "hint", evidence, {"held": held_text, "free": free})
 
 
 def _unused_reserve(device: DeviceReport, report: MachineReport) -> Iterator[_Fact]:
     unused = (device.reserved_bytes or 0) - (device.allocated_bytes or 0)
     if _nearly_full(device) and unused > _UNUSED_RESERVE * (device.total_bytes or 0):
-        evidence = f"reserved {gib(device.reserved_bytes)}, allocated {gib(device.allocated_bytes)}"
-        yield _Fact("unused_reserve", "warning", evidence, {"unused": gib(unused)})
+        evidence = f"reserved {gib_text(device.reserved_bytes)}, allocated {gib_text(device.allocated_bytes)}"
+        yield _Fact("unused_reserve", "warning", evidence, {"unused": gib_text(unused)})
 
 
 def _little_free(device: DeviceReport, report: MachineReport) -> Iterator[_Fact]:
@@ -225,14 +226,14 @@ def _little_free(device: DeviceReport, report: MachineReport) -> Iterator[_Fact]
         return
     room = budget.budget_bytes
     if device.total_bytes is not None and device.total_bytes >= _SMALLEST_CARD and room < _LITTLE_FREE:
-        yield _Fact("little_free", "warning", f"to be had {gib(room)}", {"room": gib(room)})
+        yield _Fact("little_free", "warning", f"to be had {gib_text(room)}", {"room": gib_text(room)})
 
 
 def _spilled(device: DeviceReport, report: MachineReport) -> Iterator[_Fact]:
     """Page-locked RAM is counted as shared too: it is a spill only where the card is full."""
     if (device.shared_bytes or 0) > GIB and _nearly_full(device):
-        shared = gib(device.shared_bytes)
-        yield _Fact("spill", "warning", f"shared {shared}, free {gib(device.free_bytes)}", {"shared": shared})
+        shared, free = gib_text(device.shared_bytes), gib_text(device.free_bytes)
+        yield _Fact("spill", "warning", f"shared {shared}, free {free}", {"shared": shared})
 
 
 def _nearly_full(device: DeviceReport) -> bool:

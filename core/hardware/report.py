@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..catalog.words import words
+from ..units import gib_text
 from .capabilities import Capability
 from .compute_support import supports_flash
-
-GIB = 1024**3
 
 
 @dataclass(frozen=True)
@@ -75,21 +74,22 @@ class DeviceReport:
 
     def line(self) -> str:
         """One line for a report: name, free of total."""
-        total = gib(self.total_bytes)
+        total = gib_text(self.total_bytes)
         extra = f", compute capability {self.compute_capability}" if self.compute_capability else ""
-        return f"{self.id}: {self.name}, {gib(self.free_bytes)} free of {total}{extra} ({self.source})"
+        return f"{self.id}: {self.name}, {gib_text(self.free_bytes)} free of {total}{extra} ({self.source})"
 
     def details(self) -> Iterator[str]:
         """The other figures, one line a subject; nothing for what is not known at all."""
         if self.kind != "cpu":
             yield (
-                f"held: ours {gib(self.own_bytes)}, ComfyUI's other models {gib(self.host_bytes)}, other "
-                f"processes {gib(self.other_bytes)}"
+                f"held: ours {gib_text(self.own_bytes)}, ComfyUI's other models {gib_text(self.host_bytes)}, "
+                f"other processes {gib_text(self.other_bytes)}"
             )
         if self.reserved_bytes is not None:
-            yield f"torch: allocated {gib(self.allocated_bytes)}, reserved {gib(self.reserved_bytes)}"
+            allocated, reserved = gib_text(self.allocated_bytes), gib_text(self.reserved_bytes)
+            yield f"torch: allocated {allocated}, reserved {reserved}"
         if self.shared_bytes is not None:
-            yield f"shared with RAM by Windows: {gib(self.shared_bytes)}"
+            yield f"shared with RAM by Windows: {gib_text(self.shared_bytes)}"
         known = {"bf16": self.bf16, "fp8": self.fp8, "fp4": self.fp4}
         if any(value is not None for value in known.values()):
             yield "computes in: " + ", ".join(f"{name} {_yes(value)}" for name, value in known.items())
@@ -201,7 +201,7 @@ class MachineReport:
                 lines.append(f"Also here: {device.line()}")
                 lines += [f"  {detail}" for detail in device.details()]
         lines.append(
-            f"RAM: {gib(self.ram_available_bytes)} available of {gib(self.ram_total_bytes)}, "
+            f"RAM: {gib_text(self.ram_available_bytes)} available of {gib_text(self.ram_total_bytes)}, "
             f"{self.cpu_count} logical processors"
         )
         lines.append(f"{self.system}, Python {self.python}, torch {self.torch or 'not installed'}")
@@ -234,10 +234,6 @@ class HostMemory:
     preferred: str | None = None
     devices: Mapping[str, HostDevice] = field(default_factory=dict)
     dynamic_vram: bool | None = None
-
-
-def gib(value: int | None) -> str:
-    return "unknown" if value is None else f"{value / GIB:.1f} GiB"
 
 
 def _yes(value: bool | None) -> str:

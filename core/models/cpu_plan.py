@@ -8,6 +8,7 @@ from ..catalog import BUILTIN, languages, ocr_model, recogniser
 from ..errors import VramwiseError
 from ..hardware import capabilities
 from ..settings import Settings
+from ..units import mib_text
 from .request import ModelRequest
 
 
@@ -21,7 +22,7 @@ def cpu_plan(request: ModelRequest, settings: Settings) -> Iterator[str]:
         except VramwiseError as error:
             yield str(error)
             return
-        size = f"weights {(row.weight_bytes or 0) / 1024**2:.0f} MiB ({row.source})"
+        size = f"weights {mib_text(row.weight_bytes or 0)} ({row.source})"
         yield f"Runs on the CPU by {'OpenVINO' if runtime == 'openvino' else 'ONNX Runtime'}; {size}."
     yield from _languages_here(row.engine, settings)
     ignored = [

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..hardware.budget import Budget
 from ..ocr.vlm.model_owner import Owner, evictable_bytes
+from ..units import gib_text
 from .request import budget_here
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ def remedies(loaded: LoadPlan, owner: Owner, pixels: int) -> str:
     budget = budget_here(loaded.plan.device)
     others = max(0, budget.reclaimable_bytes - evictable_bytes(owner, loaded.plan.device))
     beside = (
-        f"Unload what is beside it: {_gib(others)} of {budget.device} is held by other models that can be "
-        "evicted (Memory Release, all models)."
+        f"Unload what is beside it: {gib_text(others)} of {budget.device} is held by other models that can "
+        "be evicted (Memory Release, all models)."
         if others
         else f"Close other programs that use {budget.device}: no other model here can be evicted."
     )
@@ -33,7 +34,7 @@ def remedies(loaded: LoadPlan, owner: Owner, pixels: int) -> str:
     )
     return (
         f"1. {_smaller_precision(loaded, budget)} 2. {smaller_picture} 3. {beside} "
-        f"4. Free the cache (Memory Release, cache); {_gib(budget.free_bytes)} is free now."
+        f"4. Free the cache (Memory Release, cache); {gib_text(budget.free_bytes)} is free now."
     )
 
 
@@ -48,11 +49,8 @@ def _smaller_precision(loaded: LoadPlan, budget: Budget) -> str:
     smaller = {precision: need for precision, need in needs.items() if need < taken}
     for precision, need in smaller.items():
         if need <= budget.budget_bytes:
-            return f"Choose {precision}, which needs {_gib(need)}."
+            return f"Choose {precision}, which needs {gib_text(need)}."
     if smaller:
-        return f"No smaller precision fits the {_gib(budget.budget_bytes)} there are; choose a smaller model."
+        there = gib_text(budget.budget_bytes)
+        return f"No smaller precision fits the {there} there are; choose a smaller model."
     return "This is the smallest precision here; choose a smaller model."
-
-
-def _gib(value: int) -> str:
-    return f"{value / 1024**3:.1f} GiB"

@@ -24,6 +24,7 @@ from pathlib import Path
 from ..catalog.precisions import precision as named
 from ..errors import VramwiseError
 from ..families.weights import Config, head_dim, text_config, vision_config
+from ..units import gib_text
 
 # A tile's neighbours: from three tiles on the processor adds a thumbnail and never cuts more than twelve.
 _MOST_TILES, _WHOLE_TILES = 12, 2
@@ -142,7 +143,7 @@ def reading_terms(config: Config, precision: str, attention: str, workload: Work
         Term(
             "activations",
             moments[moment] - kv,
-            f"the widest moment, {moment}, takes {moments[moment] / 1024**3:.2f} GiB with what is cached by "
+            f"the widest moment, {moment}, takes {gib_text(moments[moment], 2)} with what is cached by "
             f"then; {it.patches} patches, {it.prompt} prompt tokens; {it.prices.source}",
         ),
     ]

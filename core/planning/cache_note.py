@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..catalog.precisions import precision
 from ..families.weights import Config
 from ..settings import Settings
+from ..units import gb_text
 from . import run_history
 from .fit import Plan
 
@@ -44,10 +45,10 @@ def cache_note(
     else:
         saved = (file_bytes - size) / _DISK_BYTES_PER_SECOND
         source = (
-            f"not measured here: {max(0, file_bytes - size) / 1e9:.1f} GB less to read at "
+            f"not measured here: {gb_text(max(0, file_bytes - size))} less to read at "
             f"{_DISK_BYTES_PER_SECOND / 1e9:g} GB/s, and no quantising"
         )
     yield (
-        f"With quantised_cache: true in config.yaml, {size / 1e9:.1f} GB on disk would save about "
+        f"With quantised_cache: true in config.yaml, {gb_text(size)} on disk would save about "
         f"{max(0.0, saved):.1f} s a load ({source})."
     )

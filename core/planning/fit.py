@@ -13,7 +13,8 @@ from ..errors import UnknownName, VramwiseError, nearest
 from ..families.weights import Config, Tensor
 from ..hardware.budget import Budget
 from ..hardware.capabilities import Capability, option_for
-from .footprint import GIB, MIB, Correction, Footprint, Term, Workload, weights_term, with_weights
+from ..units import MIB, gib_text
+from .footprint import Correction, Footprint, Term, Workload, weights_term, with_weights
 from .practice import corrections, practice_notes
 from .run_history import Run
 
@@ -198,10 +199,12 @@ class _Case:
             # (model_management.load_models_gpu).
             tight = left < need.weights_bytes // 10 + 400 * MIB
             most = max(most or 0, usual)
-            return Verdict(precision, "tight" if tight else "fits", need, f"{_gib(left)} GiB to spare", most)
+            spare = f"{gib_text(left, 2)} to spare"
+            return Verdict(precision, "tight" if tight else "fits", need, spare, most)
         if most is None:
             least = self.footprint(precision, attention, self._least_pixels()).need_bytes
-            missing = f"{_gib(least - room)} GiB short even for {self._least_pixels() / 1e6:.1f} megapixels"
+            missing = f"{gib_text(least - room, 2)} short"
+            missing += f" even for {self._least_pixels() / 1e6:.1f} megapixels"
             return Verdict(precision, "no", need, missing, None)
         if most < usual:
             reason = f"only pictures up to {most / 1e6:.1f} megapixels, of {usual / 1e6:.1f} asked"
@@ -341,8 +344,8 @@ def _does_not_fit(plan: Plan, precision: str) -> str:
         return f"{plan.model} cannot run at {precision} on {plan.device}: {verdict.reason}. {advice}"
     need = verdict.footprint.need_bytes if verdict.footprint else 0
     return (
-        f"{plan.model} at {precision} needs {_gib(need)} GiB and {plan.device} has "
-        f"{_gib(plan.budget_bytes)} GiB: {verdict.reason}. {advice}"
+        f"{plan.model} at {precision} needs {gib_text(need, 2)} and {plan.device} has "
+        f"{gib_text(plan.budget_bytes, 2)}: {verdict.reason}. {advice}"
     )
 
 
@@ -354,7 +357,7 @@ def _nothing_fits(plan: Plan) -> str:
     smallest = min(runs, key=lambda verdict: verdict.footprint.need_bytes if verdict.footprint else 0)
     return (
         f"{plan.model} does not fit on {plan.device} at any precision: {plan.device} has "
-        f"{_gib(plan.budget_bytes)} GiB, and {smallest.precision} is {smallest.reason}. "
+        f"{gib_text(plan.budget_bytes, 2)}, and {smallest.precision} is {smallest.reason}. "
         "Choose a smaller model, close other programs that use this device, read with rapid, on the CPU, or "
         "let a server elsewhere read (Remote OCR Model)."
     )
@@ -365,10 +368,6 @@ def _known(name: str, value: str, known: tuple[str, ...]) -> None:
         raise UnknownName(
             f'{name} "{value}" is unknown here.{nearest(value, known)} Use one of: {", ".join(known)}.'
         )
-
-
-def _gib(size: int) -> str:
-    return f"{size / GIB:.2f}"
 
 
 def _dotted(capability: tuple[int, int] | None) -> str:

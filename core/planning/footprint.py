@@ -10,11 +10,10 @@ from ..catalog import family_of_model_type
 from ..catalog.precisions import Precision
 from ..catalog.precisions import precision as named
 from ..families.weights import Config, Tensor, Weight, read_from, weights_of_config, weights_of_files
+from ..units import GIB
 from .activations import Term as Term
 from .activations import Workload as Workload
 from .activations import reading_terms as reading_terms
-
-GIB, MIB = 1024**3, 1024**2
 
 # Beside the first model; not measured on a GPU by us (docs/sources.md#context-and-workspaces).
 _CONTEXT_BYTES = int(0.6 * GIB)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from ..units import gib
 from .fit import Plan
-from .footprint import GIB
 
 HEAD = ("precision", "verdict", "need", "weights", "activations", "KV cache", "overhead", "")
 _WIDE = 118
@@ -28,14 +28,15 @@ def lines(plan: Plan) -> Iterator[str]:
 
 def opening(plan: Plan) -> str:
     """Which memory is planned for; what could be evicted stands apart."""
-    budget, total = plan.budget, gib(plan.budget_bytes)
+    budget, total = plan.budget, gib(plan.budget_bytes, 2)
     place = plan.device
     if budget is not None and budget.name not in ("", plan.device):
         place = f"{plan.device} ({budget.name})"
     if budget is None or not budget.reclaimable_bytes:
         counted = f"{total} GiB free"
     else:
-        parts = f"{gib(budget.free_bytes)} free and {gib(budget.reclaimable_bytes)} that could be evicted"
+        free, evictable = gib(budget.free_bytes, 2), gib(budget.reclaimable_bytes, 2)
+        parts = f"{free} free and {evictable} that could be evicted"
         counted = f"{total} GiB to be had, {parts}"
     note = f" ({budget.note})" if budget is not None and budget.note else ""
     return f"{plan.model} on {place}, {counted}{note}:"
@@ -47,7 +48,7 @@ def rows_of(plan: Plan) -> list[tuple[str, ...]]:
     for verdict in plan.verdicts:
         it = verdict.footprint
         parts = ("need_bytes", "weights_bytes", "activation_bytes", "kv_bytes", "overhead_bytes")
-        cells = [gib(getattr(it, part)) for part in parts] if it is not None else ["-"] * len(parts)
+        cells = [gib(getattr(it, part), 2) for part in parts] if it is not None else ["-"] * len(parts)
         rows.append((verdict.precision, verdict.verdict, *cells, verdict.reason))
     return rows
 
@@ -63,11 +64,7 @@ def below(plan: Plan) -> Iterator[str]:
         yield f"Chosen: {it.precision}, {it.attention}, {limits}."
         footprint = plan.verdict(it.precision).footprint
         for term in footprint.terms if footprint is not None else ():
-            text = f"{term.name:<12} {gib(term.bytes):>6}  {term.source}"
+            text = f"{term.name:<12} {gib(term.bytes, 2):>6}  {term.source}"
             yield from textwrap.wrap(text, _WIDE, initial_indent="  ", subsequent_indent=" " * 23)
     for note in plan.notes:
         yield from textwrap.wrap(note, _WIDE)
-
-
-def gib(size: int) -> str:
-    return f"{size / GIB:.2f}"

@@ -26,6 +26,7 @@ from ..catalog import OCRModel
 from ..errors import VramwiseError
 from ..hardware.capabilities import pip_line
 from ..settings import Settings
+from ..units import MIB, gb_text
 from .checkpoints import CONFIG, INCOMPLETE, RECORD, locate, verify
 from .locks import only_writer
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vramwise.weights")
 CHUNK = 1 << 18
-SPARE_BYTES = 256 * 1024**2
+SPARE_BYTES = 256 * MIB
 TRIES = 5
 WAIT_SECONDS = 1.0
 LOCK = ".vramwise.lock"
@@ -285,8 +286,8 @@ def _check_disk(folder: Path, absent: list[RemoteFile]) -> None:
     free = shutil.disk_usage(folder).free
     if absent and need + SPARE_BYTES > free:
         raise VramwiseError(
-            f"{folder} has {free / 1e9:.1f} GB free, and this download needs {need / 1e9:.1f} GB ({need} "
-            f"bytes) and {SPARE_BYTES / 1e9:.1f} GB of room beside it. Free some space, or name another "
+            f"{folder} has {gb_text(free)} free, and this download needs {gb_text(need)} ({need} "
+            f"bytes) and {gb_text(SPARE_BYTES)} of room beside it. Free some space, or name another "
             "folder as models_dir in config.yaml."
         )
 

@@ -24,13 +24,14 @@ from typing import Any
 
 from ..errors import VramwiseError
 from ..settings import Settings
+from ..units import MIB, gb_text
 from .checkpoints import CONFIG, QUANTISED, Checkpoint, verify
 from .locks import only_writer
 
 log = logging.getLogger("vramwise.weights")
 FORMAT = 1
 MARKER = "complete.json"
-SPARE_BYTES = 256 * 1024**2
+SPARE_BYTES = 256 * MIB
 LIBRARIES = ("transformers", "bitsandbytes", "torch")
 DIGITS = 12
 # Up to this size a weight file is compared whole, beyond it by samples: SHA-256 runs at 0.5 to 2 GB/s on one
@@ -327,8 +328,8 @@ def _check_disk(base: Path, need: int) -> None:
     free = shutil.disk_usage(base).free
     if need + SPARE_BYTES > free:
         raise VramwiseError(
-            f"{base} has {free / 1e9:.1f} GB free, and the quantised weights need {need / 1e9:.1f} GB and "
-            f"{SPARE_BYTES / 1e9:.1f} GB of room beside them. Free some space (vramwise cache list "
+            f"{base} has {gb_text(free)} free, and the quantised weights need {gb_text(need)} and "
+            f"{gb_text(SPARE_BYTES)} of room beside them. Free some space (vramwise cache list "
             "shows what is cached), or switch quantised_cache off."
         )
 

@@ -15,11 +15,12 @@ from urllib.parse import urlsplit, urlunsplit
 from ..catalog import Recogniser
 from ..errors import VramwiseError
 from ..settings import Settings
+from ..units import MIB
 
 log = logging.getLogger("vramwise.weights")
 SUBFOLDER = "rapidocr"
 CHUNK = 1 << 18
-SPARE_BYTES = 64 * 1024**2
+SPARE_BYTES = 64 * MIB
 Progress = Callable[[int, "int | None"], None]
 
 

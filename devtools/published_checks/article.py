@@ -12,8 +12,9 @@ from vramwise.advisor.published.checks import AGREES, DISAGREES, NOT_REPRODUCED,
 from vramwise.advisor.targets import Target, target_of_memory
 from vramwise.catalog.diffusion import diffusion_model
 from vramwise.catalog.formats import addons, format_named, formats
-from vramwise.catalog.gpus import GIB, GPU
+from vramwise.catalog.gpus import GPU
 from vramwise.catalog.published import Published
+from vramwise.units import gib
 
 from .guide import CheckOfCell, cards_named, check_opinion, checked
 
@@ -93,10 +94,10 @@ def _check_gguf(cell: Published, model: str) -> Check:
     whole = max(model_candidates(target, model), key=lambda row: row.optimal_bytes or 0)
     file = format_named(_GGUF).file_bytes(row.parameters)
     need = (whole.optimal_bytes or 0) - row.of(whole.precision).held_bytes + file
-    facts = {"model": row.name, "need": f"{need / GIB:.1f}", "gpu": target.label}
-    facts |= {"precision": _GGUF, "room": f"{target.comfy_bytes / GIB:.1f}"}
+    facts = {"model": row.name, "need": gib(need), "gpu": target.label}
+    facts |= {"precision": _GGUF, "room": gib(target.comfy_bytes)}
     fits = need <= target.comfy_bytes
-    text = f"{row.name} {_GGUF}: {need / GIB:.1f} GiB"
+    text = f"{row.name} {_GGUF}: {gib(need)} GiB"
     return checked(cell, AGREES if fits else DISAGREES, text, "opens" if fits else "only_streams", **facts)
 
 
@@ -121,7 +122,7 @@ def check_lower_bound(cell: Published) -> Check:
     if candidate.verdict in RESIDENT:
         return checked(cell, DISAGREES, _summary(candidate), "opens", **facts)
     smaller = next((row for row in model_candidates(target, model) if row.verdict in RESIDENT), None)
-    facts["smaller"] = f"{smaller.precision} ({_gib(smaller.optimal_bytes)} GiB)" if smaller else "-"
+    facts["smaller"] = f"{smaller.precision} ({gib(smaller.optimal_bytes)} GiB)" if smaller else "-"
     return checked(cell, AGREES, _summary(candidate), "lower_bound", **facts)
 
 
@@ -271,21 +272,18 @@ def _facts(candidate: Candidate, gpu: str, room_bytes: int) -> dict[str, Any]:
     return {
         "model": candidate.name,
         "precision": candidate.precision,
-        "need": _gib(candidate.optimal_bytes),
-        "floor": _gib(candidate.floor_bytes),
+        "need": gib(candidate.optimal_bytes, unknown="?"),
+        "floor": gib(candidate.floor_bytes, unknown="?"),
         "seconds": "?" if candidate.seconds is None else f"{candidate.seconds:.1f}",
         "gpu": gpu,
-        "room": f"{room_bytes / GIB:.1f}",
+        "room": gib(room_bytes),
     }
 
 
 def _summary(candidate: Candidate) -> str:
-    return f"{candidate.name} {candidate.precision} {candidate.verdict} ({_gib(candidate.optimal_bytes)} GiB)"
+    needs = gib(candidate.optimal_bytes, unknown="?")
+    return f"{candidate.name} {candidate.precision} {candidate.verdict} ({needs} GiB)"
 
 
 def _bits(name: str) -> str:
     return f"{format_named(name).bits:g}"
-
-
-def _gib(size: int | None) -> str:
-    return "?" if size is None else f"{size / GIB:.1f}"

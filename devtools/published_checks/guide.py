@@ -19,10 +19,11 @@ from vramwise.advisor.published.checks import (
 )
 from vramwise.advisor.targets import Target, target_of_gpu, target_of_memory
 from vramwise.catalog import family, ocr_model
-from vramwise.catalog.gpus import GIB, GPU, find_gpus
+from vramwise.catalog.gpus import GPU, find_gpus
 from vramwise.catalog.published import Published, published
 from vramwise.families.weights import published_config
 from vramwise.planning.footprint import Footprint, Workload, footprint
+from vramwise.units import gib
 
 GUIDE_MODELS = (
     "got_ocr",
@@ -161,7 +162,7 @@ def check_tier_precisions(cell: Published) -> Check:
     for precision in cell.value.lower().split("/"):
         if not any(ocr_candidate(target, model, precision).verdict in RESIDENT for model in models):
             idle.append(precision)
-    facts = {"precisions": ", ".join(idle), "room": _gib(target.budget.budget_bytes), "gpu": target.label}
+    facts = {"precisions": ", ".join(idle), "room": gib(target.budget.budget_bytes), "gpu": target.label}
     if idle:
         return checked(cell, DISAGREES, f"none of them at {facts['precisions']}", "precision_idle", **facts)
     return checked(cell, AGREES, "", "precision_agrees", **facts)
@@ -184,7 +185,7 @@ def check_card_models(cell: Published) -> Check:
         best = next((row for row in candidates(target, OCR) if row.verdict in RESIDENT), None)
         if best is not None and best.rank < min(candidate.rank for candidate in named):
             facts = {"model": best.name, "precision": best.precision, "gpu": target.label}
-            facts |= {"need": _gib(best.optimal_bytes), "room": _gib(target.budget.budget_bytes)}
+            facts |= {"need": gib(best.optimal_bytes, unknown="?"), "room": gib(target.budget.budget_bytes)}
             return checked(cell, DISAGREES, "; ".join(summary), "better_fits", **facts)
     return checked(cell, AGREES, "; ".join(summary), "all_fit", **_facts(targets[0], []))
 
@@ -305,15 +306,11 @@ GUIDE_CHECKS: Mapping[str, CheckOfCell] = {
 def _summary(named: list[Candidate]) -> str:
     return ", ".join(
         f"{candidate.name} {candidate.precision} {candidate.verdict}"
-        + (f" ({_gib(candidate.optimal_bytes)} GiB)" if candidate.optimal_bytes else "")
+        + (f" ({gib(candidate.optimal_bytes)} GiB)" if candidate.optimal_bytes else "")
         for candidate in named
     )
 
 
 def _facts(target: Target, failing: list[Candidate]) -> dict[str, Any]:
-    needs = {f"{row.name} {row.precision}": f"{_gib(row.optimal_bytes)} GiB" for row in failing}
-    return {"gpu": target.label, "room": _gib(target.budget.budget_bytes), "needs": needs}
-
-
-def _gib(size: int | None) -> str:
-    return "?" if size is None else f"{size / GIB:.1f}"
+    needs = {f"{row.name} {row.precision}": f"{gib(row.optimal_bytes, unknown='?')} GiB" for row in failing}
+    return {"gpu": target.label, "room": gib(target.budget.budget_bytes), "needs": needs}

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._pytree import tree_map_only
 
+from ...core.units import MIB
+
 if TYPE_CHECKING:
     from ...core.documents.pages import Book, Page
 
-EAGER_BYTES = 256 * 1024**2  # some ten A4 pages at 150 DPI
+EAGER_BYTES = 256 * MIB  # some ten A4 pages at 150 DPI
 _KNOWN = frozenset(
     [
         torch.Tensor.shape.__get__,

@@ -21,6 +21,7 @@ from comfy.model_patcher import ModelPatcher
 
 from ...core.errors import VramwiseError
 from ...core.ocr.vlm.model_owner import LoadSpec, living_owners, set_owner_factory
+from ...core.units import GIB
 
 if TYPE_CHECKING:
     pass
@@ -29,7 +30,7 @@ log = logging.getLogger("vramwise")
 
 # What the rest of the machine keeps when an evicted model moves to RAM: the system, ComfyUI's caches, a
 # browser.
-RAM_MARGIN_BYTES = 2 * 1024**3
+RAM_MARGIN_BYTES = 2 * GIB
 
 
 class Shell(torch.nn.Module):

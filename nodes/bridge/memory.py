@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ...core.hardware import HostDevice, HostMemory
 
 log = logging.getLogger("vramwise")
-GIB = 1024**3
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from vramwise.advisor.targets import TIERS, target_of_memory
 from vramwise.catalog import ocr_models
 from vramwise.catalog.diffusion import diffusion_models
 from vramwise.catalog.formats import addons
-from vramwise.catalog.gpus import GIB
 from vramwise.catalog.words import LANGUAGES, words
 from vramwise.errors import UnknownName, VramwiseError
 from vramwise.hardware import DeviceReport, MachineReport
 from vramwise.hardware.capabilities import Capability
+from vramwise.units import GIB
 
 PICK = {
     "task",

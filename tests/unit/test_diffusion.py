@@ -21,8 +21,9 @@ from vramwise.advisor.diffusion_memory import (
 )
 from vramwise.catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models, licences, table
 from vramwise.catalog.formats import addons, bus_of, format_named, formats
-from vramwise.catalog.gpus import GIB, find_gpus, gpus
+from vramwise.catalog.gpus import find_gpus, gpus
 from vramwise.errors import UnknownName, VramwiseError
+from vramwise.units import GIB
 
 MIB = 1024**2
 GB = 10**9

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from vramwise.catalog.gpus import GIB, find_gpus, gpu_of_device, gpus, parse_memory
+from vramwise.catalog.gpus import find_gpus, gpu_of_device, gpus, parse_memory
 from vramwise.errors import UnknownName
+from vramwise.units import GIB
 
 
 def test_every_card_has_memory_a_source_and_a_date() -> None:

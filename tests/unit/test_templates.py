@@ -12,8 +12,9 @@ import pytest
 from vramwise.advisor.diffusion_memory import diffusion_need, usability
 from vramwise.advisor.template_memory import model_of_template, template_need
 from vramwise.catalog.diffusion import diffusion_models
-from vramwise.catalog.gpus import GIB, find_gpus
+from vramwise.catalog.gpus import find_gpus
 from vramwise.catalog.templates import Template, templates_of_folder
+from vramwise.units import GIB
 
 
 def node(*models: tuple[str, str], mode: int = 0, kind: str = "UNETLoader") -> dict[str, Any]:

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import VramwiseError
+from ...units import MIB
 from .endpoints import Endpoint, is_loopback, place
 from .errors import LONGEST_MESSAGE, Kind, RequestError, of_message, of_status
 from .stream_text import StreamText
 
-MAX_ANSWER_BYTES = 32 * 1024**2  # of one answer with its envelope; 32,000 tokens take about 8 MiB
+MAX_ANSWER_BYTES = 32 * MIB  # of one answer with its envelope; 32,000 tokens take about 8 MiB
 CONNECT_SECONDS = 10.0
 _HEADERS = (b"accept", b"connection", b"content-length", b"content-type", b"host", b"transfer-encoding")
 _NO_KEY = "none"
@@ -286,7 +287,7 @@ def _limited_stream(base: Any) -> Any:
                 if received > MAX_ANSWER_BYTES:
                     raise RequestError(
                         Kind.FAILED,
-                        f"The answer of {self._where} has no end: {MAX_ANSWER_BYTES // 1024**2} MiB for one "
+                        f"The answer of {self._where} has no end: {MAX_ANSWER_BYTES // MIB} MiB for one "
                         "page.",
                     )
                 yield part
