@@ -86,66 +86,29 @@ def plan_answer(request: ModelRequest, downloads: Downloads) -> dict[str, Any]:
 
     A precision that cannot run is a verdict here, not an error. Raises UnknownName for an unknown model.
     """
-    from .models.request import catalog_row, plan_here, plan_request, resolve
+    from .models.request import answer
 
-    row = catalog_row(request.model)
-    if row is None:
-        _check_known(request.model)
-    elif not row.repo:
-        return _planned(request, plan_request(request), None, _fixed(request))
     settings = load_settings()
-    try:
-        resolved = resolve(request.model, settings)
-    except VramwiseError as error:
-        if row is None:
-            raise
-        return _planned(request, None, _offered(row, settings, str(error)), (), downloads)
-    plan = plan_here(replace(request, precision="auto"), resolved, settings, "import")
-    missing = _offered(row, settings, resolved.missing) if resolved.missing else None
-    return _planned(request, plan, missing, plan.notes, downloads)
-
-
-def _fixed(request: ModelRequest) -> list[str]:
-    from .models.handle import ocr_handle
-
-    return ocr_handle(request.model, request.precision, request.attention, request.device).plan().splitlines()
-
-
-def _planned(
-    request: ModelRequest,
-    plan: Plan | None,
-    missing: dict[str, Any] | None,
-    notes: Sequence[str],
-    downloads: Downloads | None = None,
-) -> dict[str, Any]:
-    budget = plan.budget if plan is not None else None
+    found = answer(replace(request, precision="auto"), settings)
+    plan, budget = found.plan, found.plan.budget if found.plan is not None else None
     return {
         "model": request.model,
         "device": plan.device if plan else request.device,
         "free_bytes": budget.free_bytes if budget else None,
         "reclaimable_bytes": budget.reclaimable_bytes if budget else None,
         "verdicts": [verdict.to_dict() for verdict in plan.verdicts] if plan else [],
-        "chosen": _chosen(request, plan) if plan else None,
-        "missing": missing,
-        "download": downloads.state(request.model) if downloads is not None else None,
-        "notes": list(notes),
+        "chosen": _chosen(request.precision, plan) if plan else None,
+        "missing": _offered(found.row, settings, found.missing) if found.missing else None,
+        "download": downloads.state(request.model),
+        "notes": list(found.notes),
     }
 
 
-def _chosen(request: ModelRequest, plan: Plan) -> str | None:
+def _chosen(precision: str, plan: Plan) -> str | None:
     """The precision that would run: the plan's own, or the one asked for where it can."""
-    if request.precision != "auto" and len(plan.verdicts) > 1:
-        verdict = plan.verdict(request.precision)
-        return request.precision if verdict.max_pixels is not None else None
+    if precision != "auto" and len(plan.verdicts) > 1:
+        return precision if plan.verdict(precision).max_pixels is not None else None
     return plan.chosen.precision if plan.chosen is not None else None
-
-
-def _check_known(model: str) -> None:
-    from .models.names import model_ids
-
-    known = model_ids()
-    if model not in known:
-        raise UnknownName(f'"{model[:80]}" is not an OCR model that is known here.{nearest(model, known)}')
 
 
 def _offered(row: OCRModel | None, settings: Settings, searched: str) -> dict[str, Any]:

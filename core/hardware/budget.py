@@ -154,13 +154,13 @@ def budget_of_gpu(gpu: GPU) -> Budget:
     return Budget(gpu.label, gpu.kind, max(0, free), 0, gpu.capability, name, note)
 
 
-def budget_of_memory(gib: float) -> Budget:
-    """An empty current NVIDIA card of ``gib``, with a desktop on it. Raises VramwiseError for no size."""
-    if not 0 < gib <= 4096:
-        raise VramwiseError(f"{gib:g} GiB is no memory size. Give the card's, such as 16.")
-    free = max(0, int(gib * GIB) - COMFY_RESERVE_BYTES - DESKTOP_BYTES)
-    note = f"{gib:g} GB, less 0.4 GiB that ComfyUI keeps and 0.4 GiB for a desktop"
-    return Budget(f"{gib:g} GB", "cuda", free, 0, _CURRENT_CAPABILITY, "", note)
+def budget_of_memory(vram_gib: float) -> Budget:
+    """An empty current NVIDIA card of ``vram_gib``, with a desktop on it. Raises VramwiseError for no size."""
+    if not 0 < vram_gib <= 4096:
+        raise VramwiseError(f"{vram_gib:g} GiB is no memory size. Give the card's, such as 16.")
+    free = max(0, int(vram_gib * GIB) - COMFY_RESERVE_BYTES - DESKTOP_BYTES)
+    note = f"{vram_gib:g} GB, less 0.4 GiB that ComfyUI keeps and 0.4 GiB for a desktop"
+    return Budget(f"{vram_gib:g} GB", "cuda", free, 0, _CURRENT_CAPABILITY, "", note)
 
 
 def sharded_budgets(report: MachineReport) -> tuple[Budget, Budget] | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..catalog import BUILTIN, languages, ocr_model, recogniser
 from ..errors import VramwiseError
 from ..hardware import capabilities
 from ..settings import Settings
 from ..units import mib_text
-from .request import ModelRequest
+
+if TYPE_CHECKING:
+    from .request import ModelRequest
 
 
 def cpu_plan(request: ModelRequest, settings: Settings) -> Iterator[str]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from ..ocr.results.result import OCRResult
     from ..ocr.vlm.engine import VLMEngine
-    from .request import LoadPlan, ModelRequest
+    from .load_plan import LoadPlan
+    from .request import ModelRequest
 
 _readers = ReaderPool()
 
@@ -113,7 +114,7 @@ class OCRHandle:
         every card and RAM.
         """
         if self._live.decided is None:
-            from .request import load_plan
+            from .load_plan import load_plan
 
             self._live.decided = load_plan(self.request, settings, sharded)
         return self._live.decided

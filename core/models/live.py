@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..ocr.vlm.engine import Read, VLMEngine
-    from .request import LoadPlan
+    from .load_plan import LoadPlan
 
 log = logging.getLogger("vramwise.models")
 

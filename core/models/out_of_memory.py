@@ -10,7 +10,7 @@ from ..units import gib_text
 from .request import budget_here
 
 if TYPE_CHECKING:
-    from .request import LoadPlan
+    from .load_plan import LoadPlan
 
 
 def remedies(loaded: LoadPlan, owner: Owner, pixels: int) -> str:

@@ -1,7 +1,7 @@
 """One way from a question to a plan: what is asked, the files or the published architecture, the verdicts.
 
-``ModelRequest`` -> ``resolve`` -> ``ResolvedModel`` -> ``plan_resolved`` -> ``Plan``; the loader goes on to a
-``LoadPlan``. The panel, the command line, scripts and the advisor ask here.
+``ModelRequest`` -> ``resolve`` -> ``ResolvedModel`` -> ``plan_resolved`` -> ``Plan``. The panel, the command
+line, scripts, the advisor and the loader ask here.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ from ..hardware.budget import (
     budget_of_gpu,
     budget_of_machine,
     budget_of_memory,
-    sharded_budgets,
 )
 from ..hardware.capabilities import Capability, model_options, untested_transformers
 from ..host import host_memory
-from ..ocr.vlm.model_owner import LoadSpec, evictable_bytes, living_owners
-from ..option_values import check_choice
+from ..ocr.vlm.model_owner import evictable_bytes, living_owners
 from ..planning import run_history
 from ..planning.activations import Term
 from ..planning.cache_note import cache_note
 from ..planning.fit import Choice, Plan, Verdict, make_plan
 from ..planning.footprint import Footprint
 from ..settings import Settings, load_settings
+from .cpu_plan import cpu_plan
 from .names import model_id
 
 if TYPE_CHECKING:
@@ -82,17 +81,6 @@ class ResolvedModel:
     tensors: Mapping[str, Tensor] | None = None
     checkpoint: Checkpoint | None = None
     missing: str = ""
-
-
-@dataclass(frozen=True)
-class LoadPlan:
-    """What will be loaded, and the plan that says why."""
-
-    checkpoint: Checkpoint
-    family: Family
-    config: Config
-    plan: Plan
-    spec: LoadSpec
 
 
 # --- resolve ----------------------------------------------------------------------------------------------
@@ -247,6 +235,36 @@ def plan_here(request: ModelRequest, resolved: ResolvedModel, settings: Settings
     return plan_resolved(request, resolved, budget, settings, model_options())
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What can be said of a model before it is loaded. ``plan`` is None where nothing tells the size,
+    ``missing`` why its files are not used, ``row`` the catalog's.
+    """
+
+    row: OCRModel | None
+    plan: Plan | None
+    missing: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def answer(request: ModelRequest, settings: Settings) -> Answer:
+    """The plan of a model that is to be loaded on this machine, with its files or without.
+
+    Raises UnknownName for an unknown model, VramwiseError for a folder that cannot be loaded.
+    """
+    row = catalog_row(model_id(request.model))
+    if row is not None and not row.repo:
+        return Answer(row, _plan_outside_torch(row, request), "", tuple(cpu_plan(request, settings)))
+    try:
+        resolved = resolve(request.model, settings)
+    except VramwiseError as error:
+        if row is None:
+            raise
+        return Answer(row, None, str(error))
+    plan = plan_here(request, resolved, settings, "import")
+    return Answer(row, plan, resolved.missing, plan.notes)
+
+
 def plan_request(request: ModelRequest) -> Plan:
     """The plan for ``request`` on its place, with this machine's notes where that is the place.
 
@@ -258,7 +276,7 @@ def plan_request(request: ModelRequest) -> Plan:
     settings = load_settings()
     if request.budget is None:
         resolved = resolve(request.model, settings)
-        return _noted(plan_here(request, resolved, settings, "auto"), request, resolved, settings)
+        return noted(plan_here(request, resolved, settings, "auto"), request, resolved, settings)
     published = None if row is None else resolve_published(row)
     return plan_resolved(request, published or resolve(request.model, settings), request.budget, settings)
 
@@ -299,7 +317,7 @@ def plan(
     return plan_request(request)
 
 
-def _noted(plan: Plan, request: ModelRequest, resolved: ResolvedModel, settings: Settings) -> Plan:
+def noted(plan: Plan, request: ModelRequest, resolved: ResolvedModel, settings: Settings) -> Plan:
     """``plan`` with what this machine's owner could know: what a cache would save, a transformers too new."""
     found = resolved.checkpoint
     size = found.tensor_bytes if found is not None else 0
@@ -324,69 +342,3 @@ def _ram() -> Budget:
     import psutil
 
     return Budget("cpu", "cpu", int(psutil.virtual_memory().available))
-
-
-# --- the loader's plan ------------------------------------------------------------------------------------
-
-
-def load_plan(request: ModelRequest, settings: Settings, sharded: bool = False) -> LoadPlan:
-    """Find, plan, decide. Nothing is loaded; a forced precision that cannot fit raises VramwiseError here.
-
-    ``sharded``: over every card and RAM as accelerate places it, where this machine has a card at all.
-    """
-    device, away = _device_here(request.device, settings)
-    request = replace(request, device=device)
-    resolved = resolve(request.model, settings)
-    checkpoint = resolved.checkpoint
-    if checkpoint is None:
-        raise VramwiseError(resolved.missing)
-    plan = _sharded_plan(request, resolved, settings) if sharded else None
-    plan = plan or plan_here(request, resolved, settings, "import")
-    decided = plan.require()
-    plan = _noted(replace(plan, notes=(*plan.notes, *away)), request, resolved, settings)
-    spec = LoadSpec(
-        path=checkpoint.path,
-        model_type=checkpoint.model_type,
-        precision=decided.precision,
-        attention=decided.attention,
-        device=plan.device,
-        quantise_vision=request.quantise_vision,
-        revision=checkpoint.revision,
-    )
-    return LoadPlan(checkpoint, resolved.family, resolved.config, plan, spec)
-
-
-def _device_here(asked: str, settings: Settings) -> tuple[str, list[str]]:
-    """The device that ``asked`` means on this machine ("cuda" is the first of its cards), and notes on it.
-
-    A workflow from another machine still runs, on auto and with a note; a script raises UnknownName.
-    """
-    if asked == "auto":
-        return asked, []
-    here = [device.id for device in machine_now(torch="import").devices if device.runnable.usable]
-    meant = next((name for name in here if asked in (name, name.partition(":")[0])), None)
-    if meant is not None:
-        return meant, []
-    if not settings.places.hosted:
-        check_choice("device", asked, ("auto", *here))
-    return "auto", [f'The device "{asked}" is not on this machine (here: {", ".join(here)}): auto is used.']
-
-
-def _sharded_plan(request: ModelRequest, resolved: ResolvedModel, settings: Settings | None) -> Plan | None:
-    """The plan over the cards alone where something fits there, else over cards and RAM; None without a
-    card. bitsandbytes keeps quantised weights on cards only.
-    """
-    budgets = sharded_budgets(machine_now(torch="import"))
-    if budgets is None:
-        return None
-    cards, everything = budgets
-    options = model_options()
-    only_cards = Capability(False, "bitsandbytes keeps quantised weights on cards only")
-    try:
-        plan = plan_resolved(request, resolved, cards, settings, options)
-    except VramwiseError:
-        plan = None
-    if plan is not None and plan.chosen is not None:
-        return plan
-    options = {**options, "int8": only_cards, "int4": only_cards}
-    return plan_resolved(request, resolved, everything, settings, options)

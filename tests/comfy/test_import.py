@@ -89,6 +89,7 @@ ONLY_TO_RUN = (
     "core.jobs",
     "core.models.handle",
     "core.models.live",
+    "core.models.load_plan",
     "core.models.request",
     "core.models.script_api",
     "core.ocr.engines.cpu",

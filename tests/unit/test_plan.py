@@ -383,14 +383,14 @@ def test_where_there_is_no_card_there_is_nothing_to_spread_over() -> None:
 
 
 def spread_plan(model: str, report: MachineReport, precision: str = "auto") -> Plan | None:
-    from vramwise.models import request
+    from vramwise.models import load_plan, request
 
     repo, family_id = SEEDS[model]
     resolved = request.ResolvedModel(family(family_id), published_config(repo) or {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(request, "machine_now", lambda torch: report)
-        patch.setattr(request, "model_options", dict)
-        return request._sharded_plan(request.ModelRequest(model, precision), resolved, None)
+        patch.setattr(load_plan, "machine_now", lambda torch: report)
+        patch.setattr(load_plan, "model_options", dict)
+        return load_plan._sharded_plan(request.ModelRequest(model, precision), resolved, None)
 
 
 def test_two_cards_together_take_what_neither_takes_alone_and_the_text_says_how() -> None:
