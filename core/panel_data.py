@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from .catalog import OCRModel
-from .errors import UnknownName, VramwiseError, nearest
+from .errors import VramwiseError
 from .option_values import ATTENTIONS, check_choice, precision_choices
 from .settings import Settings, load_settings
 

@@ -31,8 +31,9 @@ from vramwise.hardware.health import health
 from vramwise.hardware.report import DeviceReport, MachineReport
 from vramwise.models.handle import ocr_handle
 from vramwise.models.request import budget_here, machine_now
-from vramwise.panel_data import Downloads, loader_request, machine_answer, plan_answer
+from vramwise.panel_data import loader_request, machine_answer, plan_answer
 from vramwise.settings import load_settings
+from vramwise.weights.background_downloads import Downloads
 
 ROOT = Path(__file__).resolve().parents[2]
 GIB, MIB = 1024**3, 1024**2
