@@ -155,7 +155,7 @@ def budget_of_gpu(gpu: GPU) -> Budget:
 
 
 def budget_of_memory(vram_gib: float) -> Budget:
-    """An empty current NVIDIA card of ``vram_gib``, with a desktop on it. Raises VramwiseError for no size."""
+    """An empty current NVIDIA card of ``vram_gib``, with a desktop. Raises VramwiseError for no size."""
     if not 0 < vram_gib <= 4096:
         raise VramwiseError(f"{vram_gib:g} GiB is no memory size. Give the card's, such as 16.")
     free = max(0, int(vram_gib * GIB) - COMFY_RESERVE_BYTES - DESKTOP_BYTES)

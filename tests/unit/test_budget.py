@@ -51,16 +51,14 @@ def gpu_probe() -> Any:
         package = types.ModuleType(f"{pack}{name}")
         package.__path__ = [str(ROOT / folder)]
         sys.modules[f"{pack}{name}"] = package
-    parts = ("", ".hardware", ".hardware.budget", ".hardware.health", ".models", ".models.request")
+    parts = ("", ".hardware", ".hardware.budget", ".hardware.health", ".models", ".models.request", ".units")
     for part in parts:
         sys.modules[f"{pack}.core{part}"] = importlib.import_module(f"vramwise{part}")
     schema: Any = types.ModuleType("schema")
     answer = lambda *values, ui: types.SimpleNamespace(values=values, ui=ui)  # noqa: E731
     schema.io = types.SimpleNamespace(ComfyNode=object, NodeOutput=answer)
     schema.GPU, schema.schema = None, None
-    memory: Any = types.ModuleType("memory")
-    memory.GIB = GIB
-    sys.modules[f"{pack}.nodes.bridge.schema"], sys.modules[f"{pack}.nodes.bridge.memory"] = schema, memory
+    sys.modules[f"{pack}.nodes.bridge.schema"] = schema
     return importlib.import_module(f"{pack}.nodes.gpu_probe").GPUProbe
 
 
