@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +52,7 @@ class Candidate:
     installed: bool = False
     notes: tuple[str, ...] = ()
 
-    @functools.cached_property
+    @property
     def key(self) -> tuple[float, ...]:
         """Sort key within a task, best first: resident before streaming, then the better model ("quantised
         big before full small"), then the finer precision. More memory never makes it larger.

@@ -8,6 +8,7 @@ what others measured: docs/sources.md#image-and-video-models.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class DiffusionNeed:
 
     ``weights_bytes`` is what sampling needs in VRAM beside ``activation_bytes``, ``loaded_bytes`` all that is
     loaded (every expert, text encoder, VAE), ``file_bytes`` the same on disk. ``reserve_bytes`` is what
-    ComfyUI leaves to others. ``steps`` are those of one picture.
+    ComfyUI leaves to others. ``steps`` are those of one picture. Sums are kept: each size asks for them.
     """
 
     model: str
@@ -69,34 +70,34 @@ class DiffusionNeed:
     activation_source: str = ""
     notes: tuple[str, ...] = ()
 
-    @property
+    @functools.cached_property
     def encode_bytes(self) -> int:
         """The stage that reads the prompt; 0 where there is no text encoder."""
         if not self.text_encoder_bytes:
             return 0
         return self.text_encoder_bytes + _LEAST_INFERENCE + self.reserve_bytes
 
-    @property
+    @functools.cached_property
     def sampling_bytes(self) -> int:
         """The stage that samples, with all its weights in VRAM."""
         return self.weights_bytes + self._working_bytes
 
-    @property
+    @functools.cached_property
     def optimal_bytes(self) -> int:
         """No weight is streamed; text encoder and diffusion model take turns. More is no faster."""
         return max(self.encode_bytes, self.sampling_bytes)
 
-    @property
+    @functools.cached_property
     def resident_bytes(self) -> int:
         """Everything stays in VRAM from picture to picture, and the decode is not tiled."""
         return self.loaded_bytes + max(self._working_bytes, self.decode_bytes + self.reserve_bytes)
 
-    @property
+    @functools.cached_property
     def resident_sampling_bytes(self) -> int:
         """Everything stays in VRAM, while sampling."""
         return self.loaded_bytes + self._working_bytes
 
-    @property
+    @functools.cached_property
     def floor_bytes(self) -> int:
         """All weights are streamed from RAM in every step: below this nothing runs."""
         return self._working_bytes + _STREAM_BUFFERS
@@ -126,7 +127,7 @@ class DiffusionNeed:
             return 0
         return self.weights_bytes - min(self.weights_bytes, max(0, vram_bytes - self.floor_bytes))
 
-    @property
+    @functools.cached_property
     def _working_bytes(self) -> int:
         return max(_LEAST_INFERENCE, self.activation_bytes) + self.reserve_bytes
 
@@ -237,7 +238,7 @@ def usability(
     vram_bytes: int | None = None,
     steps: int | None = None,
 ) -> Usability:
-    """Whether ``need`` can be used on ``gpu`` with ``ram_bytes`` of RAM (None: not known, not judged).
+    """Whether ``need`` can be used on ``gpu`` with ``ram_bytes`` of RAM (None: not known, not counted).
 
     ``vram_bytes`` is what is free for ComfyUI, measured or asked for, in place of the idle card's. Where
     memory is unified nothing can be streamed: everything has to fit beside the system.
@@ -307,8 +308,8 @@ def _latent(model: DiffusionModel, width: int, height: int, frames: int) -> tupl
 def _text_encoder_bytes(model: DiffusionModel, weights: DiffusionWeights, encoder: TextEncoder | None) -> int:
     if not weights.with_text_encoder:
         return 0 if encoder is None else encoder.bytes
-    held = model.text_encoder_parameters * 2 if encoder is None else encoder.bytes
-    return min(held, weights.rest_bytes)
+    whole = model.text_encoder_parameters * 2 if encoder is None else encoder.bytes
+    return min(whole, weights.rest_bytes)
 
 
 def _activation_source(area: int, factor: float, value_bytes: int, flash: bool, source: str) -> str:

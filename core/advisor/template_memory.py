@@ -42,13 +42,13 @@ def template_need(
     largest = max((file for file in files if file.directory in _MODELS), key=_size)
     model = model_of_template(template)
     weights = _weights(model, largest)
-    held = weights.held_bytes if weights is not None else _size(largest)
+    model_bytes = weights.held_bytes if weights is not None else _size(largest)
     beside = sum(_size(file) for file in files if file.directory in _BESIDE)
     notes = [] if all(file.size_from == "disk" for file in files) else ["sizes as published, rounded"]
     need = DiffusionNeed(
         model=template.id,
         precision=largest.name,
-        weights_bytes=held * (weights.at_once if weights is not None else 1) + beside,
+        weights_bytes=model_bytes * (weights.at_once if weights is not None else 1) + beside,
         text_encoder_bytes=max(_together(files, _TEXT_ENCODERS).values(), default=0),
         activation_bytes=0,
         decode_bytes=0,

@@ -18,7 +18,7 @@ class Published:
     """A row of published.csv, as it was read.
 
     ``seed`` is "guide" or "article"; ``value`` is the figure or word as printed, "-" where the seed prints a
-    dash; ``claim`` says what kind of statement it is, that is, how it can be checked; ``subject`` names what
+    dash; ``check`` says what kind of statement it is, that is, how it is checked; ``subject`` names what
     it is about in the catalog's own names, several parted by ";", a model and its precision joined by "@", a
     limit after "|".
     """
@@ -29,7 +29,7 @@ class Published:
     column: str
     value: str
     unit: str
-    claim: str
+    check: str
     subject: str
     source: str
     date: str

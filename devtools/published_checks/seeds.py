@@ -17,10 +17,10 @@ _SPREAD = 10
 
 def against_itself(cell: Published) -> Iterator[Check]:
     """The guide's rows of cards beside its tiers, and its percentages beside its own table."""
-    if cell.claim == "card_models":
+    if cell.check == "card_models":
         for card in cards_of(cell):
             yield from _card_against_tier(cell, card)
-    if cell.claim == "saving":
+    if cell.check == "saving":
         saved = _savings_printed(cell.subject)
         low, high = min(saved), max(saved)
         if high - low > _SPREAD:
@@ -37,7 +37,7 @@ def _savings_printed(precision: str) -> list[float]:
 
 
 def _card_against_tier(cell: Published, card: GPU) -> Iterator[Check]:
-    tiers = {tier_of(row.row): row for row in published() if row.claim == "tier_models"}
+    tiers = {tier_of(row.row): row for row in published() if row.check == "tier_models"}
     tier = tiers[max(size for size in tiers if size <= (card.vram_gib or 0))]
     if "all@fp16" in tier.subjects or set(tier.subjects) & set(cell.subjects):
         return
@@ -47,11 +47,11 @@ def _card_against_tier(cell: Published, card: GPU) -> Iterator[Check]:
 
 def against_each_other(cell: Published) -> Iterator[Check]:
     """Where the guide and the article speak of the same tier or card."""
-    if cell.claim == "note_optimal":
+    if cell.check == "note_optimal":
         (card,) = cards_of(cell)
         facts = {"gpu": card.label, "colour": rating(card)}
         yield checked(cell, DISAGREES, rating(card), "guide_against_article_card", **facts)
-    if cell.claim == "tier_models" and rating_of_memory(tier_of(cell.row)) == "insufficient":
+    if cell.check == "tier_models" and rating_of_memory(tier_of(cell.row)) == "insufficient":
         facts = {"tier": cell.row, "models": cell.value}
         yield checked(
             cell, DISAGREES, rating_of_memory(tier_of(cell.row)), "guide_against_article_tier", **facts

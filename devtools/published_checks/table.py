@@ -20,7 +20,7 @@ CHECKS = {**GUIDE_CHECKS, **ARTICLE_CHECKS}
 
 def check_of(cell: Published) -> Check:
     """One cell beside our computation."""
-    return CHECKS[cell.claim](cell)
+    return CHECKS[cell.check](cell)
 
 
 def computed_checks() -> Iterator[Check]:

@@ -61,7 +61,7 @@ def test_no_verb_imports_anything_heavy(words: tuple[str, ...]) -> None:
 
 def test_a_name_with_two_memory_sizes_is_answered_for_both() -> None:
     found = json.loads(run("advise", "--gpu", "RTX 4060 Ti", "--task", "OCR", "--json").stdout)
-    assert [one["gpu"] for one in found] == ["GeForce RTX 4060 Ti 16 GB", "GeForce RTX 4060 Ti 8 GB"]
+    assert [answer["gpu"] for answer in found] == ["GeForce RTX 4060 Ti 16 GB", "GeForce RTX 4060 Ti 8 GB"]
 
 
 def test_the_json_of_one_card_is_one_object() -> None:
@@ -72,11 +72,11 @@ def test_the_json_of_one_card_is_one_object() -> None:
 
 def test_the_other_verbs_have_their_json_too() -> None:
     cards = json.loads(run("gpus", "4060", "--json").stdout)
-    assert {one["gpu"] for one in cards} >= {"GeForce RTX 4060", "GeForce RTX 4060 Ti 8 GB"}
+    assert {card["gpu"] for card in cards} >= {"GeForce RTX 4060", "GeForce RTX 4060 Ti 8 GB"}
     models = json.loads(run("models", "--json").stdout)
-    assert {"qwen3_vl_8b", "flux1-dev", "wan2.2-14b"} <= {one["model"] for one in models}
+    assert {"qwen3_vl_8b", "flux1-dev", "wan2.2-14b"} <= {model["model"] for model in models}
     pair = json.loads(run("compare", "RTX 5080", "RTX 4080", "--json").stdout)
-    assert [one["gpu"] for one in pair["cards"]] == ["GeForce RTX 5080", "GeForce RTX 4080"]
+    assert [card["gpu"] for card in pair["cards"]] == ["GeForce RTX 5080", "GeForce RTX 4080"]
     assert pair["remarks"]
 
 
@@ -216,14 +216,16 @@ def test_a_new_card_is_listed_compared_and_advised_on(grown: Path) -> None:
 def test_a_new_ocr_model_is_listed_advised_and_can_be_chosen(grown: Path) -> None:
     assert "new_ocr" in run("models", core=grown).stdout
     answer = json.loads(run("advise", "--vram-gib", "24", "--task", "OCR", "--json", core=grown).stdout)
-    assert {one["precision"] for one in answer["picks"] if one["model"] == "new_ocr"} >= {"bf16", "int4"}
+    assert {pick["precision"] for pick in answer["picks"] if pick["model"] == "new_ocr"} >= {"bf16", "int4"}
     assert "new_ocr" in run("ocr", "--help", core=grown).stdout
 
 
 def test_a_new_precision_is_listed_and_advised(grown: Path) -> None:
     answer = json.loads(run("advise", "--vram-gib", "12", "--task", "image", "--json", core=grown).stdout)
-    assert "new5" in {one["precision"] for one in answer["picks"] if one["model"] == "flux1-dev"}
+    assert "new5" in {pick["precision"] for pick in answer["picks"] if pick["model"] == "flux1-dev"}
     flux = next(
-        one for one in json.loads(run("models", "--json", core=grown).stdout) if one["model"] == "flux1-dev"
+        model
+        for model in json.loads(run("models", "--json", core=grown).stdout)
+        if model["model"] == "flux1-dev"
     )
     assert "new5" in flux["precisions"]

@@ -15,8 +15,8 @@ from vramwise.catalog.gpus import GPU, gpus
 
 
 def best_key(gpu: GPU, size: float, task: str) -> tuple[float, ...]:
-    seat = target_of_gpu(replace(gpu, vram_gib=size, name="card", device_name="", sizes=1))
-    return candidates(seat, task)[0].key
+    target = target_of_gpu(replace(gpu, vram_gib=size, name="card", device_name="", sizes=1))
+    return candidates(target, task)[0].key
 
 
 @settings(max_examples=60, deadline=None)

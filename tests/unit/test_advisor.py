@@ -61,7 +61,7 @@ def test_the_json_has_the_stable_fields_and_integers() -> None:
 
 
 def test_every_model_of_the_catalog_has_an_candidate_at_each_of_its_precisions() -> None:
-    found = {(one.model, one.precision) for one in on(24).candidates}
+    found = {(candidate.model, candidate.precision) for candidate in on(24).candidates}
     wanted = {
         (model.id, precision)
         for model in diffusion_models()
@@ -75,38 +75,42 @@ def test_every_model_of_the_catalog_has_an_candidate_at_each_of_its_precisions()
 def test_picks_are_best_first_resident_before_streaming() -> None:
     for size in (6, 8, 12, 16, 24):
         for task in MODEL_TASKS:
-            keys = [one.key for one in on(size).picks if one.task == task]
+            keys = [pick.key for pick in on(size).picks if pick.task == task]
             assert keys == sorted(keys)
-            resident = [one.verdict in RESIDENT for one in on(size).picks if one.task == task]
+            resident = [pick.verdict in RESIDENT for pick in on(size).picks if pick.task == task]
             assert resident == sorted(resident, reverse=True) or "reduced" in {
-                one.verdict for one in on(size).picks if one.task == task
+                pick.verdict for pick in on(size).picks if pick.task == task
             }
 
 
 def test_a_quantised_large_model_comes_before_a_whole_small_one() -> None:
     best = on(12).best("OCR")
     assert (best.model, best.precision) == ("qwen3_vl_8b", "int4")
-    small = next(one for one in on(12).picks if one.model == "qwen3_vl_2b")
+    small = next(pick for pick in on(12).picks if pick.model == "qwen3_vl_2b")
     assert small.precision == "bf16"
     assert best.key < small.key
 
 
 def test_files_below_four_bits_are_offered_after_every_better_file_that_fits() -> None:
-    found = [one for one in on(8).picks if one.task == "image" and one.verdict in RESIDENT]
-    rough = [one.rough for one in found]
+    found = [pick for pick in on(8).picks if pick.task == "image" and pick.verdict in RESIDENT]
+    rough = [pick.rough for pick in found]
     assert any(rough)
     assert rough == sorted(rough)
 
 
 def test_the_three_numbers_are_in_order() -> None:
-    for one in on(24).candidates:
-        if one.optimal_bytes is not None:
-            assert one.floor_bytes <= max(one.optimal_bytes, one.floor_bytes)
-            assert one.optimal_bytes <= one.resident_bytes or one.task == "OCR" or not one.seconds, one
+    for candidate in on(24).candidates:
+        if candidate.optimal_bytes is not None:
+            assert candidate.floor_bytes <= max(candidate.optimal_bytes, candidate.floor_bytes)
+            assert (
+                candidate.optimal_bytes <= candidate.resident_bytes
+                or candidate.task == "OCR"
+                or not candidate.seconds
+            ), candidate
 
 
 def test_a_non_commercial_licence_is_flagged() -> None:
-    flags = {one.model: one.commercial for one in on(24).candidates}
+    flags = {candidate.model: candidate.commercial for candidate in on(24).candidates}
     assert flags["flux1-dev"] == "no"
     assert flags["qwen3_vl_8b"] == "yes"
     assert flags["sd35-large"] == "conditions"
@@ -115,25 +119,25 @@ def test_a_non_commercial_licence_is_flagged() -> None:
 
 def test_too_little_ram_is_said_and_only_matters_where_weights_stream() -> None:
     plenty, little = (advise(gpu="RTX 4060", task="video", ram_gib=gib) for gib in (128, 16))
-    streams = {(one.model, one.precision) for one in plenty.picks if one.verdict == "streams"}
-    kept = {(one.model, one.precision) for one in little.picks if one.verdict == "streams"}
+    streams = {(pick.model, pick.precision) for pick in plenty.picks if pick.verdict == "streams"}
+    kept = {(pick.model, pick.precision) for pick in little.picks if pick.verdict == "streams"}
     assert kept < streams
-    short = next(one for one in little.candidates if one.why == "no_ram")
+    short = next(candidate for candidate in little.candidates if candidate.why == "no_ram")
     assert "RAM" in short.reason()
     assert plenty.best("video").key == little.best("video").key
 
 
 def test_streaming_names_its_seconds_floor() -> None:
-    one = diffusion_candidate(target_of_memory(8), "flux1-dev", "bf16")
-    assert one.verdict == "streams"
-    assert one.seconds > 10
-    assert f"{one.seconds:.1f} s" in one.reason()
+    candidate = diffusion_candidate(target_of_memory(8), "flux1-dev", "bf16")
+    assert candidate.verdict == "streams"
+    assert candidate.seconds > 10
+    assert f"{candidate.seconds:.1f} s" in candidate.reason()
 
 
 def test_unified_memory_is_never_streamed_into() -> None:
     answer = advise(gpu="Apple M4 24 GB")
-    assert "streams" not in {one.verdict for one in answer.candidates}
-    assert any(one.why == "no_unified" for one in answer.candidates)
+    assert "streams" not in {candidate.verdict for candidate in answer.candidates}
+    assert any(candidate.why == "no_unified" for candidate in answer.candidates)
 
 
 # --- the place --------------------------------------------------------------------------------------------
@@ -143,7 +147,7 @@ def test_a_card_with_two_memory_sizes_asks_for_one_or_answers_for_both() -> None
     with pytest.raises(VramwiseError, match='"GeForce RTX 4060 Ti 8 GB"'):
         advise(gpu="RTX 4060 Ti")
     both = advise_each(gpu="RTX 4060 Ti", task="OCR")
-    assert [one.gpu for one in both] == ["GeForce RTX 4060 Ti 16 GB", "GeForce RTX 4060 Ti 8 GB"]
+    assert [answer.gpu for answer in both] == ["GeForce RTX 4060 Ti 16 GB", "GeForce RTX 4060 Ti 8 GB"]
     assert advise(gpu="RTX 4060 Ti 8 GB", task="OCR").gpu == "GeForce RTX 4060 Ti 8 GB"
 
 
@@ -199,13 +203,13 @@ def test_what_the_loader_here_would_refuse_is_not_picked_and_says_what_is_missin
     here = lacking_bitsandbytes(machine(12 * GIB, 11 * GIB))
     answer = advise(machine=here, task="OCR")
     assert answer.best("OCR").precision == "bf16"
-    refused = [one for one in answer.candidates if one.precision in ("int8", "int4")]
-    assert {one.verdict for one in refused} == {"unavailable"}
-    assert all("pip install bitsandbytes" in one.reason() for one in refused)
+    refused = [candidate for candidate in answer.candidates if candidate.precision in ("int8", "int4")]
+    assert {candidate.verdict for candidate in refused} == {"unavailable"}
+    assert all("pip install bitsandbytes" in candidate.reason() for candidate in refused)
     assert report(answer).count("pip install bitsandbytes") == 1
     assert "int8, int4" in report(answer)
     # its own packages go with it to a larger card, and an invented card has them all
-    assert not {"int8", "int4"} & {one.candidate.precision for one in answer.unlocks}
+    assert not {"int8", "int4"} & {unlock.candidate.precision for unlock in answer.unlocks}
     assert advise(gpu="RTX 3060 12 GB", task="OCR").best("OCR").precision in ("int8", "int4")
 
 
@@ -218,7 +222,11 @@ def test_int8_by_torchao_is_picked_where_bitsandbytes_is_missing() -> None:
 
 def test_on_apple_int8_asks_for_torchao_and_int4_for_nothing_that_would_not_help() -> None:
     answer = advise(machine=lacking_bitsandbytes(machine(32 * GIB, 24 * GIB, kind="mps")), task="OCR")
-    asked = {one.precision: one.reason() for one in answer.candidates if one.verdict == "unavailable"}
+    asked = {
+        candidate.precision: candidate.reason()
+        for candidate in answer.candidates
+        if candidate.verdict == "unavailable"
+    }
     assert asked["int8"].endswith("install torchao")
     assert "pip install accelerate" not in asked["int4"] and "-m pip" not in asked["int4"]
 
@@ -266,8 +274,8 @@ def test_a_precision_of_an_ocr_model_is_known_in_any_case_and_a_wrong_one_is_ref
 
 def test_only_what_is_on_disk_when_asked_so() -> None:
     some = advise(vram_gib=24, installed=["flux1-dev", "qwen3_vl_4b"], installed_only=True)
-    assert {one.model for one in some.picks} == {"flux1-dev", "qwen3_vl_4b", "rapid"}
-    assert all(one.installed for one in some.picks)
+    assert {pick.model for pick in some.picks} == {"flux1-dev", "qwen3_vl_4b", "rapid"}
+    assert all(pick.installed for pick in some.picks)
 
 
 def test_names_objects_and_lists_say_what_else_is_loaded() -> None:
@@ -301,7 +309,8 @@ def test_every_tier_unlocks_something_over_the_one_below() -> None:
     assert tuple(found) == TIERS
     assert all(found.values())
     opened = {
-        size: {one.candidate.model for one in unlocks if not one.was} for size, unlocks in found.items()
+        size: {unlock.candidate.model for unlock in unlocks if not unlock.was}
+        for size, unlocks in found.items()
     }
     assert "qwen-image-edit" in opened[24]
     assert "wan2.2-14b" in opened[24]
@@ -310,8 +319,12 @@ def test_every_tier_unlocks_something_over_the_one_below() -> None:
 
 def test_what_the_next_size_unlocks_is_resident_there_and_not_here() -> None:
     answer = on(12)
-    assert {one.vram_gib for one in answer.unlocks} == {16.0}
-    here = {(one.task, one.model): one for one in reversed(answer.candidates) if one.verdict in RESIDENT}
+    assert {unlock.vram_gib for unlock in answer.unlocks} == {16.0}
+    here = {
+        (candidate.task, candidate.model): candidate
+        for candidate in reversed(answer.candidates)
+        if candidate.verdict in RESIDENT
+    }
     for unlock in answer.unlocks:
         assert unlock.candidate.verdict in RESIDENT
         known = here.get((unlock.candidate.task, unlock.candidate.model))
@@ -321,23 +334,23 @@ def test_what_the_next_size_unlocks_is_resident_there_and_not_here() -> None:
 
 def test_what_the_card_cannot_hold_an_endpoint_could_on_the_smallest_size_that_does() -> None:
     advice = advise(vram_gib=8, task="OCR")
-    resident = {one.model for one in advice.candidates if one.verdict in RESIDENT}
-    assert [one.candidate.model for one in advice.remote] == ["qwen3_vl_8b", "qwen2_vl_7b"]
-    for one in advice.remote:
-        assert one.candidate.model not in resident and one.candidate.precision == "bf16"
-        there = advise(vram_gib=one.vram_gib, task="OCR")
+    resident = {candidate.model for candidate in advice.candidates if candidate.verdict in RESIDENT}
+    assert [remote.candidate.model for remote in advice.remote] == ["qwen3_vl_8b", "qwen2_vl_7b"]
+    for remote in advice.remote:
+        assert remote.candidate.model not in resident and remote.candidate.precision == "bf16"
+        there = advise(vram_gib=remote.vram_gib, task="OCR")
         assert any(
-            (pick.model, pick.precision, pick.verdict in RESIDENT) == (one.candidate.model, "bf16", True)
+            (pick.model, pick.precision, pick.verdict in RESIDENT) == (remote.candidate.model, "bf16", True)
             for pick in there.candidates
         )
-        assert not any(gone.candidate.model == one.candidate.model for gone in there.remote)
+        assert not any(gone.candidate.model == remote.candidate.model for gone in there.remote)
     assert advise(vram_gib=8, task="video").remote == ()
 
 
 def test_your_own_endpoint_is_named_where_its_model_is_said() -> None:
     served = {"studio": "Qwen/Qwen3-VL-8B-Instruct", "box": "qwen2-vl:7b", "quiet": ""}
     advice = advise(vram_gib=8, task="OCR", served=served)
-    assert {one.candidate.model: one.endpoints for one in advice.remote} == {
+    assert {remote.candidate.model: remote.endpoints for remote in advice.remote} == {
         "qwen3_vl_8b": ("studio",),
         "qwen2_vl_7b": ("box",),
     }
@@ -348,31 +361,31 @@ def test_your_own_endpoint_is_named_where_its_model_is_said() -> None:
 
 def test_without_a_gpu_every_model_is_better_read_elsewhere() -> None:
     advice = advise(machine=machine(32 * GIB, 24 * GIB, kind="cpu"), task="OCR")
-    assert {"qwen3_vl_2b", "qwen3_vl_8b", "dots_ocr"} <= {one.candidate.model for one in advice.remote}
+    assert {"qwen3_vl_2b", "qwen3_vl_8b", "dots_ocr"} <= {remote.candidate.model for remote in advice.remote}
     assert advice.remote[0].vram_gib >= 24
 
 
 def test_a_models_range_goes_from_what_runs_to_what_more_does_not_help() -> None:
-    for one in ranges():
-        if one.minimum_bytes is not None:
-            assert one.minimum_bytes <= one.optimum_bytes, one
-            assert one.resident_from_bytes <= one.optimum_bytes, one
-    flux = next(one for one in ranges() if one.model == "flux1-dev")
+    for model in ranges():
+        if model.minimum_bytes is not None:
+            assert model.minimum_bytes <= model.optimum_bytes, model
+            assert model.resident_from_bytes <= model.optimum_bytes, model
+    flux = next(model for model in ranges() if model.model == "flux1-dev")
     assert (flux.tier, flux.optimum_precision) == (12, "bf16")
 
 
 def test_cards_for_a_goal_run_all_of_it_and_are_ranked() -> None:
     found = reaching(["flux1-dev@fp8", "wan2.2-14b"])
     assert found[0].model == "GeForce RTX 5090"
-    assert {"GeForce RTX 3090", "GeForce RTX 4090"} < {one.model for one in found}
-    assert "GeForce RTX 4080" not in {one.model for one in found}
+    assert {"GeForce RTX 3090", "GeForce RTX 4090"} < {card.model for card in found}
+    assert "GeForce RTX 4080" not in {card.model for card in found}
     assert len(reaching(["flux1-dev@fp8", "wan2.2-14b"], streams=True)) > len(found)
-    assert not [one for one in found if "SUPER" in one.model and "50" in one.model]
+    assert not [card for card in found if "SUPER" in card.model and "50" in card.model]
 
 
 def test_the_task_which_gpu_answers_with_cards() -> None:
     answer = advise(task="which GPU", also_loaded=["qwen-image-edit@fp8_e4m3fn"])
-    assert {one.task for one in answer.picks} == {"which GPU"}
+    assert {pick.task for pick in answer.picks} == {"which GPU"}
     assert answer.picks[0].model == "GeForce RTX 5090"
     for lang in LANGUAGES:
         assert "GeForce RTX 3090" in report(answer, lang)
@@ -417,7 +430,7 @@ def test_no_english_is_left_in_the_report_of_another_language(lang: str) -> None
         assert not [line for line in lines if re.search(english, line)]
         if lang == "ru":
             assert not [line for line in text.splitlines() if "GiB" in line or re.search(r"^# .* GB$", line)]
-    named = {words(lang).get(f"advise_addon_name_{one.name}", one.name) for one in addons()}
+    named = {words(lang).get(f"advise_addon_name_{addon.name}", addon.name) for addon in addons()}
     assert not [name for name in named if re.search(english, name)]
 
 

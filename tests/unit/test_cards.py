@@ -1,4 +1,4 @@
-"""Choosing a card: colours, bandwidth against tensor cores, and the article's own pairs."""
+"""Choosing a card: ratings, bandwidth against tensor cores, and the article's own pairs."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ def card(name: str):
         ("RTX 5090", "top pick"),
     ],
 )
-def test_the_colours_of_the_article_follow_from_the_stated_rules(name: str, expected: str) -> None:
+def test_the_ratings_of_the_article_follow_from_the_stated_rules(name: str, expected: str) -> None:
     assert rating(card(name)) == expected
 
 
-def test_every_card_has_a_colour_whose_rule_is_stated() -> None:
+def test_every_card_has_a_rating_whose_rule_is_stated() -> None:
     assert set(RATING_RULES) == set(RATINGS)
     assert {rating(gpu) for gpu in gpus()} == set(RATINGS)
 
 
-def test_more_memory_never_gives_a_worse_colour() -> None:
+def test_more_memory_never_gives_a_worse_rating() -> None:
     places = [RATINGS.index(rating_of_memory(size)) for size in range(1, 97)]
     assert places == sorted(places)
 
 
-def test_a_driver_that_reports_a_little_less_than_the_box_changes_no_colour() -> None:
+def test_a_driver_that_reports_a_little_less_than_the_box_changes_no_rating() -> None:
     assert [rating_of_memory(size) for size in (11.6, 15.47)] == ["tolerable", "optimal"]
 
 
 def remark(first: str, second: str, key: str):
-    return next((one for one in compare([first, second]).remarks if one.key == key), None)
+    return next((row for row in compare([first, second]).remarks if row.key == key), None)
 
 
 def test_a_5060_ti_has_half_as_much_bandwidth_again_as_a_4060_ti_whose_cores_starve() -> None:
-    said = remark("RTX 4060 Ti 16 GB", "RTX 5060 Ti 16 GB", "bandwidth_gb_s")
-    assert said.more == "GeForce RTX 5060 Ti 16 GB"
-    assert said.percent == pytest.approx(55.6, abs=0.1)
+    found = remark("RTX 4060 Ti 16 GB", "RTX 5060 Ti 16 GB", "bandwidth_gb_s")
+    assert found.more == "GeForce RTX 5060 Ti 16 GB"
+    assert found.percent == pytest.approx(55.6, abs=0.1)
     assert balance(card("RTX 4060 Ti 16 GB")).verdict == "starves"
     assert balance(card("RTX 5060 Ti 16 GB")).verdict == "balanced"
     assert order(card("RTX 5060 Ti 16 GB")) < order(card("RTX 4060 Ti 16 GB"))
@@ -84,9 +84,9 @@ def test_a_5080_gains_few_tensor_cores_over_a_4080_and_a_third_of_bandwidth() ->
 
 
 def test_a_3090_moves_more_bytes_for_each_operation_than_a_4090() -> None:
-    said = remark("RTX 3090", "RTX 4090", "bytes_per_kflop")
-    assert said.more == "GeForce RTX 3090"
-    assert said.percent > 100
+    found = remark("RTX 3090", "RTX 4090", "bytes_per_kflop")
+    assert found.more == "GeForce RTX 3090"
+    assert found.percent > 100
 
 
 def test_no_released_desktop_card_is_ranked_above_the_top_pick() -> None:
@@ -128,4 +128,4 @@ def test_an_unknown_card_names_the_nearest() -> None:
 
 def test_a_card_without_tensor_cores_has_no_balance() -> None:
     assert balance(card("GTX 1080")).verdict == "unknown"
-    assert "fp16_tensor_tflops" not in {one.key for one in compare(["GTX 1080", "RTX 3070"]).remarks}
+    assert "fp16_tensor_tflops" not in {row.key for row in compare(["GTX 1080", "RTX 3070"]).remarks}

@@ -114,15 +114,15 @@ def test_a_cast_at_load_saves_vram_and_neither_disk_nor_ram() -> None:
 
 def test_the_size_of_the_picture_counts_and_the_batch() -> None:
     flux = diffusion_model("flux1-dev")
-    one = diffusion_need(flux, "fp8")
+    single = diffusion_need(flux, "fp8")
     assert diffusion_need(flux, "fp8", width=2048, height=2048).activation_bytes == pytest.approx(
-        4 * one.activation_bytes, abs=4
+        4 * single.activation_bytes, abs=4
     )
     assert diffusion_need(flux, "fp8", batch=3).activation_bytes == pytest.approx(
-        3 * one.activation_bytes, abs=4
+        3 * single.activation_bytes, abs=4
     )
     lora = diffusion_need(flux, "fp8", extra_bytes=GIB)
-    assert lora.optimal_bytes - one.optimal_bytes == lora.file_bytes - one.file_bytes == GIB
+    assert lora.optimal_bytes - single.optimal_bytes == lora.file_bytes - single.file_bytes == GIB
 
 
 def test_a_picture_without_pixels_is_refused() -> None:
@@ -160,7 +160,7 @@ def test_attention_is_known_by_the_card() -> None:
 
 def test_an_optional_prompt_writer_is_not_needed() -> None:
     model = diffusion_model("ernie-image")
-    assert [one.optional for one in model.text_encoders] == [False, True]
+    assert [encoder.optional for encoder in model.text_encoders] == [False, True]
     chosen = model.text_encoder()
     assert chosen is not None and chosen.name == "ministral-3-3b"
 
@@ -192,30 +192,32 @@ def test_every_file_of_the_catalog_names_its_source_and_day() -> None:
     for name in ("diffusion_weights", "text_encoders", "diffusion_published"):
         assert {row["model"] for row in table(f"{name}.csv")} <= ids, name
     assert {row.model for row in addons()} <= {*ids, ""}
-    known = {one.format for one in formats()}
-    assert {one.format for model in diffusion_models() for one in model.weights} <= known
+    known = {row.format for row in formats()}
+    assert {weights.format for model in diffusion_models() for weights in model.weights} <= known
 
 
 def test_commercial_use_is_said_of_every_model() -> None:
-    assert {one.commercial for one in licences().values()} == {"yes", "no", "conditions", "unknown"}
-    said = {model.id: model.licence.commercial for model in diffusion_models()}
-    assert said["flux1-schnell"] == said["z-image-turbo"] == said["wan2.2-14b"] == "yes"
-    assert said["flux1-dev"] == said["flux2-klein-9b"] == said["qwen-image-2.1"] == "no"
-    assert said["sd35-large"] == said["hunyuanvideo"] == "conditions"
-    assert all(one.note for one in licences().values() if one.commercial in ("conditions", "unknown"))
+    assert {licence.commercial for licence in licences().values()} == {"yes", "no", "conditions", "unknown"}
+    commercial = {model.id: model.licence.commercial for model in diffusion_models()}
+    assert commercial["flux1-schnell"] == commercial["z-image-turbo"] == commercial["wan2.2-14b"] == "yes"
+    assert commercial["flux1-dev"] == commercial["flux2-klein-9b"] == commercial["qwen-image-2.1"] == "no"
+    assert commercial["sd35-large"] == commercial["hunyuanvideo"] == "conditions"
+    assert all(
+        licence.note for licence in licences().values() if licence.commercial in ("conditions", "unknown")
+    )
 
 
 def test_files_weigh_what_their_format_says() -> None:
     for model in diffusion_models():
-        for one in model.weights:
-            kind = format_named(one.format)
-            if model.id == "seedvr2" or "I2V" in one.precision or "VACE" in one.precision:
+        for weights in model.weights:
+            kind = format_named(weights.format)
+            if model.id == "seedvr2" or "I2V" in weights.precision or "VACE" in weights.precision:
                 continue  # another number of parameters than the row's
-            bits = one.held_bytes * 8 / model.parameters
+            bits = weights.held_bytes * 8 / model.parameters
             nominal = min(kind.bits, 16)  # ComfyUI holds fp32 files in 16 bit
             assert 0.85 * nominal <= bits <= 1.35 * max(nominal, kind.measured_high or 0), (
                 model.id,
-                one.precision,
+                weights.precision,
                 bits,
             )
 
@@ -226,7 +228,7 @@ def test_formats_are_fast_where_there_are_cores_for_them() -> None:
     assert format_named("fp8").fast_on(ada) and not format_named("nvfp4").fast_on(ada)
     assert format_named("nvfp4").fast_on(blackwell) and not format_named("Q4_K_S").fast_on(blackwell)
     assert format_named("Q8_0").bits == 8.5 and format_named("fp32").bits == 32
-    assert {"fp32", "fp16", "bf16", "fp8", "nvfp4", "Q2_K", "Q8_0"} <= {one.format for one in formats()}
+    assert {"fp32", "fp16", "bf16", "fp8", "nvfp4", "Q2_K", "Q8_0"} <= {row.format for row in formats()}
 
 
 def test_a_controlnet_on_8_gb_is_known_and_training_has_its_figures() -> None:

@@ -65,7 +65,7 @@ def test_every_cell_of_the_guides_tables_is_kept() -> None:
 def test_every_cell_says_where_it_was_read_and_can_be_checked() -> None:
     for cell in published():
         assert cell.source and re.fullmatch(r"20\d\d-\d\d-\d\d", cell.date), cell
-        assert cell.value and cell.claim in CHECKS, cell
+        assert cell.value and cell.check in CHECKS, cell
 
 
 def test_the_table_that_is_shipped_is_what_comes_out_today() -> None:
@@ -108,7 +108,7 @@ def test_a_footprint_that_flips_a_verdict_is_seen(monkeypatch: pytest.MonkeyPatc
 def test_a_report_is_the_same_from_the_table_as_from_the_computation(
     lang: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [cell.subject for cell in published() if cell.claim == "card_memory"]
+    names = [cell.subject for cell in published() if cell.check == "card_memory"]
     places = [{"gpu": name} for name in names] + [{"vram_gib": size} for size in (4, 6, 8, 12, 16, 24, 32)]
     read = [report(answer, lang) for place in places for answer in advise_each(**place, task="OCR")]
     monkeypatch.setattr(shipped, "every_check", computed)
@@ -223,7 +223,7 @@ def test_controlnet_on_8_gb_is_disproved_by_a_published_case() -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", [row for row in published() if row.claim == "card_memory"], ids=lambda row: row.cell
+    "cell", [row for row in published() if row.check == "card_memory"], ids=lambda row: row.cell
 )
 def test_every_card_that_a_seed_names_has_an_answer(cell: Published) -> None:
     for answer in advise_each(gpu=cell.subject, task="OCR"):

@@ -68,23 +68,23 @@ def test_files_are_sized_by_disk_then_note_then_catalog(tmp_path: Path) -> None:
     }
     (tmp_path / "disk").mkdir()
     find = sized({"a.safetensors": 12345}, tmp_path / "disk")
-    (one,) = templates_of_folder(folder(tmp_path, workflow), find)
-    assert [(file.name, file.bytes, file.size_from, file.on_disk) for file in one.files] == [
+    (template,) = templates_of_folder(folder(tmp_path, workflow), find)
+    assert [(file.name, file.bytes, file.size_from, file.on_disk) for file in template.files] == [
         ("a.safetensors", 12345, "disk", True),
         ("b.safetensors", int(1.5 * GIB), "note", False),
         ("ae.safetensors", 335334605, "catalog", False),
         ("nobody_knows.safetensors", None, "", False),
     ]
-    assert one.file_bytes is None and not one.installed and len(one.missing) == 3
+    assert template.file_bytes is None and not template.installed and len(template.missing) == 3
 
 
 def test_it_is_installed_when_all_it_needs_is_on_disk(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     find = sized({"a.safetensors": 100}, tmp_path / "disk")
     workflow = {"nodes": [node(("a.safetensors", "checkpoints")), node(("b.safetensors", "loras"), mode=4)]}
-    (one,) = templates_of_folder(folder(tmp_path, workflow), find)
-    assert one.installed and one.file_bytes == 100
-    assert [file.optional for file in one.files] == [False, True]
+    (template,) = templates_of_folder(folder(tmp_path, workflow), find)
+    assert template.installed and template.file_bytes == 100
+    assert [file.optional for file in template.files] == [False, True]
 
 
 def test_files_inside_nested_subgraphs_count_and_those_of_silent_ones_are_optional(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_files_inside_nested_subgraphs_count_and_those_of_silent_ones_are_option
             ]
         },
     }
-    (one,) = templates_of_folder(folder(tmp_path, workflow))
-    assert {file.name: file.optional for file in one.files} == {
+    (template,) = templates_of_folder(folder(tmp_path, workflow))
+    assert {file.name: file.optional for file in template.files} == {
         "one.safetensors": False,
         "two.safetensors": False,
         "three.safetensors": True,
@@ -110,8 +110,8 @@ def test_a_file_that_one_loader_needs_is_needed_even_if_another_is_off(tmp_path:
     file = ("a.safetensors", "checkpoints")
     for modes in ((4, 0), (0, 4)):
         workflow = {"nodes": [node(file, mode=mode) for mode in modes]}
-        (one,) = templates_of_folder(folder(tmp_path, workflow))
-        assert [found.optional for found in one.files] == [False]
+        (template,) = templates_of_folder(folder(tmp_path, workflow))
+        assert [found.optional for found in template.files] == [False]
 
 
 def test_stages_of_a_template_are_its_own_files(tmp_path: Path) -> None:
@@ -127,19 +127,19 @@ def test_stages_of_a_template_are_its_own_files(tmp_path: Path) -> None:
     }
     (tmp_path / "disk").mkdir()
     find = sized({name: size * GIB // 64 for name, size in sizes.items()}, tmp_path / "disk")
-    (one,) = templates_of_folder(folder(tmp_path, workflow), find)
-    need = template_need(one)
+    (template,) = templates_of_folder(folder(tmp_path, workflow), find)
+    need = template_need(template)
     assert need is not None
     assert need.weights_bytes == 12 * GIB // 64 and need.text_encoder_bytes == 6 * GIB // 64
     assert need.file_bytes == need.loaded_bytes == 23 * GIB // 64
-    assert any("no model of the catalog" in said for said in need.notes)
+    assert any("no model of the catalog" in note for note in need.notes)
     assert usability(need, find_gpus("RTX 4060")[0]).verdict == "fits"
 
 
 def test_a_template_of_unknown_sizes_has_no_need(tmp_path: Path) -> None:
     workflow = {"nodes": [node(("nobody_knows.safetensors", "diffusion_models"))]}
-    (one,) = templates_of_folder(folder(tmp_path, workflow))
-    assert template_need(one) is None
+    (template,) = templates_of_folder(folder(tmp_path, workflow))
+    assert template_need(template) is None
 
 
 @pytest.fixture(scope="module")
@@ -154,17 +154,17 @@ def real(require: Callable[[object, str], None]) -> tuple[Template, ...]:
 
 
 def test_every_real_local_template_lists_its_files(real: tuple[Template, ...]) -> None:
-    assert len(real) >= 258 and len({one.id for one in real}) == len(real)
-    with_files = [one for one in real if one.files]
+    assert len(real) >= 258 and len({template.id for template in real}) == len(real)
+    with_files = [template for template in real if template.files]
     assert len(with_files) >= 250
-    known = [one for one in with_files if one.file_bytes is not None]
+    known = [template for template in with_files if template.file_bytes is not None]
     assert len(known) >= 0.95 * len(with_files)
-    assert not any(file.on_disk for one in real for file in one.files)
-    assert {one.kind for one in real} >= {"image", "video"}
+    assert not any(file.on_disk for template in real for file in template.files)
+    assert {template.kind for template in real} >= {"image", "video"}
 
 
 def test_real_templates_need_what_their_model_needs(real: tuple[Template, ...]) -> None:
-    by_id = {one.id: one for one in real}
+    by_id = {template.id: template for template in real}
     for template, model, precision in (
         ("image_z_image_turbo", "z-image-turbo", "bf16"),
         ("flux1_krea_dev", "flux1-krea", "fp8_scaled"),
@@ -178,5 +178,5 @@ def test_real_templates_need_what_their_model_needs(real: tuple[Template, ...]) 
 
 
 def test_the_templates_that_the_catalog_names_exist(real: tuple[Template, ...]) -> None:
-    ids = {one.id for one in real}
+    ids = {template.id for template in real}
     assert {name for model in diffusion_models() for name in model.templates} <= ids
