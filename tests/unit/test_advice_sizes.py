@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,29 @@ from vramwise.advisor.diffusion_memory import has_flash
 from vramwise.advisor.targets import target_of_gpu
 from vramwise.catalog.formats import bus_of
 from vramwise.catalog.gpus import GPU, gpus
+from vramwise.planning import fit
+
+
+def computed_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, which gives the same for the same arguments; an architecture counts by its identity."""
+    results: dict[tuple[Any, ...], Any] = {}
+
+    def remembered(*arguments: Any) -> Any:
+        key = tuple(id(value) if isinstance(value, dict) else value for value in arguments)
+        if key not in results:
+            results[key] = function(*arguments)
+        return results[key]
+
+    return remembered
+
+
+@pytest.fixture(scope="module", autouse=True)
+def footprints_once() -> Any:
+    """What a model needs hangs on no memory size: all the steps below share it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("weights_term", "with_weights"):
+            patch.setattr(fit, name, computed_once(getattr(fit, name)))
+        yield
 
 
 def best_key(gpu: GPU, size: float, task: str) -> tuple[float, ...]:
