@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..atomic_files import NotWritten, write_whole
 from ..errors import VramwiseError
 
 if TYPE_CHECKING:
@@ -58,14 +58,12 @@ def save(folder: Path, stem: str, form: str, text: str, picture: NDArray[uint8] 
     """
     saved = Saved(folder / f"{stem}.{form}", None if picture is None else folder / f"{stem}.png")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         if picture is not None and saved.picture is not None:
-            _replace(saved.picture, _png(picture))
-        _replace(saved.text, content(text, form))
-    except OSError as error:
+            write_whole(saved.picture, _png(picture))
+        write_whole(saved.text, content(text, form))
+    except NotWritten as error:
         raise VramwiseError(
-            f"{saved.text} could not be written: {error.strerror or error}. Free space on the disk, "
-            "or let ComfyUI write to that folder."
+            f"{error} Free space on the disk, or let ComfyUI write to that folder."
         ) from error
     return saved
 
@@ -87,16 +85,3 @@ def _png(picture: NDArray[uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", compress_level=PNG_COMPRESSION)
     return buffer.getvalue()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write beside ``path`` and rename over it; a link of that name is replaced and not followed."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".vramwise-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)  # mkstemp keeps a file to its owner
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ..atomic_files import SUFFIX, NotWritten, write_whole
 from ..documents.pages import PageFiles
 from ..errors import VramwiseError
 from ..ocr.engines.protocol import NoProgress, ProgressCallback, ReadOptions
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from ..ocr.results.result import OCRResult
 
 LOCK = ".vramwise-job.lock"
-_TEMPORARY = ".vramwise-tmp"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 # Pages handed to a local engine at once: enough for its micro-batches, few enough to keep in memory.
 _TOGETHER = 8
 
@@ -148,12 +145,11 @@ def _keep(unit: Unit, outcome: OCRResult | VramwiseError, out: Path, job: JobOpt
         return _failed(unit, str(outcome))
     output = _output(unit, job)
     try:
-        _write(out / output, out / _TEMPORARY, encoded(outcome, job.form, unit.name))
-    except OSError as error:
-        sentence = f"{out / output} could not be written: {error.strerror or error}."
-        if error.errno in _FULL:
-            raise VramwiseError(f"{sentence} Free space on the disk and go on with --resume.") from error
-        return _failed(unit, f"{sentence} See what is there; --resume tries again.")
+        write_whole(out / output, encoded(outcome, job.form, unit.name))
+    except NotWritten as error:
+        if error.disk_full:
+            raise VramwiseError(f"{error} Free space on the disk and go on with --resume.") from error
+        return _failed(unit, f"{error} See what is there; --resume tries again.")
     return Entry(unit.key, unit.stamp(), output, outcome.finish_reason, round(outcome.seconds, 4))
 
 
@@ -165,22 +161,9 @@ def _output(unit: Unit, job: JobOptions) -> str:
     return f"{unit.stem}.{ENDINGS[job.form]}"
 
 
-def _write(path: Path, temporary: Path, data: bytes) -> None:
-    """``data`` at ``path``, whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _clear(out: Path) -> None:
     """Take away what a kill left half-written."""
-    for leftover in out.rglob(f"*{_TEMPORARY}"):
+    for leftover in out.rglob(f"*{SUFFIX}"):
         leftover.unlink(missing_ok=True)
 
 

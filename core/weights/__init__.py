@@ -22,12 +22,13 @@ if TYPE_CHECKING:
         tensor_index,
         verify,
     )
-    from .model_download import DownloadStopped, download_model
+    from .file_transfer import DownloadStopped
+    from .model_download import download_model
     from .recognisers import download, find, folder_to_write, searched_folders
 
 _HOME = {
     "Checkpoint": "checkpoints",
-    "DownloadStopped": "model_download",
+    "DownloadStopped": "file_transfer",
     "TensorInfo": "checkpoints",
     "download": "recognisers",
     "download_model": "model_download",

@@ -16,7 +16,8 @@ from ..option_values import check_choice
 from ..settings import DOWNLOAD_SOURCES, Settings, load_settings
 
 if TYPE_CHECKING:
-    from .model_download import Cancelled, Progress
+    from .file_transfer import Cancelled
+    from .model_download import DownloadProgress
 
 
 @dataclass
@@ -34,7 +35,7 @@ class _Download:
         return {name: getattr(self, name) for name in names}
 
 
-Fetch = Callable[[OCRModel, Settings, "Progress", "Cancelled"], Any]
+Fetch = Callable[[OCRModel, Settings, "DownloadProgress", "Cancelled"], Any]
 
 
 class Downloads:
@@ -93,7 +94,7 @@ class Downloads:
             return known.answer()
 
     def _run(self, download: _Download, row: OCRModel, settings: Settings) -> None:
-        from .model_download import DownloadStopped
+        from .file_transfer import DownloadStopped
 
         def progress(done: int, total: int, file: str) -> None:
             download.done_bytes, download.total_bytes, download.file = done, total, file
@@ -111,7 +112,7 @@ class Downloads:
             download.state = "done"
 
 
-def _fetch(model: OCRModel, settings: Settings, progress: Progress, cancelled: Cancelled) -> None:
+def _fetch(model: OCRModel, settings: Settings, progress: DownloadProgress, cancelled: Cancelled) -> None:
     from .model_download import download_model
 
     download_model(model, settings, progress, cancelled)

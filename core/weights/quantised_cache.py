@@ -22,6 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ..atomic_files import move_into_place
 from ..errors import VramwiseError
 from ..settings import Settings
 from ..units import MIB, gb_text
@@ -155,7 +156,7 @@ def store(
             _finish(building, checkpoint, precision, quantise_vision, wanted)
             if target.exists():
                 shutil.rmtree(target)
-            os.replace(building, target)
+            move_into_place(building, target)
         except OSError as error:
             raise VramwiseError(
                 f"The quantised weights could not be kept in {base}: {error.strerror or error}. The model "

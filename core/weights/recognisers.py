@@ -4,24 +4,25 @@ fetching.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from ..catalog import Recogniser
 from ..errors import VramwiseError
 from ..settings import Settings
 from ..units import MIB
+from .file_transfer import RemoteFile, Server, TransferProgress, fetch
+
+if TYPE_CHECKING:
+    import requests
 
 log = logging.getLogger("vramwise.weights")
 SUBFOLDER = "rapidocr"
-CHUNK = 1 << 18
 SPARE_BYTES = 64 * MIB
-Progress = Callable[[int, "int | None"], None]
 
 
 def searched_folders(settings: Settings) -> list[Path]:
@@ -37,7 +38,7 @@ def find(recogniser: Recogniser, settings: Settings) -> Path | None:
     for folder in searched_folders(settings):
         path = folder / recogniser.file
         if path.is_file():
-            if _sha256(path) != recogniser.sha256:
+            if not _file(recogniser).is_whole(path):
                 raise VramwiseError(
                     f"{path} is not the file that the catalog describes (its SHA-256 differs): it is "
                     f"damaged or only "
@@ -67,7 +68,7 @@ def folder_to_write(settings: Settings) -> Path:
     )
 
 
-def download(recogniser: Recogniser, settings: Settings, progress: Progress | None = None) -> Path:
+def download(recogniser: Recogniser, settings: Settings, progress: TransferProgress | None = None) -> Path:
     """Fetch ``recogniser``, resuming a broken download, and return its path.
 
     Only ever called for an act of the person (the command line, or a machine setting). The file appears
@@ -76,64 +77,36 @@ def download(recogniser: Recogniser, settings: Settings, progress: Progress | No
     present = find(recogniser, settings)
     if present is not None:
         return present
-    import requests
-
     target = folder_to_write(settings) / recogniser.file
     part = target.with_name(target.name + ".part")
     url = _address(recogniser.url, settings.download_mirror)
+    remedy = (
+        "Try again, or another download_mirror in config.yaml; or fetch it by hand and put it into "
+        f"{target.parent}."
+    )
+    server = Server("the catalog", remedy, check=lambda answer: _check_disk(answer, target.parent))
     log.info("fetching %s to %s", url, target)
     try:
-        _fetch(url, part, progress)
-    except requests.RequestException as error:
-        raise VramwiseError(
-            f"{recogniser.file} could not be fetched from {url}: {_short(error)}. What has arrived is kept "
-            f"and the next "
-            f"try goes on from there. Or fetch it by hand and put it into {target.parent}."
-        ) from error
+        fetch(url, _file(recogniser), part, target, server, progress or (lambda _done, _total: None))
     except OSError as error:
         raise VramwiseError(
             f"{recogniser.file} could not be written to {part.parent}: {error.strerror or error}."
         ) from error
-    if _sha256(part) != recogniser.sha256:
-        part.unlink()
-        raise VramwiseError(
-            f"What {url} sent is not the file that the catalog describes (its SHA-256 differs), so it was "
-            f"thrown away. "
-            "Try again, or another download_mirror in config.yaml."
-        )
-    os.replace(part, target)
     return target
 
 
-def _fetch(url: str, part: Path, progress: Progress | None) -> None:
-    import requests
+def _file(recogniser: Recogniser) -> RemoteFile:
+    return RemoteFile(recogniser.file, sha256=recogniser.sha256)
 
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as answer:
-        if answer.status_code == 416:  # the part is already whole (or too long: the hash will tell)
-            return
-        answer.raise_for_status()
-        resumed = answer.status_code == 206
-        length = answer.headers.get("Content-Length")
-        done = have if resumed else 0
-        total = done + int(length) if length and length.isdigit() else None
-        free = shutil.disk_usage(part.parent).free
-        if total is not None and total - done + SPARE_BYTES > free:
-            raise VramwiseError(
-                f"{part.parent} has {free / 1e6:.0f} MB free, and this download needs "
-                f"{(total - done) / 1e6:.0f} MB "
-                "and some room beside it. Free some space, or name another folder as models_dir in "
-                "config.yaml."
-            )
-        with part.open("ab" if resumed else "wb") as file:
-            for chunk in answer.iter_content(CHUNK):
-                file.write(chunk)
-                done += len(chunk)
-                if progress is not None:
-                    progress(done, total)
-        if total is not None and done < total:
-            raise requests.ConnectionError(f"the connection ended after {done} of {total} bytes")
+
+def _check_disk(answer: requests.Response, folder: Path) -> None:
+    length = answer.headers.get("Content-Length", "")
+    need, free = int(length) if length.isdigit() else 0, shutil.disk_usage(folder).free
+    if answer.ok and need and need + SPARE_BYTES > free:
+        raise VramwiseError(
+            f"{folder} has {free / 1e6:.0f} MB free, and this download needs {need / 1e6:.0f} MB and some "
+            "room beside it. Free some space, or name another folder as models_dir in config.yaml."
+        )
 
 
 def _address(url: str, mirror: str | None) -> str:
@@ -142,16 +115,3 @@ def _address(url: str, mirror: str | None) -> str:
         return url
     parts, host = urlsplit(url), urlsplit(mirror)
     return urlunsplit((host.scheme, host.netloc, host.path + parts.path, parts.query, ""))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _short(error: Exception) -> str:
-    text = str(error)
-    return text if len(text) < 200 else f"{type(error).__name__}: {text[:160]}..."

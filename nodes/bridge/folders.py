@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import folder_paths
 
+from ...core.atomic_files import NotWritten, write_whole
 from ...core.host import Places, set_places
 
 log = logging.getLogger("vramwise")
@@ -55,11 +53,6 @@ def offer_sample() -> None:
     if target.exists():
         return
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".vramwise.tmp")
-        os.close(handle)
-        shutil.copyfile(source, temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except OSError as error:
-        log.warning("The sample picture could not be put into %s: %s.", target.parent, error)
+        write_whole(target, source.read_bytes())
+    except (OSError, NotWritten) as error:
+        log.warning("The sample picture could not be put into %s: %s", target.parent, error)

@@ -15,7 +15,7 @@ from vramwise.catalog import OCRModel
 from vramwise.errors import VramwiseError
 from vramwise.host import Places
 from vramwise.settings import Settings
-from vramwise.weights import DownloadStopped, download_model, locate, verify
+from vramwise.weights import DownloadStopped, download_model, file_transfer, locate, verify
 from vramwise.weights import model_download as module
 
 from devtools.fakes.model_hub import World, serving
@@ -70,7 +70,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
         monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(module, "WAIT_SECONDS", 0.0)
+        monkeypatch.setattr(file_transfer, "WAIT_SECONDS", 0.0)
         yield world
 
 
@@ -175,7 +175,7 @@ def test_cancel_stops_within_a_chunk_and_keeps_what_has_arrived(
 
     with pytest.raises(DownloadStopped, match=r"kept"):
         download_model(MODEL, machine, progress, lambda: done > 600_000)
-    assert done < 600_000 + 2 * module.CHUNK
+    assert done < 600_000 + 2 * file_transfer.CHUNK
     arrived = sum(path.stat().st_size for path in folder(tmp_path).iterdir() if path.name[0] != ".")
     assert arrived == done
     world.asked = []
@@ -209,12 +209,12 @@ def test_a_wrong_size_is_thrown_away(tmp_path: Path, world: World, machine: Sett
     verify(download_model(MODEL, machine))
 
 
-@pytest.mark.parametrize("name", [SHARDS[0], "config.json"])
+@pytest.mark.parametrize(("name", "kind"), [(SHARDS[0], "SHA-256"), ("config.json", "git hash")])
 def test_a_wrong_hash_is_thrown_away_for_weights_and_for_small_files(
-    tmp_path: Path, world: World, machine: Settings, name: str
+    tmp_path: Path, world: World, machine: Settings, name: str, kind: str
 ) -> None:
     world.sent[name] = CONTENT[name][:-1] + b"!"
-    with pytest.raises(VramwiseError, match=r"its hash differs"):
+    with pytest.raises(VramwiseError, match=rf"hub's listing describes \(its {kind} differs\)"):
         download_model(MODEL, machine)
     assert name not in names(tmp_path) and ".incomplete" in names(tmp_path)
 
@@ -372,7 +372,7 @@ def test_modelscopes_silence_about_an_unknown_repo_is_a_sentence(world: World, m
 
 def test_modelscope_checks_every_hash(world: World, modelscope: Settings) -> None:
     world.sent["merges.txt"] = b"a c"
-    with pytest.raises(VramwiseError, match=r"its hash differs"):
+    with pytest.raises(VramwiseError, match=r"its SHA-256 differs"):
         download_model(MODEL, modelscope)
 
 

@@ -473,7 +473,7 @@ def test_a_full_disk_ends_the_job_with_its_advice_and_nothing_half_written(
         os.rename(source, target)
 
     with monkeypatch.context() as patched, pytest.raises(VramwiseError, match="Free space on the disk"):
-        patched.setattr("vramwise.jobs.job.os.replace", full)
+        patched.setattr("vramwise.atomic_files.os.replace", full)
         run_job([str(scans)], out, Echo(), JobOptions("echo"))
     assert {path.name for path in out.iterdir()} == {f"page_{n}.txt" for n in (1, 2, 3)} | {NAME}
     report = run_job([str(scans)], out, Echo(), JobOptions("echo"), resume=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from vramwise.documents import saving
+from vramwise import atomic_files
 from vramwise.documents.saving import content, free_stem, save
 from vramwise.errors import VramwiseError
 
@@ -86,7 +86,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rubbish(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(saving.os, "replace", full)
+    monkeypatch.setattr(atomic_files.os, "replace", full)
     with pytest.raises(VramwiseError, match=r"a\.txt could not be written: No space left"):
         save(tmp_path, "a", "txt", "new")
     assert os.listdir(tmp_path) == ["a.txt"] and (tmp_path / "a.txt").read_bytes() == b"old"
