@@ -100,7 +100,7 @@ def peak_bytes_on_card(work: Callable[[], object], device: str) -> int:
 def cut_config(model: str, text_layers: int, vision_layers: int) -> dict[str, Any]:
     """The published config.json of a catalog id with fewer layers, everything else as it is."""
     from vramwise.catalog import ocr_model
-    from vramwise.families.weights import published_config
+    from vramwise.families.published import published_config
 
     config: dict[str, Any] = copy.deepcopy(dict(published_config(ocr_model(model).repo) or {}))
     text, vision = config.get("text_config", config), config["vision_config"]
@@ -214,7 +214,7 @@ def inputs(
 ) -> tuple[dict[str, Any], int]:
     """(tensors as the family's processor makes them, pixels of one picture as the model sees it)."""
     import torch
-    from vramwise.catalog import family_of_model_type
+    from vramwise.families.family import family_of_model_type
     from vramwise.ocr.results.coordinates import smart_resize
 
     kind, vision = config["model_type"], config["vision_config"]
@@ -285,7 +285,7 @@ def measure(
 ) -> Measured:
     """Read one invented micro-batch by the family's own adapter. ``net`` is of the same ``cut_config``."""
     import torch
-    from vramwise.catalog import family_of_model_type
+    from vramwise.families.family import family_of_model_type
     from vramwise.ocr.vlm.adapter import Prepared
     from vramwise.ocr.vlm.families import adapter_class
 

@@ -61,7 +61,7 @@ def build() -> None:
     """Save a net of the published shape with random bf16 weights, in shards of 1 GB as a download has."""
     import torch
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
-    from vramwise.families.weights import published_config
+    from vramwise.families.published import published_config
 
     given = dict(published_config(REPO) or {})
     given.pop("model_type", None)
@@ -119,7 +119,7 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     import bitsandbytes  # noqa: F401 - imports are not part of a load
     import torch
     import transformers  # noqa: F401
-    from vramwise.catalog import family_of_model_type
+    from vramwise.families.family import family_of_model_type
     from vramwise.host import Places
     from vramwise.ocr.vlm import load as loading
     from vramwise.ocr.vlm.model_owner import LoadSpec

@@ -129,7 +129,8 @@ def _offered(row: OCRModel | None, settings: Settings, searched: str) -> dict[st
 
 def _published_bytes(row: OCRModel) -> int | None:
     """Bytes of the files as they are published: the 16-bit weights of the published architecture."""
-    from .families.weights import published_config, weights_of_config
+    from .families.published import published_config
+    from .families.weights import weights_of_config
     from .planning import weight_bytes
 
     if row.weight_bytes is not None:

@@ -28,7 +28,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 import torch  # noqa: E402
 from PIL import Image, ImageFilter  # noqa: E402
 from rapidfuzz.distance import Levenshtein  # noqa: E402
-from vramwise.catalog import family as catalog_family  # noqa: E402
+from vramwise.families.family import family as catalog_family  # noqa: E402
 
 from devtools.tiny_models import build  # noqa: E402
 from devtools.tiny_models.build import held_out, held_out_files  # noqa: E402

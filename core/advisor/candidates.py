@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import OCRModel, family, ocr_model, ocr_models
+from ..catalog import OCRModel, ocr_model, ocr_models
 from ..catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models
 from ..catalog.formats import Format, format_named
 from ..catalog.gpus import GPU
 from ..catalog.ranks import UNRANKED, rank
 from ..errors import UnknownName, nearest
-from ..families.weights import published_config
+from ..families.family import family
+from ..families.published import published_config
 from ..hardware.budget import Budget
 from ..hardware.capabilities import option_for, pip_line
 from ..option_values import ADVICE_TASKS, precision_choices

@@ -2,15 +2,10 @@
 
 from .readers import (
     BUILTIN,
-    Family,
     Language,
     OCRModel,
     Recogniser,
-    Task,
     default_language,
-    families,
-    family,
-    family_of_model_type,
     language,
     languages,
     ocr_model,
@@ -21,15 +16,10 @@ from .readers import (
 
 __all__ = [
     "BUILTIN",
-    "Family",
     "Language",
     "OCRModel",
     "Recogniser",
-    "Task",
     "default_language",
-    "families",
-    "family",
-    "family_of_model_type",
     "language",
     "languages",
     "ocr_model",

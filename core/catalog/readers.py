@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import functools
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 from ..errors import VramwiseError, nearest
 
@@ -36,47 +34,6 @@ class OCRModel:
     family: str = ""
     repo: str = ""
     revision: str = ""
-
-
-@dataclass(frozen=True)
-class Task:
-    """How a family does one task: the prompt, and how its answer is read."""
-
-    prompt: str
-    parse: str
-
-
-@dataclass(frozen=True)
-class Family:
-    """A row of families.json: what is common to all checkpoints of one architecture.
-
-    ``attention`` best first; ``vision_modules`` and ``keep_16bit`` are module names that quantisation skips;
-    ``coordinates`` is "thousandths", "resized_pixels" or "none"; image sides are multiples of ``factor``
-    (0: the processor decides). ``dtype_note`` is a warning sentence for fp16, or empty. ``architectures`` are
-    class names in config.json that tell the family where its model_type is another's; ``unused_weights`` are
-    parts of the names of tensors that files hold and the class leaves out.
-    """
-
-    id: str
-    name: str
-    model_types: tuple[str, ...]
-    adapter: str
-    min_transformers: str
-    attention: tuple[str, ...]
-    vision_modules: tuple[str, ...]
-    keep_16bit: tuple[str, ...]
-    coordinates: str
-    factor: int
-    min_pixels: int
-    max_pixels: int
-    default_pixels: int
-    max_new_tokens: int
-    tasks: Mapping[str, Task]
-    dtype_note: str
-    source: str
-    date: str
-    architectures: tuple[str, ...] = ()
-    unused_weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,32 +81,6 @@ def ocr_models() -> tuple[OCRModel, ...]:
         OCRModel(**{**row, "weight_bytes": int(row["weight_bytes"]) if row["weight_bytes"] else None})  # type: ignore[arg-type]
         for row in _rows("ocr_models.csv")
     )
-
-
-@functools.cache
-def families() -> tuple[Family, ...]:
-    text = resources.files(__package__).joinpath("families.json").read_text(encoding="utf-8")
-    return tuple(_family(row) for row in json.loads(text))
-
-
-def _family(row: dict[str, Any]) -> Family:
-    lists = [name for name, value in row.items() if isinstance(value, list)]
-    tasks = {name: Task(**task) for name, task in row["tasks"].items()}
-    return Family(**{**row, **{name: tuple(row[name]) for name in lists}, "tasks": tasks})
-
-
-def family(family_id: str) -> Family:
-    """The row of ``family_id``; an unknown id raises VramwiseError that names the nearest."""
-    for row in families():
-        if row.id == family_id:
-            return row
-    known = [row.id for row in families()]
-    raise VramwiseError(f'There is no model family "{family_id}".{nearest(family_id, known)}')
-
-
-def family_of_model_type(model_type: str) -> Family | None:
-    """The family whose checkpoints say ``model_type`` in config.json, or None for one that is not known."""
-    return next((row for row in families() if model_type in row.model_types), None)
 
 
 @functools.cache

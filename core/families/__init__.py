@@ -1,1 +1,1 @@
-"""What each model family is: shapes, prompts, picture tokens and coordinates."""
+"""What each model family is: shapes, prompts, picture tokens, activations and coordinates."""

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..catalog import Family, OCRModel, family, family_of_model_type, ocr_models
+from ..catalog import OCRModel, ocr_models
 from ..catalog.gpus import find_gpus, parse_memory
 from ..errors import VramwiseError
-from ..families.weights import Config, Tensor, published_config
+from ..families.blocks import Tensor
+from ..families.family import Config, Family, family, family_of_model_type
+from ..families.published import published_config
 from ..hardware.budget import (
     Budget,
     budget_of_gpu,

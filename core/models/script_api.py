@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
-from ..catalog import family, family_of_model_type
 from ..errors import VramwiseError, nearest
+from ..families.family import family, family_of_model_type
 from ..ocr.engines.protocol import ReadOptions
 from ..settings import ModelSettings, Settings, load_settings
 from .handle import OCRHandle, ocr_handle, release_cpu_engines

@@ -2,34 +2,28 @@
 
 Three moments are looked at, because their memory is not needed at once: the last layer of the vision tower
 (no KV cache yet), the last layer of the prompt (the prompt's cache, no patches), the last token (the whole
-cache). The widest one counts. Bytes a channel are data (activations.csv): how many copies of a tensor live
-at that moment in the real classes, measured by torch's allocator at true widths.
+cache). The widest one counts. Bytes a channel are data of each family: how many copies of a tensor live at
+that moment in the real classes, measured by torch's allocator at true widths.
 
-The classes are not the same in every transformers, so a row may be for older ones only. The installed version
-decides; where there is none, the newest rows count.
+The classes are not the same in every transformers, so a figure may be for older ones only. The installed
+version decides; where there is none, the newest count.
 """
 
 from __future__ import annotations
 
-import csv
 import functools
-import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..catalog.precisions import precision as named
 from ..errors import VramwiseError
-from ..families.weights import Config, head_dim, text_config, vision_config
+from ..families.blocks import head_dim, text_config, vision_config
+from ..families.family import ActivationCosts, Config, family_of_config
+from ..families.pictures import picture_size
 from ..units import gib_text
 
-# A tile's neighbours: from three tiles on the processor adds a thumbnail and never cuts more than twelve.
-_MOST_TILES, _WHOLE_TILES = 12, 2
-# Idefics3's processor scales every picture until its longer side is four tiles, and adds a small one.
-_IDEFICS_TILES = 4 * 4 + 1
 # bitsandbytes multiplies int8 into an int32 that stands beside its 16-bit result: 2 more bytes a channel.
 # By its source, not measured on a GPU by us.
 _INT8_FFN_BYTES = 2
@@ -37,6 +31,22 @@ _INT8_FFN_BYTES = 2
 _TEXT_SCORE_BYTES = 10
 # The last token's logits: 16-bit, an fp32 copy, and the copy that the search for the largest makes.
 _LOGIT_BYTES = 10
+_UNMEASURED = ActivationCosts(
+    unit="patch",
+    first_width_bytes=46,
+    width_bytes=46,
+    head_bytes=14,
+    score_bytes=10,
+    rotary_bytes=12,
+    hidden_bytes=12,
+    ffn_bytes=6,
+    prompt_first=1,
+    kept_width_bytes=2,
+    kept_copies=2,
+    mask_bytes=0,
+    source="not measured: the most of the families that were, and a tenth more",
+    date="2026-11-22",
+)
 
 
 @dataclass(frozen=True)
@@ -61,33 +71,6 @@ class Term:
     source: str
 
 
-@dataclass(frozen=True)
-class _Prices:
-    """A row of activations.csv: bytes at 16 bits. ``first_width_bytes`` and ``width_bytes`` are of one
-    channel of one patch in the first and in the last vision layer (fp32 copies count 4), ``head_bytes`` of
-    one channel of its rotary tables, ``score_bytes`` of one score of eager attention;
-    ``rotary_bytes`` (a head's cosines and sines), ``hidden_bytes`` and ``ffn_bytes`` of one channel of one
-    prompt token. ``prompt_first``: 1 where the prompt is embedded before the picture. What the vision tower
-    leaves behind until the prompt is done: ``kept_width_bytes`` a channel of each patch, ``kept_copies`` of
-    every feature that it hands to the language model. ``mask_bytes``: of each pair of patches read at once,
-    where the tower keeps its pictures apart by a mask.
-    """
-
-    unit: str
-    first_width_bytes: int
-    width_bytes: int
-    head_bytes: int
-    score_bytes: int
-    rotary_bytes: int
-    hidden_bytes: int
-    ffn_bytes: int
-    prompt_first: int
-    kept_width_bytes: int
-    kept_copies: int
-    mask_bytes: int
-    source: str
-
-
 @functools.cache
 def _transformers_major() -> int | None:
     """The first number of the installed version, None where there is none. Read in the package's own source:
@@ -101,22 +84,6 @@ def _transformers_major() -> int | None:
         return None
     said = re.search(r'^__version__ = "(\d+)\.', Path(spec.origin).read_text(encoding="utf-8"), re.MULTILINE)
     return int(said[1]) if said else None
-
-
-@functools.cache
-def _prices(major: int | None) -> Mapping[str, _Prices]:
-    """By model type, for this transformers. A row is for versions below ``before_transformers``, or for all
-    where that is empty; the first that applies counts.
-    """
-    text = resources.files(__package__).joinpath("activations.csv").read_text(encoding="utf-8")
-    found: dict[str, _Prices] = {}
-    for row in csv.DictReader(text.splitlines()):
-        before = row["before_transformers"]
-        if before and (major is None or major >= int(before)):
-            continue
-        numbers = {name: int(row[name]) for name in row if name.endswith(("_bytes", "_first", "_copies"))}
-        found.setdefault(row["model_type"], _Prices(unit=row["unit"], source=row["source"], **numbers))
-    return found
 
 
 def reading_terms(config: Config, precision: str, attention: str, workload: Workload) -> list[Term]:
@@ -144,7 +111,7 @@ def reading_terms(config: Config, precision: str, attention: str, workload: Work
             "activations",
             moments[moment] - kv,
             f"the widest moment, {moment}, takes {gib_text(moments[moment], 2)} with what is cached by "
-            f"then; {it.patches} patches, {it.prompt} prompt tokens; {it.prices.source}",
+            f"then; {it.patches} patches, {it.prompt} prompt tokens; {it.costs.source}",
         ),
     ]
 
@@ -156,18 +123,20 @@ class _Reading:
         self.text, self.vision, self.work = text_config(config), vision_config(config), workload
         self.precision, self.eager = precision, attention == "eager"
         self.scale = named(precision).bytes_elsewhere // 2
-        prices = _prices(_transformers_major())
-        self.prices = prices.get(str(config.get("model_type"))) or prices["*"]
+        family = family_of_config(config)
+        measured = family.costs(_transformers_major()) if family is not None else None
+        self.costs = measured or _UNMEASURED
         self.hidden, self.layers = int(self.text["hidden_size"]), int(self.text["num_hidden_layers"])
         self.heads = int(self.text["num_attention_heads"])
         self.kv_heads = int(self.text.get("num_key_value_heads") or self.heads)
         # where a tower has both, hidden_size is the language model's
         self.width = int(self.vision.get("embed_dim") or self.vision.get("hidden_size") or 1024)
         self.vision_heads = int(self.vision.get("num_heads") or self.vision.get("num_attention_heads") or 16)
-        self.picture_tokens = image_tokens(config, workload.pixels)
-        self.prompt = (self.picture_tokens + workload.prompt_tokens) * workload.images
+        self.picture = picture_size(config, workload.pixels)
+        self.picture_tokens = self.picture.tokens * workload.images
+        self.prompt = self.picture_tokens + workload.prompt_tokens * workload.images
         self.all_tokens = self.prompt + workload.new_tokens * workload.images
-        self.patches = patches(config, workload.pixels) * workload.images
+        self.patches = self.picture.patches * workload.images
 
     def kv_bytes(self, tokens: int) -> int:
         return 2 * self.layers * self.kv_heads * head_dim(self.text) * 2 * self.scale * tokens
@@ -182,44 +151,41 @@ class _Reading:
     def input_bytes(self) -> int:
         """Pixels as numbers, on the device until the answer is complete."""
         channels = int(self.vision.get("in_channels") or self.vision.get("num_channels") or 3)
-        if self.prices.unit == "tile":
-            return self.tiles * channels * int(self.vision["image_size"]) ** 2 * 2 * self.scale
+        if self.costs.unit == "tile":
+            tiles = self.picture.tiles * self.work.images
+            return tiles * channels * int(self.vision["image_size"]) ** 2 * 2 * self.scale
         frames = int(self.vision.get("temporal_patch_size") or 1)
         side = int(self.vision.get("patch_size") or 14)
         return self.patches * channels * frames * side**2 * 2 * self.scale
 
-    @property
-    def tiles(self) -> int:
-        return _tiles(self.vision, self.work.pixels) * self.work.images
-
     def vision_bytes(self) -> int:
-        """The widest layer of the vision tower; GOT's engine encodes its tiles one by one."""
-        price = self.prices
-        waiting = self.input_bytes + price.prompt_first * self.prompt * self.hidden * 2 * self.scale
-        if price.unit == "tile":
+        """The widest layer of the vision tower; an engine that cuts tiles encodes them one by one."""
+        costs = self.costs
+        waiting = self.input_bytes + costs.prompt_first * self.prompt * self.hidden * 2 * self.scale
+        if costs.unit == "tile":
             grid = (int(self.vision["image_size"]) // int(self.vision["patch_size"])) ** 2
-            scores = self.vision_heads * grid**2 * price.score_bytes
-            encoded = self.picture_tokens * self.work.images * self.hidden * 2
-            return waiting + (scores + grid * self.width * price.width_bytes + encoded) * self.scale
-        rotary = self.width // self.vision_heads * price.head_bytes
-        last = self.patches * (self.width * price.width_bytes + rotary) + self._deepstack_bytes()
-        last += self.patches**2 * price.mask_bytes
+            scores = self.vision_heads * grid**2 * costs.score_bytes
+            encoded = self.picture_tokens * self.hidden * 2
+            return waiting + (scores + grid * self.width * costs.width_bytes + encoded) * self.scale
+        rotary = self.width // self.vision_heads * costs.head_bytes
+        last = self.patches * (self.width * costs.width_bytes + rotary) + self._deepstack_bytes()
+        last += self.patches**2 * costs.mask_bytes
         if self.eager:
-            last += self.vision_heads * (self.patches // self.work.images) ** 2 * price.score_bytes
-        first = self.patches * self.width * price.first_width_bytes
+            last += self.vision_heads * (self.patches // self.work.images) ** 2 * costs.score_bytes
+        first = self.patches * self.width * costs.first_width_bytes
         return waiting + max(first, last) * self.scale
 
     def _deepstack_bytes(self) -> int:
         """Features of earlier vision layers that wait for theirs of the language model (Qwen3-VL)."""
         depth = int(self.vision.get("depth") or 0)
         waiting = [index for index in self.vision.get("deepstack_visual_indexes") or () if index < depth - 1]
-        return len(waiting) * self.picture_tokens * self.work.images * self.hidden * 2
+        return len(waiting) * self.picture_tokens * self.hidden * 2
 
     def prompt_bytes(self) -> int:
         """The last text layer over the whole prompt. Generation computes logits of its last token alone."""
-        price, size, ffn = self.prices, head_dim(self.text), self._ffn()
-        beside = self.prompt * self.hidden * price.hidden_bytes + self.prompt * size * price.rotary_bytes
-        wide = self.prompt * ffn * (price.ffn_bytes + (_INT8_FFN_BYTES if self.precision == "int8" else 0))
+        costs, size, ffn = self.costs, head_dim(self.text), self._ffn()
+        beside = self.prompt * self.hidden * costs.hidden_bytes + self.prompt * size * costs.rotary_bytes
+        wide = self.prompt * ffn * (costs.ffn_bytes + (_INT8_FFN_BYTES if self.precision == "int8" else 0))
         each = self.prompt // self.work.images
         mask = self.work.images * each**2 if self.work.images > 1 else 0  # rows are padded to one length
         if self.eager:
@@ -231,10 +197,10 @@ class _Reading:
         return self.input_bytes + beside * self.scale + self.kv_bytes(self.prompt)
 
     def _left_by_vision(self) -> int:
-        price, deep = self.prices, len(self.vision.get("deepstack_visual_indexes") or ())
-        tokens = self.picture_tokens * self.work.images
-        features = tokens * self.hidden * 2 * price.kept_copies * (1 + deep)
-        return self.patches * self.width * price.kept_width_bytes + features
+        costs, deep = self.costs, len(self.vision.get("deepstack_visual_indexes") or ())
+        tokens = self.picture_tokens
+        features = tokens * self.hidden * 2 * costs.kept_copies * (1 + deep)
+        return self.patches * self.width * costs.kept_width_bytes + features
 
     def _ffn(self) -> int:
         return int(self.text.get("intermediate_size") or 4 * self.hidden)
@@ -244,39 +210,3 @@ class _Reading:
         kv = self.kv_bytes(self.all_tokens)
         logits = int(self.text.get("vocab_size") or 0) * _LOGIT_BYTES * self.work.images
         return self.input_bytes + kv + kv // (2 * self.layers) + logits
-
-
-def image_tokens(config: Config, pixels: int) -> int:
-    """Tokens that one picture of ``pixels`` becomes."""
-    vision = vision_config(config)
-    if config.get("model_type") == "got_ocr2":
-        return _tiles(vision, pixels) * _tile_tokens(vision)
-    return math.ceil(patches(config, pixels) / _merge(config, vision) ** 2)
-
-
-def patches(config: Config, pixels: int) -> int:
-    """Patches that the vision tower sees of one picture of ``pixels``."""
-    vision = vision_config(config)
-    patch = int(vision.get("patch_size") or 14)
-    if config.get("model_type") == "idefics3":
-        return _IDEFICS_TILES * (int(vision["image_size"]) // patch) ** 2
-    return math.ceil(pixels / patch**2)
-
-
-def _merge(config: Config, vision: Config) -> int:
-    for given in (vision, config):
-        for name in ("spatial_merge_size", "scale_factor"):
-            if name in given:
-                return int(given[name])
-    return 1
-
-
-def _tiles(vision: Config, pixels: int) -> int:
-    """Tiles that the processor may cut of one picture, with its thumbnail; a small picture is one tile."""
-    tiles = min(_MOST_TILES, math.ceil(pixels / int(vision["image_size"]) ** 2))
-    return tiles + 1 if tiles > _WHOLE_TILES else 1
-
-
-def _tile_tokens(vision: Config) -> int:
-    """256 for a tile of 1024: two convolutions of stride 2 leave a sixteenth of the patches."""
-    return max(1, (int(vision["image_size"]) // int(vision["patch_size"])) ** 2 // 16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..catalog.precisions import precision
-from ..families.weights import Config
+from ..families.family import Config
 from ..settings import Settings
 from ..units import gb_text
 from . import run_history

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..catalog import Family
 from ..catalog.precisions import best_first
 from ..catalog.precisions import precision as named
 from ..errors import UnknownName, VramwiseError, nearest
-from ..families.weights import Config, Tensor
+from ..families.blocks import Tensor
+from ..families.family import Config, Family
 from ..hardware.budget import Budget
 from ..hardware.capabilities import Capability, option_for
 from ..units import MIB, gib_text

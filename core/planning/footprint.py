@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..catalog import family_of_model_type
 from ..catalog.precisions import Precision
 from ..catalog.precisions import precision as named
-from ..families.weights import Config, Tensor, Weight, read_from, weights_of_config, weights_of_files
+from ..families.blocks import Tensor, Weight
+from ..families.family import Config, family_of_config
+from ..families.published import read_from
+from ..families.weights import weights_of_config, weights_of_files
 from ..units import GIB
 from .activations import Term as Term
 from .activations import Workload as Workload
@@ -17,9 +19,7 @@ from .activations import reading_terms as reading_terms
 
 # Beside the first model; not measured on a GPU by us (docs/sources.md#context-and-workspaces).
 _CONTEXT_BYTES = int(0.6 * GIB)
-# Modules whose published files use another word than the class (PaddleOCR-VL).
-_NAMES_IN_FILES = {"projector": "mlp_AR"}
-# Names of vision towers where the catalog has no row for the model_type.
+# Names of vision towers where no family has the model_type.
 _VISION_NAMES = ("visual", "vision_tower", "vision_model", "vision_encoder")
 
 
@@ -87,7 +87,7 @@ def weights_term(
 
 def _used(tensors: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
     """What the family's class takes of a file."""
-    family = family_of_model_type(str(config.get("model_type")))
+    family = family_of_config(config)
     left_out = family.unused_weights if family is not None else ()
     return {name: tensor for name, tensor in tensors.items() if not any(part in name for part in left_out)}
 
@@ -151,7 +151,6 @@ def weight_bytes(
     """
     row = named(precision)
     kept = {name.rpartition(".")[2] for name in keep_16bit}
-    kept |= {_NAMES_IN_FILES[name] for name in kept & _NAMES_IN_FILES.keys()}
     total = 0
     for weight in weights:
         if weight.stored_bytes is not None:
@@ -175,11 +174,13 @@ def _quantised_bytes(weight: Weight, row: Precision, double_quant: bool) -> int:
 
 
 def kept_16bit(config: Config, quantise_vision: bool) -> tuple[str, ...]:
-    """Module names that quantisation leaves alone, as the catalog's family has them."""
-    family = family_of_model_type(str(config.get("model_type")))
+    """Names of modules that quantisation leaves alone, as the class and as published files have them."""
+    family = family_of_config(config)
     if family is None:
         return ("lm_head",) if quantise_vision else ("lm_head", *_VISION_NAMES)
-    return family.keep_16bit if quantise_vision else (*family.keep_16bit, *family.vision_modules)
+    if quantise_vision:
+        return family.keep_16bit
+    return (*family.keep_16bit, *family.vision_modules, *family.names_in_files)
 
 
 def reading_bytes(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..families.weights import Config
-from .activations import Workload, image_tokens
+from ..families.family import Config
+from ..families.pictures import picture_size
+from .activations import Workload
 from .footprint import Correction, reading_terms
 from .run_history import Run
 
@@ -27,7 +28,7 @@ def corrections(
             continue
         if (run.attention, run.quantise_vision) != (attention, quantise_vision):
             continue
-        prompt = max(0, run.prompt_tokens - image_tokens(config, run.pixels))
+        prompt = max(0, run.prompt_tokens - picture_size(config, run.pixels).tokens)
         workload = Workload(run.pixels, run.images, prompt, run.new_tokens)
         terms = reading_terms(config, run.precision, attention, workload)
         ratio = run.beside_bytes / sum(term.bytes for term in terms)

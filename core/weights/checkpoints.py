@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..catalog import OCRModel, families, family_of_model_type
+from ..catalog import OCRModel
 from ..errors import VramwiseError, nearest
+from ..families.family import families, family_of_model_type
 from ..settings import Settings
 
 CONFIG = "config.json"

@@ -18,10 +18,11 @@ from vramwise.advisor.published.checks import (
     Check,
 )
 from vramwise.advisor.targets import Target, target_of_gpu, target_of_memory
-from vramwise.catalog import family, ocr_model
+from vramwise.catalog import ocr_model
 from vramwise.catalog.gpus import GPU, find_gpus
 from vramwise.catalog.published import Published, published
-from vramwise.families.weights import published_config
+from vramwise.families.family import family
+from vramwise.families.published import published_config
 from vramwise.planning.footprint import Footprint, Workload, footprint
 from vramwise.units import gib
 

@@ -45,7 +45,7 @@ class ClipReader:
     """Reads with a CLIP. ComfyUI loads, moves and cancels it by its own means."""
 
     def __init__(self, clip: Any) -> None:
-        from ...core.catalog import family
+        from ...core.families.family import family
 
         self.clip, self.family = clip, family(FAMILY)
 

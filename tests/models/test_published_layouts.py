@@ -19,7 +19,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from vramwise.catalog import family_of_model_type  # noqa: E402
+from vramwise.families.family import family_of_model_type  # noqa: E402
 from vramwise.host import Places  # noqa: E402
 from vramwise.ocr.engines.protocol import NoProgress, ReadOptions  # noqa: E402
 from vramwise.ocr.vlm import load  # noqa: E402

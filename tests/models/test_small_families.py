@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import collections
-import json
 import re
 from typing import Any
 
 import pytest
 from vramwise.catalog import ocr_models
-from vramwise.families.weights import published_config, tied, weights_of_config
+from vramwise.families.blocks import tied
+from vramwise.families.family import families
+from vramwise.families.published import published_config
+from vramwise.families.weights import weights_of_config
 from vramwise.planning import Workload, footprint
 
 # Billions of parameters by the names of three, and as Ollama's library counts GLM-OCR.
@@ -87,9 +89,7 @@ def test_every_model_of_the_catalog_is_planned_before_it_is_here() -> None:
         assert row.repo == "" or published_config(row.repo) is not None, row.id
 
 
-def test_every_row_says_where_it_was_read() -> None:
-    from importlib import resources
-
-    text = resources.files("vramwise.families").joinpath("configs.json").read_text(encoding="utf-8")
-    for row in json.loads(text):
-        assert row["source"] and re.fullmatch(r"\d{4}-\d\d-\d\d", row["date"])
+def test_every_figure_of_a_family_says_where_it_is_from() -> None:
+    for its in families():
+        for row in (its, *its.activations, *its.published):
+            assert row.source and re.fullmatch(r"\d{4}-\d\d-\d\d", row.date), (its.id, row)

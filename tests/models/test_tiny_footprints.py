@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 for needed in ("transformers", "bitsandbytes", "accelerate"):
     pytest.importorskip(needed)
 
-from vramwise.catalog import family, family_of_model_type  # noqa: E402
+from vramwise.families.family import family, family_of_model_type  # noqa: E402
 from vramwise.ocr.vlm.load import load_net, true_bytes  # noqa: E402
 from vramwise.ocr.vlm.model_owner import LoadSpec  # noqa: E402
 from vramwise.planning import Workload, footprint  # noqa: E402

@@ -22,8 +22,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from vramwise.catalog import family  # noqa: E402
 from vramwise.errors import VramwiseError  # noqa: E402
+from vramwise.families.family import family  # noqa: E402
 from vramwise.ocr.engines.protocol import NoProgress, ReadOptions  # noqa: E402
 from vramwise.ocr.vlm import compat, load  # noqa: E402
 from vramwise.ocr.vlm.adapter import Adapter  # noqa: E402
@@ -542,7 +542,7 @@ def test_a_family_that_this_transformers_lacks_says_which_it_needs(monkeypatch: 
 
 
 def test_every_family_of_the_catalog_has_an_adapter() -> None:
-    from vramwise.catalog import families
+    from vramwise.families.family import families
 
     for row in families():
         assert issubclass(adapter_class(row), Adapter)

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from vramwise.catalog import family
+from vramwise.families.family import family
 from vramwise.ocr.engines.protocol import NoProgress, ReadOptions
 from vramwise.ocr.remote import open_remote, resolve
 from vramwise.ocr.remote.engine import RemoteEngine

@@ -360,7 +360,7 @@ def test_two_checkpoints_of_one_name_get_their_parents_in_front(
 
 
 def test_known_kinds_are_by_default_those_of_the_catalogs_families(tmp_path: Path, machine: Settings) -> None:
-    from vramwise.catalog import families
+    from vramwise.families.family import families
 
     kind = families()[0].model_types[0]
     checkpoint(tmp_path / "models" / "mine", kind)

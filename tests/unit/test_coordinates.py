@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from vramwise.catalog import families
+from vramwise.families.family import families
 from vramwise.ocr.results.coordinates import UNITS, smart_resize, to_pixels
 
 SIZES = [(1000, 1000), (1200, 1200), (900, 600), (3000, 400)]

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vramwise.catalog import families
 from vramwise.errors import VramwiseError
-from vramwise.families.weights import published_config, weights_of_config, weights_of_files
+from vramwise.families.family import families
+from vramwise.families.published import published_config
+from vramwise.families.weights import weights_of_config, weights_of_files
 from vramwise.planning import Workload, activations, footprint, reading_bytes, weight_bytes
 
 GIB, MIB = 1024**3, 1024**2
@@ -232,7 +233,7 @@ def test_a_folder_saved_quantised_counts_as_its_files_do() -> None:
 def test_a_matrix_takes_what_bitsandbytes_really_holds(precision: str) -> None:
     torch = pytest.importorskip("torch")
     bnb = pytest.importorskip("bitsandbytes")
-    from vramwise.families.weights import Weight
+    from vramwise.families.blocks import Weight
     from vramwise.ocr.vlm.load import true_bytes
 
     if precision == "int8":
@@ -249,7 +250,7 @@ def test_a_matrix_takes_what_bitsandbytes_really_holds(precision: str) -> None:
 def test_tiny_checkpoints_take_what_was_predicted_from_their_headers_and_from_config(model_type: str) -> None:
     for needed in ("torch", "transformers", "bitsandbytes", "accelerate"):
         pytest.importorskip(needed)
-    from vramwise.catalog import family
+    from vramwise.families.family import family
     from vramwise.ocr.vlm.load import load_net, true_bytes
     from vramwise.ocr.vlm.model_owner import LoadSpec
     from vramwise.weights.checkpoints import read_config, tensor_index
@@ -525,7 +526,7 @@ def test_an_unknown_architecture_without_files_is_refused_with_a_remedy() -> Non
 
 def test_planning_imports_neither_torch_nor_transformers() -> None:
     code = (
-        "import sys, vramwise.planning as p, vramwise.families.weights as w;"
+        "import sys, vramwise.planning as p, vramwise.families.published as w;"
         "c = w.published_config('Qwen/Qwen3-VL-8B-Instruct');"
         "p.footprint(c, None, 'int4', workload=p.Workload(1 << 20));"
         "print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vramwise.catalog import family
-from vramwise.families.weights import published_config
+from vramwise.families.family import family
+from vramwise.families.published import published_config
 from vramwise.hardware.budget import Budget
 from vramwise.host import Places
 from vramwise.planning import make_plan, reading_bytes, run_history

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from vramwise.catalog import families
+from vramwise.families.family import families
 from vramwise.ocr.vlm.answers import CUT, KINDS, json_objects, otsl_to_html, parse
 
 BOXES = [

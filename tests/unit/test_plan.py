@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vramwise.catalog import Family, family
 from vramwise.errors import VramwiseError
-from vramwise.families.weights import published_config
+from vramwise.families.family import Family, family
+from vramwise.families.published import published_config
 from vramwise.hardware import DeviceReport, MachineReport
 from vramwise.hardware.budget import Budget, sharded_budgets
 from vramwise.hardware.capabilities import Capability

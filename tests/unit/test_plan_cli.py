@@ -89,7 +89,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 def test_every_model_with_a_published_architecture_is_planned_in_the_stable_form(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from vramwise.families.weights import published_config
+    from vramwise.families.published import published_config
 
     for row in ocr_models():
         if row.repo and published_config(row.repo) is None:

@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ...catalog import Family, Task
 from ...errors import VramwiseError
+from ...families.family import Family, Task
 from ..engines.protocol import NoProgress, ProgressCallback, ReadOptions
 from ..images import check_size, is_blank
 from ..results.result import OCRResult

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from ...catalog import Family, OCRModel, families, ocr_models
-from ...catalog import family as family_row
+from ...catalog import OCRModel, ocr_models
 from ...errors import UnknownName, VramwiseError, nearest
+from ...families.family import Family, families
+from ...families.family import family as family_row
 from ..results.coordinates import smart_resize
 from .endpoints import Endpoint
 
 AUTO = "auto"
-_OWN_PROMPTS = ("got",)  # adapters whose processor writes the prompt itself: no chat server does
 
 
 def family_ids() -> list[str]:
     """Families that a chat server can serve."""
-    return [row.id for row in families() if row.adapter not in _OWN_PROMPTS]
+    return [row.id for row in families() if row.chat]
 
 
 def choose_model(endpoint: Endpoint, wished: str, listed: Mapping[str, int | None]) -> str:
@@ -62,7 +62,7 @@ def seen(family: Family, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _servable(row: Family) -> Family:
-    if row.adapter in _OWN_PROMPTS:
+    if not row.chat:
         raise VramwiseError(
             f"{row.name} is not read through a chat server: its own processor writes the prompt. Use it by "
             f"OCR Model Loader, or serve one of: {', '.join(family_ids())}."

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ...catalog import Family, Task
 from ...errors import VramwiseError
+from ...families.family import Family, Task
 from . import compat
 
 if TYPE_CHECKING:

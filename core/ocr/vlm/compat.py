@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from ...catalog import Family
 from ...errors import VramwiseError
+from ...families.family import Family
 from ...hardware.capabilities import pip_line
 from ...weights.checkpoints import read_config, written_config
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...catalog import Family, Task
 from ...errors import VramwiseError
+from ...families.family import Family, Task
 from ..engines.protocol import ProgressCallback, ReadOptions
 from ..images import check_size, fit_pixels, is_blank
 from ..results.result import OCRResult

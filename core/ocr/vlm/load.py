@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from ...catalog import Family
 from ...errors import VramwiseError
+from ...families.family import Family
 from ...hardware.capabilities import pip_line
 from . import compat
 from .families import adapter_class

@@ -12,7 +12,7 @@ from ..results.result import OCRResult, Point, Region
 from .answers import parse
 
 if TYPE_CHECKING:
-    from ...catalog import Task
+    from ...families.family import Task
     from ..engines.protocol import ReadOptions
     from .answers import RawRegion
 

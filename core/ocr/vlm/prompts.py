@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...catalog import Family, Task, families
 from ...errors import VramwiseError
+from ...families.family import Family, Task, families
 
 if TYPE_CHECKING:
     from ..engines.protocol import ReadOptions

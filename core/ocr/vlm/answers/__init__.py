@@ -20,7 +20,7 @@ _TABULAR = re.compile(
 
 
 def parse(kind: str, answer: str, cut: bool) -> Parsed:
-    """Read ``answer`` as the recipe's ``kind``; ``cut`` says that the model did not come to its end."""
+    """Read ``answer`` as a task's ``kind``; ``cut`` says that the model did not come to its end."""
     return _KINDS[kind](answer, cut)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from ....catalog import Family
+from ....families.family import Family
 from ..adapter import Adapter
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ....catalog import Task
+from ....families.family import Task
 from ..adapter import Adapter, Prepared, check_aspect
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....catalog import Task
+from ....families.family import Task
 from ..adapter import Adapter, Prepared, check_aspect
 from .dots_model import ANSWERED, DotsOCRForCausalLM, DotsOCRProcessor
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ....catalog import Family, Task
+from ....families.family import Family, Task
 from ..adapter import Adapter, Prepared
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MAX_TILES = 12  # of the processor
 
 
 class FamilyAdapter(Adapter):
-    """Plain text, or Mathpix markdown where the recipe's prompt is "format".
+    """Plain text, or Mathpix markdown where the task's prompt is "format".
 
     Tiles are encoded one by one: the encoder's eager attention takes 2.28 GiB for each 1024 x 1024 tile, and
     the model's own forward would take them all at once. The tokens are the same

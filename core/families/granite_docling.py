@@ -1,0 +1,27 @@
+"""Granite-Docling: the Idefics3 class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .blocks import Weight, language_model, linear, siglip, text_config, vision_config
+from .family import Config
+from .pictures import PictureSize, merged, patch_side
+
+# The processor scales every picture until its longer side is four tiles, and adds a small one.
+_TILES = 4 * 4 + 1
+
+
+def weights(config: Config) -> Iterator[Weight]:
+    """SigLIP, one matrix over squares of patches, a Llama decoder."""
+    seen, text = vision_config(config), text_config(config)
+    yield from siglip("model.vision_model", seen)
+    joined = seen["hidden_size"] * config["scale_factor"] ** 2
+    yield from linear("model.connector.modality_projection.proj", joined, text["hidden_size"], False)
+    yield from language_model(config, "model.text_model", bias=False, head_norms=False)
+
+
+def picture(config: Config, pixels: int) -> PictureSize:
+    """The same of every picture, whatever its ``pixels``."""
+    patches = _TILES * (int(vision_config(config)["image_size"]) // patch_side(config)) ** 2
+    return PictureSize(patches, merged(config, patches))
