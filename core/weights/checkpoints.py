@@ -122,7 +122,7 @@ def locate(model: OCRModel, settings: Settings) -> Checkpoint:
 
 
 def local_checkpoints(settings: Settings, known: Collection[str] | None = None) -> list[Checkpoint]:
-    """Every folder whose config.json has a ``known`` model_type (default: those of the catalog's families).
+    """Every folder whose config.json has a ``known`` model_type (default: those of all families).
 
     For bring-your-own lists: weights are not verified here (``verify`` does so before use). Names are unique:
     two folders of one name get their parent's name in front. Sorted by name.
