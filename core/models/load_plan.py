@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..catalog import Family
 from ..errors import VramwiseError
-from ..families.weights import Config
+from ..families.family import Config, Family
 from ..hardware.budget import sharded_budgets
 from ..hardware.capabilities import Capability, model_options
 from ..ocr.vlm.model_owner import LoadSpec

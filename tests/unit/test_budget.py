@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from vramwise import host
 from vramwise.cli import main
 from vramwise.errors import VramwiseError
-from vramwise.families.weights import published_config
+from vramwise.families.published import published_config
 from vramwise.hardware import HostDevice, HostMemory, budget, machine
 from vramwise.hardware.budget import DESKTOP_BYTES, SUPPOSED, budget_of_machine
 from vramwise.hardware.health import health
