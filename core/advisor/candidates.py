@@ -18,8 +18,8 @@ from ..families.published import published_config
 from ..hardware.budget import Budget
 from ..hardware.capabilities import option_for, pip_line
 from ..option_values import ADVICE_TASKS, precision_choices
-from ..planning.fit import Plan, Verdict
 from ..planning.footprint import reading_bytes
+from ..planning.plan import Plan, Verdict
 from ..units import gib
 from .candidate import RESIDENT, Candidate, commercial_use
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability

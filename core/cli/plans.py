@@ -98,14 +98,14 @@ def show(plan: Plan) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..planning.plan_text import HEAD, below, opening, rows_of
+    from ..planning.plan import COLUMNS, closing, opening, table_rows
 
     console, colours = Console(highlight=False), {"fits": "green", "tight": "yellow", "reduced": "yellow"}
     table = Table(title=opening(plan), title_justify="left", title_style="bold")
-    for number, name in enumerate(HEAD):
-        table.add_column(name, justify="left" if number in (0, 1, len(HEAD) - 1) else "right")
-    for row in rows_of(plan):
+    for number, name in enumerate(COLUMNS):
+        table.add_column(name, justify="left" if number in (0, 1, len(COLUMNS) - 1) else "right")
+    for row in table_rows(plan):
         table.add_row(*row, style=colours.get(row[1], "red"))
     console.print(table)
-    for line in below(plan):
+    for line in closing(plan):
         console.print(line, markup=False, soft_wrap=True)

@@ -29,8 +29,9 @@ from ..ocr.vlm.model_owner import evictable_bytes, living_owners
 from ..planning import run_history
 from ..planning.activations import Term
 from ..planning.cache_note import cache_note
-from ..planning.fit import Choice, Plan, Verdict, make_plan
+from ..planning.fit import make_plan
 from ..planning.footprint import Footprint
+from ..planning.plan import Choice, Plan, Verdict
 from ..settings import Settings, load_settings
 from .cpu_plan import cpu_plan
 from .names import model_id

@@ -1,6 +1,6 @@
 """What a model needs and what fits, computed from config.json and safetensors headers."""
 
-from .fit import Choice, Plan, Verdict, make_plan
+from .fit import make_plan
 from .footprint import (
     Footprint,
     Term,
@@ -10,6 +10,7 @@ from .footprint import (
     reading_terms,
     weight_bytes,
 )
+from .plan import Choice, Plan, Verdict
 
 __all__ = [
     "Choice",

@@ -9,7 +9,7 @@ from ..families.family import Config
 from ..settings import Settings
 from ..units import gb_text
 from . import run_history
-from .fit import Plan
+from .plan import Plan
 
 # A SATA SSD reads about 0.55 GB/s; an NVMe disk is faster, a hard disk slower.
 _DISK_BYTES_PER_SECOND = 0.5e9

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ..catalog.precisions import best_first
 from ..catalog.precisions import precision as named
@@ -15,6 +14,7 @@ from ..hardware.budget import Budget
 from ..hardware.capabilities import Capability, option_for
 from ..units import MIB, gib_text
 from .footprint import Correction, Footprint, Term, Workload, weights_term, with_weights
+from .plan import GOOD, Choice, Plan, Verdict
 from .practice import corrections, practice_notes
 from .run_history import Run
 
@@ -22,89 +22,6 @@ ATTENTIONS = ("flash_attention_2", "sdpa", "eager")
 # Below this a page of text is not readable whatever the model: a plan does not offer it.
 _READABLE_PIXELS = 512 * 512
 _MOST_IMAGES = 8
-_GOOD = ("fits", "tight")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """``verdict`` is fits, tight, reduced, no or unavailable. ``footprint`` is for one usual picture,
-    ``max_pixels`` the largest picture that fits (None where none does).
-    """
-
-    precision: str
-    verdict: str
-    footprint: Footprint | None
-    reason: str
-    max_pixels: int | None
-
-    def to_dict(self) -> dict[str, Any]:
-        sizes = ("need_bytes", "weights_bytes", "activation_bytes", "kv_bytes", "overhead_bytes")
-        return {
-            "precision": self.precision,
-            "verdict": self.verdict,
-            **{name: getattr(self.footprint, name) if self.footprint else None for name in sizes},
-            "reason": self.reason,
-        }
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What runs. ``micro_batch`` pictures of the usual size, or of ``max_pixels`` if less, fit at once."""
-
-    precision: str
-    attention: str
-    max_pixels: int
-    micro_batch: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The verdicts for one model on one device, and the choice; None when nothing fits."""
-
-    model: str
-    device: str
-    budget_bytes: int
-    verdicts: tuple[Verdict, ...]
-    chosen: Choice | None
-    notes: tuple[str, ...] = field(default=())
-    budget: Budget | None = None
-
-    def require(self) -> Choice:
-        """The choice; VramwiseError with what would help when nothing fits."""
-        if self.chosen is None:
-            raise VramwiseError(self.refusal())
-        return self.chosen
-
-    def refusal(self) -> str:
-        """Why nothing was chosen and what would help, for an error message."""
-        return _nothing_fits(self)
-
-    def verdict(self, precision: str) -> Verdict:
-        return next(verdict for verdict in self.verdicts if verdict.precision == precision)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The stable JSON form."""
-        chosen = self.chosen
-        return {
-            "model": self.model,
-            "device": self.device,
-            "budget_bytes": self.budget_bytes,
-            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
-            "chosen": None
-            if chosen is None
-            else {
-                "precision": chosen.precision,
-                "attention": chosen.attention,
-                "max_pixels": chosen.max_pixels,
-                "micro_batch": chosen.micro_batch,
-            },
-        }
-
-    def text(self) -> str:
-        """A table for a person, in GiB, then the choice, its terms and the notes."""
-        from .plan_text import lines
-
-        return "\n".join(lines(self))
 
 
 def make_plan(
@@ -153,7 +70,7 @@ def make_plan(
     plan = Plan(model, budget.device, budget.budget_bytes, verdicts, None, tuple(notes), budget)
     if best is None or best.max_pixels is None:
         if precision != "auto":
-            raise VramwiseError(_does_not_fit(plan, precision))
+            raise VramwiseError(plan.refusal_of(precision))
         return plan
     plan = replace(plan, verdicts=_with_remedies(verdicts))
     if best.precision == "fp16" and family.dtype_note:
@@ -303,7 +220,7 @@ def _best(verdicts: tuple[Verdict, ...]) -> Verdict | None:
     """The best quality for pictures of the usual size; where none takes them, the one for the largest."""
     offered = [verdict for verdict in verdicts if named(verdict.precision).offered == "always"]
     for verdict in offered:
-        if verdict.verdict in _GOOD:
+        if verdict.verdict in GOOD:
             return verdict
     reduced = [verdict for verdict in offered if verdict.verdict == "reduced"]
     return max(reduced, key=lambda verdict: verdict.max_pixels or 0, default=None)
@@ -311,56 +228,17 @@ def _best(verdicts: tuple[Verdict, ...]) -> Verdict | None:
 
 def _with_remedies(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """What does not fit says what would."""
-    would = next((one.precision for one in verdicts if one.verdict in (*_GOOD, "reduced")), None)
+    would = next((verdict.precision for verdict in verdicts if verdict.verdict in (*GOOD, "reduced")), None)
     remedy = f"; {would} would fit" if would else ""
-    return tuple(replace(one, reason=one.reason + remedy) if one.verdict == "no" else one for one in verdicts)
+    return tuple(
+        replace(verdict, reason=verdict.reason + remedy) if verdict.verdict == "no" else verdict
+        for verdict in verdicts
+    )
 
 
 def _forced(verdicts: tuple[Verdict, ...], precision: str) -> Verdict | None:
     found = next(verdict for verdict in verdicts if verdict.precision == precision)
     return found if found.verdict not in ("no", "unavailable") else None
-
-
-def _does_not_fit(plan: Plan, precision: str) -> str:
-    verdict = plan.verdict(precision)
-    would = [other for other in plan.verdicts if other.verdict in (*_GOOD, "reduced")]
-    if would:
-        advice = "What would fit: " + "; ".join(
-            other.precision
-            + (
-                f" (pictures up to {(other.max_pixels or 0) / 1e6:.1f} megapixels)"
-                if other.verdict == "reduced"
-                else ""
-            )
-            for other in would
-        )
-        advice += ", or precision auto."
-    else:
-        advice = (
-            "No other precision fits either: choose a smaller model, free memory on this device, or let a "
-            "server elsewhere read (Remote OCR Model)."
-        )
-    if verdict.verdict == "unavailable":
-        return f"{plan.model} cannot run at {precision} on {plan.device}: {verdict.reason}. {advice}"
-    need = verdict.footprint.need_bytes if verdict.footprint else 0
-    return (
-        f"{plan.model} at {precision} needs {gib_text(need, 2)} and {plan.device} has "
-        f"{gib_text(plan.budget_bytes, 2)}: {verdict.reason}. {advice}"
-    )
-
-
-def _nothing_fits(plan: Plan) -> str:
-    runs = [verdict for verdict in plan.verdicts if verdict.verdict == "no" and verdict.footprint]
-    if not runs:
-        reasons = "; ".join(f"{verdict.precision}: {verdict.reason}" for verdict in plan.verdicts)
-        return f"{plan.model} cannot run on {plan.device}. {reasons}."
-    smallest = min(runs, key=lambda verdict: verdict.footprint.need_bytes if verdict.footprint else 0)
-    return (
-        f"{plan.model} does not fit on {plan.device} at any precision: {plan.device} has "
-        f"{gib_text(plan.budget_bytes, 2)}, and {smallest.precision} is {smallest.reason}. "
-        "Choose a smaller model, close other programs that use this device, read with rapid, on the CPU, or "
-        "let a server elsewhere read (Remote OCR Model)."
-    )
 
 
 def _known(name: str, value: str, known: tuple[str, ...]) -> None:
