@@ -6,20 +6,18 @@ encoder, diffusion_published.csv what others said it needs, licences.csv what ma
 
 from __future__ import annotations
 
-import csv
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import TypeVar
 
 from ..errors import UnknownName, nearest
 from ..units import GIB
+from .csv_rows import Row, number, table
 
 # Undistilled models of the catalog sample 15 steps or more.
 _FEW_STEPS = 10
-Row = Mapping[str, str]
 _Made = TypeVar("_Made")
 
 
@@ -171,12 +169,14 @@ class DiffusionModel:
 @functools.cache
 def diffusion_models() -> tuple[DiffusionModel, ...]:
     """Every model, in the order of the file."""
-    weights = _grouped("diffusion_weights.csv", _weights)
-    encoders = _grouped("text_encoders.csv", _text_encoder)
-    published = _grouped("diffusion_published.csv", _published)
-    return tuple(
-        _model(row, tuple(weights[row["id"]]), tuple(encoders[row["id"]]), tuple(published[row["id"]]))
-        for row in table("diffusion.csv")
+    weights = _grouped("diffusion/diffusion_weights.csv", _weights)
+    encoders = _grouped("diffusion/text_encoders.csv", _text_encoder)
+    published = _grouped("diffusion/diffusion_published.csv", _published)
+    return table(
+        "diffusion/diffusion.csv",
+        lambda row: _model(
+            row, tuple(weights[row["id"]]), tuple(encoders[row["id"]]), tuple(published[row["id"]])
+        ),
     )
 
 
@@ -194,19 +194,13 @@ def diffusion_model(name: str) -> DiffusionModel:
 @functools.cache
 def licences() -> Mapping[str, Licence]:
     """The licences by name."""
-    return {row["licence"]: Licence(**row) for row in table("licences.csv")}
-
-
-def table(name: str) -> list[dict[str, str]]:
-    """The rows of a CSV file of the catalog, as text."""
-    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    return {row.licence: row for row in table("licences.csv", lambda row: Licence(**row))}
 
 
 def _grouped(name: str, make: Callable[[Row], _Made]) -> defaultdict[str, list[_Made]]:
     groups: defaultdict[str, list[_Made]] = defaultdict(list)
-    for row in table(name):
-        groups[row["model"]].append(make(row))
+    for model, made in table(name, lambda row: (row["model"], make(row))):
+        groups[model].append(made)
     return groups
 
 
@@ -262,7 +256,7 @@ def _text_encoder(row: Row) -> TextEncoder:
 
 
 def _published(row: Row) -> PublishedNeed:
-    low, high = (float(row[key]) if row[key] else None for key in ("gb_low", "gb_high"))
+    low, high = number(row["gb_low"]), number(row["gb_high"])
     return PublishedNeed(row["who"], row["level"], low, high, row["note"], row["source"], row["date"])
 
 

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass, replace
 
 from ..errors import UnknownName, nearest
-from .diffusion import table
+from .csv_rows import Row, number, table, version
 from .gpus import GPU
 
 _USUAL_BUS = "PCIe 4.0 x16"
@@ -75,7 +75,7 @@ class Bus:
 @functools.cache
 def formats() -> tuple[Format, ...]:
     """Every format, largest first within its group."""
-    return tuple(_format(row) for row in table("formats.csv"))
+    return table("formats.csv", _format)
 
 
 def format_named(name: str) -> Format:
@@ -90,7 +90,7 @@ def format_named(name: str) -> Format:
 @functools.cache
 def addons() -> tuple[AddOn, ...]:
     """Every row of addons.csv."""
-    return tuple(_addon(row) for row in table("addons.csv"))
+    return table("diffusion/addons.csv", _addon)
 
 
 def bus_of(gpu: GPU | None) -> Bus | None:
@@ -105,39 +105,39 @@ def bus_of(gpu: GPU | None) -> Bus | None:
 def _buses() -> dict[str, Bus]:
     """The buses by card name; "" is what is assumed of the others."""
     found: dict[str, Bus] = {}
-    for row in table("buses.csv"):
-        bus = Bus(row["bus"], float(row["gb_s"]), row["source"])
-        found.update(dict.fromkeys(row["gpus"].split("|"), bus))
+    for bus, names in table("buses.csv", _bus):
+        found.update(dict.fromkeys(names, bus))
         if bus.bus == _USUAL_BUS:
             found[""] = replace(bus, assumed=True)
     return found
 
 
-def _format(row: dict[str, str]) -> Format:
-    low, high = (float(row[key]) if row[key] else None for key in ("measured_low", "measured_high"))
-    major, _, minor = row["fast_from"].partition(".")
-    fast = (int(major), int(minor)) if major else None
+def _bus(row: Row) -> tuple[Bus, list[str]]:
+    return Bus(row["bus"], float(row["gb_s"]), row["source"]), row["gpus"].split("|")
+
+
+def _format(row: Row) -> Format:
     return Format(
         row["format"],
         row["group"],
         float(row["bits"]),
-        low,
-        high,
-        fast,
+        number(row["measured_low"]),
+        number(row["measured_high"]),
+        version(row["fast_from"]),
         row["note"],
         row["source"],
         row["date"],
     )
 
 
-def _addon(row: dict[str, str]) -> AddOn:
+def _addon(row: Row) -> AddOn:
     low, _, high = row["gib"].partition("-")
     return AddOn(
         row["kind"],
         row["name"],
         row["model"],
         (float(low), float(high or low)) if low else None,
-        float(row["vram_gb"]) if row["vram_gb"] else None,
+        number(row["vram_gb"]),
         row["note"],
         row["contradicts"],
         row["source"],

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
-from importlib import resources
 
 from ..errors import UnknownName, nearest
 from ..units import GIB
+from .csv_rows import Row, count, number, table
 
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
 _TOLERANCE = 0.1
@@ -77,24 +77,18 @@ class GPU:
 @functools.cache
 def gpus() -> tuple[GPU, ...]:
     """Every card, in the order of the file."""
-    text = resources.files(__package__).joinpath("gpus.csv").read_text(encoding="utf-8")
-    rows = [
-        {**row, "vram_gib": size}
-        for row in csv.DictReader(text.splitlines())
-        for size in row["vram_gib"].split("|")
-    ]
-    names = [row["name"] for row in rows]
-    return tuple(_gpu(row, names.count(row["name"])) for row in rows)
+    rows = table("gpus.csv", _of_sizes)
+    sizes = Counter(gpu.name for row in rows for gpu in row)
+    return tuple(replace(gpu, sizes=sizes[gpu.name]) for row in rows for gpu in row)
 
 
-def _gpu(row: dict[str, str], sizes: int) -> GPU:
+def _of_sizes(row: Row) -> list[GPU]:
+    """A GPU for each memory size of a row."""
     whole = ("memory_bus_bits", "tensor_cores", "tdp_w", "release_year")
-    parted = ("bandwidth_gb_s", "fp16_tensor_tflops")
-    numbers = {name: int(row[name]) if row[name] else None for name in whole}
-    floats = {name: float(row[name]) if row[name] else None for name in parted}
-    memory = float(row["vram_gib"]) if row["vram_gib"] else None
-    known = {**row, **numbers, **floats, "vram_gib": memory, "sizes": sizes}
-    return GPU(**known)  # type: ignore[arg-type]
+    counts = {name: count(row[name]) for name in whole}
+    numbers = {name: number(row[name]) for name in ("bandwidth_gb_s", "fp16_tensor_tflops")}
+    known = {**row, **counts, **numbers}
+    return [GPU(**{**known, "vram_gib": number(size)}) for size in row["vram_gib"].split("|")]  # type: ignore[arg-type]
 
 
 def find_gpus(text: str) -> tuple[GPU, ...]:

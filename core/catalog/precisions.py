@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import math
 from dataclasses import dataclass
-from importlib import resources
 
 from ..errors import UnknownName, nearest
+from .csv_rows import Row, count, table, version
 
 
 @dataclass(frozen=True)
@@ -52,19 +51,15 @@ class Precision:
 @functools.cache
 def precisions() -> tuple[Precision, ...]:
     """Every precision, in the order of the file."""
-    text = resources.files(__package__).joinpath("precisions.csv").read_text(encoding="utf-8")
-    return tuple(_precision(row) for row in csv.DictReader(text.splitlines()))
+    return table("precisions.csv", _precision)
 
 
-def _precision(row: dict[str, str]) -> Precision:
-    numbers = {
-        name: int(row[name]) if row[name] else None for name in ("linear_bits", "block", "nested_block")
-    }
+def _precision(row: Row) -> Precision:
+    numbers = {name: count(row[name]) for name in ("linear_bits", "block", "nested_block")}
     counts = {
         name: int(row[name] or 0) for name in ("quality", "bytes_elsewhere", "row_bytes", "tables_bytes")
     }
-    major, _, minor = row["min_capability"].partition(".")
-    capability = (int(major), int(minor)) if major else None
+    capability = version(row["min_capability"])
     return Precision(**{**row, **numbers, **counts, "min_capability": capability})  # type: ignore[arg-type]
 
 

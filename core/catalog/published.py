@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 
+from .csv_rows import table
 from .words import sized
 
 SEEDS = ("guide", "article")
@@ -69,5 +68,4 @@ class Published:
 @functools.cache
 def published() -> tuple[Published, ...]:
     """Every row, in the order of the seeds."""
-    text = resources.files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
-    return tuple(Published(**row) for row in csv.DictReader(text.splitlines()))
+    return table("published.csv", lambda row: Published(**row))

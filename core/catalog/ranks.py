@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-from importlib import resources
+
+from .csv_rows import table
 
 # A model without a row stands behind all that have one.
 UNRANKED = 1000
@@ -12,8 +12,7 @@ UNRANKED = 1000
 
 @functools.cache
 def _ranks() -> dict[tuple[str, str], int]:
-    text = resources.files(__package__).joinpath("ranks.csv").read_text(encoding="utf-8")
-    return {(row["task"], row["model"]): int(row["rank"]) for row in csv.DictReader(text.splitlines())}
+    return dict(table("ranks.csv", lambda row: ((row["task"], row["model"]), int(row["rank"]))))
 
 
 def rank(task: str, model: str) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 
 from ..errors import VramwiseError, nearest
+from .csv_rows import Row, count, table
 
 BUILTIN = "builtin"
 
@@ -70,27 +68,23 @@ class Recogniser:
     date: str
 
 
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-    yield from csv.DictReader(text.splitlines())
-
-
 @functools.cache
 def ocr_models() -> tuple[OCRModel, ...]:
-    return tuple(
-        OCRModel(**{**row, "weight_bytes": int(row["weight_bytes"]) if row["weight_bytes"] else None})  # type: ignore[arg-type]
-        for row in _rows("ocr_models.csv")
-    )
+    return table("ocr_models.csv", _ocr_model)
+
+
+def _ocr_model(row: Row) -> OCRModel:
+    return OCRModel(**{**row, "weight_bytes": count(row["weight_bytes"])})  # type: ignore[arg-type]
 
 
 @functools.cache
 def languages() -> tuple[Language, ...]:
-    return tuple(Language(**row) for row in _rows("languages.csv"))
+    return table("languages.csv", lambda row: Language(**row))
 
 
 @functools.cache
 def recognisers() -> tuple[Recogniser, ...]:
-    return tuple(Recogniser(**row) for row in _rows("recognisers.csv"))
+    return table("recognisers.csv", lambda row: Recogniser(**row))
 
 
 def ocr_model(model_id: str) -> OCRModel:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..units import GIB, KIB, MIB
-from .diffusion import table
+from .csv_rows import table
 
 # (folder of ComfyUI's models, file name) -> the file, or None where it is not on disk.
 Finder = Callable[[str, str], Path | None]
@@ -186,7 +186,7 @@ def _noted_sizes(workflow: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 @functools.cache
 def _known_sizes() -> Mapping[str, int]:
-    return {row["file"]: int(row["bytes"]) for row in table("template_files.csv")}
+    return dict(table("diffusion/template_files.csv", lambda row: (row["file"], int(row["bytes"]))))
 
 
 def _read_json(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""The words of the reports in the languages they are printed in: words_en.json, words_ru.json, words_zh.json.
+"""The words of the reports in the languages they are printed in: report_words/en.json, ru.json, zh.json.
 
 One flat mapping a language, key to template (``str.format`` fields). Keys begin with the report they belong
 to: ``check_``, ``plan_``, ``advise_``.
@@ -40,6 +40,6 @@ def sized(text: str, say: Mapping[str, str]) -> str:
 
 
 def _read(lang: str) -> dict[str, str]:
-    text = resources.files(__package__).joinpath(f"words_{lang}.json").read_text(encoding="utf-8")
+    text = resources.files(__package__).joinpath(f"report_words/{lang}.json").read_text(encoding="utf-8")
     known: dict[str, str] = json.loads(text)
     return known

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..catalog.diffusion import table
+from ..catalog.csv_rows import table
 from ..catalog.words import words
 from ..units import GIB, gib_text
 from .budget import budget_of_machine
@@ -127,7 +127,7 @@ def _driver_too_old(report: MachineReport) -> Iterator[_Fact]:
 @functools.cache
 def _torch_builds() -> tuple[str, ...]:
     """The CUDA versions that PyTorch has published wheels for, oldest first."""
-    return tuple(sorted((row["cuda"] for row in table("torch_builds.csv")), key=_numbers))
+    return tuple(sorted(table("torch_builds.csv", lambda row: row["cuda"]), key=_numbers))
 
 
 def _torch_not_for_it(device: DeviceReport, report: MachineReport) -> Iterator[_Fact]:

@@ -5,7 +5,6 @@ Only names and character maps are read (fontTools); what was read of a file is k
 
 from __future__ import annotations
 
-import csv
 import functools
 import os
 import sys
@@ -13,10 +12,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ..catalog.csv_rows import csv_rows
 from ..errors import UnknownName, VramwiseError, nearest
 
 SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
@@ -287,11 +286,10 @@ def _script(characters: Iterable[str]) -> str:
 @functools.cache
 def _families() -> dict[str, dict[str, int]]:
     """families.csv: for a script, its families and their places."""
-    text = (resources.files(__package__) / "families.csv").read_text(encoding="utf-8")
     found: dict[str, dict[str, int]] = {}
-    for row in csv.DictReader(text.splitlines()):
-        places = found.setdefault(row["script"], {})
-        places[row["family"]] = len(places)
+    for script, family in csv_rows(__package__, "families.csv", lambda row: (row["script"], row["family"])):
+        places = found.setdefault(script, {})
+        places[family] = len(places)
     return found
 
 

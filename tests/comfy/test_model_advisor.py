@@ -137,7 +137,7 @@ def test_a_new_row_of_the_catalog_is_offered_by_the_loaders_combo(comfy, tmp_pat
     (tmp_path / "devtools" / "comfy").mkdir(parents=True)
     for name in ("__init__.py", "pyproject.toml", "devtools/comfy/node_schemas.py"):
         shutil.copy(ROOT / name, tmp_path / name)
-    rows = tmp_path / "core" / "catalog" / "ocr_models.csv"
+    rows = tmp_path / "core" / "catalog" / "tables" / "ocr_models.csv"
     with rows.open(encoding="utf-8", newline="") as file:
         last = list(csv.DictReader(file))[-1]
     with rows.open("a", encoding="utf-8", newline="") as file:

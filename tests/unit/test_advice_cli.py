@@ -165,9 +165,9 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the core with a card, an OCR model, an image model and a precision that nobody has."""
     folder = tmp_path_factory.mktemp("grown")
     shutil.copytree(CORE, folder / "vramwise", ignore=shutil.ignore_patterns("__pycache__"))
-    catalog = folder / "vramwise" / "catalog"
+    tables = folder / "vramwise" / "catalog" / "tables"
     append(
-        catalog / "gpus.csv",
+        tables / "gpus.csv",
         name="GeForce RTX 9990",
         vendor="NVIDIA",
         series="GeForce RTX 50",
@@ -179,7 +179,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
         memory_type="GDDR7",
     )
     append(
-        catalog / "ocr_models.csv",
+        tables / "ocr_models.csv",
         id="new_ocr",
         name="New OCR",
         engine="vlm",
@@ -187,9 +187,9 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
         repo="Qwen/Qwen3-VL-2B-Instruct",
         licence="MIT",
     )
-    append(catalog / "formats.csv", format="new5", group="8-bit", bits="5", fast_from="")
+    append(tables / "formats.csv", format="new5", group="8-bit", bits="5", fast_from="")
     append(
-        catalog / "diffusion_weights.csv",
+        tables / "diffusion" / "diffusion_weights.csv",
         model="flux1-dev",
         precision="new5",
         format="new5",

@@ -19,7 +19,8 @@ from vramwise.advisor.diffusion_memory import (
     usability,
     usable_bytes,
 )
-from vramwise.catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models, licences, table
+from vramwise.catalog.csv_rows import table
+from vramwise.catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models, licences
 from vramwise.catalog.formats import addons, bus_of, format_named, formats
 from vramwise.catalog.gpus import find_gpus, gpus
 from vramwise.errors import UnknownName, VramwiseError
@@ -176,21 +177,21 @@ def test_unknown_names_bring_the_nearest() -> None:
 
 def test_every_file_of_the_catalog_names_its_source_and_day() -> None:
     for name in (
-        "diffusion",
-        "diffusion_weights",
-        "text_encoders",
-        "diffusion_published",
+        "diffusion/diffusion",
+        "diffusion/diffusion_weights",
+        "diffusion/text_encoders",
+        "diffusion/diffusion_published",
         "licences",
         "formats",
-        "addons",
+        "diffusion/addons",
         "buses",
-        "template_files",
+        "diffusion/template_files",
     ):
-        for row in table(f"{name}.csv"):
+        for row in table(f"{name}.csv", dict):
             assert row["source"] and row["date"].startswith("20"), (name, row)
     ids = {model.id for model in diffusion_models()}
     for name in ("diffusion_weights", "text_encoders", "diffusion_published"):
-        assert {row["model"] for row in table(f"{name}.csv")} <= ids, name
+        assert set(table(f"diffusion/{name}.csv", lambda row: row["model"])) <= ids, name
     assert {row.model for row in addons()} <= {*ids, ""}
     known = {row.format for row in formats()}
     assert {weights.format for model in diffusion_models() for weights in model.weights} <= known

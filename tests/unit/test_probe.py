@@ -347,10 +347,8 @@ def fields(template: str) -> set[str]:
 
 @pytest.mark.parametrize("lang", ["ru", "zh"])
 def test_every_word_of_a_report_is_there_in_every_language(lang: str) -> None:
-    folder = Path(report.__file__).parents[1] / "catalog"
-    known = {
-        code: json.loads((folder / f"words_{code}.json").read_text(encoding="utf-8")) for code in LANGUAGES
-    }
+    folder = Path(report.__file__).parents[1] / "catalog" / "report_words"
+    known = {code: json.loads((folder / f"{code}.json").read_text(encoding="utf-8")) for code in LANGUAGES}
     assert set(known[lang]) == set(known["en"])
     for key, text in known["en"].items():
         assert fields(known[lang][key]) <= fields(text) | {"torch"}, key

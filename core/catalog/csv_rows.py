@@ -1,0 +1,74 @@
+"""Every CSV file of the pack is read here, so that a wrong row is named by its file and its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from importlib import resources
+from typing import TypeVar
+
+from ..errors import VramwiseError
+
+Row = dict[str, str]
+_Made = TypeVar("_Made")
+
+
+def csv_rows(package: str, path: str, make: Callable[[Row], _Made]) -> tuple[_Made, ...]:
+    """What ``make`` makes of each row of the CSV file at ``path`` in ``package``, in the order of the file.
+
+    A row is a mapping from the header's names to text. Empty lines count as no rows. Raises VramwiseError
+    with the file and the line for a row of another length than the header, and for one that ``make`` cannot
+    use (it raises KeyError, TypeError or ValueError).
+    """
+    made = []
+    for line, row in _rows(package, path):
+        try:
+            made.append(make(row))
+        except (KeyError, TypeError, ValueError) as error:
+            first = next(iter(row.values()))
+            why = f"{error} is not known" if isinstance(error, KeyError) else error
+            raise VramwiseError(f'{_place(package, path, line)}, the row of "{first}": {why}.') from error
+    return tuple(made)
+
+
+def table(name: str, make: Callable[[Row], _Made]) -> tuple[_Made, ...]:
+    """``csv_rows`` of a file of the catalog: "gpus.csv", "diffusion/addons.csv"."""
+    return csv_rows(__package__, f"tables/{name}", make)
+
+
+def number(text: str) -> float | None:
+    """A cell that may be empty."""
+    return float(text) if text else None
+
+
+def count(text: str) -> int | None:
+    """A cell that may be empty, of a whole number."""
+    return int(text) if text else None
+
+
+def version(text: str) -> tuple[int, int] | None:
+    """A cell that may be empty, of two numbers: "8.9" is (8, 9), "8" is (8, 0)."""
+    major, _, minor = text.partition(".")
+    return (int(major), int(minor or 0)) if major else None
+
+
+def _rows(package: str, path: str) -> Iterator[tuple[int, Row]]:
+    """The rows with their lines in the file; a byte order mark, which spreadsheets write, is dropped."""
+    text = resources.files(package).joinpath(path).read_text(encoding="utf-8-sig")
+    lines = csv.reader(io.StringIO(text))
+    header = next(lines)
+    for cells in lines:
+        if not cells:
+            continue
+        if len(cells) != len(header):
+            raise VramwiseError(
+                f'{_place(package, path, lines.line_num)}, the row of "{cells[0]}": it has {len(cells)} '
+                f"columns and the header {len(header)} ({', '.join(header)}). An empty cell needs its comma "
+                "too, and a text with a comma stands in quotes."
+            )
+        yield lines.line_num, dict(zip(header, cells, strict=True))
+
+
+def _place(package: str, path: str, line: int) -> str:
+    return f"{resources.files(package).joinpath(path)}, line {line}"
