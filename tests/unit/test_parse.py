@@ -51,6 +51,8 @@ def test_quotes_that_were_not_escaped_are_read() -> None:
     objects, whole = json_objects('[{"text": "the "big" one", "bbox": [1, 2, 3, 4]}]')
     assert whole
     assert objects == [{"text": 'the "big" one', "bbox": [1.0, 2.0, 3.0, 4.0]}]
+    objects, _ = json_objects('[{"text": "He said "yes", then left", "size": 4}, {"text": "a 15" screen"}]')
+    assert objects == [{"text": 'He said "yes", then left', "size": 4.0}, {"text": 'a 15" screen'}]
 
 
 def test_a_broken_entry_costs_only_itself() -> None:

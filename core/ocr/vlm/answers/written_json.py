@@ -1,4 +1,7 @@
-"""JSON as models write it: read strictly, and forgivingly where that fails. Never evaluated."""
+"""JSON as models write it: read strictly, and forgivingly where that fails. Never evaluated.
+
+Not the package json-repair, which makes up what a cut left out (docs/decisions.md has the comparison).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,13 @@ import re
 from typing import Any
 
 from .parsed import unfenced
+
+_NEXT_ENTRY = re.compile(r"(?:^|[,\n\[])\s*\{")
+_NAMED = "true|false|null|True|False|None"
+_NUMBER_OR_WORD = re.compile(rf"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|{_NAMED}")
+_WORDS = {"true": True, "false": False, "null": None, "none": None}
+# What may follow a string: a colon, a bracket, a comma before a key or a value, or nothing.
+_AFTER_STRING = re.compile(rf"\s*(?:$|[:}}\]]|,\s*(?:$|[\"'{{\[}}\]\d-]|(?:{_NAMED})\b))")
 
 
 def json_objects(answer: str) -> tuple[list[dict[str, Any]], bool]:
@@ -29,7 +39,7 @@ def json_objects(answer: str) -> tuple[list[dict[str, Any]], bool]:
                 value, end = reader.value(), reader.at
             except (ValueError, RecursionError):
                 # Only an object that starts a line or follows a comma can be the next entry.
-                following = re.compile(r"(?:^|[,\n\[])\s*\{").search(text, at + 1)
+                following = _NEXT_ENTRY.search(text, at + 1)
                 if following is None:
                     return objects, False
                 at = following.end() - 1
@@ -61,18 +71,12 @@ class _Lenient:
             return self._list()
         if character in "\"'":
             return self._string(character)
-        found = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|True|False|None").match(
-            self.text, self.at
-        )
+        found = _NUMBER_OR_WORD.match(self.text, self.at)
         if found is None:
             raise ValueError(f"no value at {self.at}")
         self.at = found.end()
         word = found[0].lower()
-        return (
-            {"true": True, "false": False, "null": None, "none": None}.get(word)
-            if word.isalpha()
-            else float(word)
-        )
+        return _WORDS[word] if word.isalpha() else float(word)
 
     def _object(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -134,8 +138,7 @@ class _Lenient:
 
     def _ends(self) -> bool:
         """Whether the quote just passed closes the string: then grammar follows, or the text is over."""
-        rest = self.text[self.at : self.at + 32].lstrip()
-        return not rest or rest[0] in ",:}]"
+        return _AFTER_STRING.match(self.text[self.at : self.at + 32]) is not None
 
     def _space(self) -> None:
         while self.text[self.at : self.at + 1].isspace():
