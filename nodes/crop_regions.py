@@ -131,7 +131,7 @@ class CropRegions(io.ComfyNode):  # type: ignore[misc]
         first: int = 0,
         last: int = -1,
     ) -> Any:
-        from ..core.ocr.regions.crops import Wanted, categories_of, chosen
+        from ..core.ocr.regions.crops import RegionFilter, categories_of, chosen
         from ..core.ocr.regions.text_match import Finder, Query
         from ..core.ocr.results.result import Regions as RegionsValue
 
@@ -139,7 +139,9 @@ class CropRegions(io.ComfyNode):  # type: ignore[misc]
         check_pages(regions)
         check_same_pages(image, regions)
         finder = Finder(Query(find, match))
-        wanted = Wanted(finder, categories_of(category), min_confidence, min_size, max_size, first, last)
+        wanted = RegionFilter(
+            finder, categories_of(category), min_confidence, min_size, max_size, first, last
+        )
         cut = [
             crops_of(page, wanted.picked(read), padding, straighten)
             for page, read in zip(image, regions, strict=True)

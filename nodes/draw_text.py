@@ -181,7 +181,7 @@ class DrawText(io.ComfyNode):  # type: ignore[misc]
         from .bridge.fonts import font_shelf
 
         style = Style(spacing=(line_spacing or [1.2])[0], **{name: value[0] for name, value in look.items()})
-        setter = TextRenderer(style, font_shelf())
+        renderer = TextRenderer(style, font_shelf())
         results = [result for one in regions for result in _pages_of(one)]
         batches = [_drawable(batch) for batch in image]
         pictures = [picture for batch in batches for picture in batch.numpy()]
@@ -198,7 +198,7 @@ class DrawText(io.ComfyNode):  # type: ignore[misc]
         for page, result in enumerate(results):
             picture = pictures[page]
             placed = rescaled(result, *picture.shape[:2])
-            notes = setter.page(picture, layers[page], placed, chosen[page], sources[page], progress)
+            notes = renderer.page(picture, layers[page], placed, chosen[page], sources[page], progress)
             report += [f"Page {page + 1}", *notes] if len(results) > 1 else notes
             progress.page_done(page + 1, len(results))
         told = "\n".join(report) or "The pages have no regions; nothing was drawn."

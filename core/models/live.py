@@ -18,7 +18,7 @@ from .out_of_memory import remedies
 if TYPE_CHECKING:
     import torch
 
-    from ..ocr.vlm.engine import Read, VLMEngine
+    from ..ocr.vlm.engine import MicroBatch, VLMEngine
     from .load_plan import LoadPlan
 
 log = logging.getLogger("vramwise.models")
@@ -43,24 +43,24 @@ def open_engine(model: str, decided: LoadPlan, settings: Settings) -> VLMEngine:
             micro_batch=chosen.micro_batch,
             activation_bytes=reading_bytes(decided.config, decided.spec.precision, decided.spec.attention),
             remedies=lambda pixels: remedies(decided, owner, pixels),
-            remember=lambda read: run_history.record(settings.places.user_dir, _run(decided, model, read)),
+            record=lambda batch: run_history.record(settings.places.user_dir, _run(decided, model, batch)),
         ),
     )
 
 
-def _run(decided: LoadPlan, model: str, read: Read) -> run_history.Run:
+def _run(decided: LoadPlan, model: str, batch: MicroBatch) -> run_history.Run:
     return run_history.Run(
         device=_device_of(decided),
         model=model,
         precision=decided.spec.precision,
         attention=decided.spec.attention,
         quantise_vision=decided.spec.quantise_vision,
-        pixels=read.pixels,
-        images=read.images,
-        prompt_tokens=read.prompt_tokens,
-        new_tokens=read.new_tokens,
-        beside_bytes=read.beside_bytes,
-        read_seconds=round(read.seconds, 3),
+        pixels=batch.pixels,
+        images=batch.images,
+        prompt_tokens=batch.prompt_tokens,
+        new_tokens=batch.new_tokens,
+        beside_bytes=batch.activation_peak_bytes,
+        read_seconds=round(batch.seconds, 3),
     )
 
 

@@ -15,8 +15,8 @@ from .colours import AUTO, Colour, Sample, contrasting, parse_colour, sample
 from .fonts import Face, FontIndex, visible
 from .glyphs import Lettering, first_strong_is_right_to_left
 from .line_breaking import dense
-from .region_frame import Room, filled_polygon, room_of
-from .text_block import Block, TextBlock
+from .region_frame import RegionFrame, filled_polygon, frame_of
+from .text_block import Layout, TextBlock
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -71,14 +71,14 @@ class Style:
 
 
 class TextRenderer:
-    """Sets texts on pictures in one style with the fonts of one shelf. Raises VramwiseError for a bad style
+    """Sets texts on pictures in one style with the fonts of one index. Raises VramwiseError for a bad style
     or font name.
     """
 
-    def __init__(self, style: Style, shelf: FontIndex) -> None:
+    def __init__(self, style: Style, fonts: FontIndex) -> None:
         style.check()
-        self._style, self._shelf = style, shelf
-        self._face: Face | None = None if style.font.strip().lower() == AUTO else shelf.named(style.font)
+        self._style, self._fonts = style, fonts
+        self._face: Face | None = None if style.font.strip().lower() == AUTO else fonts.named(style.font)
 
     def page(
         self,
@@ -97,19 +97,19 @@ class TextRenderer:
         glyph that no font has, and for a text without room where the style says so.
         """
         progress = progress or NoProgress()
-        seen = picture.copy() if source is None else _as_large(source, picture)
+        seen = picture.copy() if source is None else _resized_like(source, picture)
         notes = []
         for region, text in zip(regions, texts, strict=True):
             progress.check()
             text = _cleaned(text)
             name = f"Region {region.order + 1}"
             if text:
-                notes.append(f"{name}: {self._set(picture, mask, region, text, seen)}")
+                notes.append(f"{name}: {self._draw_text(picture, mask, region, text, seen)}")
             else:
                 notes.append(f"{name}: no text, left as it is.")
         return notes
 
-    def _set(
+    def _draw_text(
         self,
         picture: NDArray[float32],
         mask: NDArray[float32],
@@ -122,110 +122,112 @@ class TextRenderer:
                 f"A text of {len(text)} characters is too long for one region; at most {MOST_CHARACTERS} are "
                 "set. Split it over several regions."
             )
-        room = room_of(region.polygon)
-        window = room.window(*picture.shape[:2]) if room else None
-        if room is None or window is None:
+        frame = frame_of(region.polygon)
+        window = frame.window(*picture.shape[:2]) if frame else None
+        if frame is None or window is None:
             return "left as it is: the region is outside the picture or less than a pixel wide."
-        found = sample(room.flat(seen))
-        copy = self._copy(text, room)
-        block, wanted = self._fitted(copy, room, region, found)
-        if block is None or block.size < wanted:
-            self._refuse_if_asked(region, text, wanted / room.fineness)
-        if block is None:
+        colours = sample(frame.flat(seen))
+        block = self._text_block(text, frame)
+        layout, wanted = self._fitted(block, frame, region, colours)
+        if layout is None or layout.size < wanted:
+            self._refuse_if_asked(region, text, wanted / frame.fineness)
+        if layout is None:
             return f'nothing drawn: there is no room for "{_short(text)}".'
-        block, ink = self._inked(copy, block, room)
-        self._lay(picture, mask, region, room, window, copy.offset(room.size, ink.size), ink, found)
-        return self._told(text, copy, block, room, wanted)
+        layout, ink = self._inked(block, layout, frame)
+        self._paint(picture, mask, region, frame, window, block.offset(frame.size, ink.size), ink, colours)
+        return self._report(text, block, layout, frame, wanted)
 
-    def _copy(self, text: str, room: Room, face: Face | None = None) -> TextBlock:
+    def _text_block(self, text: str, frame: RegionFrame, face: Face | None = None) -> TextBlock:
         style = self._style
         right_to_left = style.direction == "right-to-left" or (
             style.direction == "auto" and first_strong_is_right_to_left(text)
         )
-        column = style.direction == "vertical" or (style.direction == "auto" and _is_column(text, room))
-        lettering = Lettering(self._shelf, face or self._face, text, right_to_left and not column)
+        column = style.direction == "vertical" or (style.direction == "auto" and _is_column(text, frame))
+        lettering = Lettering(self._fonts, face or self._face, text, right_to_left and not column)
         return TextBlock.of(text, lettering, column, style.wrap, style.spacing, style.align)
 
-    def _fitted(self, copy: TextBlock, room: Room, region: Region, found: Sample) -> tuple[Block | None, int]:
-        """The block, and the size in drawn pixels below which it is smaller than was asked for."""
-        style, fine = self._style, room.fineness
-        width, height = (side - 2 * self._stroke(room) for side in room.size)
+    def _fitted(
+        self, block: TextBlock, frame: RegionFrame, region: Region, colours: Sample
+    ) -> tuple[Layout | None, int]:
+        """The layout, and the size in drawn pixels below which it is smaller than was asked for."""
+        style, fine = self._style, frame.fineness
+        width, height = (side - 2 * self._stroke(frame) for side in frame.size)
         if style.size:
             wanted = max(1, round(style.size * fine))
-            at_once = copy.fit(width, height, wanted, wanted)
-            return at_once or copy.fit(width, height, wanted), wanted
-        largest = min(self._old_size(copy, room, region, found), 4 * max(room.size))
-        return copy.fit(width, height, largest), min(largest, round(style.min_size * fine))
+            at_once = block.fit(width, height, wanted, wanted)
+            return at_once or block.fit(width, height, wanted), wanted
+        largest = min(self._old_size(block, frame, region, colours), 4 * max(frame.size))
+        return block.fit(width, height, largest), min(largest, round(style.min_size * fine))
 
-    def _old_size(self, copy: TextBlock, room: Room, region: Region, found: Sample) -> int:
+    def _old_size(self, block: TextBlock, frame: RegionFrame, region: Region, colours: Sample) -> int:
         """The size at which the region's old text is as high as its ink (as the region, where none is to be
         seen), a column as wide: the new text is not set larger.
         """
-        width, height = room.size
-        if copy.vertical and found.reach[0] >= LEAST_REACH:
-            width = round(width * found.reach[0])
-        if not copy.vertical and found.reach[1] >= LEAST_REACH:
-            height = round(height * found.reach[1])
+        width, height = frame.size
+        if block.vertical and colours.reach[0] >= LEAST_REACH:
+            width = round(width * colours.reach[0])
+        if not block.vertical and colours.reach[1] >= LEAST_REACH:
+            height = round(height * colours.reach[1])
         old = _cleaned(region.text)[:MOST_CHARACTERS]
         if old:
             try:
-                block = self._copy(old, room).fit(width, height, 4 * max(room.size))
+                layout = self._text_block(old, frame).fit(width, height, 4 * max(frame.size))
             except VramwiseError:  # the old text's letters are in no font here, and need not be
-                block = None
-            if block is not None:
-                return block.size
-        if copy.vertical:
+                layout = None
+            if layout is not None:
+                return layout.size
+        if block.vertical:
             return width
-        extent = copy.lettering.extent(REFERENCE if copy.lettering.has("H") else region.text or "\u56fd")
+        extent = block.lettering.extent(REFERENCE if block.lettering.has("H") else region.text or "\u56fd")
         return max(1, int(height / max(extent.bottom - extent.top, 0.1)))
 
-    def _inked(self, copy: TextBlock, block: Block, room: Room) -> tuple[Block, Ink]:
+    def _inked(self, block: TextBlock, layout: Layout, frame: RegionFrame) -> tuple[Layout, Ink]:
         """The drawing, made smaller should hinting have made it larger than its room."""
-        outline = self._stroke(room)
-        ink = copy.drawn(block, outline)
-        while block.size > 1 and (ink.size[0] > room.size[0] or ink.size[1] > room.size[1]):
-            share = min(room.size[0] / ink.size[0], room.size[1] / ink.size[1])
-            block = Block(block.lines, max(1, min(block.size - 1, int(block.size * share))))
-            ink = copy.drawn(block, outline)
-        return block, ink
+        outline = self._stroke(frame)
+        ink = block.drawn(layout, outline)
+        while layout.size > 1 and (ink.size[0] > frame.size[0] or ink.size[1] > frame.size[1]):
+            share = min(frame.size[0] / ink.size[0], frame.size[1] / ink.size[1])
+            layout = Layout(layout.lines, max(1, min(layout.size - 1, int(layout.size * share))))
+            ink = block.drawn(layout, outline)
+        return layout, ink
 
-    def _lay(
+    def _paint(
         self,
         picture: NDArray[float32],
         mask: NDArray[float32],
         region: Region,
-        room: Room,
+        frame: RegionFrame,
         window: tuple[int, int, int, int],
         offset: tuple[int, int],
         ink: Ink,
-        found: Sample,
+        colours: Sample,
     ) -> None:
         import numpy as np
 
         x0, y0, x1, y1 = window
         part = picture[y0:y1, x0:x1]
         if self._style.background == "fill":
-            _blend(part, found.paper, filled_polygon(region.polygon, window))
-        colour = self._colour(found)
-        letters = room.carried(_placed(ink.fill, offset, room), window)
+            _blend(part, colours.paper, filled_polygon(region.polygon, window))
+        colour = self._colour(colours)
+        letters = frame.carried(_placed(ink.fill, offset, frame), window)
         drawn = letters
         if ink.outline:
-            drawn = room.carried(_placed(ink.stroke, offset, room), window)
+            drawn = frame.carried(_placed(ink.stroke, offset, frame), window)
             given = self._style.outline_colour
             edge = contrasting(colour) if given == AUTO else parse_colour("outline_colour", given)
             _blend(part, edge, drawn)
         _blend(part, colour, letters)
         np.maximum(mask[y0:y1, x0:x1], drawn, out=mask[y0:y1, x0:x1])
 
-    def _colour(self, found: Sample) -> Colour:
+    def _colour(self, colours: Sample) -> Colour:
         if self._style.colour != AUTO:
             return parse_colour("colour", self._style.colour)
-        return found.ink or contrasting(found.paper)
+        return colours.ink or contrasting(colours.paper)
 
-    def _stroke(self, room: Room) -> int:
+    def _stroke(self, frame: RegionFrame) -> int:
         """The outline's width in drawn pixels."""
         outline = self._style.outline
-        return max(1, round(outline * room.fineness)) if outline else 0
+        return max(1, round(outline * frame.fineness)) if outline else 0
 
     def _refuse_if_asked(self, region: Region, text: str, size: float) -> None:
         if self._style.too_long == "error":
@@ -234,21 +236,21 @@ class TextRenderer:
                 'the text, give a smaller size or min_size, or set too_long to "shrink".'
             )
 
-    def _told(self, text: str, copy: TextBlock, block: Block, room: Room, wanted: int) -> str:
-        size = block.size / room.fineness
-        fonts = ", ".join(face.name for face in copy.lettering.faces)
-        kind = "column" if copy.vertical else "line"
-        many = f", {len(block.lines)} {kind}{'s' if len(block.lines) > 1 else ''}"
-        told = f'"{_short(text)}" at {size:.1f} px in {fonts}{many}.'
-        if block.size < wanted:
-            told += f" There was no room for {wanted / room.fineness:.0f} px."
-        if copy.lettering.strays:
+    def _report(self, text: str, block: TextBlock, layout: Layout, frame: RegionFrame, wanted: int) -> str:
+        size = layout.size / frame.fineness
+        fonts = ", ".join(face.name for face in block.lettering.faces)
+        kind = "column" if block.vertical else "line"
+        many = f", {len(layout.lines)} {kind}{'s' if len(layout.lines) > 1 else ''}"
+        sentence = f'"{_short(text)}" at {size:.1f} px in {fonts}{many}.'
+        if layout.size < wanted:
+            sentence += f" There was no room for {wanted / frame.fineness:.0f} px."
+        if block.lettering.strays:
             chosen = self._face.name if self._face else "The font"
-            told += f" {chosen} has no {_named(copy.lettering.strays)}."
-        return told
+            sentence += f" {chosen} has no {_named(block.lettering.strays)}."
+        return sentence
 
 
-def _as_large(source: NDArray[float32], picture: NDArray[float32]) -> NDArray[float32]:
+def _resized_like(source: NDArray[float32], picture: NDArray[float32]) -> NDArray[float32]:
     import cv2
 
     if source.shape == picture.shape:
@@ -257,10 +259,10 @@ def _as_large(source: NDArray[float32], picture: NDArray[float32]) -> NDArray[fl
     return resized
 
 
-def _placed(layer: object, offset: tuple[int, int], room: Room) -> object:
+def _placed(layer: object, offset: tuple[int, int], frame: RegionFrame) -> object:
     from PIL import Image
 
-    canvas = Image.new("L", room.size)
+    canvas = Image.new("L", frame.size)
     canvas.paste(layer, offset)  # type: ignore[arg-type]
     return canvas
 
@@ -274,10 +276,12 @@ def _blend(part: NDArray[float32], colour: Colour, share: NDArray[float32]) -> N
     part[touched] = part[touched] * (1 - weight) + np.asarray(colour, np.float32) * weight
 
 
-def _is_column(text: str, room: Room) -> bool:
-    letters = [one for one in text if not one.isspace()]
+def _is_column(text: str, frame: RegionFrame) -> bool:
+    letters = [letter for letter in text if not letter.isspace()]
     return (
-        len(letters) > 1 and room.height >= TALL * room.width and 2 * sum(map(dense, letters)) > len(letters)
+        len(letters) > 1
+        and frame.height >= TALL * frame.width
+        and 2 * sum(map(dense, letters)) > len(letters)
     )
 
 
@@ -286,7 +290,7 @@ def _cleaned(text: str) -> str:
     nothing is to be seen, as in a lone zero-width space.
     """
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\t", " "))
-    kept = "".join(one for one in text if one == "\n" or unicodedata.category(one) != "Cc")
+    kept = "".join(sign for sign in text if sign == "\n" or unicodedata.category(sign) != "Cc")
     return kept.strip() if any(map(visible, kept)) else ""
 
 
@@ -296,4 +300,4 @@ def _short(text: str) -> str:
 
 
 def _named(characters: set[str]) -> str:
-    return ", ".join(f"U+{ord(one):04X}" for one in sorted(characters))
+    return ", ".join(f"U+{ord(character):04X}" for character in sorted(characters))

@@ -101,14 +101,14 @@ class FontIndex:
 
         Raises VramwiseError naming the character that no font here has.
         """
-        shown = [one for one in dict.fromkeys(text) if visible(one)]
+        shown = [character for character in dict.fromkeys(text) if visible(character)]
         script = _script(shown)
         order = self._order(script)
         if first is None:
             likely = (face for face in order if _likely(face, script))
             first = next((face for face in likely if face.covers(shown)), None)
         preferred = [first] if first is not None else []
-        home = {one: self._home_of(one, preferred, order) for one in shown}
+        home = {character: self._home_of(character, preferred, order) for character in shown}
         return _joined(text, home)
 
     def _home_of(self, character: str, preferred: list[Face], order: Sequence[Face]) -> Face:
@@ -271,7 +271,9 @@ def _likely(face: Face, script: str) -> bool:
 
 def _script(characters: Iterable[str]) -> str:
     """The script that decides about the font: kana, Hangul and Han before the most frequent one."""
-    counts = Counter(unicodedata.name(one, "").split(" ")[0] for one in characters if one.isalpha())
+    counts = Counter(
+        unicodedata.name(character, "").split(" ")[0] for character in characters if character.isalpha()
+    )
     for word, script in (
         ("HIRAGANA", "Japanese"),
         ("KATAKANA", "Japanese"),
@@ -299,10 +301,10 @@ def _joined(text: str, home: dict[str, Face]) -> list[Run]:
     if not home:
         return runs
     start = next(iter(home.values()))
-    for one in text:
-        face = home.get(one, runs[-1].face if runs else start)
+    for character in text:
+        face = home.get(character, runs[-1].face if runs else start)
         if runs and runs[-1].face == face:
-            runs[-1] = Run(face, runs[-1].text + one)
+            runs[-1] = Run(face, runs[-1].text + character)
         else:
-            runs.append(Run(face, one))
+            runs.append(Run(face, character))
     return runs

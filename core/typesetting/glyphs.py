@@ -32,7 +32,7 @@ class Extent:
 
 
 def first_strong_is_right_to_left(text: str) -> bool:
-    strong = (unicodedata.bidirectional(one) for one in text)
+    strong = (unicodedata.bidirectional(character) for character in text)
     return next((kind for kind in strong if kind in ("L", "R", "AL")), "L") != "L"
 
 
@@ -84,27 +84,31 @@ class Ink:
 class Lettering:
     """One text's fonts. ``face`` is the person's choice, or None for a font by coverage."""
 
-    def __init__(self, shelf: FontIndex, face: Face | None, text: str, right_to_left: bool) -> None:
+    def __init__(self, fonts: FontIndex, face: Face | None, text: str, right_to_left: bool) -> None:
         self.right_to_left = right_to_left
         self._raqm = _has_raqm()
-        self._reorder = not self._raqm and any(unicodedata.bidirectional(one) in REORDERED for one in text)
+        self._reorder = not self._raqm and any(
+            unicodedata.bidirectional(character) in REORDERED for character in text
+        )
         shown = _visual(text, right_to_left) if self._reorder else text
-        runs = shelf.runs(shown, face)
-        self._home = {one: run.face for run in runs for one in run.text}
+        runs = fonts.runs(shown, face)
+        self._home = {character: run.face for run in runs for character in run.text}
         self.faces = tuple(dict.fromkeys(run.face for run in runs))
-        self.strays = {one for one, home in self._home.items() if face is not None and home != face}
+        self.strays = {
+            character for character, home in self._home.items() if face is not None and home != face
+        }
         self.extent = functools.lru_cache(maxsize=4096)(self._extent)
 
     def runs(self, text: str) -> list[Run]:
         """From left to right as drawn."""
         shown = _visual(text, self.right_to_left) if self._reorder else text
         runs: list[Run] = []
-        for one in shown:
-            face = self._home.get(one, self.faces[0])
-            if runs and (runs[-1].face == face or one.isspace()):
-                runs[-1] = Run(runs[-1].face, runs[-1].text + one)
+        for character in shown:
+            face = self._home.get(character, self.faces[0])
+            if runs and (runs[-1].face == face or character.isspace()):
+                runs[-1] = Run(runs[-1].face, runs[-1].text + character)
             else:
-                runs.append(Run(face, one))
+                runs.append(Run(face, character))
         return runs[::-1] if self.right_to_left and not self._reorder else runs
 
     def has(self, character: str) -> bool:

@@ -28,7 +28,7 @@ BREAK_AFTER = re.compile(r"(?<=\w[-\u2010])(?=[^\W\d])|\u200b")
 
 
 @dataclass(frozen=True)
-class Unit:
+class Piece:
     """A piece that is never broken; ``spaced``: a space stands before it unless it begins a line."""
 
     text: str
@@ -41,31 +41,31 @@ def dense(character: str) -> bool:
     return wide and not unicodedata.name(character, "").startswith("HANGUL")
 
 
-def units(paragraph: str) -> list[Unit]:
+def pieces_of(paragraph: str) -> list[Piece]:
     """The pieces of one paragraph; runs of white space count as one space."""
-    found: list[Unit] = []
+    found: list[Piece] = []
     for word in re.split(r"[^\S\u3000\u00a0]+", paragraph.strip()):
         spaced = bool(found)
-        for piece in _pieces(word):
+        for piece in _unspaced_pieces(word):
             if found and not spaced and _inseparable(found[-1].text, piece):
-                found[-1] = Unit(found[-1].text + piece, found[-1].spaced)
+                found[-1] = Piece(found[-1].text + piece, found[-1].spaced)
             else:
-                found.append(Unit(piece, spaced))
+                found.append(Piece(piece, spaced))
             spaced = False
     return found
 
 
-def _pieces(word: str) -> Iterable[str]:
+def _unspaced_pieces(word: str) -> Iterable[str]:
     current = ""
     for part in filter(None, BREAK_AFTER.split(word)):
-        for one in part:
-            if unicodedata.category(one).startswith("M") or not current:
-                current += one
-            elif dense(one) or dense(current[-1]):
+        for character in part:
+            if unicodedata.category(character).startswith("M") or not current:
+                current += character
+            elif dense(character) or dense(current[-1]):
                 yield current
-                current = one
+                current = character
             else:
-                current += one
+                current += character
         yield current
         current = ""
 
@@ -75,7 +75,7 @@ def _inseparable(before: str, after: str) -> bool:
 
 
 def filled(
-    pieces: Sequence[Unit], measure: float, length: Callable[[str], float], space: float
+    pieces: Sequence[Piece], measure: float, length: Callable[[str], float], space: float
 ) -> list[str] | None:
     """Lines no longer than ``measure``, each as full as it goes; None where a single piece is longer.
 
@@ -99,7 +99,7 @@ def filled(
 
 
 def balanced(
-    pieces: Sequence[Unit], measure: float, length: Callable[[str], float], space: float
+    pieces: Sequence[Piece], measure: float, length: Callable[[str], float], space: float
 ) -> list[str] | None:
     """As ``filled``, with as many lines, but of like lengths: no single word is left to the last line."""
     fullest = filled(pieces, measure, length, space)

@@ -20,7 +20,7 @@ STEPS = 8
 
 
 @dataclass(frozen=True)
-class Room:
+class RegionFrame:
     """``corners``: clockwise from the text's own top left, pixels of the picture. ``width`` runs along the
     first edge. ``fineness``: how many drawn pixels go into one of the picture, a side.
     """
@@ -36,7 +36,7 @@ class Room:
         return int(self.width * self.fineness), int(self.height * self.fineness)
 
     def window(self, height: int, width: int) -> tuple[int, int, int, int] | None:
-        """(x0, y0, x1, y1): the pixels of a picture that the room touches; None where it lies outside."""
+        """(x0, y0, x1, y1): the pixels of a picture that the frame touches; None where it lies outside."""
         xs, ys = zip(*self.corners, strict=True)
         x0, y0 = max(0, math.floor(min(xs))), max(0, math.floor(min(ys)))
         x1, y1 = min(width, math.ceil(max(xs))), min(height, math.ceil(max(ys)))
@@ -57,7 +57,7 @@ class Room:
         return _averaged(warped, (x1 - x0, y1 - y0))
 
     def flat(self, picture: NDArray[float32], longest: int = 320) -> NDArray[float32]:
-        """The picture's pixels in the room, turned upright; at most ``longest`` a side."""
+        """The picture's pixels in the frame, turned upright; at most ``longest`` a side."""
         import cv2
         import numpy as np
 
@@ -73,8 +73,8 @@ class Room:
         return flat
 
 
-def room_of(polygon: Sequence[Point]) -> Room | None:
-    """The room of a polygon: its own corners where it has four and is convex, else a rectangle inside it.
+def frame_of(polygon: Sequence[Point]) -> RegionFrame | None:
+    """The frame of a polygon: its own corners where it has four and is convex, else a rectangle inside it.
 
     None where that is less than a pixel wide or high, or no picture's size.
     """
@@ -98,7 +98,7 @@ def room_of(polygon: Sequence[Point]) -> Room | None:
         fineness //= 2
     if max(width, height) * fineness > MOST_SIDE:
         fineness = 1
-    return Room(tuple((float(x), float(y)) for x, y in corners), width, height, fineness)
+    return RegionFrame(tuple((float(x), float(y)) for x, y in corners), width, height, fineness)
 
 
 def filled_polygon(polygon: Sequence[Point], window: tuple[int, int, int, int]) -> NDArray[float32]:

@@ -56,25 +56,25 @@ def _array(text: str) -> list[object] | None:
 
 
 def _is_numbers(data: Sequence[object]) -> bool:
-    return bool(data) and all(isinstance(one, (int, float)) for one in data)
+    return bool(data) and all(isinstance(item, (int, float)) for item in data)
 
 
 def _arrays(text: str) -> list[list[str]] | None:
     """A JSON array of arrays, one a page."""
     data = _array(text)
-    if not data or not all(isinstance(one, list) for one in data):
+    if not data or not all(isinstance(item, list) for item in data):
         return None
-    return [_strings(one) for one in data if isinstance(one, list)]
+    return [_strings(item) for item in data if isinstance(item, list)]
 
 
 def _strings(data: Sequence[object]) -> list[str]:
-    for one in data:
-        if one is not None and not isinstance(one, (str, int, float)):
+    for item in data:
+        if item is not None and not isinstance(item, (str, int, float)):
             raise VramwiseError(
-                f"The JSON in texts holds {json.dumps(one)[:60]}, which is no text. Give an array of "
+                f"The JSON in texts holds {json.dumps(item)[:60]}, which is no text. Give an array of "
                 "strings, one a region, or an array of such arrays, one a page."
             )
-    return ["" if one is None else str(one) for one in data]
+    return ["" if item is None else str(item) for item in data]
 
 
 def _matched(lines: list[str], count: int, where: str) -> list[str]:

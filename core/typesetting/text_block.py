@@ -1,4 +1,4 @@
-"""The largest size at which a text fits its room, and the lines it then has."""
+"""The largest size at which a text fits its region, and the lines it then has."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .glyphs import Ink, Lettering
-from .line_breaking import Unit, balanced, filled, units
+from .line_breaking import Piece, balanced, filled, pieces_of
 from .vertical import column_length, draw_column
 
 COLUMN_SPACE = 0.5  # ems of a space in a column
 
 
 @dataclass(frozen=True)
-class Block:
+class Layout:
     """Lines (columns, when ``vertical``) and their size in pixels."""
 
     lines: tuple[str, ...]
@@ -27,7 +27,7 @@ class TextBlock:
     end of a column when ``vertical``.
     """
 
-    paragraphs: tuple[tuple[Unit, ...], ...]
+    paragraphs: tuple[tuple[Piece, ...], ...]
     lettering: Lettering
     vertical: bool
     wrap: bool
@@ -38,7 +38,7 @@ class TextBlock:
     def of(
         cls, text: str, lettering: Lettering, vertical: bool, wrap: bool, spacing: float, align: str
     ) -> TextBlock:
-        paragraphs = tuple(tuple(units(line)) for line in text.split("\n"))
+        paragraphs = tuple(tuple(pieces_of(line)) for line in text.split("\n"))
         return cls(paragraphs, lettering, vertical, wrap, spacing, align)
 
     def lines(self, measure: float) -> list[str] | None:
@@ -71,54 +71,54 @@ class TextBlock:
         top = min(index * self.spacing + extent.top for index, extent in enumerate(extents))
         return bottom - top
 
-    def fit(self, width: float, height: float, largest: int, smallest: int = 1) -> Block | None:
+    def fit(self, width: float, height: float, largest: int, smallest: int = 1) -> Layout | None:
         """The largest block in ``width`` x ``height`` pixels between two sizes; None where none fits."""
         along, across = (height, width) if self.vertical else (width, height)
-        best: Block | None = None
+        best: Layout | None = None
         low, high = smallest, largest
         while low <= high:
             size = (low + high) // 2
             lines = self.lines(along / size)
             if lines is not None and self.thickness(lines) * size <= across:
-                best, low = Block(tuple(lines), size), size + 1
+                best, low = Layout(tuple(lines), size), size + 1
             else:
                 high = size - 1
         return best
 
-    def drawn(self, block: Block, outline: int) -> Ink:
+    def drawn(self, layout: Layout, outline: int) -> Ink:
         """The block's ink and nothing around it."""
-        return self._columns(block, outline) if self.vertical else self._rows(block, outline)
+        return self._columns(layout, outline) if self.vertical else self._rows(layout, outline)
 
-    def _rows(self, block: Block, outline: int) -> Ink:
-        size, room = block.size, block.size + outline
-        extents = [self.lettering.extent(line) for line in block.lines]
+    def _rows(self, layout: Layout, outline: int) -> Ink:
+        size, margin = layout.size, layout.size + outline
+        extents = [self.lettering.extent(line) for line in layout.lines]
         widths = [extent.right - extent.left for extent in extents]
-        height = self.thickness(block.lines) * size
-        ink = Ink(round(max(widths) * size) + 2 * room, round(height) + 3 * room, outline)
-        y = room - extents[0].top * size
-        for line, extent, width in zip(block.lines, extents, widths, strict=True):
-            x = room + (_share(self.align) * (max(widths) - width) - extent.left) * size
+        height = self.thickness(layout.lines) * size
+        ink = Ink(round(max(widths) * size) + 2 * margin, round(height) + 3 * margin, outline)
+        y = margin - extents[0].top * size
+        for line, extent, width in zip(layout.lines, extents, widths, strict=True):
+            x = margin + (_share(self.align) * (max(widths) - width) - extent.left) * size
             self.lettering.draw(ink, x, y, line, size)
             y += self.spacing * size
         return ink.cropped()
 
-    def _columns(self, block: Block, outline: int) -> Ink:
-        size, room = block.size, block.size + outline
-        lengths = [self.length(line) for line in block.lines]
-        width = self.thickness(block.lines) * size
-        ink = Ink(round(width) + 2 * room, round(max(lengths) * size) + 2 * room, outline)
-        x = room + width - size / 2
-        for line, length in zip(block.lines, lengths, strict=True):
-            top = room + _share(self.align) * (max(lengths) - length) * size
+    def _columns(self, layout: Layout, outline: int) -> Ink:
+        size, margin = layout.size, layout.size + outline
+        lengths = [self.length(line) for line in layout.lines]
+        width = self.thickness(layout.lines) * size
+        ink = Ink(round(width) + 2 * margin, round(max(lengths) * size) + 2 * margin, outline)
+        x = margin + width - size / 2
+        for line, length in zip(layout.lines, lengths, strict=True):
+            top = margin + _share(self.align) * (max(lengths) - length) * size
             draw_column(ink, x, top, line, size, self.lettering)
             x -= self.spacing * size
         return ink.cropped()
 
-    def offset(self, room: tuple[int, int], ink: tuple[int, int]) -> tuple[int, int]:
-        """Where ink of this width and height stands in a room: aligned along its lines, centred across."""
+    def offset(self, frame: tuple[int, int], ink: tuple[int, int]) -> tuple[int, int]:
+        """Where ink of this width and height stands in a frame: aligned along its lines, centred across."""
         share = _share(self.align)
         shares = (0.5, share) if self.vertical else (share, 0.5)
-        x, y = (round(part * (r - i)) for part, r, i in zip(shares, room, ink, strict=True))
+        x, y = (round(part * (r - i)) for part, r, i in zip(shares, frame, ink, strict=True))
         return x, y
 
 
@@ -126,6 +126,6 @@ def _share(align: str) -> float:
     return {"left": 0.0, "center": 0.5, "right": 1.0}[align]
 
 
-def _whole(pieces: Sequence[Unit]) -> list[Unit]:
+def _whole(pieces: Sequence[Piece]) -> list[Piece]:
     joined = "".join((" " if piece.spaced else "") + piece.text for piece in pieces)
-    return [Unit(joined)] if joined else []
+    return [Piece(joined)] if joined else []

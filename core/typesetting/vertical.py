@@ -41,17 +41,17 @@ def cells(text: str, lettering: Lettering) -> list[Cell]:
     """The column's parts from top to bottom."""
     found: list[Cell] = []
     latin = ""
-    for one in text + "\u3000":
-        if not (dense(one) or one.isspace() or one in TURNED):
-            latin += one
+    for character in text + "\u3000":
+        if not (dense(character) or character.isspace() or character in TURNED):
+            latin += character
             continue
         if latin:
             found.append(_latin(latin, lettering))
             latin = ""
-        if one == " ":
+        if character == " ":
             found.append(Cell("", "upright", 0.5))
-        elif not one.isspace():
-            found.append(_square(one, lettering))
+        elif not character.isspace():
+            found.append(_square(character, lettering))
         else:
             found.append(Cell("", "upright"))
     return found[:-1]
@@ -65,13 +65,13 @@ def _latin(text: str, lettering: Lettering) -> Cell:
     return Cell(text, "turned", lettering.extent(text).advance)
 
 
-def _square(one: str, lettering: Lettering) -> Cell:
-    form = VERTICAL.get(FULL_WIDTH.get(one, one))
+def _square(character: str, lettering: Lettering) -> Cell:
+    form = VERTICAL.get(FULL_WIDTH.get(character, character))
     if form and lettering.has(form):
         return Cell(form, "upright")
-    if one in CORNER:
-        return Cell(one, "corner")
-    return Cell(one, "turned" if one in TURNED else "upright")
+    if character in CORNER:
+        return Cell(character, "corner")
+    return Cell(character, "turned" if character in TURNED else "upright")
 
 
 def column_length(text: str, lettering: Lettering) -> float:
@@ -90,10 +90,10 @@ def draw_column(ink: Ink, middle: float, top: float, text: str, size: int, lette
 def _draw_cell(ink: Ink, middle: float, top: float, cell: Cell, size: int, lettering: Lettering) -> None:
     advance = lettering.extent(cell.text).advance
     if cell.kind == "turned":
-        room = size // 2  # ink and outline beyond the em
-        tile = Ink(round(advance * size) + 2 * room, size + 2 * room, ink.outline)
-        lettering.draw(tile, room, room + ASCENT * size, cell.text, size)
-        ink.paste(tile, round(middle - size / 2) - room, round(top) - room, turned=True)
+        margin = size // 2  # ink and outline beyond the em
+        tile = Ink(round(advance * size) + 2 * margin, size + 2 * margin, ink.outline)
+        lettering.draw(tile, margin, margin + ASCENT * size, cell.text, size)
+        ink.paste(tile, round(middle - size / 2) - margin, round(top) - margin, turned=True)
         return
     if cell.kind == "together" and advance > 1:
         size, top = int(size / advance), top + size * (1 - 1 / advance) / 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from vramwise.errors import VramwiseError
 from vramwise.ocr.engines.rapid import _words as words_in_crop
-from vramwise.ocr.regions.crops import Wanted, categories_of, crop
+from vramwise.ocr.regions.crops import RegionFilter, categories_of, crop
 from vramwise.ocr.regions.masks import fill_polygons, upright_box
 from vramwise.ocr.regions.search import only, outlines, report, search
 from vramwise.ocr.regions.text_match import Finder, Query
@@ -327,15 +327,15 @@ def test_pages_of_different_sizes_cannot_share_a_batch_of_masks() -> None:
 # --- crops ------------------------------------------------------------------------------------------------
 
 
-def wanted(find: str = "", match: str = "everything", **limits: Any) -> Wanted:
-    return Wanted(Finder(Query(find, match)), **limits)
+def wanted(find: str = "", match: str = "everything", **limits: Any) -> RegionFilter:
+    return RegionFilter(Finder(Query(find, match)), **limits)
 
 
 def test_regions_are_picked_by_text_kind_confidence_size_and_order() -> None:
     title = region("Big title", box(0, 0, 100, 50), order=0, category="Title", confidence=0.4)
     read = page(title, replace(NEW_YORK, order=1), region("small", box(0, 60, 50, 68), order=2))
 
-    def texts(of: Wanted) -> list[str]:
+    def texts(of: RegionFilter) -> list[str]:
         return [one.text for one in of.picked(read)]
 
     assert texts(wanted()) == ["Big title", "New York city", "small"]

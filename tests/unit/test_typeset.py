@@ -18,8 +18,8 @@ from vramwise.typesetting import FontIndex, Style, TextRenderer, assigned, glyph
 from vramwise.typesetting.colours import parse_colour, sample
 from vramwise.typesetting.fonts import Face
 from vramwise.typesetting.glyphs import Lettering
-from vramwise.typesetting.line_breaking import balanced, filled, units
-from vramwise.typesetting.region_frame import room_of
+from vramwise.typesetting.line_breaking import balanced, filled, pieces_of
+from vramwise.typesetting.region_frame import frame_of
 from vramwise.typesetting.vertical import cells
 
 RUSSIAN = "\u041f\u0440\u0438\u0432\u0435\u0442"
@@ -195,7 +195,7 @@ def test_joiners_and_white_space_need_no_glyph(shelf: FontIndex, needs: Callable
 
 
 def lines(text: str, measure: float) -> list[str] | None:
-    return filled(units(text), measure, len, 1)
+    return filled(pieces_of(text), measure, len, 1)
 
 
 def test_words_stay_whole_and_white_space_is_folded() -> None:
@@ -232,7 +232,7 @@ def test_hangul_breaks_at_spaces_only() -> None:
 
 
 def test_balanced_lines_are_as_few_and_alike() -> None:
-    pieces = units("aaa bbb ccc ddd")
+    pieces = pieces_of("aaa bbb ccc ddd")
     assert filled(pieces, 11, len, 1) == ["aaa bbb ccc", "ddd"]
     assert balanced(pieces, 11, len, 1) == ["aaa bbb", "ccc ddd"]
 
@@ -437,7 +437,7 @@ def test_corners_named_the_other_way_round_do_not_mirror_the_text(
     needs("abc")
     right = box(50, 60, 300, 50)
     mirrored = Region("", right.polygon[::-1], 0)
-    assert room_of(mirrored.polygon) is not None
+    assert frame_of(mirrored.polygon) is not None
     assert np.abs(drawn(shelf, mirrored, "FLag")[1] - drawn(shelf, right, "FLag")[1]).mean() < 0.02
 
 

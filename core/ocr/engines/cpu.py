@@ -24,16 +24,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 log = logging.getLogger("vramwise.ocr")
-MOSTLY = (
-    0.6  # share of a page's text length in one foreign script from which that script's reader takes the page
-)
+# The share of a page's text length in one foreign script from which that script's reader takes the page.
+MOSTLY = 0.6
 
 
 class CPUEngine:
-    """``model`` is "rapid" or "tesseract". Readers live in ``residents`` and are shared by every handle."""
+    """``model`` is "rapid" or "tesseract". Readers live in ``pool`` and are shared by every handle."""
 
-    def __init__(self, model: str, residents: ReaderPool, settings: Settings) -> None:
-        self.model, self._readers, self._settings = model, residents, settings
+    def __init__(self, model: str, pool: ReaderPool, settings: Settings) -> None:
+        self.model, self._pool, self._settings = model, pool, settings
 
     def read(
         self, images: Sequence[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
@@ -85,7 +84,7 @@ class CPUEngine:
     def _by(
         self, route: Route, image: NDArray[uint8], options: ReadOptions, progress: ProgressCallback
     ) -> list[Line]:
-        with self._readers.acquire(route, route.open) as reader:
+        with self._pool.acquire(route, route.open) as reader:
             return reader.lines(image, options.max_pixels, progress)
 
     def _languages_seen(
@@ -222,17 +221,17 @@ def _result(
     notes: tuple[str, ...],
 ) -> OCRResult:
     read = [line for line in lines if not line.foreign]
-    page = reading_order.arrange(read)
-    regions = reading_order.regions_in_order(read, page)
+    order = reading_order.arrange(read)
+    regions = reading_order.regions_in_order(read, order)
     unread = [line for line in lines if line.foreign]
     regions += tuple(
         Region("", line.polygon, len(regions) + number, category="unread")
         for number, line in enumerate(unread)
     )
-    marked = reading_order.markdown(read, page)
+    marked = reading_order.markdown(read, order)
     height, width = image.shape[:2]
     return OCRResult(
-        text=marked if options.task == "markdown" else reading_order.plain_text(read, page),
+        text=marked if options.task == "markdown" else reading_order.plain_text(read, order),
         markdown=marked,
         regions=regions,
         width=width,

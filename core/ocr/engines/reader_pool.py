@@ -1,6 +1,4 @@
-"""What is in memory outside torch: live readers, one user at a time, released on request even while one is
-busy.
-"""
+"""Live readers outside torch: one user at a time, evicted on request even while one is busy."""
 
 from __future__ import annotations
 
@@ -19,6 +17,8 @@ R = TypeVar("R", bound=Resource)
 
 
 class _Slot:
+    """A resource with who may use it; ``evict_requested``: whoever holds it drops it on the way out."""
+
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.resource: Resource | None = None
@@ -44,7 +44,7 @@ class ReaderPool:
                     slot.resource = make()
                 yield cast(R, slot.resource)
         finally:
-            self._drop_condemned(slot)
+            self._evict_if_requested(slot)
 
     def present(self) -> list[Hashable]:
         """Keys of what is in memory now."""
@@ -60,12 +60,12 @@ class ReaderPool:
             slots = [slot for slot in self._slots.values() if slot.resource is not None]
         for slot in slots:
             slot.evict_requested = True
-            self._drop_condemned(slot)
+            self._evict_if_requested(slot)
         return len(slots)
 
     @staticmethod
-    def _drop_condemned(slot: _Slot) -> None:
-        """Drop a condemned resource unless somebody holds it; that one then drops it on the way out."""
+    def _evict_if_requested(slot: _Slot) -> None:
+        """Drop a resource that is to go, unless somebody holds it; that one then drops it on the way out."""
         if slot.evict_requested and slot.lock.acquire(blocking=False):
             try:
                 resource, slot.resource, slot.evict_requested = slot.resource, None, False

@@ -95,8 +95,8 @@ def _region(box: Any, where: str, order: int) -> Region:
     if not across or not down:
         raise VramwiseError(f"{where} is {across:g} x {down:g} pixels: nothing lies in it. Leave it out.")
     metadata = box.get("metadata")
-    said = metadata.get("text") if isinstance(metadata, Mapping) else None
-    label = said if isinstance(said, str) else box.get("label")
+    text = metadata.get("text") if isinstance(metadata, Mapping) else None
+    label = text if isinstance(text, str) else box.get("label")
     score = box.get("score")
     return Region(
         text=label if isinstance(label, str) else "",

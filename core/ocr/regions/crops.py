@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RegionFilter:
     """What a region must be to be picked. A limit of 0, an empty ``categories`` and a ``last`` of -1 let all
     pass, and so does a region without a confidence. Sizes are the height of the text line in pixels, the
     shorter side of the region. ``first`` and ``last`` are places in reading order from 0, both included.
@@ -66,8 +66,8 @@ def crop(
     import numpy as np
 
     height, width = picture.shape[:2]
-    left, top = (math.floor(min(p[axis] for p in polygon)) - padding for axis in (0, 1))
-    right, bottom = (math.ceil(max(p[axis] for p in polygon)) + padding for axis in (0, 1))
+    left, top = (math.floor(min(point[axis] for point in polygon)) - padding for axis in (0, 1))
+    right, bottom = (math.ceil(max(point[axis] for point in polygon)) + padding for axis in (0, 1))
     left, top, right, bottom = max(0, left), max(0, top), min(width, right), min(height, bottom)
     if left >= right or top >= bottom:
         return None

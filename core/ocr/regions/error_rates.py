@@ -111,18 +111,18 @@ def diff(read: str, expected: str, rules: Rules | None = None) -> str:
 
     rules = rules or Rules()
     there, wanted = _TOKEN.findall(rules.normal(read, "fold")), _TOKEN.findall(rules.normal(expected, "fold"))
-    said: list[str] = []
+    pieces: list[str] = []
     for op in Levenshtein.opcodes([t.strip() for t in there], [t.strip() for t in wanted]):
         ours = "".join(there[op.src_start : op.src_end])
         truth = "".join(wanted[op.dest_start : op.dest_end])
         if op.tag == "equal":
-            said.append(_escaped(max(ours, truth, key=len)))  # the last word of a text has no space behind
+            pieces.append(_escaped(max(ours, truth, key=len)))  # the last word of a text has no space behind
             continue
         if ours.strip():
-            said.append(f"~~{_escaped(ours.strip())}~~ ")
+            pieces.append(f"~~{_escaped(ours.strip())}~~ ")
         if truth.strip():
-            said.append(f"**{_escaped(truth.strip())}** ")
-    return "".join(said).strip()
+            pieces.append(f"**{_escaped(truth.strip())}** ")
+    return "".join(pieces).strip()
 
 
 def wrong_pieces(

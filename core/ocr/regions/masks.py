@@ -51,6 +51,6 @@ def fill_polygons(
 def upright_box(polygons: Iterable[Sequence[Point]]) -> tuple[Point, ...]:
     """The smallest upright box of whole pixels around ``polygons``, clockwise from its top left."""
     points = [point for polygon in polygons for point in polygon]
-    left, top = (float(math.floor(min(p[axis] for p in points))) for axis in (0, 1))
-    right, bottom = (float(math.ceil(max(p[axis] for p in points))) for axis in (0, 1))
+    left, top = (float(math.floor(min(point[axis] for point in points))) for axis in (0, 1))
+    right, bottom = (float(math.ceil(max(point[axis] for point in points))) for axis in (0, 1))
     return (left, top), (right, top), (right, bottom), (left, bottom)

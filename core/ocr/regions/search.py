@@ -40,7 +40,7 @@ class Match:
 
 
 def search(page: OCRResult, finder: Finder, picture: NDArray[uint8] | None = None) -> list[Match]:
-    """Every find on a page, in reading order. ``picture``: see ``placing.place``."""
+    """Every find on a page, in reading order. ``picture``: see ``word_boxes.place``."""
     found = []
     for region in page.regions:
         if region.category == "unread" and finder.query.match == "everything":
@@ -55,7 +55,7 @@ def search(page: OCRResult, finder: Finder, picture: NDArray[uint8] | None = Non
 
 def only(page: OCRResult, found: Sequence[Match]) -> OCRResult:
     """The page with the found parts as its regions, numbered anew."""
-    regions = tuple(_region(one, order) for order, one in enumerate(found))
+    regions = tuple(_region(match, order) for order, match in enumerate(found))
     text = "\n".join(region.text for region in regions)
     return replace(page, text=text, markdown=text, regions=regions)
 
@@ -89,18 +89,19 @@ def outlines(
     """The polygons of each mask and the index of its page: one mask a "page", a "line" with finds in it, or
     a "match". Where nothing was found, one empty mask a page.
     """
-    if combine == "page" or not any(pages):
-        return [[p for one in found for p in one.outline(shape)] for found in pages], list(range(len(pages)))
     areas: list[list[Polygon]] = []
     owners: list[int] = []
+    if combine == "page" or not any(pages):
+        areas = [[polygon for match in found for polygon in match.outline(shape)] for found in pages]
+        return areas, list(range(len(pages)))
     for number, found in enumerate(pages):
         previous: Region | None = None
-        for one in found:
-            if combine == "match" or one.line is not previous:
+        for match in found:
+            if combine == "match" or match.line is not previous:
                 areas.append([])
                 owners.append(number)
-            areas[-1] += one.outline(shape)
-            previous = one.line
+            areas[-1] += match.outline(shape)
+            previous = match.line
     return areas, owners
 
 
@@ -112,8 +113,8 @@ def report(pages: Sequence[Sequence[Match]], finder: Finder, read: Sequence[OCRR
     lines = [f"Found {count} on {sum(map(bool, pages))} of {len(pages)} pages"]
     for number, found in enumerate(pages, 1):
         if found:
-            lines.append(f"page {number}: " + ", ".join(f'"{one.text}"' for one in found))
-    guessed = sum(one.estimated for page in pages for one in page)
+            lines.append(f"page {number}: " + ", ".join(f'"{match.text}"' for match in found))
+    guessed = sum(match.estimated for page in pages for match in page)
     if guessed:
         lines.append(
             f"The places of {guessed} are estimated from letter widths: the model that read the page tells "

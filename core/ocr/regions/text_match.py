@@ -228,9 +228,9 @@ def _compiled(pattern: str) -> Any:
     try:
         return regex.compile(pattern)
     except (regex.error, OverflowError, RecursionError) as error:
-        said, at = getattr(error, "msg", str(error)), getattr(error, "pos", None)
+        reason, at = getattr(error, "msg", str(error)), getattr(error, "pos", None)
         where = "" if at is None else f" at position {at + 1}"
         raise VramwiseError(
-            f'The pattern "{pattern}" is no regular expression: {said}{where}. '
+            f'The pattern "{pattern}" is no regular expression: {reason}{where}. '
             'Mend it, or set match to "exact" to look for these very characters.'
         ) from error

@@ -94,7 +94,7 @@ def place(region: Region, spans: Sequence[Span], picture: NDArray[uint8] | None 
     row = _row_of_words(region)
     rows = [row] if row else _estimated_rows(region)
     if picture is not None:
-        rows = [_settled(one, picture, exact=row is not None) for one in rows]
+        rows = [_settled(line, picture, exact=row is not None) for line in rows]
     found = [_parts(rows, span) for span in spans]
     if picture is not None:
         found = [[_freed(part, picture) for part in parts] for parts in found]
@@ -104,7 +104,7 @@ def place(region: Region, spans: Sequence[Span], picture: NDArray[uint8] | None 
 def _parts(rows: Sequence[_Row], span: Span) -> list[Polygon]:
     parts = []
     for row in rows:
-        inside = [n for n, cell in enumerate(row.cells) if span[0] <= cell.index < span[1]]
+        inside = [number for number, cell in enumerate(row.cells) if span[0] <= cell.index < span[1]]
         if not inside:
             continue
         first, last = inside[0], inside[-1]
@@ -137,7 +137,7 @@ def _row_of_words(region: Region) -> _Row | None:
 def _estimated_rows(region: Region) -> list[_Row]:
     """Rows of equal height, the widest as wide as the region; a single paragraph is wrapped as it must be."""
     polygon = corners(region.polygon)
-    lines = [(m.start(), m.group()) for m in re.finditer(r"[^\n]*\S[^\n]*", region.text)]
+    lines = [(line.start(), line.group()) for line in re.finditer(r"[^\n]*\S[^\n]*", region.text)]
     if len(lines) == 1 and _aspect(polygon) < COLUMN and " " not in lines[0][1].strip():
         polygon = polygon[1:] + polygon[:1]  # a column of characters, read downwards
     elif len(lines) == 1:
@@ -213,8 +213,8 @@ def _settled(row: _Row, picture: NDArray[uint8], exact: bool) -> _Row:
     wanted = [(a[-1].end + b[0].start) / 2 * length for a, b in itertools.pairwise(words)]
     chosen = _matched(wanted, gaps, height)
     starts, ends = [float(first)], []
-    for gap, place_ in zip(chosen, wanted, strict=True):
-        left, right = gap or _thinnest(columns, place_, height)
+    for gap, wanted_at in zip(chosen, wanted, strict=True):
+        left, right = gap or _thinnest(columns, wanted_at, height)
         ends.append(float(left))
         starts.append(float(right))
     ends.append(float(last))
@@ -290,10 +290,10 @@ def _matched(wanted: Sequence[float], gaps: Sequence[Span], height: int) -> list
     All spaces are decided together, so that one shifted by a letter does not take its neighbour's gap.
     """
     best: list[list[float]] = [[0.0] * (len(gaps) + 1)]  # [spaces done][gaps seen]
-    for place_ in wanted:
+    for wanted_at in wanted:
         line = [best[-1][0] - 0.3]
         for n, gap in enumerate(gaps, 1):
-            taken = best[-1][n - 1] + _worth(gap, place_, height)
+            taken = best[-1][n - 1] + _worth(gap, wanted_at, height)
             line.append(max(line[-1], taken, best[-1][n] - 0.3))
         best.append(line)
     chosen: list[Span | None] = []
@@ -309,16 +309,16 @@ def _matched(wanted: Sequence[float], gaps: Sequence[Span], height: int) -> list
     return chosen[::-1]
 
 
-def _worth(gap: Span, place_: float, height: int) -> float:
-    far = abs((gap[0] + gap[1]) / 2 - place_) / height
+def _worth(gap: Span, wanted_at: float, height: int) -> float:
+    far = abs((gap[0] + gap[1]) / 2 - wanted_at) / height
     return -9.0 if far > REACH else 3 * min(gap[1] - gap[0], 0.5 * height) / height - far
 
 
-def _thinnest(columns: NDArray[uint8], place_: float, height: int) -> tuple[float, float]:
-    """The column with least ink near ``place_``, for words that touch."""
+def _thinnest(columns: NDArray[uint8], wanted_at: float, height: int) -> tuple[float, float]:
+    """The column with least ink near ``wanted_at``, for words that touch."""
     reach = max(1, height // 5)
-    start = max(0, min(round(place_) - reach, len(columns) - 1))
-    near = columns[start : round(place_) + reach + 1]
+    start = max(0, min(round(wanted_at) - reach, len(columns) - 1))
+    near = columns[start : round(wanted_at) + reach + 1]
     at = start + (int(near.argmin()) if len(near) else 0) + 0.5
     return at, at
 
@@ -335,7 +335,9 @@ def _split(cells: Sequence[_Cell]) -> list[list[_Cell]]:
 
 def _mapped(cells: Sequence[_Cell], a: float, b: float, to_a: float, to_b: float) -> list[_Cell]:
     scale = (to_b - to_a) / (b - a) if b > a else 0.0
-    return [_Cell(c.index, to_a + (c.start - a) * scale, to_a + (c.end - a) * scale) for c in cells]
+    return [
+        _Cell(cell.index, to_a + (cell.start - a) * scale, to_a + (cell.end - a) * scale) for cell in cells
+    ]
 
 
 # --- polygons ---------------------------------------------------------------------------------------------

@@ -111,8 +111,8 @@ class _Object:
 
     def each(self, key: str, read: Callable[[Any, str], Any], most: int) -> list[Any]:
         items: list[Any] = self.take(key, _list_of_at_most(most))
-        one = key.removesuffix("s")
-        return [read(item, f"{self._where}, {one} {number}") for number, item in enumerate(items, 1)]
+        noun = key.removesuffix("s")
+        return [read(item, f"{self._where}, {noun} {number}") for number, item in enumerate(items, 1)]
 
     def finish(self) -> None:
         if self._left:

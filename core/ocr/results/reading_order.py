@@ -45,7 +45,7 @@ class _Box:
 
 
 @dataclass(frozen=True)
-class Page:
+class ReadingOrder:
     """Lines in reading order: ``rows`` are visual rows (line indices left to right), ``breaks`` the rows
     that start a new paragraph, ``heights`` the height of each row in pixels."""
 
@@ -74,10 +74,10 @@ def text_angle(lines: Sequence[Line]) -> float:
     return turn * quarter + (median(near) if near else 0.0)
 
 
-def arrange(lines: Sequence[Line]) -> Page:
+def arrange(lines: Sequence[Line]) -> ReadingOrder:
     """Find the reading order of ``lines``: columns by their gutters, then rows, then paragraphs."""
     if not lines:
-        return Page((), frozenset(), ())
+        return ReadingOrder((), frozenset(), ())
     angle = text_angle(lines)
     cos, sin = math.cos(-angle), math.sin(-angle)
     boxes = []
@@ -100,7 +100,7 @@ def arrange(lines: Sequence[Line]) -> Page:
             rows.append(tuple(box.index for box in row))
             heights.append(median(box.height for box in row))
             previous = row
-    return Page(tuple(rows), frozenset(breaks), tuple(heights))
+    return ReadingOrder(tuple(rows), frozenset(breaks), tuple(heights))
 
 
 def _blocks(boxes: list[_Box], unit: float) -> list[list[_Box]]:
@@ -175,39 +175,39 @@ def _starts_paragraph(upper: list[_Box], lower: list[_Box]) -> bool:
     return gap > PARAGRAPH_GAP * min(high, low) or max(high, low) > 1.3 * min(high, low)
 
 
-def regions_in_order(lines: Sequence[Line], page: Page) -> tuple[Region, ...]:
+def regions_in_order(lines: Sequence[Line], order: ReadingOrder) -> tuple[Region, ...]:
     """The lines as Regions numbered in reading order."""
-    flat = [index for row in page.rows for index in row]
+    flat = [index for row in order.rows for index in row]
     return tuple(
         Region(
             text=lines[index].text,
             polygon=lines[index].polygon,
-            order=order,
+            order=place,
             confidence=lines[index].confidence,
             words=lines[index].words,
         )
-        for order, index in enumerate(flat)
+        for place, index in enumerate(flat)
     )
 
 
-def plain_text(lines: Sequence[Line], page: Page) -> str:
+def plain_text(lines: Sequence[Line], order: ReadingOrder) -> str:
     """One line of text per visual row."""
-    return "\n".join(_row_text(lines, row) for row in page.rows)
+    return "\n".join(_row_text(lines, row) for row in order.rows)
 
 
-def markdown(lines: Sequence[Line], page: Page) -> str:
+def markdown(lines: Sequence[Line], order: ReadingOrder) -> str:
     """Paragraphs set apart by blank lines, headings by their height, characters that would be markup
     escaped.
     """
-    if not page.rows:
+    if not order.rows:
         return ""
-    usual = median(page.heights)
-    several = len(page.rows) > 2
+    usual = median(order.heights)
+    several = len(order.rows) > 2
     out: list[str] = []
-    for number, row in enumerate(page.rows):
+    for number, row in enumerate(order.rows):
         text = _MARKDOWN_START.sub(lambda m: f"{m[1]}\\{m[2]}", _row_text(lines, row))
-        heading = several and page.heights[number] > HEADING * usual
-        if out and (number in page.breaks or heading):
+        heading = several and order.heights[number] > HEADING * usual
+        if out and (number in order.breaks or heading):
             out.append("")
         out.append(f"## {text}" if heading else text)
     return "\n".join(out)

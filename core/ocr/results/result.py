@@ -44,7 +44,7 @@ class Region:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """Upright bounding box (x0, y0, x1, y1)."""
-        xs, ys = [p[0] for p in self.polygon], [p[1] for p in self.polygon]
+        xs, ys = [x for x, _ in self.polygon], [y for _, y in self.polygon]
         return min(xs), min(ys), max(xs), max(ys)
 
 
@@ -133,10 +133,10 @@ class Regions:
         """(width, height) in pixels that all pages share; VramwiseError where they differ."""
         sizes = sorted({(page.width, page.height) for page in self.pages})
         if len(sizes) != 1:
-            said = ", ".join(f"{width} x {height}" for width, height in sizes[:5]) or "none"
+            listed = ", ".join(f"{width} x {height}" for width, height in sizes[:5]) or "none"
             raise VramwiseError(
-                f"The pages are of different sizes ({said}), and a batch of masks has one. Give the pages of "
-                "each size on their own."
+                f"The pages are of different sizes ({listed}), and a batch of masks has one. Give the pages "
+                "of each size on their own."
             )
         return sizes[0]
 

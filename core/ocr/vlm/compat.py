@@ -88,9 +88,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
     if isinstance(error, (MemoryError, *kinds)):
         return True
-    said = str(error).lower()
+    message = str(error).lower()
     return isinstance(error, RuntimeError) and (
-        "out of memory" in said or "can't allocate memory" in said or "not enough memory" in said
+        "out of memory" in message or "can't allocate memory" in message or "not enough memory" in message
     )
 
 
@@ -168,12 +168,12 @@ def _without_kernels(record: logging.LogRecord) -> bool:
 class _Once(logging.Filter):
     """Lets the cast notice of the 8-bit matmul through once; it comes at every layer and token."""
 
-    said = False
+    shown = False
 
     def filter(self, record: logging.LogRecord) -> bool:
         if _CAST_NOTICE not in record.getMessage():
             return True
-        first, self.said = not self.said, True
+        first, self.shown = not self.shown, True
         return first
 
 

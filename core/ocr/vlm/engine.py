@@ -33,18 +33,18 @@ log = logging.getLogger("vramwise.ocr.vlm")
 
 
 @dataclass(frozen=True)
-class Read:
-    """What one micro-batch took, for the record of measured runs.
+class MicroBatch:
+    """One micro-batch that was read and what it took, for the record of measured runs.
 
     ``pixels`` of the largest picture as the model saw it; ``prompt_tokens`` of one row, its picture's
-    included; ``beside_bytes`` the peak without what was resident, None where the device does not count.
+    included; ``activation_peak_bytes`` without what was resident, None where the device does not count.
     """
 
     pixels: int
     images: int
     prompt_tokens: int
     new_tokens: int
-    beside_bytes: int | None
+    activation_peak_bytes: int | None
     seconds: float
 
 
@@ -54,7 +54,7 @@ class Limits:
 
     ``activation_bytes(pixels, images, new_tokens)`` is the memory beside the weights for one micro-batch of
     ``images`` pictures of at most ``pixels``; ``remedies(pixels)`` gives this machine's sentences for the
-    message that memory ran out at so many; ``remember`` hears of every micro-batch that was read.
+    message that memory ran out at so many; ``record`` is told of every micro-batch that was read.
     """
 
     max_pixels: int
@@ -62,7 +62,7 @@ class Limits:
     max_new_tokens: int | None = None
     activation_bytes: Callable[[int, int, int], int] = lambda pixels, images, new_tokens: 0
     remedies: Callable[[int], str] = lambda pixels: ""
-    remember: Callable[[Read], None] = lambda read: None
+    record: Callable[[MicroBatch], None] = lambda batch: None
 
 
 class VLMEngine:
@@ -211,13 +211,13 @@ class _Reading:
             self.progress,
         )
         taken = time.perf_counter() - started
-        engine.limits.remember(
-            Read(
+        engine.limits.record(
+            MicroBatch(
                 pixels=max(width * height for width, height in prepared.seen),
                 images=len(images),
                 prompt_tokens=int(prepared.tensors["input_ids"].shape[1]),
                 new_tokens=max(len(row.guard.ids) for row in rows),
-                beside_bytes=_beside(peak, engine.owner.spec.device),
+                activation_peak_bytes=_activation_peak(peak, engine.owner.spec.device),
                 seconds=taken,
             )
         )
@@ -235,7 +235,7 @@ class _Reading:
         ]
 
 
-def _beside(peak: int | None, device: str) -> int | None:
+def _activation_peak(peak: int | None, device: str) -> int | None:
     """``peak`` without what stays on the device: our weights, and other models that are resident there."""
     if peak is None or device == "auto":  # spread over several devices, each with a peak of its own
         return None

@@ -95,7 +95,7 @@ class PlainOwner:
             for owner in living_owners()
             if isinstance(owner, PlainOwner) and owner is not self and evictable_bytes(owner, device)
         ]
-        for owner in sorted(beside, key=lambda one: one._used_at):
+        for owner in sorted(beside, key=lambda owner: owner._used_at):
             if free_bytes(probe(device, torch="import")) >= need_bytes:
                 return
             log.info("%s is released to make room for %s.", owner.spec.path.name, self.spec.path.name)

@@ -16,31 +16,31 @@ class Thing:
 
 
 def test_one_key_is_made_once_and_shared() -> None:
-    residents = ReaderPool()
-    with residents.acquire("a", Thing) as first:
+    pool = ReaderPool()
+    with pool.acquire("a", Thing) as first:
         pass
-    with residents.acquire("a", Thing) as second:
+    with pool.acquire("a", Thing) as second:
         assert second is first
-    assert residents.present() == ["a"]
+    assert pool.present() == ["a"]
 
 
 def test_after_release_the_next_reader_gets_a_new_one() -> None:
-    residents = ReaderPool()
-    with residents.acquire("a", Thing) as first:
+    pool = ReaderPool()
+    with pool.acquire("a", Thing) as first:
         pass
-    assert residents.release() == 1
-    assert first.released and residents.present() == []
-    with residents.acquire("a", Thing) as second:
+    assert pool.release() == 1
+    assert first.released and pool.present() == []
+    with pool.acquire("a", Thing) as second:
         assert second is not first and not second.released
 
 
 def test_a_busy_engine_is_released_only_when_its_reader_is_done() -> None:
-    residents = ReaderPool()
+    pool = ReaderPool()
     inside, go = threading.Event(), threading.Event()
     seen: list[bool] = []
 
     def reader() -> None:
-        with residents.acquire("a", Thing) as thing:
+        with pool.acquire("a", Thing) as thing:
             inside.set()
             go.wait(10)
             seen.append(thing.released)
@@ -48,27 +48,27 @@ def test_a_busy_engine_is_released_only_when_its_reader_is_done() -> None:
     thread = threading.Thread(target=reader)
     thread.start()
     assert inside.wait(10)
-    assert residents.release() == 1
-    assert residents.present() == ["a"]
+    assert pool.release() == 1
+    assert pool.present() == ["a"]
     go.set()
     thread.join(10)
-    assert seen == [False] and residents.present() == []
+    assert seen == [False] and pool.present() == []
 
 
 def test_a_failing_factory_leaves_nothing_behind() -> None:
-    residents = ReaderPool()
+    pool = ReaderPool()
 
     def fail() -> Thing:
         raise ValueError("no weights")
 
     for _ in range(2):
         try:
-            with residents.acquire("a", fail):
+            with pool.acquire("a", fail):
                 raise AssertionError("not reached")
         except ValueError as error:
             assert str(error) == "no weights"
-    assert residents.present() == []
-    with residents.acquire("a", Thing):
+    assert pool.present() == []
+    with pool.acquire("a", Thing):
         pass
 
 
