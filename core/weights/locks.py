@@ -4,72 +4,60 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import VramwiseError
 
-CLOCK_SECONDS = 5
+# Long enough to take a lock that is let go in this moment, and for its new holder to write its number.
+_PATIENCE_SECONDS = 0.3
+# Windows keeps others from the locked first byte, so the number of the holder stands behind it.
+_OWNER_AT = 1
 
 
 @contextlib.contextmanager
 def only_writer(lock: Path, what: str) -> Iterator[None]:
-    """Hold the file ``lock`` (exclusive create, our pid in it) while the block runs.
+    """Hold the file ``lock`` while the block runs. The operating system lets it go when the process ends, in
+    whatever way; a file that was left behind holds nothing.
 
-    The lock of a process that is gone is taken over. Raises VramwiseError that says ``what`` is being written
-    by which process, or that the folder takes no file.
+    Raises VramwiseError that says ``what`` is being written by which process, or that the folder takes no
+    file.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(20):
-        try:
-            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-            break
-        except FileExistsError:
-            if _has_no_number_yet(lock):
-                time.sleep(0.1)
-                continue
-            owner = _owner(lock)
-            if owner is not None:
-                raise VramwiseError(
-                    f"{what} is being written by process {owner}. Wait for it, or end it; if that "
-                    f"is not a process of VRAMwise, delete {lock}."
-                ) from None
-            with contextlib.suppress(FileNotFoundError):
-                lock.unlink()
-        except OSError as error:
-            raise VramwiseError(
-                f"{what} cannot be written: {lock.parent} takes no file ({error.strerror or error}). "
-                "Choose a folder that you may write to."
-            ) from error
-    else:
-        raise VramwiseError(f"{what} is being written by another process (it holds {lock}). Try again later.")
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock, timeout=_PATIENCE_SECONDS)
     try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(str(os.getpid()))
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held.acquire(poll_interval=0.02)
+    except Timeout:
+        raise VramwiseError(f"{what} is being written by {_owner(lock)}. Wait for it, or end it.") from None
+    except OSError as error:
+        raise VramwiseError(
+            f"{what} cannot be written: {lock.parent} takes no file ({error.strerror or error}). "
+            "Choose a folder that you may write to."
+        ) from error
+    try:
+        _sign(lock)
         yield
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        # While it is still held: filelock (3.30 and newer) sees that a file it has waited for is gone and
+        # takes a new one. Windows deletes no open file; there filelock does it after letting go.
+        with contextlib.suppress(OSError):
             lock.unlink()
+        held.release()
 
 
-def _has_no_number_yet(lock: Path) -> bool:
-    """True in the moment between another process's making the file and its writing into it."""
-    try:
-        stat = lock.stat()
-    except OSError:
-        return False
-    return stat.st_size == 0 and time.time() - stat.st_mtime < CLOCK_SECONDS
+def _sign(lock: Path) -> None:
+    """Write our process number into ``lock``, for the sentence that others get."""
+    with contextlib.suppress(OSError), lock.open("r+b", buffering=0) as file:
+        file.seek(_OWNER_AT)
+        file.write(str(os.getpid()).encode())
+        file.truncate()
 
 
-def _owner(lock: Path) -> int | None:
-    """The process that holds the lock; None when it is gone, or its number belongs to a younger process."""
-    import psutil
-
-    try:
-        pid, taken = int(lock.read_text(encoding="ascii")), lock.stat().st_mtime
-        return None if psutil.Process(pid).create_time() > taken + CLOCK_SECONDS else pid
-    except psutil.AccessDenied:
-        return pid
-    except (OSError, ValueError, OverflowError, psutil.NoSuchProcess):
-        return None
+def _owner(lock: Path) -> str:
+    """The holder of ``lock`` in words."""
+    with contextlib.suppress(OSError, ValueError), lock.open("rb", buffering=0) as file:
+        file.seek(_OWNER_AT)
+        return f"process {int(file.read(20))}"
+    return f"another process (it holds {lock})"

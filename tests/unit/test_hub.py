@@ -17,6 +17,7 @@ from vramwise.host import Places
 from vramwise.settings import Settings
 from vramwise.weights import DownloadStopped, download_model, file_transfer, locate, verify
 from vramwise.weights import model_download as module
+from vramwise.weights.locks import only_writer
 
 from devtools.fakes.model_hub import World, serving
 
@@ -329,9 +330,12 @@ def test_names_that_would_leave_the_folder_are_not_fetched(
 def test_two_downloads_at_once_do_not_write_one_file(tmp_path: Path, world: World, machine: Settings) -> None:
     folder(tmp_path).mkdir(parents=True)
     lock = folder(tmp_path) / ".vramwise.lock"
-    lock.write_text(str(os.getpid()), encoding="ascii")
-    with pytest.raises(VramwiseError, match=rf"being written by process {os.getpid()}"):
+    with (
+        only_writer(lock, "the first"),
+        pytest.raises(VramwiseError, match=rf"being written by process {os.getpid()}"),
+    ):
         download_model(MODEL, machine)
+    lock.write_text(str(os.getpid()), encoding="ascii")
     os.utime(lock, (0, 0))  # before this process began: its number was another's then
     verify(download_model(MODEL, machine))
 
