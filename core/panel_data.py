@@ -165,7 +165,7 @@ def installed_models() -> set[str]:
     from .advisor.graph_memory import ocr_models_on_disk
     from .weights.checkpoints import local_checkpoints
 
-    return ocr_models_on_disk(one.name for one in local_checkpoints(load_settings()))
+    return ocr_models_on_disk(found.name for found in local_checkpoints(load_settings()))
 
 
 def card_names() -> list[str]:

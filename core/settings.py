@@ -182,21 +182,21 @@ def _models(value: Any, path: Path) -> dict[str, ModelSettings]:
     "``{model id: {precision, use_flash_attention, attention, quantise_vision}}``."""
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+    if not isinstance(value, dict) or not all(isinstance(section, dict) for section in value.values()):
         raise VramwiseError(
             f"{path}: models must hold model names, each with keys such as 'precision: int8' below it."
         )
-    known = tuple(one.name for one in fields(ModelSettings))
+    known = tuple(key.name for key in fields(ModelSettings))
     found: dict[str, ModelSettings] = {}
-    for name, one in value.items():
-        _refuse_unknown(one, known, f"{path}: models: {name}:")
+    for name, section in value.items():
+        _refuse_unknown(section, known, f"{path}: models: {name}:")
         for key in ("precision", "attention"):
-            if key in one and not isinstance(one[key], str):
-                raise VramwiseError(f"{path}: models: {name}: {key} must be a word, not {one[key]!r}.")
+            if key in section and not isinstance(section[key], str):
+                raise VramwiseError(f"{path}: models: {name}: {key} must be a word, not {section[key]!r}.")
         for key in ("use_flash_attention", "quantise_vision"):
-            if key in one:
-                _switch(one, key, False, path)
-        found[str(name)] = ModelSettings(**one)
+            if key in section:
+                _switch(section, key, False, path)
+        found[str(name)] = ModelSettings(**section)
     return found
 
 
@@ -206,29 +206,31 @@ def _endpoints(value: Any, path: Path) -> dict[str, EndpointSettings]:
     """
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+    if not isinstance(value, dict) or not all(isinstance(section, dict) for section in value.values()):
         raise VramwiseError(
             f"{path}: endpoints must hold names, each with keys such as 'urls: [http://gpu1:8000]' below it."
         )
-    known = tuple(one.name for one in fields(EndpointSettings))
-    return {str(name): _endpoint(one, f"{path}: endpoints: {name}:", known) for name, one in value.items()}
+    known = tuple(key.name for key in fields(EndpointSettings))
+    return {
+        str(name): _endpoint(section, f"{path}: endpoints: {name}:", known) for name, section in value.items()
+    }
 
 
-def _endpoint(one: dict[str, Any], where: str, known: tuple[str, ...]) -> EndpointSettings:
-    _refuse_unknown(one, known, where)
-    urls = one.get("urls")
+def _endpoint(section: dict[str, Any], where: str, known: tuple[str, ...]) -> EndpointSettings:
+    _refuse_unknown(section, known, where)
+    urls = section.get("urls")
     several = [urls] if isinstance(urls, str) else urls
     if not isinstance(several, list) or not several or not all(isinstance(url, str) for url in several):
         raise VramwiseError(f"{where} urls must be an address or a list of addresses, not {urls!r}.")
     for key in ("key_env", "model", "family"):
-        if not isinstance(one.get(key, ""), str):
-            raise VramwiseError(f"{where} {key} must be a word, not {one[key]!r}.")
-    count = one.get("concurrency", 1)
+        if not isinstance(section.get(key, ""), str):
+            raise VramwiseError(f"{where} {key} must be a word, not {section[key]!r}.")
+    count = section.get("concurrency", 1)
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MAX_CONCURRENCY:
         raise VramwiseError(f"{where} concurrency must be from 1 to {MAX_CONCURRENCY}, not {count!r}.")
-    if one.get("pictures", PICTURES[0]) not in PICTURES:
-        raise VramwiseError(f"{where} pictures must be {' or '.join(PICTURES)}, not {one['pictures']!r}.")
-    return EndpointSettings(**{**one, "urls": tuple(several)})
+    if section.get("pictures", PICTURES[0]) not in PICTURES:
+        raise VramwiseError(f"{where} pictures must be {' or '.join(PICTURES)}, not {section['pictures']!r}.")
+    return EndpointSettings(**{**section, "urls": tuple(several)})
 
 
 def _folders(value: Any, key: str, path: Path) -> tuple[Path, ...]:

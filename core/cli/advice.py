@@ -89,9 +89,9 @@ def _advise(arguments: argparse.Namespace) -> int:
 
 def _machine() -> Any:
     """This machine; where its driver tells enough, torch stays out of it."""
-    from ..hardware import probe
+    from ..models.request import machine_now
 
-    machine = probe()
+    machine = machine_now()
     if machine.device.kind == "cpu":
         raise VramwiseError(
             "No GPU answers here: no NVIDIA driver (NVML), and torch sees no other accelerator. Name a card "

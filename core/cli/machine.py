@@ -98,7 +98,7 @@ def _check(arguments: argparse.Namespace) -> int:
             "flash_attention_supported": report.device.flash_attention_supported,
             "machine": report.to_dict(),
             "budget": None if budget is None else budget.to_dict(),
-            "recommended": [asdict(one) for one in recommended(report)],
+            "recommended": [asdict(model) for model in recommended(report)],
             "findings": [asdict(finding) for finding in findings],
         }
         print(json.dumps(facts, ensure_ascii=False, indent=2))
@@ -193,16 +193,16 @@ def _kernel(device: DeviceReport, found: Capability, package: str, spoken: Mappi
 
 def _models(report: MachineReport, budget: Budget | None, spoken: Mapping[str, str]) -> Iterator[str]:
     found = recommended(report)
-    if report.device.kind != "cpu" and not any(one.bytes for one in found):
+    if report.device.kind != "cpu" and not any(model.bytes for model in found):
         yield spoken["check_nothing" if budget is not None else "check_unknown_room"]
-    for one in found:
+    for model in found:
         values = {
-            "model": one.name,
-            "precision": one.precision.upper(),
-            "size": f"{gib(one.bytes)} GB",
-            "megapixels": f"{(one.max_pixels or 0) / 1e6:.1f}",
+            "model": model.name,
+            "precision": model.precision.upper(),
+            "size": f"{gib(model.bytes)} GB",
+            "megapixels": f"{(model.max_pixels or 0) / 1e6:.1f}",
         }
-        key = "builtin" if not one.bytes else "model" if one.max_pixels is None else "reduced"
+        key = "builtin" if not model.bytes else "model" if model.max_pixels is None else "reduced"
         yield spoken[f"check_{key}"].format(**values)
-    if any(one.bytes for one in found):
+    if any(model.bytes for model in found):
         yield spoken["check_basis"]

@@ -66,12 +66,12 @@ def _plan(arguments: argparse.Namespace) -> int:
     if not plans:
         raise refused[0]
     if arguments.json:
-        told = [one.to_dict() for one in plans]
+        told = [made.to_dict() for made in plans]
         print(json.dumps(told if len(told) > 1 else told[0], ensure_ascii=False, indent=2))
     else:
-        for number, one in enumerate(plans):
+        for number, made in enumerate(plans):
             print("\n" * bool(number), end="")
-            show(one)
+            show(made)
     for refusal in refused:
         print(f"vramwise: {refusal}", file=sys.stderr)
     return 1 if refused else 0

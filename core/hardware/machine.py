@@ -45,7 +45,7 @@ def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None 
     ram = psutil.virtual_memory()
     remarks: list[Remark] = []
     found = [
-        _finished(one, driver, host or HostMemory(), ram) for one in _devices(live, driver, build, remarks)
+        _finished(pair, driver, host or HostMemory(), ram) for pair in _devices(live, driver, build, remarks)
     ]
     found += _known_to_the_host(found, host)
     found.append(_processor(ram, host))
@@ -77,10 +77,10 @@ def _devices(
 ) -> Iterator[Pair]:
     """Every accelerator as torch and the driver see it, with its id and whether torch can use it."""
     seen = [torch_device(live, device_id, kind) for device_id, kind in accelerators(live)]
-    matched = [_card_of(one, driver.devices, len(seen)) for one in seen]
-    for one, card in zip(seen, matched, strict=True):
-        yield one, _whole(one, card, remarks), one.id, Capability(True, "")
-    if any(one.kind == "cuda" for one in seen):
+    matched = [_card_of(device, driver.devices, len(seen)) for device in seen]
+    for device, card in zip(seen, matched, strict=True):
+        yield device, _whole(device, card, remarks), device.id, Capability(True, "")
+    if any(device.kind == "cuda" for device in seen):
         hidden = [card.name or "NVIDIA GPU" for card in driver.devices if card not in matched]
         if hidden:
             remarks.append(Remark("hidden", {"cards": ", ".join(hidden)}))
@@ -110,13 +110,13 @@ def _major(version: str) -> int:
     return int(version.split(".")[0])
 
 
-def _card_of(one: TorchDevice, cards: tuple[nvml.NvmlDevice, ...], devices: int) -> nvml.NvmlDevice | None:
+def _card_of(seen: TorchDevice, cards: tuple[nvml.NvmlDevice, ...], devices: int) -> nvml.NvmlDevice | None:
     """The driver's card with torch's UUID; for a torch that has none, the only card of that name."""
-    if one.kind != "cuda":
+    if seen.kind != "cuda":
         return None
-    if one.uuid is not None:
-        return next((card for card in cards if card.uuid and _plain(card.uuid) == _plain(one.uuid)), None)
-    named = [card for card in cards if card.name == one.name]
+    if seen.uuid is not None:
+        return next((card for card in cards if card.uuid and _plain(card.uuid) == _plain(seen.uuid)), None)
+    named = [card for card in cards if card.name == seen.name]
     return named[0] if len(named) == 1 else None
 
 
@@ -124,13 +124,13 @@ def _plain(uuid: str) -> str:
     return uuid.lower().removeprefix("gpu-")
 
 
-def _whole(one: TorchDevice, card: nvml.NvmlDevice | None, remarks: list[Remark]) -> nvml.NvmlDevice | None:
+def _whole(seen: TorchDevice, card: nvml.NvmlDevice | None, remarks: list[Remark]) -> nvml.NvmlDevice | None:
     """``card`` without its memory where torch has only a slice of it."""
-    if card is None or not card.total_bytes or not one.total_bytes:
+    if card is None or not card.total_bytes or not seen.total_bytes:
         return card
-    if abs(card.total_bytes - one.total_bytes) <= _SAME_MEMORY * card.total_bytes:
+    if abs(card.total_bytes - seen.total_bytes) <= _SAME_MEMORY * card.total_bytes:
         return card
-    remarks.append(Remark("slice", {"device": one.id, "card": card.name or "NVIDIA GPU"}))
+    remarks.append(Remark("slice", {"device": seen.id, "card": card.name or "NVIDIA GPU"}))
     return replace(card, total_bytes=None, free_bytes=None, used_bytes=None, own_bytes=None, listed=False)
 
 
@@ -146,7 +146,9 @@ def _visible(cards: tuple[nvml.NvmlDevice, ...]) -> list[nvml.NvmlDevice]:
         if word.isdigit() and int(word) < len(cards):
             shown.append(cards[int(word)])
             continue
-        card = next((one for one in cards if word and (one.uuid or "").startswith(word)), None)
+        card = next(
+            (shown_card for shown_card in cards if word and (shown_card.uuid or "").startswith(word)), None
+        )
         if card is None:
             break
         shown.append(card)
@@ -170,7 +172,8 @@ def _finished(pair: Pair, driver: nvml.NvmlReport, host: HostMemory, ram: Any) -
     capability = said or (listed.capability if listed and kind == "cuda" else None)
     unified = bool(seen and seen.unified) or bool(listed and listed.unified)
     knows = host.devices.get(device_id)
-    free = next((one.free_bytes for one in (card, seen, knows) if one and one.free_bytes is not None), None)
+    told = (source.free_bytes for source in (card, seen, knows) if source is not None)
+    free = next((size for size in told if size is not None), None)
     if unified:  # a driver's "N/A": the memory is the machine's
         total = total or int(ram.total)
         free = int(ram.available) if free is None else free

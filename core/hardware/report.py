@@ -98,8 +98,8 @@ class DeviceReport:
             yield f"{self.bandwidth_gb_s:g} GB/s{cores} (catalog: {self.catalog_name})"
         if self.kind in ("cuda", "rocm"):
             named = (("flash-attn", self.flash_attention), ("SageAttention", self.sage_attention))
-            for name, one in named:
-                yield f"{name}: {_yes(one.usable)} ({one.reason})"
+            for name, kernel in named:
+                yield f"{name}: {_yes(kernel.usable)} ({kernel.reason})"
         if heat := self.heat():
             yield heat
         if self.throttle:

@@ -63,7 +63,7 @@ class ModelLoader:
         if attention is None and use_flash_attention is False:
             handle = replace(handle, attention=_without_flash(name, settings))
         loaded = LoadedModel(handle)
-        loaded.load(spread=device_map == "auto")
+        loaded.load(sharded=device_map == "auto")
         cls._loaded[name] = loaded
         cls._living.add(loaded)
         return loaded
@@ -94,7 +94,7 @@ class LoadedModel:
     def plan(self) -> str:
         return self.handle.plan()
 
-    def load(self, spread: bool = False) -> None:
+    def load(self, sharded: bool = False) -> None:
         """Bring the weights in now, so that a model which cannot be loaded says so here and not at the
         first page.
         """
@@ -102,7 +102,7 @@ class LoadedModel:
             return
         settings = load_settings()
         self.handle._decide(
-            settings, sharded=spread and not settings.places.hosted
+            settings, sharded=sharded and not settings.places.hosted
         )  # ComfyUI gives one device
         engine = self.handle._engine(settings)
         engine.owner.use(0)  # type: ignore[attr-defined]

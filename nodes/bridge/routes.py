@@ -199,17 +199,17 @@ def residents() -> list[dict[str, Any]]:
 
     held = [
         {
-            "id": _id(one.spec),
-            "name": one.spec.path.name,
-            "precision": one.spec.precision,
-            "device": one.device,
-            "device_bytes": one.device_bytes,
-            "ram_bytes": one.ram_bytes,
+            "id": _id(model.spec),
+            "name": model.spec.path.name,
+            "precision": model.spec.precision,
+            "device": model.device,
+            "device_bytes": model.device_bytes,
+            "ram_bytes": model.ram_bytes,
         }
-        for one in managed_owners_report()
-        if one.device_bytes or one.ram_bytes
+        for model in managed_owners_report()
+        if model.device_bytes or model.ram_bytes
     ]
-    torch_models = {f"{one.spec.path.name} {one.spec.precision}" for one in living_owners()}
+    torch_models = {f"{owner.spec.path.name} {owner.spec.precision}" for owner in living_owners()}
     outside = [name for name in resident_engines() if name not in torch_models]
     if outside:
         held.append(

@@ -165,6 +165,15 @@ def all_say(report: MachineReport, driver: int | None = None) -> dict[str, int |
     return said
 
 
+def in_words(report: MachineReport, *arguments: str) -> str:
+    """What the command prints for a person on that machine."""
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
+        patch.setattr(machine, "probe", lambda *where, **how: report)
+        assert main(list(arguments)) == 0
+    return out.getvalue()
+
+
 # --- invented machines ------------------------------------------------------------------------------------
 
 
@@ -231,11 +240,17 @@ def test_windows_keeps_the_desktops_share_of_a_card_that_feeds_a_screen() -> Non
     """6.00 free of 8 GiB: check-gpu and plan said 5.61 and advise 6.00 before."""
     assert set(all_say(WINDOWS).values()) == {6 * GIB - DESKTOP_BYTES}
     assert round((6 * GIB - DESKTOP_BYTES) / GIB, 2) == 5.61
+    assert "Free for a model: 5.6 GB" in in_words(WINDOWS, "check-gpu")
+    assert "5.61 GiB free" in in_words(WINDOWS, "plan", MODEL)
+    assert "5.6 GiB" in in_words(WINDOWS, "advise", "--task", "OCR")
 
 
 def test_what_torch_keeps_unused_is_free_for_a_model_of_the_same_process() -> None:
     """6 free and 2 GiB unused: check-gpu and advise said 6 and plan 8 before."""
     assert set(all_say(KEPT).values()) == {8 * GIB}
+    assert "Free for a model: 8.0 GB" in in_words(KEPT, "check-gpu")
+    assert "8.00 GiB free" in in_words(KEPT, "plan", MODEL)
+    assert "8.0 GiB" in in_words(KEPT, "advise", "--task", "OCR")
 
 
 @given(report=machines(), more=st.integers(0, 8 * GIB))
