@@ -253,6 +253,7 @@ def test_what_torch_keeps_unused_is_free_for_a_model_of_the_same_process() -> No
     assert "8.0 GiB" in in_words(KEPT, "advise", "--task", "OCR")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(report=machines(), more=st.integers(0, 8 * GIB))
 def test_more_that_is_free_or_evictable_is_never_less_to_be_had(report: MachineReport, more: int) -> None:
     first, *others = report.devices
