@@ -59,7 +59,7 @@ def _run(decided: LoadPlan, model: str, batch: MicroBatch) -> run_history.Run:
         images=batch.images,
         prompt_tokens=batch.prompt_tokens,
         new_tokens=batch.new_tokens,
-        beside_bytes=batch.activation_peak_bytes,
+        activation_peak_bytes=batch.activation_peak_bytes,
         read_seconds=round(batch.seconds, 3),
     )
 

@@ -13,9 +13,9 @@ from ..families.family import Config, Family
 from ..hardware.budget import Budget
 from ..hardware.capabilities import Capability, option_for
 from ..units import MIB, gib_text
+from .corrections import corrections, timing_notes
 from .footprint import Correction, Footprint, Term, Workload, weights_term, with_weights
 from .plan import GOOD, Choice, Plan, Verdict
-from .practice import corrections, practice_notes
 from .run_history import Run
 
 ATTENTIONS = ("flash_attention_2", "sdpa", "eager")
@@ -77,7 +77,7 @@ def make_plan(
         notes.append(family.dtype_note)
     if best.precision == "fp32":
         notes.append("fp32 takes twice the memory of bf16 and reads no better.")
-    notes += practice_notes(runs, best.precision)
+    notes += timing_notes(runs, best.precision)
     at_once = case.micro_batch(best.precision, chosen_attention, min(usual, best.max_pixels))
     choice = Choice(
         best.precision, chosen_attention, best.max_pixels, min(at_once, images) if images > 1 else at_once

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def test_a_load_and_a_read_are_remembered_with_what_they_were() -> None:
     assert (read.pixels, read.images, read.new_tokens) == (640 * 480, 1, result.tokens)
     assert read.prompt_tokens > 640 * 480 // 32**2
     assert read.read_seconds == pytest.approx(result.seconds, abs=0.002)
-    assert (read.attention, read.beside_bytes) == ("sdpa", None)  # a CPU counts no peak
+    assert (read.attention, read.activation_peak_bytes) == ("sdpa", None)  # a CPU counts no peak
 
 
 def test_the_next_plan_shows_what_was_measured_here() -> None:
@@ -95,4 +94,4 @@ def test_a_damaged_record_stops_neither_a_load_nor_a_read(folder: Path) -> None:
     (folder / run_history.NAME).write_text('{"format": 1, "runs": [{"device"', encoding="utf-8")
     (result,) = ModelLoader.load_model("qwen3_vl_2b").read(picture(), max_new_tokens=3)
     assert result.tokens
-    assert len(json.loads((folder / run_history.NAME).read_text(encoding="utf-8"))["runs"]) == 2
+    assert len(runs()) == 2

@@ -24,14 +24,18 @@ def corrections(
     """By precision: the widest measured run against the formula's figure for the very same workload."""
     found: dict[str, Correction] = {}
     for run in runs:
-        if run.beside_bytes is None or run.pixels < _TELLING_PIXELS or run.beside_bytes <= 0:
+        if (
+            run.activation_peak_bytes is None
+            or run.pixels < _TELLING_PIXELS
+            or run.activation_peak_bytes <= 0
+        ):
             continue
         if (run.attention, run.quantise_vision) != (attention, quantise_vision):
             continue
         prompt = max(0, run.prompt_tokens - picture_size(config, run.pixels).tokens)
         workload = Workload(run.pixels, run.images, prompt, run.new_tokens)
         terms = reading_terms(config, run.precision, attention, workload)
-        ratio = run.beside_bytes / sum(term.bytes for term in terms)
+        ratio = run.activation_peak_bytes / sum(term.bytes for term in terms)
         before = found.get(run.precision)
         if ratio < _PLAUSIBLE and (before is None or ratio > before.ratio):
             at = f"{run.images} x {run.pixels / 1e6:.1f} megapixels on {run.date}"
@@ -40,7 +44,7 @@ def corrections(
     return found
 
 
-def practice_notes(runs: Sequence[Run], precision: str) -> Iterator[str]:
+def timing_notes(runs: Sequence[Run], precision: str) -> Iterator[str]:
     """Seconds of the latest load and the latest read at ``precision``."""
     loads = [run for run in runs if run.precision == precision and run.load_seconds is not None]
     reads = [run for run in runs if run.precision == precision and run.read_seconds is not None]
