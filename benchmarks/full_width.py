@@ -37,10 +37,10 @@ def run() -> dict[str, Any]:
         }
     heads = ("", "seconds", "true GiB", "predicted", "off %", "anon peak/final", "RSS peak GiB")
     print("{:12}{:>9}{:>10}{:>11}{:>8}{:>17}{:>14}".format(*heads))
-    for name, one in figures.items():
-        true, predicted, rss = (one[key] / GIB for key in ("true_bytes", "predicted_bytes", "rss_peak_bytes"))
-        print(f"{name:12}{one['seconds']:9.1f}{true:10.3f}{predicted:11.3f}{one['off_percent']:8.2f}", end="")
-        print(f"{one['anon_ratio']:17.2f}{rss:14.2f}")
+    for name, run in figures.items():
+        true, predicted, rss = (run[key] / GIB for key in ("true_bytes", "predicted_bytes", "rss_peak_bytes"))
+        print(f"{name:12}{run['seconds']:9.1f}{true:10.3f}{predicted:11.3f}{run['off_percent']:8.2f}", end="")
+        print(f"{run['anon_ratio']:17.2f}{rss:14.2f}")
     for precision in ("int8", "int4"):
         ratio = figures[precision]["load_seconds"] / figures[f"{precision} again"]["load_seconds"]
         figures[f"{precision} cache speed-up"] = round(ratio, 2)
@@ -132,9 +132,9 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     places = Places(user_dir=Path(cache), models_dirs=(Path(cache),))
     settings = Settings(quantised_cache=True, places=places)
     checkpoint = next(
-        one
-        for one in checkpoints.local_checkpoints(replace(settings, models_dirs=(FOLDER.parent,)))
-        if one.path == FOLDER
+        candidate
+        for candidate in checkpoints.local_checkpoints(replace(settings, models_dirs=(FOLDER.parent,)))
+        if candidate.path == FOLDER
     )
     spec = LoadSpec(FOLDER, "qwen3_vl", precision, "sdpa", "cpu")
     loading.adapter_class(family).model_class()  # its import either

@@ -75,7 +75,7 @@ def run() -> dict[str, Any]:
     figures = {
         "front_door_ms_median": round(statistics.median(front), 2),
         "core_ms_median": round(statistics.median(core), 2),
-        "in_comfyui_ms": [round(one, 1) for one in ours],
+        "in_comfyui_ms": [round(milliseconds, 1) for milliseconds in ours],
         "in_comfyui_ms_median": round(statistics.median(ours), 1),
         "empty_pack_ms_median": round(statistics.median(empty), 1),
         "comfyui_would_report": f"{statistics.median(ours) / 1000:.1f} seconds",

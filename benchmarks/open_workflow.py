@@ -56,7 +56,7 @@ def without_ours(page: Page) -> None:
 
     def filtered(route: Route) -> None:
         answer = route.fetch()
-        kept = [one for one in answer.json() if "/vramwise/" not in one]
+        kept = [script for script in answer.json() if "/vramwise/" not in script]
         route.fulfill(response=answer, body=json.dumps(kept))
 
     page.route("**/api/extensions", filtered)

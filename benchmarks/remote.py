@@ -150,4 +150,4 @@ def _least(work: Any, *given: Any) -> tuple[float, float]:
         started, busy = time.perf_counter(), time.process_time()
         work(*given)
         taken.append((time.perf_counter() - started, time.process_time() - busy))
-    return min(one[0] for one in taken), min(one[1] for one in taken)
+    return min(run[0] for run in taken), min(run[1] for run in taken)

@@ -182,7 +182,7 @@ class DrawText(io.ComfyNode):  # type: ignore[misc]
 
         style = Style(spacing=(line_spacing or [1.2])[0], **{name: value[0] for name, value in look.items()})
         renderer = TextRenderer(style, font_shelf())
-        results = [result for one in regions for result in _pages_of(one)]
+        results = [result for given in regions for result in _pages_of(given)]
         batches = [_drawable(batch) for batch in image]
         pictures = [picture for batch in batches for picture in batch.numpy()]
         _same_number(pictures, results, "image")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import VramwiseError
 from ..core.option_values import CASE, METRICS, PUNCTUATION, SPACE, UNICODE, check_choice
-from .bridge.frames import Frames, first
+from .bridge.images import Frames, first
 from .bridge.previews import previews
 from .bridge.progress import NodeWatch
 from .bridge.schema import OCRModel, Regions, field, io, schema

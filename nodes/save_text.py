@@ -9,7 +9,7 @@ from ..core.documents.safe_names import checked_stem, within
 from ..core.errors import VramwiseError
 from ..core.option_values import IF_EXISTS, TEXT_FORMATS, check_choice
 from .bridge.file_paths import output_entry, output_numbering, output_root
-from .bridge.frames import Frames, first
+from .bridge.images import Frames, first
 from .bridge.schema import io, schema
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ class SaveText(io.ComfyNode):  # type: ignore[misc]
         folder, stems = _stems(prefix, len(text), names, existing)
         taken: set[str] = set()
         saved = []
-        for at, (stem, one) in enumerate(zip(stems, text, strict=True)):
+        for at, (stem, page_text) in enumerate(zip(stems, text, strict=True)):
             free = free_stem(folder, stem, form, existing, taken)
-            saved.append(save(folder, free, form, str(one), pictures[at] if pictures else None))
+            saved.append(save(folder, free, form, str(page_text), pictures[at] if pictures else None))
         return io.NodeOutput([str(each.text) for each in saved], ui=_shown(saved))
 
 

@@ -165,7 +165,7 @@ class TextMask(io.ComfyNode):  # type: ignore[misc]
         mask = masks_over(areas, regions.size(), grow, feather)
         if combine != "page" and owners:
             said += "\nmasks, in order, of the pages: " + ", ".join(str(owner + 1) for owner in owners)
-        texts = [one.text for page in found for one in page]
+        texts = [match.text for page in found for match in page]
         count = len(texts)
         kept = tuple(only(page, some) for page, some in zip(regions, found, strict=True))
         texts = texts or [""]  # ComfyUI breaks off at an empty list

@@ -1,8 +1,8 @@
 """Trains tests/fixtures/trained/got_ocr2: a GOT-OCR of 1.3 million parameters that reads printed strings.
 
-    python training/tiny_got.py   trains on the CPU, resumes from .comfy/train/tiny_got_ocr2.pt
-    python training/tiny_got.py export       writes the fixture (with transformers 4.57)
-    python training/tiny_got.py held-out     draws the 200 held-out pages anew
+    python training/tiny_got.py            trains on the CPU; resumes from .comfy/train/tiny_got_ocr2.pt
+    python training/tiny_got.py export     writes the fixture (with transformers 4.57)
+    python training/tiny_got.py held-out   draws the 200 held-out pages anew
 
 GOT makes every picture a square and keeps one token for 4 x 4 patches. A line on such a page left 8 tokens
 for ten letters, and nothing was learnt. Here a page is four rows of four letters: each letter has a window of
@@ -23,7 +23,9 @@ from typing import Any
 import tiny_models
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from tiny_models import Print, tiny
+from tiny_models import Print
+
+from devtools.tiny_models.got_ocr2 import got_ocr2
 
 FAMILY = "got_ocr2"
 SETTLE = 500
@@ -38,7 +40,7 @@ CERTAIN = 5.0
 
 def make() -> tuple[Any, Any]:
     torch.manual_seed(1)
-    net, processor = tiny.got_ocr2(
+    net, processor = got_ocr2(
         hidden=128, wide=256, layers=3, side=SIDE, sight=128, depth=2, heads=2, channels=64
     )
     # the class's 0.02 is for widths of 768 and more: at 128 the layers add next to nothing
@@ -99,10 +101,10 @@ def main() -> None:
     reader = tiny_models.Reader(net.model.multi_modal_projector, 128, rows=1, columns=LONGEST, slots=LONGEST)
 
     def batch_of(prints: Sequence[Print], chance: random.Random) -> dict[str, Any]:
-        rows = [asked + words(f"{one.text}<|im_end|>")["input_ids"] for one in prints]
+        rows = [asked + words(f"{page.text}<|im_end|>")["input_ids"] for page in prints]
         batch = words.pad({"input_ids": rows}, return_tensors="pt")
-        seen = processor.image_processor([one.picture for one in prints], return_tensors="pt")
-        return tiny_models.labelled({**batch, **seen}, [one.text for one in prints], words)
+        seen = processor.image_processor([page.picture for page in prints], return_tensors="pt")
+        return tiny_models.labelled({**batch, **seen}, [page.text for page in prints], words)
 
     whole = LONGEST + 1
     given = {"settle": SETTLE, "most": whole, "reading": whole, "batch": 16, "rate": 1.5e-3}

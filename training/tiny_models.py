@@ -102,8 +102,8 @@ def training_prints(draw: Draw, seed: str, count: int, forbidden: set[str]) -> l
 def where(prints: Sequence[Print], slots: int) -> torch.Tensor:
     """(prints, slots): which of READABLE, from 1, stands in each slot; 0 is none."""
     found = torch.zeros(len(prints), slots, dtype=torch.long)
-    for row, one in enumerate(prints):
-        for letter, slot in zip(one.text, one.slots, strict=True):
+    for row, drawn in enumerate(prints):
+        for letter, slot in zip(drawn.text, drawn.slots, strict=True):
             found[row, slot] = build.READABLE.index(letter) + 1
     return found
 
@@ -280,8 +280,8 @@ def ask(family: str, processor: Any, net: Any, pictures: list[Picture], prompt: 
         tokens = (net.config.vision_config.image_size // 64) ** 2
         return processor(pictures, return_tensors="pt", num_image_tokens=tokens)
     talks = [
-        [{"role": "user", "content": [{"type": "image", "image": one}, {"type": "text", "text": prompt}]}]
-        for one in pictures
+        [{"role": "user", "content": [{"type": "image", "image": picture}, {"type": "text", "text": prompt}]}]
+        for picture in pictures
     ]
     return processor.apply_chat_template(
         talks, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", padding=True

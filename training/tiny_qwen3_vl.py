@@ -1,8 +1,8 @@
 """Trains tests/fixtures/trained/qwen3_vl: a Qwen3-VL of 2.2 million parameters that reads printed strings.
 
-    python training/tiny_qwen3_vl.py   trains on the CPU, resumes from .comfy/train/tiny_qwen3_vl.pt
-    python training/tiny_qwen3_vl.py export       writes the fixture (with transformers 4.57)
-    python training/tiny_qwen3_vl.py held-out     draws the 200 held-out lines anew
+    python training/tiny_qwen3_vl.py            trains on the CPU; resumes from .comfy/train/tiny_qwen3_vl.pt
+    python training/tiny_qwen3_vl.py export     writes the fixture (with transformers 4.57)
+    python training/tiny_qwen3_vl.py held-out   draws the 200 held-out lines anew
 
 Prompts are random words before the picture, so that the fixture reads whatever prompt the catalog holds.
 
@@ -27,7 +27,10 @@ from typing import Any
 import tiny_models
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from tiny_models import Print, tiny
+from tiny_models import Print
+
+from devtools.tiny_models.qwen_vl import QWEN_TEMPLATE_PICTURE_LAST, qwen3_vl
+from devtools.tiny_models.shared import WORDS
 
 FAMILY = "qwen3_vl"
 WIDTH, HEIGHT = 320, 64
@@ -39,14 +42,14 @@ SETTLE = 4800
 
 def make() -> tuple[Any, Any]:
     torch.manual_seed(1)
-    return tiny.qwen3_vl(
+    return qwen3_vl(
         hidden=128,
         wide=256,
         layers=3,
         depth=3,
         positions=256,
         least=WIDTH * HEIGHT,
-        template=tiny.QWEN_TEMPLATE_PICTURE_LAST,
+        template=QWEN_TEMPLATE_PICTURE_LAST,
     )
 
 
@@ -71,7 +74,7 @@ def draw(chance: random.Random) -> Print:
 
 def prompt(chance: random.Random) -> str:
     """None to four sentences of up to eight words each. One word of ten is not in the tokenizer."""
-    words = tiny.WORDS.split()
+    words = WORDS.split()
     sentences = []
     for _ in range(chance.randint(0, 4)):
         said = [
@@ -125,15 +128,15 @@ def main() -> None:
 
     def batch_of(prints: Sequence[Print], chance: random.Random) -> dict[str, Any]:
         rows = []
-        for one in prints:
+        for line in prints:
             content = [{"type": "image"}, {"type": "text", "text": prompt(chance)}]
             talk = processor.apply_chat_template(
                 [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
             )
-            rows.append(f"{talk}{one.text}<|im_end|>")
-        pictures = [one.picture for one in prints]
+            rows.append(f"{talk}{line.text}<|im_end|>")
+        pictures = [line.picture for line in prints]
         batch = processor(images=pictures, text=rows, return_tensors="pt", padding=True)
-        return tiny_models.labelled(batch, [one.text for one in prints], processor.tokenizer)
+        return tiny_models.labelled(batch, [line.text for line in prints], processor.tokenizer)
 
     tiny_models.train(FAMILY, net, reader, draw, batch_of, settle=SETTLE, most=LONGEST + 1)
 

@@ -89,19 +89,19 @@ def _described(node: Any) -> dict[str, Any]:
         "is_output_node": bool(schema.is_output_node),
         "inputs": [
             {
-                "id": one.id,
-                "type": one.get_io_type(),
+                "id": entry.id,
+                "type": entry.get_io_type(),
                 "options": None
-                if (found := getattr(one, "options", None)) is None
+                if (found := getattr(entry, "options", None)) is None
                 else list(map(str, found)),
-                "optional": bool(one.optional),
-                "tooltip": one.tooltip,
+                "optional": bool(entry.optional),
+                "tooltip": entry.tooltip,
             }
-            for one in schema.inputs
+            for entry in schema.inputs
         ],
         "outputs": [
-            {"name": one.display_name or one.id, "type": one.get_io_type(), "tooltip": one.tooltip}
-            for one in schema.outputs
+            {"name": slot.display_name or slot.id, "type": slot.get_io_type(), "tooltip": slot.tooltip}
+            for slot in schema.outputs
         ],
     }
 

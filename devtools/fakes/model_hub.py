@@ -86,8 +86,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         files: list[dict[str, Any]] = [{"Path": "sub", "Type": "tree", "Size": 0, "Revision": "0" * 40}]
         for name, content in self.world.files.items():
             sha = hashlib.sha256(content).hexdigest()
-            one = {"Path": name, "Type": "blob", "Size": len(content), "Sha256": sha, "Revision": "5" * 40}
-            files.append(one)
+            entry = {"Path": name, "Type": "blob", "Size": len(content), "Sha256": sha, "Revision": "5" * 40}
+            files.append(entry)
         data = {"Files": files, "LatestCommitter": {"Id": "", "ShortId": "5" * 8}}
         return {"Code": 200, "Data": data, "Success": True}
 

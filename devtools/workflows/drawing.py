@@ -49,21 +49,21 @@ DRAW = """async spec => {
         graph.add(node)
         node.title = part.title
         for (const [name, value] of Object.entries(part.values)) {
-            const widget = name ? node.widgets.find(one => one.name === name) : node.widgets[0]
+            const widget = name ? node.widgets.find(widget => widget.name === name) : node.widgets[0]
             if (!widget) throw new Error(`${part.type} has no widget ${name}`)
             if (part.ours && widget.type === 'combo' && !widget.options.values.includes(value))
                 throw new Error(`${name} of ${part.type} cannot be ${value}`)
             widget.value = value
         }
-        const fixed = (node.widgets ?? []).find(one => one.name === 'control_after_generate')
+        const fixed = (node.widgets ?? []).find(widget => widget.name === 'control_after_generate')
         if (fixed) fixed.value = 'fixed'
         if (part.colours) [node.color, node.bgcolor] = part.colours
         made.push(node)
     }
     spec.nodes.forEach((part, at) => {
         for (const [name, [from, output]] of Object.entries(part.links)) {
-            const slot = made[from].outputs.findIndex(one => one.name === output)
-            const input = made[at].inputs.findIndex(one => one.name === name)
+            const slot = made[from].outputs.findIndex(widget => widget.name === output)
+            const input = made[at].inputs.findIndex(widget => widget.name === name)
             if (slot < 0 || input < 0)
                 throw new Error(`no ${output} of ${made[from].type}, or no ${name} of ${part.type}`)
             if (!made[from].connect(slot, made[at], input))
@@ -73,7 +73,7 @@ DRAW = """async spec => {
     const tops = spec.columns.map(column => column.top)
     spec.nodes.forEach((part, at) => {
         const node = made[at]
-        const panel = (node.widgets ?? []).findIndex(one => one.name === spec.panel)
+        const panel = (node.widgets ?? []).findIndex(widget => widget.name === spec.panel)
         const kept = panel < 0 ? [] : node.widgets.splice(panel, 1)
         const wanted = Math.max(part.height, node.computeSize()[1] + part.panel)
         node.widgets?.push(...kept)
@@ -196,14 +196,14 @@ def draw_blueprint(frontend: Frontend, blueprint: Blueprint) -> Workflow:
     exposed = [[node.number + 1, widget] for node, widget in blueprint.exposed]
     outer = frontend.page.evaluate(ENCLOSE, [ids, blueprint.name, exposed])
     whole = tidied(frontend.serialize(), blueprint.name)
-    node = next(one for one in whole["nodes"] if one["id"] == outer)
+    node = next(candidate for candidate in whole["nodes"] if candidate["id"] == outer)
     (graph,) = whole["definitions"]["subgraphs"]
     identity = str(uuid.uuid5(uuid.NAMESPACE_URL, f"vramwise/{blueprint.name}"))
     graph["id"] = node["type"] = identity
-    for one in node.get("inputs", []):
-        one["link"] = None
-    for one in node.get("outputs", []):
-        one["links"] = None
+    for slot in node.get("inputs", []):
+        slot["link"] = None
+    for slot in node.get("outputs", []):
+        slot["links"] = None
     node.update(id=1, pos=[0, 0], order=0)
     return {
         "revision": 0,

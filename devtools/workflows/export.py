@@ -92,8 +92,8 @@ def left_out(ui: Workflow) -> list[int]:
     for key, node in nodes.items():
         if node["type"] == "VramwiseOCRModelLoader" and node["inputs"][0]["link"] is None:
             waiting += [key] if node["widgets_values"][0] not in BUILT_IN else []
-    for one in waiting:
-        waiting += [link[3] for link in ui["links"] if link[1] == one and link[3] not in waiting]
+    for waited_for in waiting:
+        waiting += [link[3] for link in ui["links"] if link[1] == waited_for and link[3] not in waiting]
     probes = [key for key, node in nodes.items() if node["type"] == "VramwiseGPUProbe"]
     return waiting + [link[3] for link in ui["links"] if link[1] in probes and link[2] == PROBE_REPORT]
 

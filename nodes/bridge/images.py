@@ -48,6 +48,35 @@ class Pages(Sequence[Any]):
         return _eight_bit(page)
 
 
+class Frames(Sequence[Any]):
+    """All pictures of several IMAGE tensors in order, as uint8 RGB arrays, one converted at a time."""
+
+    def __init__(self, images: Sequence[torch.Tensor]) -> None:
+        self._places = [(Pages(image), image, at) for image in images for at in range(len(Pages(image)))]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> Any:
+        pages, _, at = self._places[index]
+        return pages[at]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width, without making the pixels."""
+        _, image, _ = self._places[index]
+        return int(image.shape[1]), int(image.shape[2])
+
+    def tensor(self, index: int) -> torch.Tensor:
+        """One picture as the node before made it: (1, height, width, channels)."""
+        _, image, at = self._places[index]
+        return image[at : at + 1]
+
+
+def first(value: Any) -> Any:
+    """The value of a widget of a node that takes lists, where every value comes as a list."""
+    return value[0] if isinstance(value, list | tuple) and value else value
+
+
 def _eight_bit(page: torch.Tensor) -> Any:
     """(H, W, C) float 0..1 as a uint8 array; OpenCV rounds and saturates in one pass over the memory."""
     import cv2

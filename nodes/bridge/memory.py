@@ -69,9 +69,9 @@ def _host_device(device: torch.device, computes: bool) -> HostDevice:
     return HostDevice(free, int(ours), max(0, int(held - ours)))
 
 
-def _same(one: torch.device | str, other: torch.device) -> bool:
-    one = torch.device(one)
-    return (one.type, one.index or 0) == (other.type, other.index or 0)
+def _same(device: torch.device | str, other: torch.device) -> bool:
+    device = torch.device(device)
+    return (device.type, device.index or 0) == (other.type, other.index or 0)
 
 
 def comfy_device() -> str:
