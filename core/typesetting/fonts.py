@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog.csv_rows import csv_rows
+from ..cjk import east_asian_script
 from ..errors import UnknownName, VramwiseError, nearest
 
 SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
@@ -271,17 +272,12 @@ def _likely(face: Face, script: str) -> bool:
 
 def _script(characters: Iterable[str]) -> str:
     """The script that decides about the font: kana, Hangul and Han before the most frequent one."""
-    counts = Counter(
-        unicodedata.name(character, "").split(" ")[0] for character in characters if character.isalpha()
-    )
-    for word, script in (
-        ("HIRAGANA", "Japanese"),
-        ("KATAKANA", "Japanese"),
-        ("HANGUL", "Hangul"),
-        ("CJK", "Han"),
-    ):
-        if counts[word]:
+    letters = [character for character in characters if character.isalpha()]
+    east_asian = set(map(east_asian_script, letters))
+    for script in ("Japanese", "Hangul", "Han"):
+        if script in east_asian:
             return script
+    counts = Counter(unicodedata.name(letter, "").split(" ")[0] for letter in letters)
     return counts.most_common(1)[0][0].title() if counts else "Latin"
 
 

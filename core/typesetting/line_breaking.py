@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ..cjk import is_cjk, is_emoji
+
 CLOSING = frozenset(
     "!%),.:;?]}\u00b0\u00b7\u2019\u201d\u2020\u2021\u2025\u2026\u203a\u2103\u3001\u3002\u3003\u3005\u3009"
     "\u300b\u300d\u300f\u3011\u3015\u3017\u3019\u301c\u301f\u303b\u3041\u3043\u3045\u3047\u3049\u3063\u3083"
@@ -36,9 +38,8 @@ class Piece:
 
 
 def dense(character: str) -> bool:
-    """Whether lines may break around it: Han, kana and full-width signs, but not Hangul, which has spaces."""
-    wide = unicodedata.east_asian_width(character) in "WF"
-    return wide and not unicodedata.name(character, "").startswith("HANGUL")
+    """Whether lines may break around it: CJK and emoji, but not Hangul, which has spaces."""
+    return is_cjk(character) or is_emoji(character)
 
 
 def pieces_of(paragraph: str) -> list[Piece]:

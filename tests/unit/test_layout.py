@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from vramwise.cjk import is_cjk
 from vramwise.ocr.results.line import Line
 from vramwise.ocr.results.reading_order import (
     arrange,
-    is_cjk,
     join_words,
     markdown,
     plain_text,

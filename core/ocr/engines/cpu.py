@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...catalog import Language, default_language, language
+from ...cjk import is_cjk
 from ...errors import VramwiseError
 from ...settings import Settings
 from ..images import check_size, is_blank
@@ -93,9 +94,7 @@ class CPUEngine:
         """Languages for Tesseract on ``auto``: by the scripts PP-OCR's detector and the script net see."""
         lines = self._by(RapidRoute(), image, options, progress)
         scripts = {line.foreign for line in lines if line.foreign}
-        if any(
-            reading_order.is_cjk(character) for line in lines if not line.foreign for character in line.text
-        ):
+        if any(is_cjk(character) for line in lines if not line.foreign for character in line.text):
             scripts.add("Han")
         found = [row for row in map(default_language, sorted(scripts)) if row]
         if "Han" in scripts:
@@ -167,7 +166,7 @@ def _share(lines: Sequence[Line], script: str) -> float:
 
 
 def _has_cjk(lines: Sequence[Line]) -> bool:
-    return any(reading_order.is_cjk(character) for line in lines for character in line.text)
+    return any(is_cjk(character) for line in lines for character in line.text)
 
 
 def _filled(line: Line, read: Sequence[Line]) -> Line:

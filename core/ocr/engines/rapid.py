@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...cjk import is_cjk
 from ...errors import VramwiseError
 from ...hardware import capabilities
 from ..images import fit_pixels
 from ..results.line import Line
-from ..results.reading_order import is_cjk
 from ..results.result import Point, Word
 from .protocol import ProgressCallback
 from .script_detection import LineEvidence, character_spans, explained_share, foreign_lines, guess_scripts

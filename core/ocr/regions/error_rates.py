@@ -8,12 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...cjk import words_with_spaces
 from ...option_values import CASE, METRICS, PUNCTUATION, SPACE, UNICODE, check_choice
 from ..results.result import Region, Word
 
-# Scripts written without spaces: every character is a word. Hangul has spaces.
-_CJK = "\u2e80-\u30ff\u3100-\u312f\u3190-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
-_TOKEN = re.compile(rf"[{_CJK}]\s*|[^\s{_CJK}]+\s*")
 # Quotation marks in pairs; a straight single one opens only before and closes only after a word.
 _QUOTED = re.compile(
     '"([^"]+)"|\u201c([^\u201d]+)\u201d|\u201e([^\u201c\u201d]+)[\u201c\u201d]|\u00ab([^\u00bb]+)\u00bb'
@@ -110,7 +108,7 @@ def diff(read: str, expected: str, rules: Rules | None = None) -> str:
     from rapidfuzz.distance import Levenshtein
 
     rules = rules or Rules()
-    there, wanted = _TOKEN.findall(rules.normal(read, "fold")), _TOKEN.findall(rules.normal(expected, "fold"))
+    there, wanted = (words_with_spaces(rules.normal(text, "fold")) for text in (read, expected))
     pieces: list[str] = []
     for op in Levenshtein.opcodes([t.strip() for t in there], [t.strip() for t in wanted]):
         ours = "".join(there[op.src_start : op.src_end])
@@ -140,7 +138,7 @@ def wrong_pieces(
     ]
     wanted = [
         (letter, number)
-        for number, token in enumerate(_TOKEN.findall(rules.normal(expected, "fold")))
+        for number, token in enumerate(words_with_spaces(rules.normal(expected, "fold")))
         for letter in token.strip()
     ]
     ops = Levenshtein.opcodes([letter for letter, _ in letters], [letter for letter, _ in wanted])

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...cjk import has_word_ends
 from ...errors import VramwiseError
 from ...option_values import MATCHES, check_choice
 
@@ -18,11 +19,6 @@ MAX_REPEATS = 100_000  # product of a pattern's counts: regex unrolls (a{1000}){
 PATTERN_SECONDS = 5.0  # for all texts of one search; Python's own re could not be stopped
 Span = tuple[int, int]
 
-# Scripts written without spaces, and Hangul, whose particles are joined to the word.
-_UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-    r"\uff00-\uffef\U00020000-\U0003ffff]"
-)
 _COUNT = re.compile(r"\{\s*(\d*)\s*,?\s*(\d*)\s*\}")
 
 
@@ -166,7 +162,7 @@ def _joined(left: str, right: str) -> bool:
 
 
 def _in_word(character: str) -> bool:
-    if _UNSPACED.match(character):
+    if not has_word_ends(character):
         return False
     return character.isalnum() or character == "_" or unicodedata.category(character).startswith("M")
 
@@ -177,7 +173,7 @@ def _words(text: str) -> list[Span]:
     for run in re.finditer(r"\S+", text):
         start = run.start()
         for at in range(run.start(), run.end() + 1):
-            if at == run.end() or _UNSPACED.match(text[at]):
+            if at == run.end() or not has_word_ends(text[at]):
                 if at > start:
                     spans.append((start, at))
                 if at < run.end():

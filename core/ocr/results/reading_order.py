@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from ...cjk import is_cjk
 from .line import Line
 from .result import Region
 
@@ -21,7 +22,6 @@ COLUMN_GAP = 1.2  # a gutter is at least this many line heights wide
 COLUMN_LINE = 8.0  # and parts lines that are this many heights long: shorter ones are the cells of a table
 PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heights, is smaller than this
 HEADING = 1.45  # a heading is this many times as high as the page's usual line
-_CJK = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _MARKDOWN_START = re.compile(r"^(\s*)(#{1,6}\s|>|[-+*]\s|\d+[.)]\s|=+\s*$|-{3,}\s*$)")
 
 
@@ -224,8 +224,3 @@ def join_words(words: Sequence[str]) -> str:
         spaced = out and word and not (is_cjk(out[-1]) and is_cjk(word[0]))
         out += f" {word}" if spaced else word
     return out
-
-
-def is_cjk(character: str) -> bool:
-    """True for the characters that are written without spaces between words (Han, kana, full-width forms)."""
-    return _CJK.match(character) is not None
