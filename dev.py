@@ -753,7 +753,7 @@ def lock(args: argparse.Namespace, rest: list) -> int:
 
 
 def lint(args: argparse.Namespace, rest: list) -> int:
-    """ruff, mypy, the checks that the registry runs on a published pack, and eslint where Node.js is."""
+    """ruff, mypy, the floors of core/, what the registry checks of a published pack, eslint for web/."""
     prepare(comfy=False)
     shipped = [folder for folder in ("__init__.py", "core", "nodes", "scripts") if (ROOT / folder).exists()]
     code = 0
@@ -761,6 +761,7 @@ def lint(args: argparse.Namespace, rest: list) -> int:
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy", "--strict", "--explicit-package-bases", "core"],
+        ["devtools.layers"],
         ["ruff", "check", "--isolated", "--ignore-noqa", "--select", "S102,S307,E702", *shipped],
     ):
         say("$ " + " ".join(command))

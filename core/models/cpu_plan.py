@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from ..catalog import BUILTIN, languages, ocr_model, recogniser
 from ..errors import VramwiseError
@@ -11,13 +10,10 @@ from ..hardware import capabilities
 from ..settings import Settings
 from ..units import mib_text
 
-if TYPE_CHECKING:
-    from .request import ModelRequest
 
-
-def cpu_plan(request: ModelRequest, settings: Settings) -> Iterator[str]:
+def cpu_plan(model: str, ignored: Sequence[str], settings: Settings) -> Iterator[str]:
     """What an engine on the CPU will do and read here, a sentence a line, and what was asked for in vain."""
-    row = ocr_model(request.model)
+    row = ocr_model(model)
     yield f"{row.name}: {row.about}."
     if row.engine == "rapid":
         try:
@@ -28,13 +24,6 @@ def cpu_plan(request: ModelRequest, settings: Settings) -> Iterator[str]:
         size = f"weights {mib_text(row.weight_bytes or 0)} ({row.source})"
         yield f"Runs on the CPU by {'OpenVINO' if runtime == 'openvino' else 'ONNX Runtime'}; {size}."
     yield from _languages_here(row.engine, settings)
-    ignored = [
-        f"{name} {value}"
-        for name, value in (("precision", request.precision), ("attention", request.attention))
-        if value != "auto"
-    ]
-    if request.device not in ("auto", "cpu"):
-        ignored.append(f"device {request.device}")
     if ignored:
         yield f"Ignored, because this engine has no such choice: {', '.join(ignored)}. No GPU memory is used."
 

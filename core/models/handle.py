@@ -74,7 +74,7 @@ class OCRHandle:
             if is_cpu_engine(self.model):
                 from .cpu_plan import cpu_plan
 
-                return "\n".join(cpu_plan(self.request, settings))
+                return "\n".join(cpu_plan(self.model, self.request.only_for_torch(), settings))
             return self._decide(settings).plan.text()
         except VramwiseError as error:
             return str(error)

@@ -62,6 +62,13 @@ class ModelRequest:
     batch: int = 1
     budget: Budget | None = None
 
+    def only_for_torch(self) -> list[str]:
+        """What was chosen that an engine outside torch does not have, as words for a sentence."""
+        chosen = {"precision": self.precision, "attention": self.attention, "device": self.device}
+        if self.device == "cpu":
+            del chosen["device"]
+        return [f"{name} {value}" for name, value in chosen.items() if value != "auto"]
+
     def seen_pixels(self, its: Family) -> int | None:
         """Pixels that the model gets to see: sides of an image go up to the family's grid."""
         if self.image is None:
@@ -257,7 +264,12 @@ def answer(request: ModelRequest, settings: Settings) -> Answer:
     """
     row = catalog_row(model_id(request.model))
     if row is not None and not row.repo:
-        return Answer(row, _plan_outside_torch(row, request), "", tuple(cpu_plan(request, settings)))
+        return Answer(
+            row,
+            _plan_outside_torch(row, request),
+            "",
+            tuple(cpu_plan(request.model, request.only_for_torch(), settings)),
+        )
     try:
         resolved = resolve(request.model, settings)
     except VramwiseError as error:
