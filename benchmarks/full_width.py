@@ -125,7 +125,7 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     from vramwise.ocr.vlm.model_owner import LoadSpec
     from vramwise.planning import Workload, footprint
     from vramwise.settings import Settings
-    from vramwise.weights import checkpoints, quantised_cache
+    from vramwise.weights import checkpoint_files, checkpoints, quantised_cache
 
     family = family_of_model_type("qwen3_vl")
     assert family is not None
@@ -151,8 +151,8 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     gc.collect()
     anon_final = _status()[0] - memory.start[0]
     true = loading.true_bytes(net)
-    config = checkpoints.read_config(FOLDER)
-    tensors = checkpoints.tensor_index(FOLDER)
+    config = checkpoint_files.read_config(FOLDER)
+    tensors = checkpoint_files.tensor_index(FOLDER)
     predicted = footprint(
         config, tensors, precision, workload=Workload(1 << 20), device_kind="cpu"
     ).weights_bytes

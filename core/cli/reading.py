@@ -17,7 +17,7 @@ from ..option_values import CPU_ENGINES, DEFAULT_MODEL, TASKS
 from ..settings import load_settings
 
 if TYPE_CHECKING:
-    from ..jobs.job import Reader
+    from ..jobs.job import PageReader
     from ..jobs.manifest import Entry
     from ..ocr.engines.protocol import ReadOptions
 
@@ -72,11 +72,11 @@ def _ocr(arguments: argparse.Namespace) -> int:
     return _print(arguments, reader, options)
 
 
-def _reader(arguments: argparse.Namespace) -> Reader:
+def _reader(arguments: argparse.Namespace) -> PageReader:
     if arguments.endpoint:
         from ..ocr.remote import open_remote
 
-        remote: Reader = open_remote(arguments.endpoint)
+        remote: PageReader = open_remote(arguments.endpoint)
         return remote
     from ..models.handle import ocr_handle
 
@@ -98,7 +98,7 @@ def _check_language(model: str, code: str) -> None:
         rapid_route(wanted, settings)
 
 
-def _job(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) -> int:
+def _job(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions) -> int:
     from ..jobs import JobOptions, run_job
 
     name = arguments.endpoint or f"{arguments.model or DEFAULT_MODEL} {arguments.precision}"
@@ -117,34 +117,34 @@ def _job(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) ->
     return 0
 
 
-def _print(arguments: argparse.Namespace, reader: Reader, options: ReadOptions) -> int:
+def _print(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions) -> int:
     from ..documents.pages import PageFiles
-    from ..jobs import find_units
-    from ..jobs.job import JobOptions, read_units
+    from ..jobs import find_pages
+    from ..jobs.job import JobOptions, read_pages
     from ..jobs.outputs import encoded
 
     files = PageFiles()
-    units = list(find_units(arguments.inputs, files))
+    pages = list(find_pages(arguments.inputs, files))
     failed, records = 0, []
     job = JobOptions("", arguments.format, arguments.dpi, options)
-    for unit, outcome in read_units(units, reader, job, files):
-        page = unit.file if unit.pages == 1 else unit.name
+    for page, outcome in read_pages(pages, reader, job, files):
+        name = page.file if page.pages == 1 else page.name
         if isinstance(outcome, VramwiseError):
-            print(f"vramwise: {page}: {outcome}", file=sys.stderr)
+            print(f"vramwise: {name}: {outcome}", file=sys.stderr)
             failed += 1
             continue
         for note in outcome.notes:
-            print(f"vramwise: {page}: {note}", file=sys.stderr)
+            print(f"vramwise: {name}: {note}", file=sys.stderr)
         if arguments.format == "json":
-            records.append(outcome.to_dict(file=str(page)))
+            records.append(outcome.to_dict(file=str(name)))
         else:
-            heading = f"== {page}\n" if len(units) > 1 and arguments.format != "hocr" else ""
-            said = encoded(outcome, arguments.format, str(page)).decode("utf-8")
+            heading = f"== {name}\n" if len(pages) > 1 and arguments.format != "hocr" else ""
+            said = encoded(outcome, arguments.format, str(name)).decode("utf-8")
             print(f"{heading}{said}", end="\n" if heading else "")
     if arguments.format == "json":
         print(json.dumps(records, ensure_ascii=False, indent=2))
     if failed:
-        return 3 if failed < len(units) else 1
+        return 3 if failed < len(pages) else 1
     return 0
 
 

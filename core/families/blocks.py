@@ -11,7 +11,7 @@ from .family import Config, family_of_config
 
 
 class Tensor(Protocol):
-    """What is read of core.weights.checkpoints.TensorInfo."""
+    """What is read of core.weights.checkpoint_files.TensorInfo."""
 
     @property
     def dtype(self) -> str: ...

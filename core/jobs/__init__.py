@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from ..lazy_imports import from_modules
 
 if TYPE_CHECKING:
-    from .inputs import Unit, find_units
-    from .job import JobOptions, Report, run_job
+    from .inputs import JobPage, find_pages
+    from .job import JobOptions, JobReport, run_job
     from .manifest import Manifest
 
 _HOME = {
     "JobOptions": "job",
     "Manifest": "manifest",
-    "Report": "job",
-    "Unit": "inputs",
-    "find_units": "inputs",
+    "JobReport": "job",
+    "JobPage": "inputs",
+    "find_pages": "inputs",
     "run_job": "job",
 }
-__all__ = ["JobOptions", "Manifest", "Report", "Unit", "find_units", "run_job"]
+__all__ = ["JobOptions", "JobPage", "JobReport", "Manifest", "find_pages", "run_job"]
 
 __getattr__ = from_modules(__name__, _HOME)

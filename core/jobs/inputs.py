@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from ..documents.pages import PICTURES, PageFiles, natural, page_suffix
@@ -20,7 +20,7 @@ _WANTED = PICTURES | {".pdf"}
 
 
 @dataclass(frozen=True)
-class Unit:
+class JobPage:
     """One page to read: page ``index`` (from 0) of the ``pages`` of ``file``. ``stem`` is where its output
     goes, relative to the job's folder, without an ending; it is unique in the job and stays with the page.
 
@@ -52,9 +52,9 @@ class Unit:
         return [status.st_size, status.st_mtime_ns]
 
 
-def find_units(inputs: Sequence[str], files: PageFiles) -> Iterator[Unit]:
-    """Every page of ``inputs`` in order, as ``find_files`` and ``units_of`` find them."""
-    return units_of(find_files(inputs), files)
+def find_pages(inputs: Sequence[str], files: PageFiles) -> Iterator[JobPage]:
+    """Every page of ``inputs`` in order, as ``find_files`` and ``pages_of`` find them."""
+    return pages_of(find_files(inputs), files)
 
 
 def find_files(inputs: Sequence[str]) -> list[tuple[Path, str]]:
@@ -78,9 +78,9 @@ def find_files(inputs: Sequence[str]) -> list[tuple[Path, str]]:
     return list(found.values())
 
 
-def units_of(
+def pages_of(
     found: Iterable[tuple[Path, str]], files: PageFiles, kept: Mapping[str, str] | None = None
-) -> Iterator[Unit]:
+) -> Iterator[JobPage]:
     """Every page of ``found`` in order. Files are opened one after another as the pages are asked for.
 
     ``kept`` are the stems of the pages that were read before, by their keys and with the latest last. No
@@ -89,15 +89,16 @@ def units_of(
     kept = kept or {}
     owners = {stem.casefold(): key for key, stem in kept.items()}
     for file, wished in found:
-        pages, problem = _count(file, files)
-        for stem in _stems(file, wished, pages, kept):
-            units = [
-                Unit(file, index, stem + page_suffix(index, pages), problem, pages) for index in range(pages)
+        count, problem = _count(file, files)
+        for stem in _stems(file, wished, count, kept):
+            pages = [
+                JobPage(file, index, stem + page_suffix(index, count), problem, count)
+                for index in range(count)
             ]
-            its = {unit.stem.casefold(): unit.key for unit in units}
-            if all(owners.get(one, key) == key for one, key in its.items()):
-                owners.update(its)
-                yield from units
+            takers = {page.stem.casefold(): page.key for page in pages}
+            if all(owners.get(name, key) == key for name, key in takers.items()):
+                owners.update(takers)
+                yield from pages
                 break
 
 
@@ -136,11 +137,11 @@ def _count(file: Path, files: PageFiles) -> tuple[int, str]:
 def _stems(file: Path, wished: str, pages: int, kept: Mapping[str, str]) -> Iterator[str]:
     """What ``file`` may be called, the best first: as before, then a, a_jpg, a_2, a_3 and so on."""
     for index in range(pages):
-        before, number = kept.get(Unit(file, index, "").key, ""), page_suffix(index, pages)
+        before, number = kept.get(JobPage(file, index, "").key, ""), page_suffix(index, pages)
         if before and before.endswith(number):
             yield before.removesuffix(number)
             break
     yield wished
     if file.suffix.lower() in _WANTED:
         yield f"{wished}_{file.suffix.lstrip('.').lower()}"
-    yield from (f"{wished}_{number}" for number in count(2))
+    yield from (f"{wished}_{number}" for number in itertools.count(2))

@@ -13,7 +13,7 @@ from ..documents.pages import PageFiles
 from ..errors import VramwiseError
 from ..ocr.engines.protocol import NoProgress, ProgressCallback, ReadOptions
 from ..weights.locks import only_writer
-from .inputs import Unit, find_files, units_of
+from .inputs import JobPage, find_files, pages_of
 from .manifest import Entry, Manifest
 from .outputs import ENDINGS, encoded
 
@@ -28,18 +28,18 @@ LOCK = ".vramwise-job.lock"
 _TOGETHER = 8
 
 
-class Reader(Protocol):
+class PageReader(Protocol):
     """What reads pages: a handle of ours. One with ``read_each`` is given the pages as a stream."""
 
     def read(
         self,
         images: Sequence[NDArray[uint8]],
         options: ReadOptions | None = None,
-        watch: ProgressCallback | None = None,
+        progress: ProgressCallback | None = None,
     ) -> Iterator[OCRResult]: ...
 
 
-class Progress(Protocol):
+class JobProgress(Protocol):
     """Hears of every page that is finished."""
 
     def __call__(self, done: int, total: int | None, entry: Entry) -> None: ...
@@ -58,7 +58,7 @@ class JobOptions:
 
 
 @dataclass(frozen=True)
-class Report:
+class JobReport:
     """How a run ended: pages taken up in this run, pages that were done before, and (page, sentence) of those
     of this run that failed.
     """
@@ -71,13 +71,13 @@ class Report:
 def run_job(
     inputs: Sequence[str],
     out: Path,
-    reader: Reader,
+    reader: PageReader,
     job: JobOptions,
     *,
     resume: bool = False,
-    progress: Progress | None = None,
-    watch: ProgressCallback | None = None,
-) -> Report:
+    progress: JobProgress | None = None,
+    callback: ProgressCallback | None = None,
+) -> JobReport:
     """Read every page of ``inputs`` into ``out``; each output file is either whole or not there.
 
     With ``resume`` pages that are done are left alone, unless their file has changed or failed before.
@@ -96,69 +96,69 @@ def run_job(
         try:
             _clear(out)
             files = PageFiles()
-            units = units_of(found, files, manifest.stems())
-            return _run(units, out, reader, job, manifest, files, progress, watch or NoProgress())
+            pages = pages_of(found, files, manifest.stems())
+            return _run(pages, out, reader, job, manifest, files, progress, callback or NoProgress())
         finally:
             manifest.close()
 
 
 def _run(
-    units: Iterator[Unit],
+    pages: Iterator[JobPage],
     out: Path,
-    reader: Reader,
+    reader: PageReader,
     job: JobOptions,
     manifest: Manifest,
     files: PageFiles,
-    progress: Progress | None,
-    watch: ProgressCallback,
-) -> Report:
+    progress: JobProgress | None,
+    callback: ProgressCallback,
+) -> JobReport:
     todo, before = [], 0
-    for unit in units:
-        if _is_done(manifest.done.get(unit.key), unit, out, job):
+    for page in pages:
+        if _is_done(manifest.done.get(page.key), page, out, job):
             before += 1
         else:
-            todo.append(unit)
+            todo.append(page)
     count, failed = 0, []
-    for unit, outcome in read_units(todo, reader, job, files, watch):
-        entry = _keep(unit, outcome, out, job)
+    for page, outcome in read_pages(todo, reader, job, files, callback):
+        entry = _keep(page, outcome, out, job)
         manifest.add(entry)
         count += 1
         if entry.error:
-            failed.append((unit.name, entry.error))
+            failed.append((page.name, entry.error))
         if progress is not None:
             progress(count, len(todo), entry)
-    return Report(count, before, tuple(failed))
+    return JobReport(count, before, tuple(failed))
 
 
-def _is_done(entry: Entry | None, unit: Unit, out: Path, job: JobOptions) -> bool:
+def _is_done(entry: Entry | None, page: JobPage, out: Path, job: JobOptions) -> bool:
     return (
         entry is not None
         and not entry.error
-        and entry.stamp == unit.stamp()
-        and entry.output == _output(unit, job)
+        and entry.stamp == page.stamp()
+        and entry.output == _output(page, job)
         and (out / entry.output).is_file()
     )
 
 
-def _keep(unit: Unit, outcome: OCRResult | VramwiseError, out: Path, job: JobOptions) -> Entry:
+def _keep(page: JobPage, outcome: OCRResult | VramwiseError, out: Path, job: JobOptions) -> Entry:
     if isinstance(outcome, VramwiseError):
-        return _failed(unit, str(outcome))
-    output = _output(unit, job)
+        return _failed(page, str(outcome))
+    output = _output(page, job)
     try:
-        write_whole(out / output, encoded(outcome, job.form, unit.name))
+        write_whole(out / output, encoded(outcome, job.form, page.name))
     except NotWritten as error:
         if error.disk_full:
             raise VramwiseError(f"{error} Free space on the disk and go on with --resume.") from error
-        return _failed(unit, f"{error} See what is there; --resume tries again.")
-    return Entry(unit.key, unit.stamp(), output, outcome.finish_reason, round(outcome.seconds, 4))
+        return _failed(page, f"{error} See what is there; --resume tries again.")
+    return Entry(page.key, page.stamp(), output, outcome.finish_reason, round(outcome.seconds, 4))
 
 
-def _failed(unit: Unit, sentence: str) -> Entry:
-    return Entry(unit.key, unit.stamp(), "", "", 0.0, sentence)
+def _failed(page: JobPage, sentence: str) -> Entry:
+    return Entry(page.key, page.stamp(), "", "", 0.0, sentence)
 
 
-def _output(unit: Unit, job: JobOptions) -> str:
-    return f"{unit.stem}.{ENDINGS[job.form]}"
+def _output(page: JobPage, job: JobOptions) -> str:
+    return f"{page.stem}.{ENDINGS[job.form]}"
 
 
 def _clear(out: Path) -> None:
@@ -167,56 +167,63 @@ def _clear(out: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def read_units(
-    units: Sequence[Unit],
-    reader: Reader,
+def read_pages(
+    pages: Sequence[JobPage],
+    reader: PageReader,
     job: JobOptions,
     files: PageFiles,
-    watch: ProgressCallback | None = None,
-) -> Iterator[tuple[Unit, OCRResult | VramwiseError]]:
-    """Every unit with what became of it, in order. Pictures are loaded as the reader takes them.
+    callback: ProgressCallback | None = None,
+) -> Iterator[tuple[JobPage, OCRResult | VramwiseError]]:
+    """Every page with what became of it, in order. Pictures are loaded as the reader takes them.
 
     Raises VramwiseError for what no page can be read for, such as weights that are missing.
     """
-    watch = watch or NoProgress()
+    callback = callback or NoProgress()
     stream = getattr(reader, "read_each", None)
-    waiting = iter(units)
+    waiting = iter(pages)
     if stream is not None:
-        yield from _streamed(waiting, stream, job, files, watch)
+        yield from _streamed(waiting, stream, job, files, callback)
         return
-    if not all(unit.problem for unit in units):
-        list(reader.read([], job.options, watch))  # asked for no page, it says what is the same for all
+    if not all(page.problem for page in pages):
+        list(reader.read([], job.options, callback))  # asked for no page, it says what is the same for all
     while group := list(islice(waiting, _TOGETHER)):
-        yield from _grouped(group, reader, job, files, watch)
+        yield from _grouped(group, reader, job, files, callback)
 
 
-def _load(unit: Unit, job: JobOptions, files: PageFiles) -> NDArray[uint8] | VramwiseError:
-    if unit.problem:
-        return VramwiseError(unit.problem)
+def _load(page: JobPage, job: JobOptions, files: PageFiles) -> NDArray[uint8] | VramwiseError:
+    if page.problem:
+        return VramwiseError(page.problem)
     try:
-        return files.read(unit.file, unit.index, job.dpi)
+        return files.read(page.file, page.index, job.dpi)
     except VramwiseError as error:
         return error
 
 
 def _grouped(
-    units: Sequence[Unit], reader: Reader, job: JobOptions, files: PageFiles, watch: ProgressCallback
-) -> Iterator[tuple[Unit, OCRResult | VramwiseError]]:
-    loaded = [_load(unit, job, files) for unit in units]
+    pages: Sequence[JobPage],
+    reader: PageReader,
+    job: JobOptions,
+    files: PageFiles,
+    callback: ProgressCallback,
+) -> Iterator[tuple[JobPage, OCRResult | VramwiseError]]:
+    loaded = [_load(page, job, files) for page in pages]
     pictures = [picture for picture in loaded if not isinstance(picture, VramwiseError)]
-    results = _read_or_say(pictures, reader, job, watch)
-    for unit, picture in zip(units, loaded, strict=True):
-        yield unit, picture if isinstance(picture, VramwiseError) else next(results)
+    results = _read_or_say(pictures, reader, job, callback)
+    for page, picture in zip(pages, loaded, strict=True):
+        yield page, picture if isinstance(picture, VramwiseError) else next(results)
 
 
 def _read_or_say(
-    pictures: Sequence[NDArray[uint8]], reader: Reader, job: JobOptions, watch: ProgressCallback
+    pictures: Sequence[NDArray[uint8]],
+    reader: PageReader,
+    job: JobOptions,
+    callback: ProgressCallback,
 ) -> Iterator[OCRResult | VramwiseError]:
     """One outcome a picture. A page that fails ends an engine's reading, so the rest is asked for anew."""
     at = 0
     while at < len(pictures):
         try:
-            for result in reader.read(pictures[at:], job.options, watch):
+            for result in reader.read(pictures[at:], job.options, callback):
                 yield result
                 at += 1
         except VramwiseError as error:
@@ -225,28 +232,32 @@ def _read_or_say(
 
 
 def _streamed(
-    units: Iterable[Unit], stream: object, job: JobOptions, files: PageFiles, watch: ProgressCallback
-) -> Iterator[tuple[Unit, OCRResult | VramwiseError]]:
+    pages: Iterable[JobPage],
+    stream: object,
+    job: JobOptions,
+    files: PageFiles,
+    callback: ProgressCallback,
+) -> Iterator[tuple[JobPage, OCRResult | VramwiseError]]:
     """A remote reader draws pictures while earlier ones are under way; what could not be loaded keeps its
     place.
     """
-    order: list[tuple[Unit, VramwiseError | None]] = []
+    order: list[tuple[JobPage, VramwiseError | None]] = []
 
     def pictures() -> Iterator[NDArray[uint8]]:
-        for unit in units:
-            picture = _load(unit, job, files)
+        for page in pages:
+            picture = _load(page, job, files)
             failed = picture if isinstance(picture, VramwiseError) else None
-            order.append((unit, failed))
+            order.append((page, failed))
             if not isinstance(picture, VramwiseError):
                 yield picture
 
-    results = stream(pictures(), job.options, watch)  # type: ignore[operator]
+    results = stream(pictures(), job.options, callback)  # type: ignore[operator]
     for result in results:
         while order[0][1] is not None:
-            unit, failed = order.pop(0)
+            page, failed = order.pop(0)
             assert failed is not None  # noqa: S101 - for the type checker
-            yield unit, failed
+            yield page, failed
         yield order.pop(0)[0], result
-    for unit, failed in order:
+    for page, failed in order:
         if failed is not None:
-            yield unit, failed
+            yield page, failed

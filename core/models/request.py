@@ -125,7 +125,7 @@ def resolve(model: str, settings: Settings) -> ResolvedModel:
 
     Raises VramwiseError where neither tells the size, and for files of an unknown family.
     """
-    from ..weights import checkpoints
+    from ..weights import checkpoint_files
 
     try:
         found = find_checkpoint(model, settings)
@@ -141,7 +141,7 @@ def resolve(model: str, settings: Settings) -> ResolvedModel:
             f"{found.path} is a {found.model_type} model, which VRAMwise has no family for. "
             "Its families are listed by: vramwise models."
         )
-    config, tensors = checkpoints.read_config(found.path), checkpoints.tensor_index(found.path)
+    config, tensors = checkpoint_files.read_config(found.path), checkpoint_files.tensor_index(found.path)
     return ResolvedModel(its, config, tensors, found)
 
 

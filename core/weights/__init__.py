@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING
 from ..lazy_imports import from_modules
 
 if TYPE_CHECKING:
+    from .checkpoint_files import TensorInfo, read_config, tensor_index, verify
     from .checkpoints import (
         Checkpoint,
-        TensorInfo,
         huggingface_cache,
         local_checkpoint,
         local_checkpoints,
         locate,
-        read_config,
         searched_model_folders,
-        tensor_index,
-        verify,
     )
     from .file_transfer import DownloadStopped
     from .model_download import download_model
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Checkpoint": "checkpoints",
     "DownloadStopped": "file_transfer",
-    "TensorInfo": "checkpoints",
+    "TensorInfo": "checkpoint_files",
     "download": "recognisers",
     "download_model": "model_download",
     "find": "recognisers",
@@ -38,11 +35,11 @@ _HOME = {
     "local_checkpoint": "checkpoints",
     "local_checkpoints": "checkpoints",
     "locate": "checkpoints",
-    "read_config": "checkpoints",
+    "read_config": "checkpoint_files",
     "searched_folders": "recognisers",
     "searched_model_folders": "checkpoints",
-    "tensor_index": "checkpoints",
-    "verify": "checkpoints",
+    "tensor_index": "checkpoint_files",
+    "verify": "checkpoint_files",
 }
 __all__ = [
     "Checkpoint",

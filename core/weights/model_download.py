@@ -25,7 +25,8 @@ from ..errors import VramwiseError
 from ..hardware.capabilities import pip_line
 from ..settings import Settings
 from ..units import MIB, gb_text
-from .checkpoints import CONFIG, INCOMPLETE, RECORD, locate, verify
+from .checkpoint_files import CONFIG, INCOMPLETE, RECORD, verify
+from .checkpoints import locate
 from .file_transfer import Cancelled, RemoteFile, Server, fetch, in_short, size_of
 from .locks import only_writer
 

@@ -26,7 +26,8 @@ from ..atomic_files import move_into_place
 from ..errors import VramwiseError
 from ..settings import Settings
 from ..units import MIB, gb_text
-from .checkpoints import CONFIG, QUANTISED, Checkpoint, verify
+from .checkpoint_files import CONFIG, verify
+from .checkpoints import QUANTISED, Checkpoint
 from .locks import only_writer
 
 log = logging.getLogger("vramwise.weights")
@@ -181,7 +182,7 @@ def entries(settings: Settings) -> list[CacheEntry]:
                 created=str(marker.get("created", "")),
             )
         )
-    return sorted(found, key=lambda one: (one.name.casefold(), one.precision, str(one.path)))
+    return sorted(found, key=lambda entry: (entry.name.casefold(), entry.precision, str(entry.path)))
 
 
 def clear(settings: Settings) -> int:
@@ -302,7 +303,9 @@ def _entry_folders(settings: Settings) -> list[Path]:
 def _subfolders(folder: Path, hidden: bool = False) -> list[Path]:
     try:
         return sorted(
-            one for one in folder.iterdir() if one.is_dir() and (hidden or not one.name.startswith("."))
+            entry
+            for entry in folder.iterdir()
+            if entry.is_dir() and (hidden or not entry.name.startswith("."))
         )
     except OSError:
         return []

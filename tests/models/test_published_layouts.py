@@ -27,7 +27,8 @@ from vramwise.ocr.vlm.engine import Limits, VLMEngine  # noqa: E402
 from vramwise.ocr.vlm.model_owner import LoadSpec, PlainOwner  # noqa: E402
 from vramwise.planning import Workload, footprint  # noqa: E402
 from vramwise.settings import Settings  # noqa: E402
-from vramwise.weights.checkpoints import local_checkpoints, read_config, tensor_index  # noqa: E402
+from vramwise.weights.checkpoint_files import read_config, tensor_index  # noqa: E402
+from vramwise.weights.checkpoints import local_checkpoints  # noqa: E402
 
 from devtools.tiny_models.build import talkative_checkpoint  # noqa: E402
 

@@ -16,7 +16,7 @@ from vramwise.families.family import family, family_of_model_type  # noqa: E402
 from vramwise.ocr.vlm.load import load_net, true_bytes  # noqa: E402
 from vramwise.ocr.vlm.model_owner import LoadSpec  # noqa: E402
 from vramwise.planning import Workload, footprint  # noqa: E402
-from vramwise.weights.checkpoints import read_config, tensor_index  # noqa: E402
+from vramwise.weights.checkpoint_files import read_config, tensor_index  # noqa: E402
 
 from devtools.tiny_models.build import families, tiny_checkpoint  # noqa: E402
 

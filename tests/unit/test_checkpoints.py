@@ -15,7 +15,7 @@ from vramwise.errors import VramwiseError
 from vramwise.host import Places
 from vramwise.settings import Settings
 from vramwise.weights import (
-    checkpoints,
+    checkpoint_files,
     huggingface_cache,
     local_checkpoint,
     local_checkpoints,
@@ -374,7 +374,7 @@ def test_a_second_look_parses_nothing_again(
     for number in range(20):
         checkpoint(tmp_path / "models" / "LLM" / f"model{number}")
     assert len(local_checkpoints(machine, {"qwen3_vl"})) == 20
-    monkeypatch.setattr(checkpoints.json, "loads", lambda *_: pytest.fail("parsed again"))
+    monkeypatch.setattr(checkpoint_files.json, "loads", lambda *_: pytest.fail("parsed again"))
     assert len(local_checkpoints(machine, {"qwen3_vl"})) == 20
 
 

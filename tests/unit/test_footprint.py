@@ -253,7 +253,7 @@ def test_tiny_checkpoints_take_what_was_predicted_from_their_headers_and_from_co
     from vramwise.families.family import family
     from vramwise.ocr.vlm.load import load_net, true_bytes
     from vramwise.ocr.vlm.model_owner import LoadSpec
-    from vramwise.weights.checkpoints import read_config, tensor_index
+    from vramwise.weights.checkpoint_files import read_config, tensor_index
 
     from devtools.tiny_models.build import tiny_checkpoint
 

@@ -20,7 +20,7 @@ import torch
 from ...errors import VramwiseError
 from ...families.family import Family
 from ...hardware.capabilities import pip_line
-from ...weights.checkpoints import read_config, written_config
+from ...weights.checkpoint_files import read_config, written_config
 
 MOVABLE_8BIT = (0, 48)  # bitsandbytes from which .to(device) of an 8-bit model is allowed
 _CAST_NOTICE = "MatMul8bitLt: inputs will be cast"
