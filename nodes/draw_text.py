@@ -8,7 +8,7 @@ import torch
 
 from ..core.errors import VramwiseError
 from ..core.option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
-from .bridge.progress import NodeWatch
+from .bridge.progress import NodeProgress
 from .bridge.schema import Regions, field, io, schema
 
 CHOICES = {"align": ALIGNMENTS, "direction": DIRECTIONS, "background": BACKGROUNDS, "too_long": TOO_LONG}
@@ -193,7 +193,7 @@ class DrawText(io.ComfyNode):  # type: ignore[misc]
         masks = [torch.zeros(batch.shape[:3]) for batch in batches]
         layers = [layer for mask in masks for layer in mask.numpy()]
         report: list[str] = []
-        progress = NodeWatch(len(results), cls.hidden.unique_id)
+        progress = NodeProgress(len(results), cls.hidden.unique_id)
         chosen = assigned(texts, [len(result.regions) for result in results])
         for page, result in enumerate(results):
             picture = pictures[page]

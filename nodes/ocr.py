@@ -11,7 +11,7 @@ from ..core.option_values import TASKS, check_choice
 from .bridge.clip_engine import ClipReader, is_clip, model_input
 from .bridge.images import Pages, masks_and_overlays
 from .bridge.previews import previews
-from .bridge.progress import NodeWatch
+from .bridge.progress import NodeProgress
 from .bridge.schema import Regions, field, io, schema
 
 MAX_MEGAPIXELS = 128.0
@@ -142,7 +142,7 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
         )
         pages = Pages(image)
         results = list(
-            (reader or OCRHandle()).read(pages, options, NodeWatch(len(pages), cls.hidden.unique_id))
+            (reader or OCRHandle()).read(pages, options, NodeProgress(len(pages), cls.hidden.unique_id))
         )
         mask, overlay = masks_and_overlays(image, results)
         texts = [result.text for result in results]

@@ -9,7 +9,7 @@ from ..core.errors import VramwiseError
 from ..core.option_values import CASE, METRICS, PUNCTUATION, SPACE, UNICODE, check_choice
 from .bridge.images import Frames, first
 from .bridge.previews import previews
-from .bridge.progress import NodeWatch
+from .bridge.progress import NodeProgress
 from .bridge.schema import OCRModel, Regions, field, io, schema
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _readings(
         return list(texts), [() for _ in texts]
     else:
         handle = model[0] if model and model[0] is not None else OCRHandle()
-        results = list(handle.read(frames, None, NodeWatch(len(frames), node)))
+        results = list(handle.read(frames, None, NodeProgress(len(frames), node)))
     _check_count("regions", len(results), len(frames))
     return [page.text for page in results], [page.regions for page in results]
 

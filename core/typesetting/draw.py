@@ -13,7 +13,7 @@ from ..ocr.results.result import Region
 from ..option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
 from .colours import AUTO, Colour, Sample, contrasting, parse_colour, sample
 from .fonts import Face, FontIndex, visible
-from .glyphs import Lettering, first_strong_is_right_to_left
+from .glyphs import TextShaper, first_strong_is_right_to_left
 from .line_breaking import dense
 from .region_frame import RegionFrame, filled_polygon, frame_of
 from .text_block import Layout, TextBlock
@@ -143,8 +143,8 @@ class TextRenderer:
             style.direction == "auto" and first_strong_is_right_to_left(text)
         )
         column = style.direction == "vertical" or (style.direction == "auto" and _is_column(text, frame))
-        lettering = Lettering(self._fonts, face or self._face, text, right_to_left and not column)
-        return TextBlock.of(text, lettering, column, style.wrap, style.spacing, style.align)
+        shaper = TextShaper(self._fonts, face or self._face, text, right_to_left and not column)
+        return TextBlock.of(text, shaper, column, style.wrap, style.spacing, style.align)
 
     def _fitted(
         self, block: TextBlock, frame: RegionFrame, region: Region, colours: Sample
@@ -178,7 +178,7 @@ class TextRenderer:
                 return layout.size
         if block.vertical:
             return width
-        extent = block.lettering.extent(REFERENCE if block.lettering.has("H") else region.text or "\u56fd")
+        extent = block.shaper.extent(REFERENCE if block.shaper.has("H") else region.text or "\u56fd")
         return max(1, int(height / max(extent.bottom - extent.top, 0.1)))
 
     def _inked(self, block: TextBlock, layout: Layout, frame: RegionFrame) -> tuple[Layout, Ink]:
@@ -238,15 +238,15 @@ class TextRenderer:
 
     def _report(self, text: str, block: TextBlock, layout: Layout, frame: RegionFrame, wanted: int) -> str:
         size = layout.size / frame.fineness
-        fonts = ", ".join(face.name for face in block.lettering.faces)
+        fonts = ", ".join(face.name for face in block.shaper.faces)
         kind = "column" if block.vertical else "line"
         many = f", {len(layout.lines)} {kind}{'s' if len(layout.lines) > 1 else ''}"
         sentence = f'"{_short(text)}" at {size:.1f} px in {fonts}{many}.'
         if layout.size < wanted:
             sentence += f" There was no room for {wanted / frame.fineness:.0f} px."
-        if block.lettering.strays:
+        if block.shaper.strays:
             chosen = self._face.name if self._face else "The font"
-            sentence += f" {chosen} has no {_named(block.lettering.strays)}."
+            sentence += f" {chosen} has no {_named(block.shaper.strays)}."
         return sentence
 
 

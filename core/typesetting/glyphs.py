@@ -81,7 +81,7 @@ class Ink:
         return self.fill.size
 
 
-class Lettering:
+class TextShaper:
     """One text's fonts. ``face`` is the person's choice, or None for a font by coverage."""
 
     def __init__(self, fonts: FontIndex, face: Face | None, text: str, right_to_left: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .glyphs import Ink, Lettering
+from .glyphs import Ink, TextShaper
 from .line_breaking import Piece, balanced, filled, pieces_of
 from .vertical import column_length, draw_column
 
@@ -28,7 +28,7 @@ class TextBlock:
     """
 
     paragraphs: tuple[tuple[Piece, ...], ...]
-    lettering: Lettering
+    shaper: TextShaper
     vertical: bool
     wrap: bool
     spacing: float
@@ -36,14 +36,14 @@ class TextBlock:
 
     @classmethod
     def of(
-        cls, text: str, lettering: Lettering, vertical: bool, wrap: bool, spacing: float, align: str
+        cls, text: str, shaper: TextShaper, vertical: bool, wrap: bool, spacing: float, align: str
     ) -> TextBlock:
         paragraphs = tuple(tuple(pieces_of(line)) for line in text.split("\n"))
-        return cls(paragraphs, lettering, vertical, wrap, spacing, align)
+        return cls(paragraphs, shaper, vertical, wrap, spacing, align)
 
     def lines(self, measure: float) -> list[str] | None:
         """The lines for a measure in ems; None where it is too short."""
-        space = COLUMN_SPACE if self.vertical else self.lettering.extent(" ").advance
+        space = COLUMN_SPACE if self.vertical else self.shaper.extent(" ").advance
         fill = balanced if self.align == "center" else filled
         found: list[str] = []
         for pieces in self.paragraphs:
@@ -57,8 +57,8 @@ class TextBlock:
     def length(self, line: str) -> float:
         """Of one line in ems: its ink or its advance, whichever is more."""
         if self.vertical:
-            return column_length(line, self.lettering)
-        extent = self.lettering.extent(line)
+            return column_length(line, self.shaper)
+        extent = self.shaper.extent(line)
         return max(extent.advance, extent.right) - min(extent.left, 0.0)
 
     def thickness(self, lines: Sequence[str]) -> float:
@@ -66,7 +66,7 @@ class TextBlock:
         between = (len(lines) - 1) * self.spacing
         if self.vertical:
             return between + 1.0
-        extents = [self.lettering.extent(line) for line in lines]
+        extents = [self.shaper.extent(line) for line in lines]
         bottom = max(index * self.spacing + extent.bottom for index, extent in enumerate(extents))
         top = min(index * self.spacing + extent.top for index, extent in enumerate(extents))
         return bottom - top
@@ -91,14 +91,14 @@ class TextBlock:
 
     def _rows(self, layout: Layout, outline: int) -> Ink:
         size, margin = layout.size, layout.size + outline
-        extents = [self.lettering.extent(line) for line in layout.lines]
+        extents = [self.shaper.extent(line) for line in layout.lines]
         widths = [extent.right - extent.left for extent in extents]
         height = self.thickness(layout.lines) * size
         ink = Ink(round(max(widths) * size) + 2 * margin, round(height) + 3 * margin, outline)
         y = margin - extents[0].top * size
         for line, extent, width in zip(layout.lines, extents, widths, strict=True):
             x = margin + (_share(self.align) * (max(widths) - width) - extent.left) * size
-            self.lettering.draw(ink, x, y, line, size)
+            self.shaper.draw(ink, x, y, line, size)
             y += self.spacing * size
         return ink.cropped()
 
@@ -110,7 +110,7 @@ class TextBlock:
         x = margin + width - size / 2
         for line, length in zip(layout.lines, lengths, strict=True):
             top = margin + _share(self.align) * (max(lengths) - length) * size
-            draw_column(ink, x, top, line, size, self.lettering)
+            draw_column(ink, x, top, line, size, self.shaper)
             x -= self.spacing * size
         return ink.cropped()
 

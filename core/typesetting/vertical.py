@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-from .glyphs import ASCENT, Ink, Lettering
+from .glyphs import ASCENT, Ink, TextShaper
 from .line_breaking import dense
 
 Kind = Literal["upright", "together", "turned", "corner"]
@@ -37,7 +37,7 @@ class Cell:
     length: float = 1.0
 
 
-def cells(text: str, lettering: Lettering) -> list[Cell]:
+def cells(text: str, shaper: TextShaper) -> list[Cell]:
     """The column's parts from top to bottom."""
     found: list[Cell] = []
     latin = ""
@@ -46,53 +46,53 @@ def cells(text: str, lettering: Lettering) -> list[Cell]:
             latin += character
             continue
         if latin:
-            found.append(_latin(latin, lettering))
+            found.append(_latin(latin, shaper))
             latin = ""
         if character == " ":
             found.append(Cell("", "upright", 0.5))
         elif not character.isspace():
-            found.append(_square(character, lettering))
+            found.append(_square(character, shaper))
         else:
             found.append(Cell("", "upright"))
     return found[:-1]
 
 
-def _latin(text: str, lettering: Lettering) -> Cell:
+def _latin(text: str, shaper: TextShaper) -> Cell:
     if len(text) == 1 and text.isalnum():
         return Cell(text, "together")
     if len(text) <= 2 and (text.isdigit() or text in ("!!", "!?", "?!")):
         return Cell(text, "together")
-    return Cell(text, "turned", lettering.extent(text).advance)
+    return Cell(text, "turned", shaper.extent(text).advance)
 
 
-def _square(character: str, lettering: Lettering) -> Cell:
+def _square(character: str, shaper: TextShaper) -> Cell:
     form = VERTICAL.get(FULL_WIDTH.get(character, character))
-    if form and lettering.has(form):
+    if form and shaper.has(form):
         return Cell(form, "upright")
     if character in CORNER:
         return Cell(character, "corner")
     return Cell(character, "turned" if character in TURNED else "upright")
 
 
-def column_length(text: str, lettering: Lettering) -> float:
+def column_length(text: str, shaper: TextShaper) -> float:
     """In ems."""
-    return sum(cell.length for cell in cells(text, lettering))
+    return sum(cell.length for cell in cells(text, shaper))
 
 
-def draw_column(ink: Ink, middle: float, top: float, text: str, size: int, lettering: Lettering) -> None:
+def draw_column(ink: Ink, middle: float, top: float, text: str, size: int, shaper: TextShaper) -> None:
     """One column around the line x = ``middle`` from y = ``top`` down; ``size`` in pixels."""
-    for cell in cells(text, lettering):
+    for cell in cells(text, shaper):
         if cell.text:
-            _draw_cell(ink, middle, top, cell, size, lettering)
+            _draw_cell(ink, middle, top, cell, size, shaper)
         top += cell.length * size
 
 
-def _draw_cell(ink: Ink, middle: float, top: float, cell: Cell, size: int, lettering: Lettering) -> None:
-    advance = lettering.extent(cell.text).advance
+def _draw_cell(ink: Ink, middle: float, top: float, cell: Cell, size: int, shaper: TextShaper) -> None:
+    advance = shaper.extent(cell.text).advance
     if cell.kind == "turned":
         margin = size // 2  # ink and outline beyond the em
         tile = Ink(round(advance * size) + 2 * margin, size + 2 * margin, ink.outline)
-        lettering.draw(tile, margin, margin + ASCENT * size, cell.text, size)
+        shaper.draw(tile, margin, margin + ASCENT * size, cell.text, size)
         ink.paste(tile, round(middle - size / 2) - margin, round(top) - margin, turned=True)
         return
     if cell.kind == "together" and advance > 1:
@@ -101,4 +101,4 @@ def _draw_cell(ink: Ink, middle: float, top: float, cell: Cell, size: int, lette
     x, y = middle - advance * size / 2, top + ASCENT * size
     if cell.kind == "corner":
         x, y = x + 0.55 * size, y - 0.55 * size
-    lettering.draw(ink, x, y, cell.text, size)
+    shaper.draw(ink, x, y, cell.text, size)

@@ -12,8 +12,8 @@ TEXT_EVERY_SECONDS = 0.2
 TEXT_TAIL = 600
 
 
-class NodeWatch:
-    """The core's Watch inside ComfyUI. ``check`` raises ComfyUI's own interrupt, which nobody may swallow."""
+class NodeProgress:
+    """The core's ProgressCallback in ComfyUI. ``check`` raises ComfyUI's interrupt; nobody may swallow it."""
 
     def __init__(self, total: int, node_id: str | None) -> None:
         self._bar, self._total, self._node_id = ProgressBar(total), total, node_id

@@ -104,7 +104,7 @@ def label(text: str, script: str, number: int, chance: random.Random) -> Label:
 
 
 @cache
-def shelf() -> FontIndex:
+def font_index() -> FontIndex:
     return FontIndex()
 
 
@@ -117,17 +117,17 @@ def drawn_pages(script: str) -> list[tuple[Any, list[Label], list[Any]]]:
     for start in range(0, len(texts), COLUMNS * ROWS):
         paper, colour = LOOKS[len(pages) % len(LOOKS)]
         outline, edge = OUTLINES[len(pages) % len(OUTLINES)]
-        setter = TextRenderer(Style(colour=colour, outline=outline, outline_colour=edge), shelf())
+        renderer = TextRenderer(Style(colour=colour, outline=outline, outline_colour=edge), font_index())
         size = (CELL[1] * ROWS, CELL[0] * COLUMNS)
         picture = np.empty((*size, 3), np.float32)
         picture[:] = [int(paper[at : at + 2], 16) / 255 for at in (1, 3, 5)]
         labels, masks = [], []
         for number, text in enumerate(texts[start : start + COLUMNS * ROWS]):
-            one = label(text, script, number, chance)
+            drawn = label(text, script, number, chance)
             mask = np.zeros(size, np.float32)
-            (note,) = setter.page(picture, mask, [Region("", one.polygon, number)], [one.text])
-            assert (" column" in note) == (one.kind == "column")
-            labels.append(replace(one, wrapped=" lines." in note))
+            (note,) = renderer.page(picture, mask, [Region("", drawn.polygon, number)], [drawn.text])
+            assert (" column" in note) == (drawn.kind == "column")
+            labels.append(replace(drawn, wrapped=" lines." in note))
             masks.append(mask)
         pages.append((np.round(picture * 255).astype(np.uint8), labels, masks))
     return pages
@@ -142,8 +142,8 @@ def read_back(picture: Any, labels: list[Label], language: str) -> list[str]:
     for region in result.regions:
         x, y = np.mean(region.polygon, axis=0)
         reach = [
-            cv2.pointPolygonTest(np.asarray(one.polygon, np.float32), (float(x), float(y)), True)
-            for one in labels
+            cv2.pointPolygonTest(np.asarray(drawn.polygon, np.float32), (float(x), float(y)), True)
+            for drawn in labels
         ]
         found[int(np.argmax(reach))].append(region.text)
     return [" ".join(texts) for texts in found]
@@ -151,7 +151,7 @@ def read_back(picture: Any, labels: list[Label], language: str) -> list[str]:
 
 def test_fonts_of_three_scripts_are_here(require: Callable[[object, str], None]) -> None:
     for script in FOLDER:
-        faces: list[Face] = [run.face for run in shelf().runs("".join(phrases(script, COUNTS[script])))]
+        faces: list[Face] = [run.face for run in font_index().runs("".join(phrases(script, COUNTS[script])))]
         require(len(faces) == 1, f"No font here covers {script} (Debian: fonts-noto-core, fonts-noto-cjk).")
 
 
@@ -165,15 +165,15 @@ def test_labels_are_read_back(script: str, require: Callable[[object, str], None
     wrong = length = 0
     by_kind: dict[str, list[int]] = {}
     for picture, labels, _ in drawn_pages(script):
-        for one, read in zip(labels, read_back(picture, labels, FOLDER[script]), strict=True):
-            truth = one.text
+        for drawn, read in zip(labels, read_back(picture, labels, FOLDER[script]), strict=True):
+            truth = drawn.text
             if script == "CJK":  # a line break in Chinese is no space
                 read, truth = "".join(read.split()), "".join(truth.split())
             errors, characters = character_errors(read, truth)
             if errors:
-                print(ascii(f"{one.kind}: {truth} | {read}"))
+                print(ascii(f"{drawn.kind}: {truth} | {read}"))
             wrong, length = wrong + errors, length + characters
-            tally = by_kind.setdefault(one.kind, [0, 0])
+            tally = by_kind.setdefault(drawn.kind, [0, 0])
             tally[0], tally[1] = tally[0] + errors, tally[1] + characters
     rates = ", ".join(f"{kind} {100 * w / n:.2f}" for kind, (w, n) in sorted(by_kind.items()))
     print(f"{script}: {COUNTS[script]} labels, CER {100 * wrong / length:.2f} % ({rates})")
@@ -181,10 +181,12 @@ def test_labels_are_read_back(script: str, require: Callable[[object, str], None
 
 
 def test_there_are_two_hundred_labels_and_many_have_several_lines() -> None:
-    every = {script: [one for _, labels, _ in drawn_pages(script) for one in labels] for script in FOLDER}
+    every = {script: [drawn for _, labels, _ in drawn_pages(script) for drawn in labels] for script in FOLDER}
     assert sum(map(len, every.values())) == 200
-    wrapped = {script: sum(one.wrapped for one in labels) for script, labels in every.items()}
-    print(f"set in several lines: {wrapped}; columns: {sum(one.kind == 'column' for one in every['CJK'])}")
+    wrapped = {script: sum(drawn.wrapped for drawn in labels) for script, labels in every.items()}
+    print(
+        f"set in several lines: {wrapped}; columns: {sum(drawn.kind == 'column' for drawn in every['CJK'])}"
+    )
     assert min(wrapped.values()) >= 10
 
 
@@ -192,9 +194,9 @@ def test_there_are_two_hundred_labels_and_many_have_several_lines() -> None:
 def test_no_ink_lies_outside_its_region(script: str) -> None:
     farthest = -math.inf
     for _, labels, masks in drawn_pages(script):
-        for one, mask in zip(labels, masks, strict=True):
-            assert (mask > 0).sum() > 50, f"{one.text!a} was not drawn"
-            farthest = max(farthest, outside(one.polygon, np.argwhere(mask > 0)[:, ::-1] + 0.5))
+        for drawn, mask in zip(labels, masks, strict=True):
+            assert (mask > 0).sum() > 50, f"{drawn.text!a} was not drawn"
+            farthest = max(farthest, outside(drawn.polygon, np.argwhere(mask > 0)[:, ::-1] + 0.5))
     print(f"{script}: the middle of the farthest inked pixel is {farthest:.2f} px outside its polygon")
     assert farthest <= GROWN
 

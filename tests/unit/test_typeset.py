@@ -17,7 +17,7 @@ from vramwise.ocr.results.result import OCRResult, Region
 from vramwise.typesetting import FontIndex, Style, TextRenderer, assigned, glyphs, rescaled
 from vramwise.typesetting.colours import parse_colour, sample
 from vramwise.typesetting.fonts import Face
-from vramwise.typesetting.glyphs import Lettering
+from vramwise.typesetting.glyphs import TextShaper
 from vramwise.typesetting.line_breaking import balanced, filled, pieces_of
 from vramwise.typesetting.region_frame import frame_of
 from vramwise.typesetting.vertical import cells
@@ -31,17 +31,17 @@ COMMA, STOP, OPEN, CLOSE = "\uff0c", "\u3002", "\u300c", "\u300d"
 
 
 @pytest.fixture(scope="module")
-def shelf() -> FontIndex:
+def index() -> FontIndex:
     return FontIndex()
 
 
 @pytest.fixture
-def needs(shelf: FontIndex, require: Callable[[object, str], None]) -> Callable[[str], None]:
+def needs(index: FontIndex, require: Callable[[object, str], None]) -> Callable[[str], None]:
     """``needs(text)``: go on only where fonts for it are installed."""
 
     def check(text: str) -> None:
         try:
-            shelf.runs(text)
+            index.runs(text)
         except VramwiseError as error:
             require(False, f"{error} On Debian: apt install fonts-noto-core fonts-noto-cjk fonts-dejavu.")
 
@@ -53,7 +53,7 @@ def box(x: float, y: float, width: float, height: float, text: str = "", order: 
 
 
 def drawn(
-    shelf: FontIndex,
+    index: FontIndex,
     region: Region,
     text: str,
     paper: float = 1.0,
@@ -62,7 +62,7 @@ def drawn(
 ) -> tuple[Any, Any, str]:
     """The picture, the mask and the note."""
     picture, mask = np.full((*canvas, 3), paper, np.float32), np.zeros(canvas, np.float32)
-    (note,) = TextRenderer(Style(**look), shelf).page(picture, mask, [region], [text])
+    (note,) = TextRenderer(Style(**look), index).page(picture, mask, [region], [text])
     return picture, mask, note
 
 
@@ -83,9 +83,9 @@ def ink_box(mask: Any) -> tuple[int, int, int, int]:
 
 
 @pytest.fixture
-def some_font(shelf: FontIndex, needs: Callable[[str], None]) -> Face:
+def some_font(index: FontIndex, needs: Callable[[str], None]) -> Face:
     needs("abc")
-    return shelf.runs("abc")[0].face
+    return index.runs("abc")[0].face
 
 
 def test_a_font_in_a_persons_folder_is_found_by_file_name_and_by_family(
@@ -170,25 +170,25 @@ def test_a_character_without_a_name_is_reported_too(tmp_path: Path) -> None:
         FontIndex([tmp_path], system=False).runs("\U0010ffff")
 
 
-def test_one_font_is_taken_where_one_has_all_letters(shelf: FontIndex, needs: Callable[[str], None]) -> None:
+def test_one_font_is_taken_where_one_has_all_letters(index: FontIndex, needs: Callable[[str], None]) -> None:
     needs(CHINESE)
-    assert len(shelf.runs(f"ComfyUI {CHINESE} 12")) == 1
-    assert len(shelf.runs(f"{RUSSIAN}, world")) == 1
+    assert len(index.runs(f"ComfyUI {CHINESE} 12")) == 1
+    assert len(index.runs(f"{RUSSIAN}, world")) == 1
 
 
 def test_letters_that_the_chosen_font_lacks_come_from_another_and_the_note_says_so(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs(CHINESE)
-    latin = shelf.runs("abc")[0].face
-    _, _, note = drawn(shelf, box(10, 10, 300, 40), f"ab {CHINESE[0]}", font=latin.name)
+    latin = index.runs("abc")[0].face
+    _, _, note = drawn(index, box(10, 10, 300, 40), f"ab {CHINESE[0]}", font=latin.name)
     assert f"has no U+{ord(CHINESE[0]):04X}" in note
 
 
-def test_joiners_and_white_space_need_no_glyph(shelf: FontIndex, needs: Callable[[str], None]) -> None:
+def test_joiners_and_white_space_need_no_glyph(index: FontIndex, needs: Callable[[str], None]) -> None:
     needs("abc")
-    assert "".join(run.text for run in shelf.runs("a\u200db\ufe0f\u2060 c")) == "a\u200db\ufe0f\u2060 c"
-    assert shelf.runs(" \u200b") == []
+    assert "".join(run.text for run in index.runs("a\u200db\ufe0f\u2060 c")) == "a\u200db\ufe0f\u2060 c"
+    assert index.runs(" \u200b") == []
 
 
 # --- line breaks ------------------------------------------------------------------------------------------
@@ -298,29 +298,29 @@ def test_numbers_that_do_not_match_are_said(texts: list[str], counts: list[int],
 
 
 @pytest.mark.parametrize("text", ["Open", "ooo", "gypsy", "A"])
-def test_ink_is_centred_in_its_region(text: str, shelf: FontIndex, needs: Callable[[str], None]) -> None:
+def test_ink_is_centred_in_its_region(text: str, index: FontIndex, needs: Callable[[str], None]) -> None:
     needs(text)
-    _, mask, _ = drawn(shelf, box(50, 60, 300, 50), text)
+    _, mask, _ = drawn(index, box(50, 60, 300, 50), text)
     x0, y0, x1, y1 = ink_box(mask)
     assert abs((x0 + x1) / 2 - 200) <= 1 and abs((y0 + y1) / 2 - 85) <= 1
 
 
 @pytest.mark.parametrize(("align", "edge"), [("left", 50), ("right", 350)])
 def test_aligned_ink_begins_or_ends_at_the_edge(
-    align: str, edge: int, shelf: FontIndex, needs: Callable[[str], None]
+    align: str, edge: int, index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("Open")
-    _, mask, _ = drawn(shelf, box(50, 60, 300, 40), "Open", align=align)
+    _, mask, _ = drawn(index, box(50, 60, 300, 40), "Open", align=align)
     x0, _, x1, _ = ink_box(mask)
     assert abs((x0 if align == "left" else x1) - edge) <= 1
 
 
 def test_a_longer_text_is_wrapped_where_that_makes_it_larger(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     long = "several words that would be tiny on a single line of this region"
-    wrapped, single = (drawn(shelf, box(10, 10, 300, 150), long, wrap=wrap)[2] for wrap in (True, False))
+    wrapped, single = (drawn(index, box(10, 10, 300, 150), long, wrap=wrap)[2] for wrap in (True, False))
     assert " lines." in wrapped and "1 line." in single
     assert size_of(wrapped) > 1.5 * size_of(single)
 
@@ -330,57 +330,57 @@ def size_of(note: str) -> float:
 
 
 def test_the_old_text_limits_the_size_of_a_shorter_new_one(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     old = "an old text that has filled two lines of the region before"
-    free, like_old = (drawn(shelf, box(10, 10, 380, 100, text), "new", wrap=True)[2] for text in ("", old))
+    free, like_old = (drawn(index, box(10, 10, 380, 100, text), "new", wrap=True)[2] for text in ("", old))
     assert size_of(like_old) < 0.6 * size_of(free)
 
 
 def test_the_size_follows_the_ink_of_the_old_text_not_the_slack_around_it(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
-    picture, mask, _ = drawn(shelf, box(50, 80, 300, 40), "Hxg", colour="black")
+    picture, mask, _ = drawn(index, box(50, 80, 300, 40), "Hxg", colour="black")
     wide = box(40, 70, 320, 60, "Hxg")
     empty = np.ones_like(picture)
-    (note,) = TextRenderer(Style(), shelf).page(empty, np.zeros_like(mask), [wide], ["Hxg"], source=picture)
-    before = drawn(shelf, box(50, 80, 300, 40), "Hxg")[2]
+    (note,) = TextRenderer(Style(), index).page(empty, np.zeros_like(mask), [wide], ["Hxg"], source=picture)
+    before = drawn(index, box(50, 80, 300, 40), "Hxg")[2]
     assert size_of(note) == pytest.approx(size_of(before), rel=0.08)
 
 
 def test_a_given_size_is_kept_and_made_smaller_only_without_room(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
-    assert size_of(drawn(shelf, box(10, 10, 380, 100), "word", size=20)[2]) == 20
-    note = drawn(shelf, box(10, 10, 60, 20), "much longer words", size=40)[2]
+    assert size_of(drawn(index, box(10, 10, 380, 100), "word", size=20)[2]) == 20
+    note = drawn(index, box(10, 10, 60, 20), "much longer words", size=40)[2]
     assert size_of(note) < 20 and "There was no room for 40 px." in note
 
 
 def test_a_text_without_room_is_an_error_where_that_was_chosen(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     with pytest.raises(VramwiseError, match=r'Region 1 has no room for "a text too long'):
-        drawn(shelf, box(10, 10, 40, 8), "a text too long for so small a region", too_long="error")
-    _, mask, note = drawn(shelf, box(10, 10, 40, 8), "a text too long for so small a region")
+        drawn(index, box(10, 10, 40, 8), "a text too long for so small a region", too_long="error")
+    _, mask, note = drawn(index, box(10, 10, 40, 8), "a text too long for so small a region")
     assert "There was no room for 6 px." in note and mask.max() > 0
 
 
 def test_a_text_for_which_there_is_no_room_at_all_draws_nothing(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
-    _, mask, note = drawn(shelf, box(10, 10, 2, 2), "word " * 200)
+    _, mask, note = drawn(index, box(10, 10, 2, 2), "word " * 200)
     assert "nothing drawn" in note and mask.max() == 0
 
 
 @pytest.mark.parametrize("outline", [0.0, 2.0])
 @pytest.mark.parametrize("degrees", [0, 13, 45, 90, 180, -30])
 def test_ink_stays_inside_and_runs_along_the_first_edge(
-    degrees: float, outline: float, shelf: FontIndex, needs: Callable[[str], None]
+    degrees: float, outline: float, index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
@@ -388,7 +388,7 @@ def test_ink_stays_inside_and_runs_along_the_first_edge(
     turn = np.array([(c, s), (-s, c)])
     corners = np.array([(-100, -20), (100, -20), (100, 20), (-100, 20)]) @ turn + middle
     region = Region("", tuple(map(tuple, corners.tolist())), 0)
-    _, mask, _ = drawn(shelf, region, ". . . MMMM", canvas=(400, 400), outline=outline, wrap=False)
+    _, mask, _ = drawn(index, region, ". . . MMMM", canvas=(400, 400), outline=outline, wrap=False)
     assert farthest_outside(corners, mask) <= 1
     rows, columns = np.nonzero(mask > 0)
     along = (np.stack([columns, rows], 1) + 0.5 - middle) @ (c, s)
@@ -396,11 +396,11 @@ def test_ink_stays_inside_and_runs_along_the_first_edge(
 
 
 def test_a_region_of_many_corners_keeps_the_ink_inside(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     corner = ((50, 50), (350, 50), (350, 90), (150, 90), (150, 190), (50, 190))
-    _, mask, _ = drawn(shelf, Region("", corner, 0), "L shape")
+    _, mask, _ = drawn(index, Region("", corner, 0), "L shape")
     assert (mask > 0).sum() > 50 and farthest_outside(corner, mask) <= 1
 
 
@@ -418,31 +418,31 @@ def test_a_region_of_many_corners_keeps_the_ink_inside(
     ids=str,
 )
 def test_a_region_that_is_none_is_left_alone_and_said(
-    polygon: Any, shelf: FontIndex, needs: Callable[[str], None]
+    polygon: Any, index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
-    picture, mask, note = drawn(shelf, Region("", polygon, 0), "word")
+    picture, mask, note = drawn(index, Region("", polygon, 0), "word")
     assert "left as it is" in note and mask.max() == 0 and (picture == 1).all()
 
 
-def test_a_region_over_the_edge_of_the_picture_is_cut(shelf: FontIndex, needs: Callable[[str], None]) -> None:
+def test_a_region_over_the_edge_of_the_picture_is_cut(index: FontIndex, needs: Callable[[str], None]) -> None:
     needs("abc")
-    _, mask, _ = drawn(shelf, box(300, 170, 300, 60), "over the edge")
+    _, mask, _ = drawn(index, box(300, 170, 300, 60), "over the edge")
     assert mask.max() == 1
 
 
 def test_corners_named_the_other_way_round_do_not_mirror_the_text(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     right = box(50, 60, 300, 50)
     mirrored = Region("", right.polygon[::-1], 0)
     assert frame_of(mirrored.polygon) is not None
-    assert np.abs(drawn(shelf, mirrored, "FLag")[1] - drawn(shelf, right, "FLag")[1]).mean() < 0.02
+    assert np.abs(drawn(index, mirrored, "FLag")[1] - drawn(index, right, "FLag")[1]).mean() < 0.02
 
 
 def test_pixels_without_ink_keep_their_exact_value_and_a_second_run_is_the_same(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     rng = np.random.default_rng(3)
@@ -450,7 +450,7 @@ def test_pixels_without_ink_keep_their_exact_value_and_a_second_run_is_the_same(
     results = []
     for _ in range(2):
         picture, mask = noise.copy(), np.zeros((200, 400), np.float32)
-        TextRenderer(Style(outline=1), shelf).page(picture, mask, [box(30, 30, 300, 60)], ["word"])
+        TextRenderer(Style(outline=1), index).page(picture, mask, [box(30, 30, 300, 60)], ["word"])
         assert (picture[mask == 0] == noise[mask == 0]).all()
         assert (picture[mask == 1] != noise[mask == 1]).any()
         results.append(picture)
@@ -467,67 +467,67 @@ def test_regions_follow_a_picture_of_another_size() -> None:
 
 
 def test_chinese_in_a_tall_region_is_a_column_and_latin_is_not(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs(CHINESE)
-    assert "1 column." in drawn(shelf, box(100, 10, 30, 180), CHINESE[:5])[2]
-    assert "column" not in drawn(shelf, box(100, 10, 30, 180), "word")[2]
-    assert "column" not in drawn(shelf, box(100, 10, 30, 180), CHINESE, direction="horizontal")[2]
-    assert "column" in drawn(shelf, box(10, 10, 300, 60), CHINESE, direction="vertical")[2]
+    assert "1 column." in drawn(index, box(100, 10, 30, 180), CHINESE[:5])[2]
+    assert "column" not in drawn(index, box(100, 10, 30, 180), "word")[2]
+    assert "column" not in drawn(index, box(100, 10, 30, 180), CHINESE, direction="horizontal")[2]
+    assert "column" in drawn(index, box(10, 10, 300, 60), CHINESE, direction="vertical")[2]
 
 
-def test_columns_run_from_right_to_left(shelf: FontIndex, needs: Callable[[str], None]) -> None:
+def test_columns_run_from_right_to_left(index: FontIndex, needs: Callable[[str], None]) -> None:
     one, box_sign = "\u4e00", "\u76ee"
     needs(one + box_sign)
-    _, mask, note = drawn(shelf, box(100, 10, 60, 180), f"{box_sign}\n{one}", direction="vertical")
+    _, mask, note = drawn(index, box(100, 10, 60, 180), f"{box_sign}\n{one}", direction="vertical")
     assert "2 columns." in note
     assert mask[:, 130:].sum() > 3 * mask[:, :130].sum()
 
 
-def test_cells_of_a_column(shelf: FontIndex, needs: Callable[[str], None]) -> None:
+def test_cells_of_a_column(index: FontIndex, needs: Callable[[str], None]) -> None:
     text = f"{CHINESE[0]}12{OPEN}A{CLOSE}word{STOP}"
     needs(text)
-    got = [(cell.kind, cell.length > 1) for cell in cells(text, Lettering(shelf, None, text, False))]
+    got = [(cell.kind, cell.length > 1) for cell in cells(text, TextShaper(index, None, text, False))]
     assert [kind for kind, _ in got[:2]] == ["upright", "together"]
     assert got[3] == ("together", False) and got[5] == ("turned", True)
 
 
 def test_without_vertical_forms_brackets_turn_and_stops_move_to_the_corner(
-    shelf: FontIndex, needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    index: FontIndex, needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = f"{OPEN}{CHINESE}{CLOSE}{STOP}"
     needs(text)
-    monkeypatch.setattr(Lettering, "has", lambda self, character: False)
-    got = cells(text, Lettering(shelf, None, text, False))
+    monkeypatch.setattr(TextShaper, "has", lambda self, character: False)
+    got = cells(text, TextShaper(index, None, text, False))
     assert (got[0].kind, got[-2].kind, got[-1].kind) == ("turned", "turned", "corner")
-    _, mask, _ = drawn(shelf, box(150, 10, 40, 180), CHINESE[:2] + STOP, direction="vertical")
+    _, mask, _ = drawn(index, box(150, 10, 40, 180), CHINESE[:2] + STOP, direction="vertical")
     x0, _, x1, y1 = ink_box(mask)
     _, columns = np.nonzero(mask[y1 - 8 : y1] > 0.3)
     assert columns.mean() > (x0 + x1) / 2
 
 
-def test_right_to_left_text_begins_at_the_right(shelf: FontIndex, needs: Callable[[str], None]) -> None:
+def test_right_to_left_text_begins_at_the_right(index: FontIndex, needs: Callable[[str], None]) -> None:
     needs(f"{HEBREW}.")
-    _, auto, _ = drawn(shelf, box(50, 60, 300, 50), f"{HEBREW}.")
-    _, forced, _ = drawn(shelf, box(50, 60, 300, 50), f"{HEBREW}.", direction="horizontal")
+    _, auto, _ = drawn(index, box(50, 60, 300, 50), f"{HEBREW}.")
+    _, forced, _ = drawn(index, box(50, 60, 300, 50), f"{HEBREW}.", direction="horizontal")
     assert not np.array_equal(auto, forced)  # the stop is on the other side
     assert np.array_equal(
-        auto, drawn(shelf, box(50, 60, 300, 50), f"{HEBREW}.", direction="right-to-left")[1]
+        auto, drawn(index, box(50, 60, 300, 50), f"{HEBREW}.", direction="right-to-left")[1]
     )
 
 
 def test_arabic_without_raqm_and_without_the_packages_is_one_sentence(
-    shelf: FontIndex, needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    index: FontIndex, needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs(ARABIC)
     monkeypatch.setattr(glyphs, "_has_raqm", lambda: False)
     monkeypatch.setitem(sys.modules, "arabic_reshaper", None)
     with pytest.raises(VramwiseError, match="pip install python-bidi arabic-reshaper"):
-        drawn(shelf, box(50, 60, 300, 50), ARABIC)
+        drawn(index, box(50, 60, 300, 50), ARABIC)
 
 
 def test_arabic_without_raqm_is_set_by_the_packages(
-    shelf: FontIndex,
+    index: FontIndex,
     needs: Callable[[str], None],
     require: Callable[[object, str], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -539,10 +539,10 @@ def test_arabic_without_raqm_is_set_by_the_packages(
     )
     glyphs.opened.cache_clear()
     monkeypatch.setattr(glyphs, "_has_raqm", lambda: False)
-    setter = Lettering(shelf, None, ARABIC, True)
-    (run,) = setter.runs(ARABIC)
+    shaper = TextShaper(index, None, ARABIC, True)
+    (run,) = shaper.runs(ARABIC)
     assert run.text == glyphs._visual(ARABIC, True) != ARABIC
-    _, mask, _ = drawn(shelf, box(50, 60, 300, 50), ARABIC)
+    _, mask, _ = drawn(index, box(50, 60, 300, 50), ARABIC)
     glyphs.opened.cache_clear()
     assert mask.max() == 1
 
@@ -550,11 +550,11 @@ def test_arabic_without_raqm_is_set_by_the_packages(
 # --- colours ----------------------------------------------------------------------------------------------
 
 
-def written(paper: str, ink: str, shelf: FontIndex) -> Any:
+def written(paper: str, ink: str, index: FontIndex) -> Any:
     picture = np.empty((200, 400, 3), np.float32)
     picture[:] = parse_colour("paper", paper)
     mask = np.zeros((200, 400), np.float32)
-    TextRenderer(Style(colour=ink), shelf).page(picture, mask, [box(50, 80, 300, 40)], ["Old words"])
+    TextRenderer(Style(colour=ink), index).page(picture, mask, [box(50, 80, 300, 40)], ["Old words"])
     return picture
 
 
@@ -563,46 +563,46 @@ def written(paper: str, ink: str, shelf: FontIndex) -> Any:
     [("#ffffff", "#000000"), ("#101820", "#f0e0c0"), ("#1f4788", "#ffcc00"), ("#ffe600", "#b00020")],
 )
 def test_auto_takes_the_colour_of_the_old_text(
-    paper: str, ink: str, shelf: FontIndex, needs: Callable[[str], None]
+    paper: str, ink: str, index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
-    found = sample(written(paper, ink, shelf)[70:130, 40:360])
+    found = sample(written(paper, ink, index)[70:130, 40:360])
     assert found.paper == pytest.approx(parse_colour("paper", paper), abs=0.02)
     assert found.ink == pytest.approx(parse_colour("ink", ink), abs=0.02)
 
 
 def test_auto_on_an_empty_region_is_black_or_white_by_contrast(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     for paper, letters in ((1.0, 0.0), (0.1, 1.0)):
-        picture, mask, _ = drawn(shelf, box(50, 60, 300, 50), "word", paper=paper)
+        picture, mask, _ = drawn(index, box(50, 60, 300, 50), "word", paper=paper)
         assert picture[mask == 1] == pytest.approx(letters)
 
 
 def test_fill_covers_the_old_text_with_the_colour_around_it(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
-    picture = written("#1f4788", "#ffcc00", shelf)
+    picture = written("#1f4788", "#ffcc00", index)
     mask = np.zeros((200, 400), np.float32)
     style = Style(background="fill", align="left", size=40)
-    TextRenderer(style, shelf).page(picture, mask, [box(40, 70, 320, 60)], ["M"])
+    TextRenderer(style, index).page(picture, mask, [box(40, 70, 320, 60)], ["M"])
     assert np.abs(picture[mask == 0] - parse_colour("paper", "#1f4788")).max() < 0.02
     assert picture[mask == 1].mean(axis=0) == pytest.approx(parse_colour("ink", "#ffcc00"), abs=0.02)
 
 
 def test_the_outline_surrounds_the_letters_in_its_colour(
-    shelf: FontIndex, needs: Callable[[str], None]
+    index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
     picture, mask, _ = drawn(
-        shelf, box(50, 60, 300, 60), "Word", colour="#ffffff", outline=3, outline_colour="#ff0000"
+        index, box(50, 60, 300, 60), "Word", colour="#ffffff", outline=3, outline_colour="#ff0000"
     )
     inked = picture[mask == 1]
     red = (inked == (1, 0, 0)).all(axis=1)
     assert red.any() and (inked == (1, 1, 1)).all(axis=1).any()
-    _, plain, _ = drawn(shelf, box(50, 60, 300, 60), "Word")
+    _, plain, _ = drawn(index, box(50, 60, 300, 60), "Word")
     assert mask.sum() > plain.sum()
 
 
@@ -621,13 +621,13 @@ def test_the_outline_surrounds_the_letters_in_its_colour(
     ],
     ids=str,
 )
-def test_a_style_that_is_none_is_refused(look: dict[str, Any], says: str, shelf: FontIndex) -> None:
+def test_a_style_that_is_none_is_refused(look: dict[str, Any], says: str, index: FontIndex) -> None:
     with pytest.raises(VramwiseError, match=says):
-        TextRenderer(Style(**look), shelf)
+        TextRenderer(Style(**look), index)
 
 
-def test_an_empty_text_leaves_its_region_alone(shelf: FontIndex) -> None:
-    picture, mask, note = drawn(shelf, box(10, 10, 100, 30), " \x07 ")
+def test_an_empty_text_leaves_its_region_alone(index: FontIndex) -> None:
+    picture, mask, note = drawn(index, box(10, 10, 100, 30), " \x07 ")
     assert "left as it is" in note and mask.max() == 0 and (picture == 1).all()
 
 
@@ -636,16 +636,16 @@ def test_an_empty_text_leaves_its_region_alone(shelf: FontIndex) -> None:
 )
 @pytest.mark.parametrize("direction", ["auto", "vertical", "right-to-left"])
 def test_a_text_that_nobody_can_see_leaves_its_region_alone(
-    text: str, direction: str, shelf: FontIndex
+    text: str, direction: str, index: FontIndex
 ) -> None:
-    _, mask, note = drawn(shelf, box(10, 10, 100, 30, text), text, direction=direction)
+    _, mask, note = drawn(index, box(10, 10, 100, 30, text), text, direction=direction)
     assert "no text, left as it is" in note and mask.max() == 0
 
 
 @pytest.mark.parametrize("line", ["\u200b", "\ufeff", "\u200e"], ids=ascii)
 def test_a_line_that_nobody_can_see_is_an_empty_line(
-    line: str, shelf: FontIndex, needs: Callable[[str], None]
+    line: str, index: FontIndex, needs: Callable[[str], None]
 ) -> None:
     needs("abc")
-    _, mask, note = drawn(shelf, box(10, 10, 300, 150, line), f"Above\n{line}\nbelow")
+    _, mask, note = drawn(index, box(10, 10, 300, 150, line), f"Above\n{line}\nbelow")
     assert "3 lines" in note and mask.max() == 1
