@@ -36,12 +36,12 @@ def good(it: Measured) -> bool:
 
 
 def said(it: Measured) -> str:
-    return f"{it.predicted_bytes()} foretold, {it.peak_bytes} measured: {100 * it.error:+.1f} %"
+    return f"{it.predicted_bytes()} predicted, {it.peak_bytes} measured: {100 * it.error:+.1f} %"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [name for name in MODELS if name not in ("qwen2_vl_7b", "qwen3_vl_8b")])
-def test_a_small_picture_takes_what_was_foretold(model: str) -> None:
+def test_a_small_picture_takes_what_was_predicted(model: str) -> None:
     here(model)
     it = measure(model, 512, 512, new_tokens=2)
     assert good(it), said(it)
@@ -57,7 +57,7 @@ def test_a_small_picture_takes_what_was_foretold(model: str) -> None:
     ],
     ids=["three pictures", "a long prompt", "more layers"],
 )
-def test_every_moment_of_reading_is_foretold(case: dict[str, Any], dominant: str) -> None:
+def test_every_moment_of_reading_is_predicted(case: dict[str, Any], dominant: str) -> None:
     it = measure("qwen3_vl_2b", 256, 256, new_tokens=2, **case)
     assert good(it), said(it)
     from vramwise.planning import reading_terms
@@ -71,7 +71,7 @@ def test_every_moment_of_reading_is_foretold(case: dict[str, Any], dominant: str
     "case", [{"images": 3}, {"prompt_tokens": 1500}], ids=["three pictures", "a long prompt"]
 )
 @pytest.mark.parametrize("model", ["qwen2_vl_2b", "qwen3_vl_4b", "dots_ocr", "lighton_ocr"])
-def test_a_batch_and_a_long_prompt_take_what_was_foretold(model: str, case: dict[str, Any]) -> None:
+def test_a_batch_and_a_long_prompt_take_what_was_predicted(model: str, case: dict[str, Any]) -> None:
     """The classes of transformers 4.57 and 5 differ most here: by the logits of the whole prompt, once."""
     here(model)
     it = measure(model, 256, 256, new_tokens=2, **case)
@@ -87,7 +87,7 @@ def test_depth_changes_nothing_but_the_cache() -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("size", [(512, 512), (1024, 1024), (2048, 2048), (2480, 3508)], ids=str)
-def test_on_a_gpu_a_picture_takes_what_was_foretold(model: str, size: tuple[int, int]) -> None:
+def test_on_a_gpu_a_picture_takes_what_was_predicted(model: str, size: tuple[int, int]) -> None:
     if not torch.cuda.is_available():
         pytest.skip("This machine has no CUDA device.")
     it = measure(model, *size, device="cuda:0")

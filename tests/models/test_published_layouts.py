@@ -202,7 +202,7 @@ def test_it_is_offered_and_planned_by_what_is_loaded_of_it(
     for precision in ("bf16", "int8", "int4"):
         net = load.load_net(LoadSpec(published, found.model_type, precision, "sdpa", "cpu"), row)
         tables = sum(buffer.numel() * buffer.element_size() for buffer in net.buffers())
-        foretold = footprint(config, headers, precision, workload=Workload(512 * 512)).weights_bytes
-        assert load.true_bytes(net) - tables == pytest.approx(foretold, rel=0.005), precision
+        predicted = footprint(config, headers, precision, workload=Workload(512 * 512)).weights_bytes
+        assert load.true_bytes(net) - tables == pytest.approx(predicted, rel=0.005), precision
         del net
         gc.collect()

@@ -28,7 +28,7 @@ CASES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", families())
-def test_every_family_at_every_precision_takes_what_its_headers_foretold(
+def test_every_family_at_every_precision_takes_what_its_headers_predicted(
     name: str, built: Callable[..., Path]
 ) -> None:
     path = built(tiny_checkpoint, name)
@@ -38,11 +38,11 @@ def test_every_family_at_every_precision_takes_what_its_headers_foretold(
     for precision, vision in CASES:
         spec = LoadSpec(path, config["model_type"], precision, attention, "cpu", vision)
         net = load_net(spec, row)
-        foretold = footprint(
+        predicted = footprint(
             config, headers, precision, workload=Workload(512 * 512), quantise_vision=vision
         ).weights_bytes
         # position tables are computed, not stored: 3 % of a tiny net, less than 0.2 % of a published one
         tables = sum(buffer.numel() * buffer.element_size() for buffer in net.buffers())
-        assert true_bytes(net) - tables == pytest.approx(foretold, rel=0.005), (precision, vision)
+        assert true_bytes(net) - tables == pytest.approx(predicted, rel=0.005), (precision, vision)
         del net
         gc.collect()

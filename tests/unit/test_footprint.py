@@ -347,8 +347,8 @@ def cut(repo: str) -> Any:
 def test_reading_takes_what_the_allocator_was_seen_to_hold(repo: str) -> None:
     attention = "eager" if "GOT" in repo else "sdpa"
     for pixels, images, prompt, new, peak in MEASURED[repo]:
-        foretold = reading_bytes(cut(repo), "bf16", attention, prompt_tokens=prompt)(pixels, images, new)
-        assert 0.97 * peak <= foretold / MIB <= 1.1 * peak, (pixels, images, prompt, new)
+        predicted = reading_bytes(cut(repo), "bf16", attention, prompt_tokens=prompt)(pixels, images, new)
+        assert 0.97 * peak <= predicted / MIB <= 1.1 * peak, (pixels, images, prompt, new)
 
 
 @pytest.mark.parametrize("repo", sorted(MEASURED_BEFORE_5), ids=lambda repo: repo.rpartition("/")[2])
@@ -357,8 +357,8 @@ def test_reading_with_an_older_transformers_takes_what_its_own_classes_were_seen
 ) -> None:
     monkeypatch.setattr(activations, "_transformers_major", lambda: 4)
     for pixels, images, prompt, new, peak in MEASURED_BEFORE_5[repo]:
-        foretold = reading_bytes(cut(repo), "bf16", "sdpa", prompt_tokens=prompt)(pixels, images, new)
-        assert 0.99 * peak <= foretold / MIB <= 1.02 * peak, (pixels, images, prompt, new)
+        predicted = reading_bytes(cut(repo), "bf16", "sdpa", prompt_tokens=prompt)(pixels, images, new)
+        assert 0.99 * peak <= predicted / MIB <= 1.02 * peak, (pixels, images, prompt, new)
 
 
 def test_the_installed_transformers_decides_and_the_newest_where_there_is_none(
