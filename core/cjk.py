@@ -20,7 +20,7 @@ _CJK = (
 )
 # Of South East Asia; and Hangul, whose particles are joined to the word: there a word has no end to be seen.
 _NO_WORD_ENDS = r"[\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Hangul}]"
-_WORD = rf"{_CJK}\p{{M}}*\s*|(?:(?!{_CJK})\S)+\s*"
+_WORD = rf"\A\s+|{_CJK}\p{{M}}*\s*|(?:(?!{_CJK})\S)+\s*"
 _EAST_ASIAN = {
     "Japanese": r"[\p{scx=Hiragana}\p{scx=Katakana}--\p{scx=Han}]",
     "Hangul": r"\p{Script=Hangul}",
@@ -48,7 +48,9 @@ def has_word_ends(character: str) -> bool:
 
 
 def words_with_spaces(text: str) -> list[str]:
-    """The words of ``text``, each with the white space behind it; every CJK character is a word."""
+    """The words of ``text``, each with the white space behind it; every CJK character is a word. White space
+    at the beginning stands for itself.
+    """
     found: list[str] = _compiled(_WORD).findall(text)
     return found
 

@@ -15,7 +15,8 @@ from .bridge.schema import OCRModel, Regions, field, io, schema
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..core.ocr.regions.error_rates import Rules, Score
+    from ..core.ocr.regions.error_rates import Score
+    from ..core.ocr.regions.text_diff import Change
     from ..core.ocr.results.result import Region
 
 EXPECTED_FROM = ("the whole text", "quoted parts")
@@ -139,6 +140,7 @@ class OCRScore(io.ComfyNode):  # type: ignore[misc]
         **rules: list[str],
     ) -> Any:
         from ..core.ocr.regions.error_rates import Rules, best_of, confidence, score, wrong_pieces
+        from ..core.ocr.regions.text_diff import difference, pieces
 
         check_choice("metric", metric[0], METRICS)
         counts = Rules(**{name: value[0] for name, value in rules.items()})
@@ -150,8 +152,11 @@ class OCRScore(io.ComfyNode):  # type: ignore[misc]
         passed = scores[best].value(metric[0]) <= threshold[0]
         wrong = [wrong_pieces(each, truth, counts) for each, truth in zip(lines, wanted, strict=True)]
         mask = _masks(frames, wrong)
-        report = _report(scores, best, passed, counts)
+        changes = [difference(ours, truth, counts) for ours, truth in zip(read, wanted, strict=True)]
+        report = _report(scores, best, passed, changes)
         record = _record(scores, best, passed, metric[0], threshold[0])
+        images = zip(record["images"], changes, strict=True)
+        shown = {**record, "images": [{**image, "pieces": pieces(found, counts)} for image, found in images]}
         height, width = frames.size(best)
         return io.NodeOutput(
             frames.tensor(best),
@@ -164,7 +169,7 @@ class OCRScore(io.ComfyNode):  # type: ignore[misc]
             mask,
             mask[best : best + 1, :height, :width],
             json.dumps(record, ensure_ascii=False),
-            ui={"text": [report], "score": [record], "pages": previews(frames)},
+            ui={"text": [report], "score": [shown], "pages": previews(frames)},
         )
 
 
@@ -245,13 +250,13 @@ def _masks(frames: Frames, wrong: Sequence[Any]) -> Any:
     return masks
 
 
-def _report(scores: Sequence[Score], best: int, passed: bool, rules: Rules) -> str:
-    from ..core.ocr.regions.error_rates import diff
+def _report(scores: Sequence[Score], best: int, passed: bool, changes: Sequence[Sequence[Change]]) -> str:
+    from ..core.ocr.regions.text_diff import as_markdown
 
     head = f"Best: image {best + 1} of {len(scores)}, {'passed' if passed else 'not passed'}."
     rows = [
         f"- {'**' if at == best else ''}Image {at + 1}{'**' if at == best else ''}: "
-        f"CER {each.cer:.1%}, WER {each.wer:.1%}. {diff(each.read, each.expected, rules)}"
+        f"CER {each.cer:.1%}, WER {each.wer:.1%}. {as_markdown(changes[at])}"
         for at, each in enumerate(scores)
     ]
     return "\n".join([head, "", *rows])

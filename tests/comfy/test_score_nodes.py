@@ -134,6 +134,8 @@ def test_the_image_that_is_spelt_right_is_chosen_and_passes(client, graph, poste
     assert record["best_index"] == 1 and record["passed"] is True and record["version"] == 1
     assert [image["exact"] for image in record["images"]] == [False, True, False]
     assert len(result.outputs["score"]["text"]) == 1
+    wrong, right, _ = record["images"]
+    assert right["pieces"] == [["same", WORDS[0]]] and ["missing", "e"] in wrong["pieces"]
     assert fetch(result.outputs["best"]["images"][0]).size == (480, 120)
 
 

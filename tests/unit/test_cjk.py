@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vramwise.cjk import east_asian_script, has_word_ends, is_cjk, is_emoji, words_with_spaces
 from vramwise.ocr.engines.rapid import _words as rapid_words
-from vramwise.ocr.regions.error_rates import diff
+from vramwise.ocr.regions.text_diff import as_markdown, difference
 from vramwise.ocr.regions.text_match import Finder, Query
 from vramwise.ocr.results.reading_order import join_words
 from vramwise.typesetting.fonts import _script
@@ -84,7 +84,7 @@ def test_a_name_with_a_character_beyond_the_basic_plane_gets_no_space() -> None:
     assert letters_of_rapid(name) == list(name)
     assert words_with_spaces(f"{name} abc d\u00e9") == [*name[:2], f"{name[2]} ", "abc ", "d\u00e9"]
     assert [piece.text for piece in pieces_of(name)] == list(name)
-    assert diff("\u5409\u91ce\u5bb6", name) == f"~~\u5409~~ **{name[0]}** {name[1:]}"
+    assert as_markdown(difference("\u5409\u91ce\u5bb6", name)) == f"~~\u5409~~ **{name[0]}** {name[1:]}"
 
 
 def test_half_width_kana_are_parted_and_joined_like_full_width_ones() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 
 import jiwer
@@ -13,12 +14,13 @@ from vramwise.ocr.regions.error_rates import (
     Rules,
     best_of,
     confidence,
-    diff,
     quoted_parts,
     score,
     wrong_pieces,
 )
+from vramwise.ocr.regions.text_diff import MOST_COMPARED, as_markdown, difference, pieces
 from vramwise.ocr.results.result import Region, Word
+from vramwise.option_values import CASE, PUNCTUATION, SPACE, UNICODE
 
 EXACT = Rules(unicode="NFC", space="exact")
 TEXTS = st.text(
@@ -159,6 +161,23 @@ def test_what_stands_in_quotation_marks_is_expected(prompt: str, parts: tuple[st
     assert quoted_parts(prompt) == parts
 
 
+RULES = st.builds(
+    Rules,
+    unicode=st.sampled_from(UNICODE),
+    case=st.sampled_from(CASE),
+    punctuation=st.sampled_from(PUNCTUATION),
+    space=st.sampled_from(SPACE),
+)
+
+
+def diff(read: str, expected: str, **rules: str) -> str:
+    return as_markdown(difference(read, expected, Rules(**rules)))
+
+
+def parts(read: str, expected: str, **rules: str) -> list[tuple[str, str]]:
+    return list(pieces(difference(read, expected, Rules(**rules)), Rules(**rules)))
+
+
 def test_the_diff_strikes_what_was_read_and_sets_what_should_be_there_in_bold() -> None:
     said = "Grand ~~Opning~~ **Opening** sale ~~now~~"
     assert diff("Grand Opning sale now", "Grand Opening sale") == said
@@ -179,6 +198,53 @@ def test_the_diff_is_one_line_and_marks_nothing_only_where_all_is_equal(read: st
     assert len(said.splitlines()) <= 1
     same = "".join(Rules().normal(read, "ignore")) == "".join(Rules().normal(expected, "ignore"))
     assert same or "~~" in said or "**" in said
+
+
+@given(TEXTS, TEXTS, RULES)
+def test_markdown_and_pieces_show_a_difference_exactly_where_the_score_says_there_is_one(
+    read: str, expected: str, rules: Rules
+) -> None:
+    changes = difference(read, expected, rules)
+    exact = score(read, expected, rules).exact
+    assert all(change.same for change in changes) == exact
+    assert ({kind for kind, _ in pieces(changes, rules)} <= {"same"}) == exact
+    # what is plain text in a diff is escaped, so its marks are its own
+    assert ("~~" not in as_markdown(changes) and "**" not in as_markdown(changes)) == exact
+    assert len(as_markdown(changes).splitlines()) <= 1
+
+
+@given(TEXTS, TEXTS, RULES)
+def test_the_pieces_put_together_are_the_two_texts(read: str, expected: str, rules: Rules) -> None:
+    shown = pieces(difference(read, expected, rules), rules)
+    assert all(text for _, text in shown)
+    assert all(one[0] != other[0] for one, other in itertools.pairwise(shown))
+    for wanted, left_out in ((read, "missing"), (expected, "extra")):
+        text = "".join(text for kind, text in shown if kind != left_out)
+        if rules.space == "ignore":
+            text = "".join(text.split())
+        assert text == rules.normal(wanted)
+
+
+def test_the_pieces_are_letters_within_the_words_that_differ() -> None:
+    assert parts("OPFN", "OPEN") == [("same", "OP"), ("missing", "E"), ("extra", "F"), ("same", "N")]
+    assert parts("Open now", "OPEN", case="ignore") == [("same", "open"), ("extra", " now")]
+    assert parts("grand opning", "grandopening", space="ignore") == [
+        ("same", "grand op"),
+        ("missing", "e"),
+        ("same", "ning"),
+    ]
+
+
+def test_white_space_that_counts_is_shown() -> None:
+    assert diff("\u4e2d \u6587", "\u4e2d\u6587") == "\u4e2d ~~\u2423~~ \u6587"
+    assert diff("a\nb", "a b", space="exact") == "a ~~\u21b5~~ **\u2423** b"
+    assert diff(" a", "a", space="exact") == "~~\u2423~~ a"
+    assert diff("a\n b", "a b") == "a b"
+
+
+def test_a_text_that_is_wholly_another_is_shown_whole_and_quickly() -> None:
+    long, other = "a" * MOST_COMPARED, "b" * 10
+    assert parts(long, other) == [("missing", other), ("extra", long)]
 
 
 # --- where --------------------------------------------------------------------------------------------------

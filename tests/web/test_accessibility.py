@@ -53,7 +53,8 @@ RELEASE = {
     "process_after": 4,
     "released": [],
 }
-WRONG = {"cer": 0.5, "wer": 1.0, "exact": False, "read": "OPFN", "expected": "OPEN"}
+PIECES = [["same", "OP"], ["missing", "E"], ["extra", "F"], ["same", "N"]]
+WRONG = {"cer": 0.5, "wer": 1.0, "exact": False, "read": "OPFN", "expected": "OPEN", "pieces": PIECES}
 # node, what a run of it shows, and the tab to open
 PANELS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str | None]] = {
     "loader": ("VramwiseOCRModelLoader", {"model": "qwen3_vl_2b"}, {}, None),

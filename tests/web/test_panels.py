@@ -440,6 +440,10 @@ def test_the_advisor_is_a_table_to_sort_and_filter_and_use_sets_the_linked_loade
 # --- OCR Score and Memory Release -------------------------------------------------------------------------
 
 
+# of OPFN read and OPEN expected, as the node sends them: tests/unit/test_metrics.py
+PIECES = [["same", "OP"], ["missing", "E"], ["extra", "F"], ["same", "N"]]
+
+
 def test_the_score_shows_each_picture_frames_the_best_and_colours_what_differs(
     opened: Frontend, keep: Callable[[Locator, str], None]
 ) -> None:
@@ -460,8 +464,15 @@ def test_the_score_shows_each_picture_frames_the_best_and_colours_what_differs(
     assert panel.locator("ins").count() > 0
     keep(panel, "score")
     images = [
-        {"cer": 0.4, "wer": 1.0, "exact": False, "read": "OPFN", "expected": "OPEN"},
-        {"cer": 0.0, "wer": 0.0, "exact": True, "read": "OPEN", "expected": "OPEN"},
+        {"cer": 0.4, "wer": 1.0, "exact": False, "read": "OPFN", "expected": "OPEN", "pieces": PIECES},
+        {
+            "cer": 0.0,
+            "wer": 0.0,
+            "exact": True,
+            "read": "OPEN",
+            "expected": "OPEN",
+            "pieces": [["same", "OPEN"]],
+        },
     ]
     shown = {"best_index": 1, "passed": True, "images": images}
     give(opened, ids["score"], {"score": [shown]})

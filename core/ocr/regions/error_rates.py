@@ -1,4 +1,4 @@
-"""How far a reading is from the expected text: error rates, a diff, and where on the picture it is wrong."""
+"""How far a reading is from the expected text: error rates, and where on the picture it is wrong."""
 
 from __future__ import annotations
 
@@ -103,26 +103,6 @@ def quoted_parts(prompt: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in found if part.strip())
 
 
-def diff(read: str, expected: str, rules: Rules | None = None) -> str:
-    """Markdown on one line: ~~what was read~~ and **what should be there** where the two differ."""
-    from rapidfuzz.distance import Levenshtein
-
-    rules = rules or Rules()
-    there, wanted = (words_with_spaces(rules.normal(text, "fold")) for text in (read, expected))
-    pieces: list[str] = []
-    for op in Levenshtein.opcodes([t.strip() for t in there], [t.strip() for t in wanted]):
-        ours = "".join(there[op.src_start : op.src_end])
-        truth = "".join(wanted[op.dest_start : op.dest_end])
-        if op.tag == "equal":
-            pieces.append(_escaped(max(ours, truth, key=len)))  # the last word of a text has no space behind
-            continue
-        if ours.strip():
-            pieces.append(f"~~{_escaped(ours.strip())}~~ ")
-        if truth.strip():
-            pieces.append(f"**{_escaped(truth.strip())}** ")
-    return "".join(pieces).strip()
-
-
 def wrong_pieces(
     regions: Sequence[Region], expected: str, rules: Rules | None = None
 ) -> tuple[Region | Word, ...]:
@@ -170,7 +150,3 @@ def _pieces(region: Region) -> Sequence[Region | Word]:
     """The words of a region where they are all there, else the region itself."""
     whole = "".join("".join(word.text for word in region.words).split())
     return region.words if whole and whole == "".join(region.text.split()) else (region,)
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_~\[\]<>|#])", r"\\\1", text)
