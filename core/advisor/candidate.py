@@ -42,7 +42,7 @@ class Candidate:
     confidence: str
     why: str
     facts: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
-    rank: int = 0
+    rank: float = 0
     bits: float = 16.0
     fast: bool = True
     slow: bool = False

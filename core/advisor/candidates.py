@@ -11,10 +11,10 @@ from ..catalog import OCRModel, ocr_model, ocr_models
 from ..catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models
 from ..catalog.formats import Format, format_named
 from ..catalog.gpus import GPU
-from ..catalog.ranks import UNRANKED, rank
+from ..catalog.ranks import UNRANKED, ocr_rank, rank
 from ..errors import UnknownName, nearest
-from ..families.family import family
 from ..families.published import published_config
+from ..families.weights import weights_of_config
 from ..hardware.budget import Budget
 from ..hardware.capabilities import option_for, pip_line
 from ..option_values import ADVICE_TASKS, precision_choices
@@ -77,12 +77,15 @@ def _candidates_of_row(row: OCRModel, target: Target) -> Iterator[Candidate]:
     if row.engine != "vlm":
         yield _built_in(row)
         return
-    plan = _ocr_plan(row, target.budget, target.live, tuple(target.available.items()))
+    published = published_config(row.repo) is not None
+    plan_of, least_of = (_ocr_plan, _least_reading) if published else (_plan_of_row, _least_of_row)
+    plan = plan_of(row, target.budget, target.live, tuple(target.available.items()))
     if plan is None:
         yield _ocr_candidate(row, "auto", "unknown", "unknown")
         return
     for verdict in plan.verdicts:
-        candidate = _planned(row, verdict, target.budget.budget_bytes)
+        least_bytes = least_of(row, verdict.precision)
+        candidate = _planned(row, verdict, target.budget.budget_bytes, least_bytes)
         packages = _missing(target, candidate.precision)
         if packages:
             facts = {"text": verdict.reason, "pip": pip_line(*packages)}
@@ -127,12 +130,12 @@ def _ocr_candidate(
         confidence="computed",
         why=why,
         facts=facts or {},
-        rank=rank(OCR, row.id),
+        rank=ocr_rank(row, _parameters),
         bits={"fp32": 32.0, "int8": 8.0, "int4": 4.0}.get(precision, 16.0),
     )
 
 
-def _planned(row: OCRModel, verdict: Verdict, room_bytes: int) -> Candidate:
+def _planned(row: OCRModel, verdict: Verdict, room_bytes: int, least_bytes: int) -> Candidate:
     needs = verdict.footprint
     facts: dict[str, Any] = {"text": verdict.reason, "room": gib(room_bytes)}
     if needs is None:
@@ -146,34 +149,49 @@ def _planned(row: OCRModel, verdict: Verdict, room_bytes: int) -> Candidate:
         confidence="measured here" if known else "computed",
         optimal_bytes=needs.need_bytes,
         resident_bytes=needs.need_bytes,
-        floor_bytes=needs.weights_bytes + needs.overhead_bytes + _least_reading(row, verdict.precision),
+        floor_bytes=needs.weights_bytes + needs.overhead_bytes + least_bytes,
         weights_bytes=needs.weights_bytes,
     )
 
 
 @functools.lru_cache(maxsize=256)
-def _least_reading(row: OCRModel, precision: str) -> int:
-    """Activations and KV cache of the smallest picture that is still readable and a short answer."""
+def _parameters(row: OCRModel) -> int | None:
+    """Of the published architecture."""
     config = published_config(row.repo)
-    attention = "sdpa" if "sdpa" in family(row.family).attention else "eager"
-    return 0 if config is None else reading_bytes(config, precision, attention)(_SMALL, 1, _SHORT)
+    return None if config is None else sum(weight.count for weight in weights_of_config(config))
 
 
-@functools.lru_cache(maxsize=4096)
-def _ocr_plan(
-    row: OCRModel, budget: Budget, live: bool, available: tuple[tuple[str, Capability], ...]
-) -> Plan | None:
-    """The plan from the published architecture, with what was measured on this machine where it is asked
-    about; None where no architecture is published.
-    """
-    from ..models.request import ModelRequest, plan_resolved, resolve_published
+def _least_of_row(row: OCRModel, precision: str) -> int:
+    """Activations and KV cache of the smallest picture that is still readable and a short answer."""
+    from ..models.request import resolve_known
     from ..settings import load_settings
 
-    resolved = resolve_published(row)
+    resolved = resolve_known(row, load_settings())
+    if resolved is None:
+        return 0
+    attention = "sdpa" if "sdpa" in resolved.family.attention else "eager"
+    return reading_bytes(resolved.config, precision, attention)(_SMALL, 1, _SHORT)
+
+
+def _plan_of_row(
+    row: OCRModel, budget: Budget, live: bool, available: tuple[tuple[str, Capability], ...]
+) -> Plan | None:
+    """The plan from the published architecture, else from the files on this machine, with what was measured
+    on this machine where it is asked about; None where nothing tells the size.
+    """
+    from ..models.request import ModelRequest, plan_resolved, resolve_known
+    from ..settings import load_settings
+
+    settings = load_settings()
+    resolved = resolve_known(row, settings)
     if resolved is None:
         return None
-    settings = load_settings() if live else None
-    return plan_resolved(ModelRequest(row.id), resolved, budget, settings, dict(available))
+    return plan_resolved(ModelRequest(row.id), resolved, budget, settings if live else None, dict(available))
+
+
+# What is published is kept; files come and go.
+_ocr_plan = functools.lru_cache(maxsize=4096)(_plan_of_row)
+_least_reading = functools.lru_cache(maxsize=256)(_least_of_row)
 
 
 def ocr_candidate(target: Target, model: str, precision: str = "") -> Candidate:

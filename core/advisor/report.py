@@ -99,6 +99,10 @@ def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: 
             yield ""
             yield say["advise_more"].format(count=len(found) - len(usable))
     yield from _installable(found, lang, say)
+    for candidate in found:
+        if candidate.verdict == "unknown":
+            yield ""
+            yield f"{candidate.name}: {candidate.reason(lang)}"
 
 
 def _installable(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) -> Iterator[str]:

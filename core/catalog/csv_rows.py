@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from typing import TypeVar
 
@@ -14,15 +14,28 @@ Row = dict[str, str]
 _Made = TypeVar("_Made")
 
 
-def csv_rows(package: str, path: str, make: Callable[[Row], _Made]) -> tuple[_Made, ...]:
+def csv_rows(
+    package: str,
+    path: str,
+    make: Callable[[Row], _Made],
+    names: Callable[[Row], Iterable[str]] | None = None,
+) -> tuple[_Made, ...]:
     """What ``make`` makes of each row of the CSV file at ``path`` in ``package``, in the order of the file.
 
     A row is a mapping from the header's names to text. Empty lines count as no rows. Raises VramwiseError
     with the file and the line for a row of another length than the header, and for one that ``make`` cannot
-    use (it raises KeyError, TypeError or ValueError).
+    use (it raises KeyError, TypeError or ValueError). ``names`` gives the names under which a row is asked
+    for: a row is refused where an earlier one has the same, also in another case.
     """
-    made = []
+    made, taken = [], dict[str, tuple[str, int]]()
     for line, row in _rows(package, path):
+        for name in names(row) if names is not None else ():
+            before, its_line = taken.setdefault(name.casefold(), (name, line))
+            if its_line != line:
+                raise VramwiseError(
+                    f'{_place(package, path, line)}: "{name}" is the "{before}" of line {its_line} again. '
+                    "Change that row, or give this one a name of its own (another case is not enough)."
+                )
         try:
             made.append(make(row))
         except (KeyError, TypeError, ValueError) as error:
@@ -32,9 +45,11 @@ def csv_rows(package: str, path: str, make: Callable[[Row], _Made]) -> tuple[_Ma
     return tuple(made)
 
 
-def table(name: str, make: Callable[[Row], _Made]) -> tuple[_Made, ...]:
+def table(
+    name: str, make: Callable[[Row], _Made], names: Callable[[Row], Iterable[str]] | None = None
+) -> tuple[_Made, ...]:
     """``csv_rows`` of a file of the catalog: "gpus.csv", "diffusion/addons.csv"."""
-    return csv_rows(__package__, f"tables/{name}", make)
+    return csv_rows(__package__, f"tables/{name}", make, names)
 
 
 def number(text: str) -> float | None:

@@ -169,7 +169,9 @@ class DiffusionModel:
 @functools.cache
 def diffusion_models() -> tuple[DiffusionModel, ...]:
     """Every model, in the order of the file."""
-    weights = _grouped("diffusion/diffusion_weights.csv", _weights)
+    weights = _grouped(
+        "diffusion/diffusion_weights.csv", _weights, lambda row: [f"{row['model']}@{row['precision']}"]
+    )
     encoders = _grouped("diffusion/text_encoders.csv", _text_encoder)
     published = _grouped("diffusion/diffusion_published.csv", _published)
     return table(
@@ -177,6 +179,7 @@ def diffusion_models() -> tuple[DiffusionModel, ...]:
         lambda row: _model(
             row, tuple(weights[row["id"]]), tuple(encoders[row["id"]]), tuple(published[row["id"]])
         ),
+        lambda row: [row["id"], row["name"]],
     )
 
 
@@ -197,9 +200,11 @@ def licences() -> Mapping[str, Licence]:
     return {row.licence: row for row in table("licences.csv", lambda row: Licence(**row))}
 
 
-def _grouped(name: str, make: Callable[[Row], _Made]) -> defaultdict[str, list[_Made]]:
+def _grouped(
+    name: str, make: Callable[[Row], _Made], names: Callable[[Row], list[str]] | None = None
+) -> defaultdict[str, list[_Made]]:
     groups: defaultdict[str, list[_Made]] = defaultdict(list)
-    for model, made in table(name, lambda row: (row["model"], make(row))):
+    for model, made in table(name, lambda row: (row["model"], make(row)), names):
         groups[model].append(made)
     return groups
 

@@ -94,26 +94,22 @@ def addons() -> tuple[AddOn, ...]:
 
 
 def bus_of(gpu: GPU | None) -> Bus | None:
-    """The bus of a card, None where memory is unified. The usual one is assumed for a card of no row."""
+    """The bus of a card, None where memory is unified. Where a card names none, the usual one is assumed."""
     if gpu is not None and gpu.unified:
         return None
     known = _buses()
-    return known.get(gpu.name, known[""]) if gpu is not None else known[""]
+    return known.get(gpu.host_bus, known[""]) if gpu is not None else known[""]
 
 
 @functools.cache
 def _buses() -> dict[str, Bus]:
-    """The buses by card name; "" is what is assumed of the others."""
-    found: dict[str, Bus] = {}
-    for bus, names in table("buses.csv", _bus):
-        found.update(dict.fromkeys(names, bus))
-        if bus.bus == _USUAL_BUS:
-            found[""] = replace(bus, assumed=True)
-    return found
+    """The buses by name; "" is what is assumed of cards that name none."""
+    found = {bus.bus: bus for bus in table("buses.csv", _bus)}
+    return {**found, "": replace(found[_USUAL_BUS], assumed=True)}
 
 
-def _bus(row: Row) -> tuple[Bus, list[str]]:
-    return Bus(row["bus"], float(row["gb_s"]), row["source"]), row["gpus"].split("|")
+def _bus(row: Row) -> Bus:
+    return Bus(row["bus"], float(row["gb_s"]), row["source"])
 
 
 def _format(row: Row) -> Format:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from ..errors import UnknownName, nearest
+from ..errors import UnknownName, VramwiseError, nearest
 from ..units import GIB
 from .csv_rows import Row, count, number, table
 
@@ -19,11 +19,11 @@ _TOLERANCE = 0.1
 class GPU:
     """A row of gpus.csv. A card sold with several memory sizes is one GPU each.
 
-    ``vram_gib`` is what the box says (of the whole machine where memory is
-    unified), None where the source has no sizes;
-    ``bandwidth_gb_s`` is in 10^9 bytes a second, ``fp16_tensor_tflops`` dense with fp32 accumulation; None
-    where the source has none. ``compute_capability`` is empty outside NVIDIA ("gfx1201" on AMD). ``status``
-    is "released" or "rumoured". ``device_name`` is what the driver calls it.
+    ``vram_gib`` is what the box says (of the whole machine where memory is unified), None where the source
+    has no sizes; ``bandwidth_gb_s`` is in 10^9 bytes a second, ``fp16_tensor_tflops`` dense with fp32
+    accumulation; None where the source has none. ``compute_capability`` is empty outside NVIDIA ("gfx1201" on
+    AMD). ``status`` is "released" or "rumoured". ``device_name`` is what the driver calls it. ``host_bus`` is
+    a row of buses.csv, empty where memory is unified or the bus is not known.
     """
 
     name: str
@@ -35,6 +35,7 @@ class GPU:
     vram_gib: float | None
     memory_type: str
     memory_bus_bits: int | None
+    host_bus: str
     bandwidth_gb_s: float | None
     tensor_cores: int | None
     fp16_tensor_tflops: float | None
@@ -77,9 +78,21 @@ class GPU:
 @functools.cache
 def gpus() -> tuple[GPU, ...]:
     """Every card, in the order of the file."""
-    rows = table("gpus.csv", _of_sizes)
+    rows = table("gpus.csv", _of_sizes, _labels)
     sizes = Counter(gpu.name for row in rows for gpu in row)
+    spelled: dict[str, str] = {}
+    for name in sizes:
+        if spelled.setdefault(name.casefold(), name) != name:
+            raise VramwiseError(
+                f'gpus.csv has "{spelled[name.casefold()]}" and "{name}", which is one name: '
+                "write both alike."
+            )
     return tuple(replace(gpu, sizes=sizes[gpu.name]) for row in rows for gpu in row)
+
+
+def _labels(row: Row) -> list[str]:
+    """A name may have several rows, each for other memory sizes."""
+    return [f"{row['name']} {size} GB" for size in row["vram_gib"].split("|")]
 
 
 def _of_sizes(row: Row) -> list[GPU]:

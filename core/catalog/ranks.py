@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 from .csv_rows import table
+from .readers import OCRModel, ocr_models
 
 # A model without a row stands behind all that have one.
 UNRANKED = 1000
@@ -12,7 +14,12 @@ UNRANKED = 1000
 
 @functools.cache
 def _ranks() -> dict[tuple[str, str], int]:
-    return dict(table("ranks.csv", lambda row: ((row["task"], row["model"]), int(row["rank"]))))
+    rows = table(
+        "ranks.csv",
+        lambda row: ((row["task"], row["model"]), int(row["rank"])),
+        lambda row: [f"{row['task']}: {row['model']}"],
+    )
+    return dict(rows)
 
 
 def rank(task: str, model: str) -> int:
@@ -20,3 +27,28 @@ def rank(task: str, model: str) -> int:
     ocr_models.csv or a name of diffusion.csv.
     """
     return _ranks().get((task, model), UNRANKED)
+
+
+def ocr_rank(model: OCRModel, size_of: Callable[[OCRModel], int | None]) -> float:
+    """The rank of an OCR model; where ranks.csv has none, a place between two ranks, beside its family.
+
+    It stands right behind the family's ranked models that are at least as large by ``size_of``, so before
+    all of them where it is the largest; behind the last of them where its size is not known. A model whose
+    family has no ranked one stands behind all.
+    """
+    given = rank("OCR", model.id)
+    if given != UNRANKED:
+        return given
+    siblings = [row for row in ocr_models() if row.family == model.family != ""]
+    places = {row.id: rank("OCR", row.id) for row in siblings if rank("OCR", row.id) != UNRANKED}
+    if not places:
+        return UNRANKED
+    size = size_of(model)
+    larger = [
+        place
+        for row in siblings
+        if (place := places.get(row.id)) is not None and (size is None or (size_of(row) or 0) >= size)
+    ]
+    before = max(larger) if larger else min(places.values()) - 1
+    # Of several such models in one place the first row stays the first.
+    return before + 0.5 + ocr_models().index(model) / 10_000

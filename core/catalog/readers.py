@@ -70,7 +70,7 @@ class Recogniser:
 
 @functools.cache
 def ocr_models() -> tuple[OCRModel, ...]:
-    return table("ocr_models.csv", _ocr_model)
+    return table("ocr_models.csv", _ocr_model, lambda row: [row["id"], row["name"]])
 
 
 def _ocr_model(row: Row) -> OCRModel:
@@ -79,12 +79,12 @@ def _ocr_model(row: Row) -> OCRModel:
 
 @functools.cache
 def languages() -> tuple[Language, ...]:
-    return table("languages.csv", lambda row: Language(**row))
+    return table("languages.csv", lambda row: Language(**row), lambda row: [row["code"]])
 
 
 @functools.cache
 def recognisers() -> tuple[Recogniser, ...]:
-    return table("recognisers.csv", lambda row: Recogniser(**row))
+    return table("recognisers.csv", lambda row: Recogniser(**row), lambda row: [row["id"]])
 
 
 def ocr_model(model_id: str) -> OCRModel:

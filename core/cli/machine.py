@@ -67,9 +67,10 @@ def recommended(report: MachineReport) -> list[Recommended]:
 
 
 def _fitting(row: OCRModel, device: DeviceReport, budget: Budget) -> Recommended | None:
-    from ..models.request import ModelRequest, plan_resolved, resolve_published
+    from ..models.request import ModelRequest, plan_resolved, resolve_known
+    from ..settings import load_settings
 
-    resolved = resolve_published(row)
+    resolved = resolve_known(row, load_settings())
     if resolved is None:
         return None
     # What could be installed is no reason to leave a model out; a kernel that is missing changes the memory.

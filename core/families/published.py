@@ -10,7 +10,8 @@ from .family import Config, PublishedConfig, families
 
 @functools.cache
 def _published() -> Mapping[str, PublishedConfig]:
-    return {row.repo.lower(): row for family in families() for row in family.published}
+    """By repository in lower case; only of families whose weights can be computed."""
+    return {row.repo.lower(): row for family in families() if family.weights for row in family.published}
 
 
 def published_config(repo: str) -> Config | None:

@@ -120,6 +120,17 @@ def resolve_published(row: OCRModel) -> ResolvedModel | None:
     return None if config is None else ResolvedModel(family(row.family), config)
 
 
+def resolve_known(row: OCRModel, settings: Settings) -> ResolvedModel | None:
+    """``row`` by its published architecture, else by its files on this machine; None where neither is."""
+    published = resolve_published(row)
+    if published is not None or not row.repo:
+        return published
+    try:
+        return resolve(row.id, settings)
+    except VramwiseError:
+        return None
+
+
 def resolve(model: str, settings: Settings) -> ResolvedModel:
     """The files of ``model`` on this machine, else what is published of it.
 
@@ -132,6 +143,11 @@ def resolve(model: str, settings: Settings) -> ResolvedModel:
     except VramwiseError as error:
         row = catalog_row(model)
         published = None if row is None else resolve_published(row)
+        if published is None and row is not None:
+            raise VramwiseError(
+                f"{error} Until then its size is not known: no file of core/families has the config.json of "
+                f'{row.repo} under "published".'
+            ) from error
         if published is None:
             raise
         return replace(published, missing=str(error))

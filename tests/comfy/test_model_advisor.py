@@ -141,7 +141,9 @@ def test_a_new_row_of_the_catalog_is_offered_by_the_loaders_combo(comfy, tmp_pat
     with rows.open(encoding="utf-8", newline="") as file:
         last = list(csv.DictReader(file))[-1]
     with rows.open("a", encoding="utf-8", newline="") as file:
-        csv.DictWriter(file, list(last), lineterminator="\n").writerow({**last, "id": "new_ocr"})
+        csv.DictWriter(file, list(last), lineterminator="\n").writerow(
+            {**last, "id": "new_ocr", "name": "New"}
+        )
     command = [sys.executable, str(tmp_path / "devtools" / "comfy" / "node_schemas.py"), str(comfy.comfy_dir)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]

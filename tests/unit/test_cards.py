@@ -8,6 +8,7 @@ from vramwise.advisor.gpu_ranking import (
     RATINGS,
     balance,
     compare,
+    desktop,
     offered_cards,
     order,
     rating,
@@ -97,7 +98,9 @@ def test_no_released_desktop_card_is_ranked_above_the_top_pick() -> None:
 def test_rumoured_cards_are_left_out_until_asked_for() -> None:
     assert {gpu.status for gpu in offered_cards()} == {"released"}
     added = set(offered_cards(rumoured=True)) - set(offered_cards())
-    assert {gpu.name for gpu in added} == {
+    assert {gpu.status for gpu in added} == {"rumoured"}
+    assert added == {gpu for gpu in gpus() if gpu.status == "rumoured" and desktop(gpu) and gpu.vram_gib}
+    assert {gpu.name for gpu in added} >= {
         "GeForce RTX 5070 SUPER",
         "GeForce RTX 5070 Ti SUPER",
         "GeForce RTX 5080 SUPER",

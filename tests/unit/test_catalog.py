@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+import shutil
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from vramwise.catalog import (
     BUILTIN,
+    OCRModel,
     default_language,
     language,
     languages,
@@ -19,7 +24,12 @@ from vramwise.catalog import (
     recogniser,
     recognisers,
 )
+from vramwise.catalog.csv_rows import table
+from vramwise.catalog.diffusion import diffusion_models, licences
+from vramwise.catalog.ranks import UNRANKED, rank
 from vramwise.errors import VramwiseError
+from vramwise.families.family import families
+from vramwise.families.published import published_config
 
 
 def test_every_row_says_where_it_comes_from_and_when() -> None:
@@ -34,6 +44,122 @@ def test_ids_are_unique_and_languages_lead_somewhere() -> None:
     known = {row.id for row in recognisers()} | {BUILTIN, ""}
     for row in languages():
         assert row.recogniser in known and re.fullmatch(r"[a-z]{3}(_[a-z]+)?", row.tesseract), row
+
+
+# --- what a row must have, and what it may still be given -------------------------------------------------
+
+
+def lacking(row: OCRModel) -> list[str]:
+    """What must be added before the row can be shown, a sentence each."""
+    found = []
+    if not row.source or not re.fullmatch(r"20\d\d-\d\d-\d\d", row.date):
+        found.append(f"{row.id}: source and date (YYYY-MM-DD) say where the row was read, and when.")
+    if row.engine == "vlm" and row.family not in {its.id for its in families()}:
+        found.append(f'{row.id}: no file of core/families has a family "{row.family}".')
+    if (row.engine == "vlm") != bool(row.repo):
+        found.append(f"{row.id}: an engine vlm has a repo to download from, another engine has none.")
+    if row.licence not in licences():
+        found.append(f'{row.id}: licences.csv has no "{row.licence}", so nobody knows what it allows.')
+    return found
+
+
+def wanting(row: OCRModel) -> list[str]:
+    """What the row does without, a sentence each: how it is treated, and what would better that."""
+    found = []
+    if rank("OCR", row.id) == UNRANKED:
+        found.append(f"{row.id}: ranks.csv has no rank, so it stands beside its family by its size.")
+    if row.repo and published_config(row.repo) is None:
+        where = f'no file of core/families has the config.json of {row.repo} under "published"'
+        found.append(f"{row.id}: {where}, so it is planned only once its files are here.")
+    if row.repo and not row.revision:
+        found.append(f"{row.id}: no commit is pinned, so a download takes the newest.")
+    return found
+
+
+def test_every_model_row_has_what_it_must() -> None:
+    found = [sentence for row in ocr_models() for sentence in lacking(row)]
+    assert not found, "\n".join(found)
+
+
+def test_what_a_model_row_does_without_is_said() -> None:
+    for row in ocr_models():
+        for sentence in wanting(row):
+            warnings.warn(sentence, stacklevel=1)
+
+
+def test_each_missing_thing_of_a_row_is_a_sentence() -> None:
+    shown = ocr_model("qwen3_vl_4b")
+    assert not lacking(shown) and not wanting(shown)
+    bare = replace(shown, id="new", family="qwen4_vl", licence="Own", revision="", repo="Qwen/New", date="")
+    assert [sentence.split(":")[0] for sentence in lacking(bare)] == ["new"] * 3
+    said = " ".join(lacking(bare) + wanting(bare))
+    for word in ("source and date", "qwen4_vl", "licences.csv", "ranks.csv", "published", "pinned"):
+        assert word in said
+
+
+def test_every_rank_is_of_a_model_that_there_is() -> None:
+    known = {"OCR": {row.id for row in ocr_models()}}
+    others = {model.id for model in diffusion_models()}
+    for task, model in table("ranks.csv", lambda row: (row["task"], row["model"])):
+        assert model in known.get(task, others), (
+            f"ranks.csv has a rank of {model}, which is no model of {task}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("file", "named", "read"),
+    [
+        ("gpus.csv", {"name": "geforce rtx 5090"}, "gpus:gpus"),
+        ("gpus.csv", {"name": "geforce rtx 5090", "vram_gib": "48"}, "gpus:gpus"),
+        ("ocr_models.csv", {"id": "GOT_OCR", "name": "x"}, "readers:ocr_models"),
+        ("ocr_models.csv", {"id": "x", "name": "got-ocr 2.0"}, "readers:ocr_models"),
+        ("diffusion/diffusion.csv", {"id": "FLUX1-DEV", "name": "x"}, "diffusion:diffusion_models"),
+        ("languages.csv", {"code": "ZH-HANT"}, "readers:languages"),
+    ],
+    ids=["card", "card of another size", "model id", "model name", "image model", "language"],
+)
+def test_a_second_row_of_a_name_is_refused_by_name_in_any_case(
+    file: str, named: dict[str, str], read: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from vramwise.catalog import csv_rows
+
+    shutil.copytree(Path(csv_rows.__file__).parent / "tables", tmp_path / "tables")
+    path = tmp_path / "tables" / file
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with path.open("a", encoding="utf-8", newline="") as stream:
+        csv.DictWriter(stream, list(rows[0]), lineterminator="\n").writerow({**rows[0], **named})
+    monkeypatch.setattr(csv_rows.resources, "files", lambda package: tmp_path)
+    module, function = read.split(":")
+    read_again = getattr(import_module(f"vramwise.catalog.{module}"), function).__wrapped__
+    spelled = next(value for value in named.values() if value not in ("x", "48"))
+    with pytest.raises(VramwiseError, match=re.escape(spelled)):
+        read_again()
+
+
+def test_a_model_without_a_rank_stands_beside_its_family_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vramwise.catalog import ranks
+
+    like = ocr_model("qwen3_vl_4b")
+    new = {size: replace(like, id=f"new_{size}", name=f"New {size}") for size in (1, 3, 32)}
+    unknown, stranger = replace(like, id="unknown"), replace(like, id="stranger", family="new")
+    sizes = {
+        "qwen3_vl_2b": 2,
+        "qwen3_vl_4b": 4,
+        "qwen3_vl_8b": 8,
+        **{row.id: size for size, row in new.items()},
+    }
+    rows = (*ocr_models(), *new.values(), unknown, stranger)
+    monkeypatch.setattr(ranks, "ocr_models", lambda: rows)
+
+    def place(row: OCRModel) -> float:
+        return ranks.ocr_rank(row, lambda model: sizes.get(model.id))
+
+    two, four, eight = (rank("OCR", f"qwen3_vl_{size}b") for size in (2, 4, 8))
+    assert place(new[32]) < eight < four < place(new[3]) < two < place(new[1]) < place(unknown)
+    assert place(stranger) == UNRANKED
+    ranked = [row for row in ocr_models() if rank("OCR", row.id) != UNRANKED]
+    assert all(place(row) == rank("OCR", row.id) for row in ranked)
 
 
 def test_recognisers_are_those_of_the_installed_rapidocr() -> None:

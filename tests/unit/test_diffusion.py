@@ -248,10 +248,13 @@ def test_fewer_steps_are_not_fewer_bytes() -> None:
 
 
 def test_every_card_has_a_bus_or_shares_the_machines_memory() -> None:
+    buses = set(table("buses.csv", lambda row: row["bus"]))
     for gpu in gpus():
         bus = bus_of(gpu)
         assert (bus is None) == gpu.unified, gpu.name
-        assert bus is None or not bus.assumed, gpu.name
+        assert not gpu.host_bus or gpu.host_bus in buses, f"{gpu.name}: buses.csv has no {gpu.host_bus}"
+        known = bus is None or not bus.assumed
+        assert known or gpu.status == "rumoured", f"{gpu.name}: gpus.csv gives no host_bus"
     assert bus_of(find_gpus("RTX 4060")[0]).gb_s == pytest.approx(15.8)  # type: ignore[union-attr]
     assert bus_of(None).assumed  # type: ignore[union-attr]
 
