@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -339,13 +340,12 @@ def test_a_page_that_changed_after_loading_is_a_sentence(tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def lazy() -> object:
-    """nodes/bridge/lazy_image.py alone, which needs torch and no ComfyUI."""
-    path = Path(__file__).resolve().parents[2] / "nodes" / "bridge" / "lazy_image.py"
-    spec = importlib.util.spec_from_file_location("vramwise_lazy", path)
-    assert spec is not None and spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+    """nodes/bridge/lazy_image.py without the nodes beside it: it needs torch and no ComfyUI."""
+    root = Path(__file__).resolve().parents[2]
+    for name, folder in {"": "", ".core": "core", ".nodes": "nodes", ".nodes.bridge": "nodes/bridge"}.items():
+        package = sys.modules.setdefault(f"vramwise_lazy{name}", ModuleType(f"vramwise_lazy{name}"))
+        package.__path__ = [str(root / folder)]
+    return importlib.import_module("vramwise_lazy.nodes.bridge.lazy_image")
 
 
 def test_few_pages_are_plain_tensors_and_many_are_lazy_with_the_same_pixels(
