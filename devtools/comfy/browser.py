@@ -96,7 +96,7 @@ class Frontend:
     its files or name it. `refused` is every address outside 127.0.0.1 that the page asked for in vain.
     """
 
-    def __init__(self, width: int = 1600, height: int = 900, timeout_s: float = 60.0) -> None:
+    def __init__(self, width: int = 1600, height: int = 900, timeout_s: float = 300.0) -> None:
         self.size: ViewportSize = {"width": width, "height": height}
         self.timeout_ms = timeout_s * 1000
         self.console: list[str] = []
@@ -169,7 +169,7 @@ class Frontend:
         request = urllib.request.Request(
             f"{url}/settings", json.dumps(chosen).encode(), {"Content-Type": "application/json"}
         )
-        urllib.request.urlopen(request, timeout=60).close()
+        urllib.request.urlopen(request, timeout=300).close()
         self.page.close()
         self.page = self._new_page(size)
         if prepare is not None:
@@ -218,7 +218,7 @@ class Frontend:
         """What the pop-up messages on the page say now."""
         return self.page.locator(".p-toast-message").all_inner_texts()
 
-    def run_and_wait(self, timeout_s: float = 120.0) -> str:
+    def run_and_wait(self, timeout_s: float = 600.0) -> str:
         """Press Run and wait for the end; answers the prompt's id.
 
         Raises FrontendError unless the server takes the workflow and the run succeeds.

@@ -18,6 +18,7 @@ from typing import Any
 
 Prompt = dict[str, dict[str, Any]]
 Event = Callable[[str, dict[str, Any]], None]
+HANGS = 600.0  # seconds after which something has hung, however busy the machine
 
 
 class ComfyClientError(RuntimeError):
@@ -108,7 +109,7 @@ class ComfyClient:
         method: str | None = None,
         data: bytes | None = None,
         headers: dict[str, str] | None = None,
-        timeout: float = 60.0,
+        timeout: float = HANGS,
     ) -> Reply:
         """GET, or POST where there is a payload (sent as JSON) or data.
 
@@ -186,7 +187,7 @@ class ComfyClient:
     def run(
         self,
         prompt: Prompt,
-        timeout: float = 120.0,
+        timeout: float = HANGS,
         *,
         with_client_id: bool = True,
         on_event: Event | None = None,
@@ -297,4 +298,4 @@ class ComfyClient:
                 ):
                     break
         result.events = events
-        return await asyncio.to_thread(self.wait, result, 10.0)
+        return await asyncio.to_thread(self.wait, result, HANGS)

@@ -260,7 +260,7 @@ class ComfyServer:
         return self
 
     def wait_ready(
-        self, timeout_s: float = 300.0, progress: Callable[[float], None] | None = None
+        self, timeout_s: float = 600.0, progress: Callable[[float], None] | None = None
     ) -> ComfyServer:
         """Return once the server answers; `progress` is told the seconds waited, twice a second."""
         begun = time.monotonic()
@@ -290,7 +290,7 @@ class ComfyServer:
             return False
 
     def has_node(self, node_id: str) -> bool:
-        with urllib.request.urlopen(f"{self.url}/object_info/{node_id}", timeout=60) as reply:
+        with urllib.request.urlopen(f"{self.url}/object_info/{node_id}", timeout=300) as reply:
             return node_id in json.loads(reply.read())
 
     def tail(self, lines: int = 40) -> str:

@@ -8,14 +8,14 @@ is done with it.
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -128,12 +128,6 @@ def the(prompt: Prompt, class_type: str, title: str = "") -> str:
     return found
 
 
-def run(client: ComfyClient, prompt: Prompt) -> RunResult:
-    result = client.run(prompt, timeout=240)
-    assert result.ok, result.error_text
-    return result
-
-
 def shown(result: RunResult, prompt: Prompt, title: str) -> str:
     """The text in the preview with this title."""
     return "\n".join(result.outputs[the(prompt, "PreviewAny", title)]["text"])
@@ -146,6 +140,80 @@ def pixels(client: ComfyClient, entry: dict[str, str]) -> Any:
     from PIL import Image
 
     return np.asarray(Image.open(io.BytesIO(client.view(entry))).convert("RGB"))
+
+
+class ByCli(NamedTuple):
+    """What `comfy run` answered, and the history of what it queued."""
+
+    done: subprocess.CompletedProcess[str]
+    entry: dict[str, Any]
+
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        """Those of a run that ended well."""
+        assert self.done.returncode == 0, f"{self.done.stdout}\n{self.done.stderr}"
+        assert self.entry["status"]["completed"]
+        return dict(self.entry["outputs"])
+
+
+class Ran(NamedTuple):
+    """A workflow run by this client, and the same prompt by comfy-cli where that is installed."""
+
+    prompt: Prompt
+    result: RunResult
+    by_cli: ByCli | None
+
+
+@pytest.fixture(scope="module")
+def comfy_run(client: ComfyClient, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], ByCli]:
+    """``comfy_run(text)``: `comfy run` on a file that holds this, waited for."""
+    home = tmp_path_factory.mktemp("cli")
+    env = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "DO_NOT_TRACK": "1"}
+    host, port = client.url.removeprefix("http://").split(":")
+
+    def cli(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(CLI / "comfy"), "--skip-prompt", *words],
+            cwd=home,
+            env=env,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=300,
+        )
+
+    def run(text: str) -> ByCli:
+        (home / "workflow.json").write_text(text, encoding="utf-8")
+        server = ("--host", host, "--port", port)
+        done = cli("--json", "run", "--workflow", "workflow.json", "--wait", *server)
+        (entry,) = client.get_json("/history?max_items=1").values()
+        return ByCli(done, entry)
+
+    assert cli("tracking", "disable").returncode == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def ran(client: ComfyClient, request: pytest.FixtureRequest) -> Callable[[str], Ran]:
+    """``ran(name)``: the example workflow, run when it is first asked for.
+
+    Both runs follow each other: ComfyUI keeps what the last prompt made, so the second costs next to nothing.
+    """
+
+    @cache
+    def run(name: str) -> Ran:
+        prompt = prompt_of(name)
+        result = client.run(prompt)
+        by_cli = None
+        if result.ok and (CLI / "comfy").exists():
+            by_cli = request.getfixturevalue("comfy_run")(json.dumps(prompt))
+        return Ran(prompt, result, by_cli)
+
+    def succeeded(name: str) -> Ran:
+        found = run(name)
+        assert found.result.ok, found.result.error_text
+        return found
+
+    return succeeded
 
 
 # --- what they do -----------------------------------------------------------------------------------------
@@ -169,26 +237,24 @@ def test_the_file_names_only_models_that_its_note_explains(name: str) -> None:
             assert f"vramwise download {node['widgets_values'][0]}`" in note
 
 
-def test_read_text_reads_the_sample(client: ComfyClient, sample_text: str) -> None:
-    prompt = prompt_of("read_text")
-    assert shown(run(client, prompt), prompt, "The text") == sample_text
+def test_read_text_reads_the_sample(ran: Callable[[str], Ran], sample_text: str) -> None:
+    prompt, result, _ = ran("read_text")
+    assert shown(result, prompt, "The text") == sample_text
 
 
-def test_what_can_my_gpu_run_reports_on_this_machine_and_on_another_card(client: ComfyClient) -> None:
-    prompt = prompt_of("what_can_my_gpu_run")
-    result = run(client, prompt)
+def test_what_can_my_gpu_run_reports_on_this_machine_and_on_another_card(ran: Callable[[str], Ran]) -> None:
+    prompt, result, _ = ran("what_can_my_gpu_run")
     assert shown(result, prompt, "This machine")
     assert "RTX 4060 Ti" in shown(result, prompt, "What the other card would run")
     assert "RTX 4060 Ti" not in shown(result, prompt, "What runs here")
 
 
-def test_the_advisors_pick_reads_and_is_released_before_the_sampler_runs(client: ComfyClient) -> None:
-    prompt = prompt_of("advisor_picks_the_model")
-    result = run(client, prompt)
+def test_the_advisors_pick_reads_and_is_released_before_the_sampler_runs(ran: Callable[[str], Ran]) -> None:
+    prompt, result, _ = ran("advisor_picks_the_model")
     (model,) = (
-        one["inputs"]["model"]
-        for one in prompt.values()
-        if "model" in one["inputs"] and "device" in one["inputs"]
+        node["inputs"]["model"]
+        for node in prompt.values()
+        if "model" in node["inputs"] and "device" in node["inputs"]
     )
     assert model == [the(prompt, "VramwiseModelAdvisor"), 1]
     order = result.executed
@@ -199,12 +265,13 @@ def test_the_advisors_pick_reads_and_is_released_before_the_sampler_runs(client:
     assert result.outputs[the(prompt, "PreviewImage")]["images"]
 
 
-def test_only_the_word_is_painted_anew(client: ComfyClient, comfy: ComfyServer) -> None:
+def test_only_the_word_is_painted_anew(
+    client: ComfyClient, ran: Callable[[str], Ran], comfy: ComfyServer
+) -> None:
     import numpy as np
     from PIL import Image
 
-    prompt = prompt_of("replace_the_word")
-    result = run(client, prompt)
+    prompt, result, _ = ran("replace_the_word")
     assert "Found 1" in shown(result, prompt, "What was found")
     before = np.asarray(Image.open(comfy.input_dir / "page.png").convert("RGB"))
     after = pixels(client, result.outputs[the(prompt, "PreviewImage")]["images"][0])
@@ -215,11 +282,12 @@ def test_only_the_word_is_painted_anew(client: ComfyClient, comfy: ComfyServer) 
     assert 0.01 < mask.mean() < 0.5
 
 
-def test_a_batch_is_painted_scored_and_its_best_one_saved(client: ComfyClient, comfy: ComfyServer) -> None:
-    prompt = prompt_of("best_of_a_batch")
-    result = run(client, prompt)
+def test_a_batch_is_painted_scored_and_its_best_one_saved(
+    ran: Callable[[str], Ran], comfy: ComfyServer
+) -> None:
+    prompt, result, _ = ran("best_of_a_batch")
     (record,) = result.outputs[the(prompt, "VramwiseOCRScore")]["score"]
-    assert [one["expected"] for one in record["images"]] == ["QUIET WATER"] * 3
+    assert [image["expected"] for image in record["images"]] == ["QUIET WATER"] * 3
     assert not record["passed"], "noise says nothing"
     (saved,) = result.outputs[the(prompt, "SaveImage")]["images"]
     assert (comfy.base_dir / "output" / saved["subfolder"] / saved["filename"]).is_file()
@@ -247,38 +315,40 @@ def test_of_three_posters_the_one_that_is_spelt_right_is_kept(
         "inputs": {"image1": ["two", 0], "image2": ["p2", 0]},
         "_meta": {"title": ""},
     }
-    result = run(client, prompt)
+    result = client.run(prompt)
+    assert result.ok, result.error_text
     assert shown(result, prompt, "Passed") == "True"
     kept = pixels(client, result.outputs[the(prompt, "SaveImage")]["images"][0])
     assert np.array_equal(kept, np.asarray(Image.open(comfy.input_dir / "p1.png").convert("RGB")))
 
 
-def test_every_picture_of_a_folder_gets_a_caption_beside_it(client: ComfyClient, comfy: ComfyServer) -> None:
-    prompt = prompt_of("caption_a_folder")
-    result = run(client, prompt)
+def test_every_picture_of_a_folder_gets_a_caption_beside_it(
+    ran: Callable[[str], Ran], comfy: ComfyServer
+) -> None:
+    prompt, result, _ = ran("caption_a_folder")
     folder = comfy.base_dir / "output" / "captions"
     assert sorted(path.name for path in folder.iterdir()) == ["cat.png", "cat.txt", "dog.png", "dog.txt"]
     captions = [(folder / f"{name}.txt").read_text(encoding="utf-8") for name in ("cat", "dog")]
     assert captions == result.outputs[the(prompt, "VramwiseOCR")]["text"]
 
 
-def test_every_page_of_a_pdf_becomes_a_markdown_file(client: ComfyClient, comfy: ComfyServer) -> None:
-    prompt = prompt_of("pdf_to_markdown")
-    result = run(client, prompt)
+def test_every_page_of_a_pdf_becomes_a_markdown_file(ran: Callable[[str], Ran], comfy: ComfyServer) -> None:
+    prompt, result, _ = ran("pdf_to_markdown")
     files = result.outputs[the(prompt, "VramwiseSaveText")]["files"]
-    assert [one["filename"] for one in files] == ["report_p001.md", "report_p002.md"]
+    assert [file["filename"] for file in files] == ["report_p001.md", "report_p002.md"]
     texts = [
-        (comfy.base_dir / "output" / "documents" / one["filename"]).read_text(encoding="utf-8")
-        for one in files
+        (comfy.base_dir / "output" / "documents" / file["filename"]).read_text(encoding="utf-8")
+        for file in files
     ]
     assert "Annual Report" in texts[0] and "Second Page" in texts[1]
 
 
-def test_a_page_gets_its_translation_where_the_lines_were(client: ComfyClient) -> None:
+def test_a_page_gets_its_translation_where_the_lines_were(
+    client: ComfyClient, ran: Callable[[str], Ran]
+) -> None:
     import numpy as np
 
-    prompt = prompt_of("translate_a_page")
-    result = run(client, prompt)
+    prompt, result, _ = ran("translate_a_page")
     report = "\n".join(result.outputs[the(prompt, "VramwiseDrawText")]["text"])
     assert all(text.split()[0] in report for text in TRANSLATION), report
     bare = pixels(client, result.outputs[the(prompt, "PreviewImage", "The bare page")]["images"][0])
@@ -289,9 +359,8 @@ def test_a_page_gets_its_translation_where_the_lines_were(client: ComfyClient) -
     assert rows.min() > 30 and rows.max() < 150, "the two lines stand between these rows of the page"
 
 
-def test_both_models_take_turns_and_the_card_is_left_empty(client: ComfyClient) -> None:
-    prompt = prompt_of("share_a_small_card")
-    result = run(client, prompt)
+def test_both_models_take_turns_and_the_card_is_left_empty(ran: Callable[[str], Ran]) -> None:
+    prompt, result, _ = ran("share_a_small_card")
     order = result.executed
     first, second = (
         the(prompt, "VramwiseOCR", "Read the picture"),
@@ -307,53 +376,30 @@ def test_both_models_take_turns_and_the_card_is_left_empty(client: ComfyClient) 
 # --- without a browser ------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def cli(require: Callable[[object, str], None]) -> None:
+    require((CLI / "comfy").exists(), "comfy-cli is missing: `python dev.py test` puts it into .comfy.")
+
+
+@pytest.mark.usefixtures("cli")
 @pytest.mark.parametrize("name", NAMES)
-def test_comfy_run_ends_completed(
-    name: str, client: ComfyClient, tmp_path: Path, require: Callable[[object, str], None]
-) -> None:
-    require((CLI / "comfy").exists(), "comfy-cli is missing: `python dev.py test` puts it into .comfy.")
-    prompt = prompt_of(name)
-    expected = run(client, copy.deepcopy(prompt))
-    (tmp_path / "workflow.json").write_text(json.dumps(prompt), encoding="utf-8")
-    entry = comfy_run(client, tmp_path / "workflow.json")
-    assert texts_of(entry["outputs"]) == texts_of(expected.outputs)
+def test_comfy_run_ends_completed(name: str, ran: Callable[[str], Ran]) -> None:
+    _, result, by_cli = ran(name)
+    assert by_cli is not None
+    assert texts_of(by_cli.outputs()) == texts_of(result.outputs)
 
 
+@pytest.mark.usefixtures("cli")
 @pytest.mark.parametrize("name", ["read_text", "what_can_my_gpu_run", "pdf_to_markdown"])
-def test_comfy_run_takes_the_file_that_a_person_opens(
-    name: str, client: ComfyClient, tmp_path: Path, require: Callable[[object, str], None]
-) -> None:
-    require((CLI / "comfy").exists(), "comfy-cli is missing: `python dev.py test` puts it into .comfy.")
-    shutil.copyfile(WORKFLOWS / f"{name}.json", tmp_path / "workflow.json")
-    assert texts_of(comfy_run(client, tmp_path / "workflow.json")["outputs"])
-
-
-def comfy_run(client: ComfyClient, workflow: Path) -> dict[str, Any]:
-    """`comfy run` on a file, waited for; the history of what it queued."""
-    host, port = client.url.removeprefix("http://").split(":")
-    here = {"HOME": str(workflow.parent), "XDG_CONFIG_HOME": str(workflow.parent), "DO_NOT_TRACK": "1"}
-    comfy = [str(CLI / "comfy"), "--skip-prompt"]
-    command = [*comfy, "--json", "run", "--workflow", workflow.name, "--wait", "--host", host, "--port", port]
-    for one in ([*comfy, "tracking", "disable"], command):
-        done = subprocess.run(
-            one,
-            cwd=workflow.parent,
-            env={**os.environ, **here},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=300,
-        )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    (entry,) = client.get_json("/history?max_items=1").values()
-    assert entry["status"]["completed"]
-    return dict(entry)
+def test_comfy_run_takes_the_file_that_a_person_opens(name: str, comfy_run: Callable[[str], ByCli]) -> None:
+    file = WORKFLOWS / f"{name}.json"
+    assert texts_of(comfy_run(file.read_text(encoding="utf-8")).outputs())
 
 
 def texts_of(outputs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     """What OCR read; reports of memory differ from run to run."""
-    return {key: one["text"] for key, one in outputs.items() if "text" in one and "ocr" in one} or {
-        key: ["shown"] for key, one in outputs.items() if "text" in one
+    return {key: shown["text"] for key, shown in outputs.items() if "text" in shown and "ocr" in shown} or {
+        key: ["shown"] for key, shown in outputs.items() if "text" in shown
     }
 
 
