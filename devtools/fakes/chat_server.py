@@ -49,7 +49,7 @@ class WebThread:
 
     def __enter__(self) -> Any:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(120)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,9 +59,9 @@ class WebThread:
         """Be gone, also before the block ends."""
         if not self._thread.is_alive():
             return
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(120)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(120)
 
     async def _start(self) -> None:
         await self.before()
@@ -78,8 +78,8 @@ class WebThread:
 
 
 class ChatServer(WebThread):
-    """Counts what it is asked: ``pictures`` by their data: URL's words, ``most`` requests at once, the
-    ``headers`` of the last request.
+    """Counts what it is asked: ``pictures`` by their data: URL's words, requests ``now`` and the ``most`` at
+    once, the ``headers`` of the last request. ``idle`` is set while nobody waits for an answer.
     """
 
     def __init__(
@@ -89,6 +89,8 @@ class ChatServer(WebThread):
         self.latency, self.model, self.text = latency, model, text
         self.pictures: Counter[str] = Counter()
         self.now = self.most = 0
+        self.idle = threading.Event()
+        self.idle.set()
         self.headers: dict[str, str] = {}
 
     def application(self) -> web.Application:
@@ -104,15 +106,22 @@ class ChatServer(WebThread):
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         self.headers = dict(request.headers)
         self.now += 1
+        self.idle.clear()
         self.most = max(self.most, self.now)
         try:
             body = json.loads(await request.read())
             answer = words_of(body["messages"][0]["content"][0]["image_url"]["url"])
             self.pictures[answer] += 1
-            await asyncio.sleep(self.latency)
+            await self.turn()
             return await self._stream(request, self.text if self.text is not None else answer)
         finally:
             self.now -= 1
+            if not self.now:
+                self.idle.set()
+
+    async def turn(self) -> None:
+        """Wait for the moment of an answer: ``latency`` seconds, or what a test would rather wait for."""
+        await asyncio.sleep(self.latency)
 
     async def _stream(self, request: web.Request, text: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

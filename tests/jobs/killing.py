@@ -48,7 +48,7 @@ def kill_after_more(command: Sequence[str], manifest: Path, more: int, moment: f
 def wait_for_more(process: subprocess.Popen[bytes], manifest: Path, more: int) -> None:
     """Until ``more`` further lines are in the manifest, or the process has ended."""
     wanted = lines_of(manifest) + more
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while process.poll() is None and lines_of(manifest) < wanted and time.monotonic() < deadline:
         time.sleep(0.001)
 

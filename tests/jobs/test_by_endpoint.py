@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import subprocess
@@ -25,8 +26,22 @@ from devtools.fakes.chat_server import MODEL, ChatServer, words_of
 from tests.jobs.killing import VRAMWISE, entries_of, finish, kill_after_more, outputs, wait_for_more
 
 PAGES, KILLS, AT_ONCE = 150, 6, 4
-# A server that is gone is given up within a second instead of minutes.
-QUICK = RetryPolicy(timeout=5.0, tries=3, first_wait=0.02, longest_wait=0.1)
+# A server that is gone is given up within a second instead of minutes; one that is slow is waited for.
+QUICK = RetryPolicy(timeout=120.0, tries=3, first_wait=0.02, longest_wait=0.1)
+
+
+class Rationed(ChatServer):
+    """Answers no more than so many pages, and leaves what is asked beyond that unanswered."""
+
+    def __init__(self, pages: int = 10**6, port: int = 0) -> None:
+        super().__init__(0.03, port)
+        self.pages, self.answers = pages, 0
+
+    async def turn(self) -> None:
+        await super().turn()
+        while self.answers >= self.pages:
+            await asyncio.sleep(0.005)
+        self.answers += 1
 
 
 class Scans(NamedTuple):
@@ -59,9 +74,9 @@ def scans(tmp_path_factory: pytest.TempPathFactory, require: Callable[[object, s
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rationed]:
     """A server behind the name studio, in a config.yaml that child processes see too."""
-    with ChatServer(0.03) as server:
+    with Rationed() as server:
         _configure(tmp_path, monkeypatch, server)
         yield server
 
@@ -85,17 +100,20 @@ def _finished(scans: Scans, manifest: Path) -> set[str]:
 
 @pytest.mark.slow
 def test_six_kills_change_nothing_and_no_finished_page_is_sent_again(
-    scans: Scans, studio: ChatServer, tmp_path: Path
+    scans: Scans, studio: Rationed, tmp_path: Path
 ) -> None:
-    rest, out = random.Random(7), tmp_path / "hunted"
+    chance, out = random.Random(7), tmp_path / "hunted"
     manifest = out / "manifest.jsonl"
     command = [*VRAMWISE, *_job(scans, out, "--resume")]
     sent: dict[str, int] = {}
     for _ in range(KILLS):
-        kill_after_more(command, manifest, rest.randint(1, 10), rest.random() * 0.05)
+        more, moment = chance.randint(1, 10), chance.random() * 0.05
+        studio.pages = studio.answers + more + AT_ONCE
+        kill_after_more(command, manifest, more, moment)
         assert {words: studio.pictures[words] for words in sent} == sent
         sent = {words: studio.pictures[words] for words in _finished(scans, manifest)}
     assert 0 < len(sent) < PAGES, "the kills came too early or too late to show anything"
+    studio.pages = 10**6
     said = finish(command, code=3)
     assert {words: studio.pictures[words] for words in sent} == sent
     assert sum(studio.pictures.values()) <= PAGES + KILLS * 2 * AT_ONCE, "the window of each kill, no more"
@@ -151,12 +169,12 @@ def test_a_server_that_is_restarted_in_the_middle_is_waited_for(
     scans: Scans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    with ChatServer(0.03) as before:
+    with Rationed(pages=40) as before:
         _configure(tmp_path, monkeypatch, before)
         process = subprocess.Popen([*VRAMWISE, *_job(scans, out)], stderr=subprocess.PIPE)
         wait_for_more(process, out / "manifest.jsonl", 12)
     with ChatServer(0.03, port=before.port) as after:
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 3, said.decode()
     assert outputs(out) == scans.texts
     asked = before.pictures + after.pictures

@@ -25,9 +25,11 @@ from vramwise.settings import load_settings
 from devtools.fakes.chat_server import MODEL, ChatServer, words_of
 from devtools.fakes.fault_proxy import FaultProxy
 
-# Twenty seconds of a stall against five minutes, scaled down to what a test may take.
-QUICK = RetryPolicy(timeout=2.0, tries=4, first_wait=0.02, longest_wait=0.1)
-STALL = 20.0
+# Quick to ask again and slow to give up: on a busy machine an answer takes its time.
+QUICK = RetryPolicy(timeout=120.0, tries=4, first_wait=0.02, longest_wait=0.1)
+# For a stall, which only time can end: five seconds in the place of the product's five minutes.
+SHORT = RetryPolicy(timeout=5.0, tries=4, first_wait=0.02, longest_wait=0.1)
+STALL = 600.0
 
 Endpoints = Callable[..., None]
 Pictures = Callable[..., list[Any]]
@@ -67,7 +69,8 @@ def test_a_fault_that_passes_leaves_no_trace_in_the_texts(
     pages = pictures(3)
     with ChatServer() as server, FaultProxy(server.url, ["pass", fault], stall=STALL, wait=0.3) as proxy:
         endpoints(studio={"urls": [proxy.url]})
-        results = list(engine().read(pages, ReadOptions(), NoProgress()))
+        retry_policy = SHORT if fault.startswith("stalled") else QUICK
+        results = list(engine(retry_policy=retry_policy).read(pages, ReadOptions(), NoProgress()))
         assert [result.text for result in results] == truth(pages)
         assert proxy.done == ["pass", fault, "pass", "pass"], "the page was asked for again, once"
         assert all(result.finish_reason == "stop" and not result.notes for result in results)
@@ -94,8 +97,9 @@ def test_a_fault_that_passes_leaves_no_trace_in_the_texts(
 def test_a_fault_that_stays_becomes_a_sentence_with_the_servers_place(
     fault: str, says: str, endpoints: Endpoints, pictures: Pictures
 ) -> None:
-    quick = RetryPolicy(timeout=0.4, tries=2, first_tries=2, first_wait=0.02, longest_wait=0.05)
-    with ChatServer() as server, FaultProxy(server.url, [fault] * 50, stall=STALL, wait=30.0) as proxy:
+    timeout = 0.4 if fault == "stalled" else QUICK.timeout
+    quick = RetryPolicy(timeout=timeout, tries=2, first_tries=2, first_wait=0.02, longest_wait=0.05)
+    with ChatServer() as server, FaultProxy(server.url, [fault] * 50, stall=STALL, wait=STALL) as proxy:
         endpoints(studio={"urls": [proxy.url]})
         with pytest.raises(VramwiseError, match=says) as caught:
             list(engine(retry_policy=quick).read(pictures(1), ReadOptions(), NoProgress()))
@@ -111,8 +115,7 @@ def test_a_stream_without_end_is_cut_and_says_so(
     with ChatServer() as server, FaultProxy(server.url, [fault]) as proxy:
         endpoints(studio={"urls": [proxy.url]})
         options = ReadOptions(max_new_tokens=200 if fault == "endless" else 4096)
-        longer = RetryPolicy(timeout=30.0)
-        (result,) = engine(retry_policy=longer).read(pictures(1), options, NoProgress())
+        (result,) = engine().read(pictures(1), options, NoProgress())
         assert result.finish_reason == reason
         if reason == "loop":
             assert result.text.startswith("the same again") and len(result.text) < 40
@@ -127,7 +130,7 @@ def test_a_page_that_fails_is_its_sentence_in_its_place_and_the_others_are_read(
     with ChatServer() as server, FaultProxy(server.url, ["pass", "pass", *["html"] * 4]) as proxy:
         endpoints(studio={"urls": [proxy.url]})
         outcomes = list(engine().read_each(pages, ReadOptions(), NoProgress()))
-        failed = [number for number, one in enumerate(outcomes) if isinstance(one, VramwiseError)]
+        failed = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, VramwiseError)]
         assert len(failed) == 1 and failed[0] in (2, 3), "pages of one window may overtake each other"
         assert not isinstance(outcomes[failed[0]], EndpointError)
         for number, text in enumerate(truth(pages)):
@@ -182,10 +185,7 @@ def test_cancel_while_the_server_is_silent_is_heard_and_drops_the_requests(
         endpoints(studio={"urls": [server.url]})
         with pytest.raises(Cancelled):
             list(engine(4, RetryPolicy()).read(pictures(20), ReadOptions(), Watched()))
-        until = time.monotonic() + 60
-        while server.now and time.monotonic() < until:
-            time.sleep(0.01)
-        assert server.now == 0, "the server hears that nobody waits any more"
+        assert server.idle.wait(120), "the server hears that nobody waits any more"
 
 
 def test_cancel_is_heard_while_a_host_name_is_looked_up(
@@ -276,7 +276,7 @@ def test_the_handle_of_the_node_reads_through_the_same_engine(
     with ChatServer() as server:
         endpoints(studio={"urls": [server.url]})
         handle = open_remote("studio", concurrency=2)
-        assert [one.text for one in handle.read(pages)] == truth(pages)
+        assert [result.text for result in handle.read(pages)] == truth(pages)
         assert server.most <= 2
 
 
@@ -310,7 +310,7 @@ def test_a_slow_start_of_this_machine_is_not_taken_for_a_slow_server(
             env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "1 of 1 server answers now" in done.stdout

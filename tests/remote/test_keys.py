@@ -94,7 +94,7 @@ def test_the_key_is_in_no_error_no_log_no_result_and_no_plan(
         said += [json.dumps(results), handle.fingerprint(), str(pickle.dumps(handle)), caplog.text]
         said += traceback.format_exception(caught.value)
         assert caplog.text, "something was logged at the level DEBUG"
-        assert not [one for one in said if KEY in one]
+        assert not [text for text in said if KEY in text]
 
 
 def test_a_redirect_is_not_followed_and_the_key_stays(endpoints: Endpoints, pictures: Pictures) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,10 +24,18 @@ def truth(pages: list[Any]) -> list[str]:
 def test_as_many_requests_are_under_way_as_asked_for_and_never_more(
     at_once: int, endpoints: Endpoints, pictures: Pictures
 ) -> None:
+    class Together(ChatServer):
+        """The first answer waits for as many requests as there are to be; then a moment, for one too many."""
+
+        async def turn(self) -> None:
+            while self.most < at_once:
+                await asyncio.sleep(0.005)
+            await super().turn()
+
     pages = pictures(3 * at_once)
-    with ChatServer(0.3) as server:
+    with Together(0.2) as server:
         endpoints(studio={"urls": [server.url], "concurrency": at_once})
-        assert [one.text for one in open_remote("studio").read(pages)] == truth(pages)
+        assert [result.text for result in open_remote("studio").read(pages)] == truth(pages)
         assert server.most == at_once
 
 
@@ -60,7 +69,16 @@ def test_requests_are_shared_out_among_the_servers(endpoints: Endpoints, picture
 
 
 def test_a_slow_server_is_asked_less(endpoints: Endpoints, pictures: Pictures) -> None:
-    with ChatServer(0.02) as quick, ChatServer(0.4) as slow:
+    class Last(ChatServer):
+        """Answers when the other one has had nothing to do for a while."""
+
+        async def turn(self) -> None:
+            looks = 0
+            while looks < 40:
+                looks = 0 if quick.now else looks + 1
+                await asyncio.sleep(0.005)
+
+    with ChatServer(0.02) as quick, Last() as slow:
         endpoints(studio={"urls": [slow.url, quick.url], "concurrency": 4})
         list(open_remote("studio").read(pictures(60)))
         assert sum(quick.pictures.values()) > 2 * sum(slow.pictures.values()) > 0
