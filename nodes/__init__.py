@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..core.host import set_memory_source
 from .bridge.folders import announce_places, offer_sample
 from .bridge.managed import manage_models
 from .bridge.memory import host_memory, listen_to_free
 from .bridge.routes import serve
-from .bridge.schema import ComfyExtension
+from .bridge.schema import ComfyExtension, io
 from .convert_regions import ConvertRegions
 from .crop_regions import CropRegions
 from .draw_text import DrawText
@@ -41,7 +39,7 @@ NODES = (
 )
 
 
-class VramwiseExtension(ComfyExtension):  # type: ignore[misc]
+class VramwiseExtension(ComfyExtension):
     """What ComfyUI asks for the node list. Set-up happens here: on_load is not called on 0.3.75."""
 
     def __init__(self) -> None:
@@ -52,5 +50,5 @@ class VramwiseExtension(ComfyExtension):  # type: ignore[misc]
         manage_models()
         set_memory_source(host_memory)
 
-    async def get_node_list(self) -> list[Any]:
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return list(NODES)

@@ -18,9 +18,9 @@ EditedBoxes = io.Custom("BOUNDING_BOXES")
 MAX_SIDE = 32_000
 
 
-class ConvertRegions(io.ComfyNode):  # type: ignore[misc]
+class ConvertRegions(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseConvertRegions",
             display_name="Convert Regions",
@@ -82,7 +82,7 @@ class ConvertRegions(io.ComfyNode):  # type: ignore[misc]
         image: Any = None,
         width: int = 0,
         height: int = 0,
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.ocr.regions.bounding_boxes import boxes_of, is_boxes
         from ..core.ocr.results.from_json import pages_from, parse_json
         from ..core.ocr.results.result import Regions as RegionsValue

@@ -16,9 +16,9 @@ NOTHING = ("error", "skip what follows")
 MAX_PIXELS = 32_000
 
 
-class CropRegions(io.ComfyNode):  # type: ignore[misc]
+class CropRegions(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseCropRegions",
             display_name="Crop Regions",
@@ -130,7 +130,7 @@ class CropRegions(io.ComfyNode):  # type: ignore[misc]
         max_size: int = 0,
         first: int = 0,
         last: int = -1,
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.ocr.regions.crops import RegionFilter, categories_of, chosen
         from ..core.ocr.regions.text_match import Finder, Query
         from ..core.ocr.results.result import Regions as RegionsValue

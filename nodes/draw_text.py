@@ -14,9 +14,9 @@ from .bridge.schema import Regions, field, io, schema
 CHOICES = {"align": ALIGNMENTS, "direction": DIRECTIONS, "background": BACKGROUNDS, "too_long": TOO_LONG}
 
 
-class DrawText(io.ComfyNode):  # type: ignore[misc]
+class DrawText(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseDrawText",
             display_name="Draw Text",
@@ -176,7 +176,7 @@ class DrawText(io.ComfyNode):  # type: ignore[misc]
         original: list[Any] | None = None,
         line_spacing: list[float] | None = None,
         **look: list[Any],
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.typesetting import Style, TextRenderer, assigned, rescaled
         from .bridge.fonts import font_shelf
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..core.hardware import device_names
 from ..core.units import GIB
 from .bridge.schema import GPU, io, schema
 
 
-class GPUProbe(io.ComfyNode):  # type: ignore[misc]
+class GPUProbe(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseGPUProbe",
             display_name="GPU Probe",
@@ -50,7 +48,7 @@ class GPUProbe(io.ComfyNode):  # type: ignore[misc]
         return True
 
     @classmethod
-    def execute(cls, device: str, refresh: int) -> Any:
+    def execute(cls, device: str, refresh: int) -> io.NodeOutput:
         from ..core.hardware.budget import budget_of_machine
         from ..core.hardware.health import health
         from ..core.models.request import machine_now

@@ -18,9 +18,9 @@ SAMPLE = "vramwise_sample.png"
 SHOWN_NAMES = 20
 
 
-class LoadPages(io.ComfyNode):  # type: ignore[misc]
+class LoadPages(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseLoadPages",
             display_name="Load Pages",
@@ -107,7 +107,7 @@ class LoadPages(io.ComfyNode):  # type: ignore[misc]
         dpi: int = 150,
         max_megapixels: float = 16.0,
         on_broken: str = "skip",
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.documents.pages import open_book
         from .bridge.lazy_image import page_images
 

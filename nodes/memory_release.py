@@ -13,9 +13,9 @@ from .bridge.schema import io, schema
 WHAT = ("ocr models", "all models", "cache")
 
 
-class MemoryRelease(io.ComfyNode):  # type: ignore[misc]
+class MemoryRelease(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseMemoryRelease",
             display_name="Memory Release",
@@ -66,7 +66,7 @@ class MemoryRelease(io.ComfyNode):  # type: ignore[misc]
         return True
 
     @classmethod
-    def execute(cls, what: list[str], refresh: list[int], anything: list[Any] | None = None) -> Any:
+    def execute(cls, what: list[str], refresh: list[int], anything: list[Any] | None = None) -> io.NodeOutput:
         check_choice("what", what[0], WHAT)
         before = measure()
         gone = release(what[0])

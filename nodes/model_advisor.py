@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from ..core.advisor.advise import Advice
 
 
-class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
+class ModelAdvisor(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseModelAdvisor",
             display_name="Model Advisor",
@@ -99,7 +99,7 @@ class ModelAdvisor(io.ComfyNode):  # type: ignore[misc]
         gpu: Any = None,
         also_loaded: Any = None,
         language: str = "en",
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.advisor import advise_each, report
         from ..core.advisor.graph_memory import loaded_in_graph
         from ..core.ocr.remote.endpoints import said_to_serve

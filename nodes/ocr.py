@@ -18,9 +18,9 @@ MAX_MEGAPIXELS = 128.0
 MAX_NEW_TOKENS = 32_768
 
 
-class OCR(io.ComfyNode):  # type: ignore[misc]
+class OCR(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseOCR",
             display_name="OCR Inference",
@@ -118,7 +118,7 @@ class OCR(io.ComfyNode):  # type: ignore[misc]
         language: str = "auto",
         megapixels: float = 0.0,
         max_new_tokens: int = 0,
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.models.handle import OCRHandle
         from ..core.ocr.engines.protocol import ReadOptions
         from ..core.ocr.results.result import Regions as RegionsValue

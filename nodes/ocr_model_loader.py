@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..core.errors import VramwiseError
 from ..core.hardware import device_names
 from ..core.models.names import model_ids
@@ -11,9 +9,9 @@ from ..core.option_values import ATTENTIONS, DEFAULT_MODEL, check_choice, precis
 from .bridge.schema import OCRModel, io, schema
 
 
-class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
+class OCRModelLoader(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseOCRModelLoader",
             display_name="OCR Model Loader",
@@ -83,7 +81,7 @@ class OCRModelLoader(io.ComfyNode):  # type: ignore[misc]
     @classmethod
     def execute(
         cls, model: str, precision: str, attention: str, device: str, quantise_vision: bool = False
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.models.handle import ocr_handle
 
         handle = ocr_handle(model, precision, attention, device, quantise_vision)

@@ -23,9 +23,9 @@ EXPECTED_FROM = ("the whole text", "quoted parts")
 EXPECTED_FOR = ("all images", "one line each")
 
 
-class OCRScore(io.ComfyNode):  # type: ignore[misc]
+class OCRScore(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseOCRScore",
             display_name="OCR Score",
@@ -138,7 +138,7 @@ class OCRScore(io.ComfyNode):  # type: ignore[misc]
         expected_from: Sequence[str] = EXPECTED_FROM[:1],
         expected_for: Sequence[str] = EXPECTED_FOR[:1],
         **rules: list[str],
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.ocr.regions.error_rates import Rules, best_of, confidence, score, wrong_pieces
         from ..core.ocr.regions.text_diff import difference, pieces
 

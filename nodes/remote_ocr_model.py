@@ -11,9 +11,9 @@ from ..core.settings import MAX_CONCURRENCY, load_settings
 from .bridge.schema import OCRModel, field, io, schema
 
 
-class RemoteOCRModel(io.ComfyNode):  # type: ignore[misc]
+class RemoteOCRModel(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseRemoteOCRModel",
             display_name="Remote OCR Model",
@@ -99,7 +99,7 @@ class RemoteOCRModel(io.ComfyNode):  # type: ignore[misc]
         family: str,
         concurrency: int = 0,
         timeout: int = int(DEFAULT_TIMEOUT),
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.ocr.remote.handle import open_remote
 
         handle = open_remote(endpoint, model, family, concurrency, timeout)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ..core.documents.saving import Saved
 
 
-class SaveText(io.ComfyNode):  # type: ignore[misc]
+class SaveText(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseSaveText",
             display_name="Save Text",
@@ -94,7 +94,7 @@ class SaveText(io.ComfyNode):  # type: ignore[misc]
         if_exists: Sequence[str] = ("number on",),
         image: list[Any] | None = None,
         names: list[str] | None = None,
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.documents.saving import free_stem, save
 
         form, prefix, existing = format[0], filename_prefix[0], if_exists[0]
@@ -133,7 +133,7 @@ def _stems(prefix: str, count: int, names: list[str] | None, if_exists: str) -> 
 
 def _shown(saved: list[Saved]) -> dict[str, list[Any]]:
     pictures = [output_entry(each.picture) for each in saved if each.picture is not None]
-    shown = {
+    shown: dict[str, list[Any]] = {
         "text": ["\n".join(each.text.relative_to(output_root()).as_posix() for each in saved)],
         "files": [output_entry(each.text) for each in saved],
     }

@@ -16,9 +16,9 @@ NOTHING = ("empty mask", "error")
 MAX_EDGE = 512
 
 
-class TextMask(io.ComfyNode):  # type: ignore[misc]
+class TextMask(io.ComfyNode):
     @classmethod
-    def define_schema(cls) -> Any:
+    def define_schema(cls) -> io.Schema:
         return schema(
             node_id="VramwiseTextMask",
             display_name="Text Mask",
@@ -143,7 +143,7 @@ class TextMask(io.ComfyNode):  # type: ignore[misc]
         max_edits: int = 1,
         whole_words: bool = True,
         image: Any = None,
-    ) -> Any:
+    ) -> io.NodeOutput:
         from ..core.ocr.regions.search import only, outlines, report, search
         from ..core.ocr.regions.text_match import Finder, Query
         from ..core.ocr.results.result import Regions as RegionsValue

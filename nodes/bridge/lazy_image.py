@@ -23,15 +23,11 @@ if TYPE_CHECKING:
     from ...core.documents.pages import Book, Page
 
 EAGER_BYTES = 256 * MIB  # some ten A4 pages at 150 DPI
+_PROPERTIES = ("shape", "ndim", "dtype", "device", "layout", "is_cuda", "requires_grad")
 _KNOWN = frozenset(
     [
-        torch.Tensor.shape.__get__,
-        torch.Tensor.ndim.__get__,
-        torch.Tensor.dtype.__get__,
-        torch.Tensor.device.__get__,
-        torch.Tensor.layout.__get__,
-        torch.Tensor.is_cuda.__get__,
-        torch.Tensor.requires_grad.__get__,
+        # torch's types call these values, and they are descriptors
+        *(getattr(torch.Tensor, name).__get__ for name in _PROPERTIES),
         torch.Tensor.size,
         torch.Tensor.dim,
         torch.Tensor.numel,
@@ -49,7 +45,7 @@ class LazyImage(torch.Tensor):
 
     @staticmethod
     def __new__(cls, shape: tuple[int, ...], render: Callable[[], torch.Tensor]) -> LazyImage:
-        made: LazyImage = torch.Tensor._make_wrapper_subclass(cls, shape, dtype=torch.float32)  # type: ignore[attr-defined]
+        made: LazyImage = torch.Tensor._make_wrapper_subclass(cls, shape, dtype=torch.float32)
         made._render = render
         return made
 
@@ -58,11 +54,13 @@ class LazyImage(torch.Tensor):
         cls, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func in _KNOWN:
-            return super().__torch_function__(func, types, args, kwargs or {})
+            # torch has no types for it
+            return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
         return func(*_rendered(args), **_rendered(kwargs or {}))
 
+    # torch's types know only the function that stands in for an absent one
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         return func(*_rendered(args), **_rendered(kwargs or {}))

@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import comfy.model_management as mm
 import torch
@@ -22,9 +22,6 @@ from comfy.model_patcher import ModelPatcher
 from ...core.errors import VramwiseError
 from ...core.ocr.vlm.model_owner import LoadSpec, living_owners, set_owner_factory
 from ...core.units import GIB
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("vramwise")
 
@@ -40,6 +37,8 @@ class Shell(torch.nn.Module):
     dropped net has none. ``size_bytes`` is the caller's estimate until the first load, then what was
     measured.
     """
+
+    device: torch.device  # ComfyUI's: where the model is, or goes next
 
     def __init__(self, load: Callable[[], torch.nn.Module], size_bytes: int) -> None:
         super().__init__()
@@ -57,8 +56,10 @@ class Shell(torch.nn.Module):
         gc.collect()
 
 
-class ManagedPatcher(ModelPatcher):  # type: ignore[misc]
+class ManagedPatcher(ModelPatcher):
     """A ModelPatcher around a Shell: everything that core asks about weights is answered from the shell."""
+
+    model: Shell
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class ManagedPatcher(ModelPatcher):  # type: ignore[misc]
         super().__init__(model, load_device, offload_device, size=size, **more)
 
     def model_size(self) -> int:
-        return self.model.size_bytes  # type: ignore[no-any-return]
+        return self.model.size_bytes
 
     def loaded_size(self) -> int:
         return self.model.size_bytes if self.model.resident(self.load_device) else 0
@@ -126,10 +127,10 @@ class ManagedPatcher(ModelPatcher):  # type: ignore[misc]
         """Evict, when ``unpatch_all``. Without it core only re-registers the model, and nothing may move."""
         if unpatch_all and self.model.resident(self.load_device):
             self._evict()
-        return self.model  # type: ignore[no-any-return]
+        return self.model
 
     def patch_model(self, *positional: Any, **named: Any) -> Shell:
-        return self.model  # type: ignore[no-any-return]
+        return self.model
 
     def unpatch_model(self, device_to: torch.device | None = None, unpatch_weights: bool = True) -> None:
         if unpatch_weights:
@@ -141,7 +142,7 @@ class ManagedPatcher(ModelPatcher):  # type: ignore[misc]
     def _evict(self) -> None:
         shell = self.model
         shell.device = self.offload_device
-        if not self._may_wait_in_ram():
+        if shell.net is None or not self._may_wait_in_ram():
             shell.drop()
             return
         try:
@@ -193,7 +194,7 @@ class ComfyOwner:
                 f"{self.spec.path.name} was let go again while it was being loaded. Queue the prompt once "
                 "more; if that repeats, choose a smaller precision or close other programs that use the GPU."
             )
-        return net  # type: ignore[no-any-return]
+        return net
 
     def release(self) -> None:
         """Drop the weights, on the device and in RAM, and leave ComfyUI's list of loaded models."""

@@ -6,14 +6,16 @@ import dataclasses
 import functools
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 try:
     from comfy_api.v0_0_2 import ComfyExtension, io
 except ImportError:  # a ComfyUI that has retired this version of its API
     from comfy_api.latest import ComfyExtension, io
 
+Made = TypeVar("Made")
 GPU = io.Custom("VRAMWISE_GPU")
 OCRModel = io.Custom("VRAMWISE_OCR_MODEL")
 Regions = io.Custom("VRAMWISE_REGIONS")
@@ -34,10 +36,11 @@ def schema(**fields: Any) -> io.Schema:
 @functools.cache
 def _aliases() -> dict[str, list[str]]:
     path = Path(__file__).resolve().parents[1] / "search_aliases.json"
-    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    aliases: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    return aliases
 
 
-def field(kind: Any, *positional: Any, **options: Any) -> Any:
+def field(kind: Callable[..., Made], *positional: Any, **options: Any) -> Made:
     """An input of ``kind`` (io.Int.Input, ...) with the options this ComfyUI knows; ``advanced`` is newer
     than 0.3.75.
     """
@@ -46,5 +49,5 @@ def field(kind: Any, *positional: Any, **options: Any) -> Any:
 
 
 @functools.cache
-def _options(kind: Any) -> frozenset[str]:
+def _options(kind: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(kind).parameters)

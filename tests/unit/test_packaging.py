@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -334,14 +335,38 @@ def test_the_newer_frontend_is_locked_to_one_newer_than_comfyuis_own():
     assert newer[1] > own["comfyui-frontend-package"]
 
 
-def test_dev_py_needs_nothing_but_the_standard_library():
-    import ast
-
-    tree = ast.parse((ROOT / "dev.py").read_text(encoding="utf-8"))
-    imported = set()
-    for node in ast.walk(tree):
+def imported_by(file):
+    """Names of the modules that a file imports, at its top or in a function."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            imported |= {name.name.split(".")[0] for name in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            imported.add((node.module or "").split(".")[0])
-    assert imported - set(sys.stdlib_module_names) == set()
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_dev_py_and_what_it_imports_need_nothing_but_the_standard_library():
+    waiting, seen, foreign = [ROOT / "dev.py"], set(), set()
+    while waiting:
+        file = waiting.pop()
+        seen.add(file)
+        for name in imported_by(file):
+            if name.split(".")[0] == "devtools":
+                inner = ROOT.joinpath(*name.split("."))
+                files = {inner.with_suffix(".py"), inner / "__init__.py"}
+                waiting += [path for path in files - seen if path.is_file()]
+            elif name.split(".")[0] not in sys.stdlib_module_names:
+                foreign.add(f"{file.name}: {name}")
+    assert ROOT / "devtools" / "environment.py" in seen
+    assert foreign == set()
+
+
+def test_dev_py_is_read_by_a_python_that_it_refuses_in_words():
+    ast.parse((ROOT / "dev.py").read_text(encoding="utf-8"), feature_version=(3, 7))
+    told, imported = (dev_py_lines("sys.version_info < (3, 10)"), dev_py_lines("from devtools"))
+    assert told[0] < imported[0], "what devtools is written in must not be read before the version is known"
+
+
+def dev_py_lines(part):
+    lines = (ROOT / "dev.py").read_text(encoding="utf-8").splitlines()
+    return [number for number, line in enumerate(lines) if part in line]

@@ -1,0 +1,3 @@
+# newer than 0.3.75
+
+aimdo_enabled: bool
