@@ -17,12 +17,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._pytree import tree_map_only
 
-from ...core.units import MIB
-
 if TYPE_CHECKING:
     from ...core.documents.pages import Book, Page
 
-EAGER_BYTES = 256 * MIB  # some ten A4 pages at 150 DPI
+EAGER_BYTES = 2**28  # some ten A4 pages at 150 DPI
 _PROPERTIES = ("shape", "ndim", "dtype", "device", "layout", "is_cuda", "requires_grad")
 _KNOWN = frozenset(
     [
