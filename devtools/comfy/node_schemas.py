@@ -23,7 +23,8 @@ SOURCES = {".py", ".csv", ".toml", ".json"}
 
 
 def schemas(comfy_dir: Path) -> list[dict[str, Any]]:
-    """One dict per node: id, display_name, description, category, is_output_node, inputs, outputs.
+    """One dict per node: id, display_name, description, category, is_output_node, experimental, inputs,
+    outputs.
 
     An input has id, type, optional, tooltip and options (None unless it is a combo); an output has name, type
     and tooltip. Raises RuntimeError with the end of the error when the nodes cannot be imported.
@@ -87,6 +88,7 @@ def _described(node: Any) -> dict[str, Any]:
         "description": schema.description,
         "category": schema.category,
         "is_output_node": bool(schema.is_output_node),
+        "experimental": bool(schema.is_experimental),
         "inputs": [
             {
                 "id": entry.id,

@@ -220,7 +220,9 @@ def test_help_pages_have_the_same_parts_in_every_language(locale: str):
 
 def test_every_node_is_found_by_words_in_three_languages():
     aliases = json.loads((ROOT / "nodes" / "search_aliases.json").read_text(encoding="utf-8"))
-    assert set(aliases) == set(nodes())
+    finished = {node_id for node_id, node in nodes().items() if not node["experimental"]}
+    assert not finished - set(aliases), "nodes/search_aliases.json lacks words of these nodes"
+    assert not set(aliases) - set(nodes()), "nodes/search_aliases.json has words of nodes that are not there"
     for node_id, words in aliases.items():
         assert len(set(words)) == len(words), node_id
         for pattern in (r"[a-z]{3}", LETTERS["ru"].pattern, LETTERS["zh"].pattern):

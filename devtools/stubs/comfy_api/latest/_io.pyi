@@ -54,6 +54,7 @@ class Schema:
     description: str = ""
     is_input_list: bool = False
     is_output_node: bool = False
+    is_experimental: bool = False
     not_idempotent: bool = False
 
 class NodeOutput:
