@@ -127,7 +127,7 @@ class DiffusionModel:
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        return tuple(one.precision for one in self.weights)
+        return tuple(weights.precision for weights in self.weights)
 
     @property
     def distilled(self) -> bool:
@@ -141,9 +141,9 @@ class DiffusionModel:
 
     def of(self, precision: str) -> DiffusionWeights:
         """The weights at ``precision``. Raises UnknownName with the nearest."""
-        for one in self.weights:
-            if one.precision.lower() == precision.lower():
-                return one
+        for weights in self.weights:
+            if weights.precision.lower() == precision.lower():
+                return weights
         raise UnknownName(
             f'{self.name} is not listed at "{precision}".{nearest(precision, self.precisions)} '
             f"Use one of: {', '.join(self.precisions)}."
@@ -154,12 +154,12 @@ class DiffusionModel:
         model brings it. Raises UnknownName with the nearest.
         """
         if name is None:
-            needed = [one for one in self.text_encoders if not one.optional]
-            return min(needed, key=lambda one: one.bytes, default=None)
-        for one in self.text_encoders:
-            if one.name == name:
-                return one
-        known = [one.name for one in self.text_encoders]
+            needed = [encoder for encoder in self.text_encoders if not encoder.optional]
+            return min(needed, key=lambda encoder: encoder.bytes, default=None)
+        for encoder in self.text_encoders:
+            if encoder.name == name:
+                return encoder
+        known = [encoder.name for encoder in self.text_encoders]
         raise UnknownName(
             f'{self.name} has no text encoder "{name}".{nearest(name, known)} '
             f"Use one of: {', '.join(known) or 'none, it is part of the model file'}."

@@ -80,10 +80,10 @@ def formats() -> tuple[Format, ...]:
 
 def format_named(name: str) -> Format:
     """The format of this name. Raises UnknownName with the nearest."""
-    for one in formats():
-        if one.format.lower() == name.lower():
-            return one
-    known = [one.format for one in formats()]
+    for row in formats():
+        if row.format.lower() == name.lower():
+            return row
+    known = [row.format for row in formats()]
     raise UnknownName(f'There is no format "{name}".{nearest(name, known)} Use one of: {", ".join(known)}.')
 
 

@@ -159,7 +159,12 @@ def family(family_id: str) -> Family:
 
 def family_of_model_type(model_type: str) -> Family | None:
     """The family whose checkpoints say ``model_type`` in config.json, or None for one that is not known."""
-    return next((row for row in families() if model_type in row.model_types), None)
+    return _by_model_type().get(model_type)
+
+
+@functools.cache
+def _by_model_type() -> Mapping[str, Family]:
+    return {model_type: row for row in reversed(families()) for model_type in row.model_types}
 
 
 def family_of_config(config: Config) -> Family | None:

@@ -47,7 +47,8 @@ def weights(config: Config) -> Iterator[Weight]:
 
 def picture(config: Config, pixels: int) -> PictureSize:
     """256 tokens for a tile of 1024: two convolutions of stride 2 leave a sixteenth of the patches."""
-    side, patch = int(vision_config(config)["image_size"]), patch_side(config)
+    vision = vision_config(config)
+    side, patch = int(vision["image_size"]), patch_side(vision)
     cut = min(_MOST_TILES, math.ceil(pixels / side**2))
     tiles = cut + 1 if cut > _WHOLE_TILES else 1
     return PictureSize(math.ceil(pixels / patch**2), tiles * max(1, (side // patch) ** 2 // 16), tiles)

@@ -23,5 +23,6 @@ def weights(config: Config) -> Iterator[Weight]:
 
 def picture(config: Config, pixels: int) -> PictureSize:
     """The same of every picture, whatever its ``pixels``."""
-    patches = _TILES * (int(vision_config(config)["image_size"]) // patch_side(config)) ** 2
-    return PictureSize(patches, merged(config, patches))
+    vision = vision_config(config)
+    patches = _TILES * (int(vision["image_size"]) // patch_side(vision)) ** 2
+    return PictureSize(patches, merged(config, vision, patches))

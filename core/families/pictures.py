@@ -32,18 +32,21 @@ def picture_size(config: Config, pixels: int) -> PictureSize:
 
 def by_area(config: Config, pixels: int) -> PictureSize:
     """Square patches of the whole picture, of which a few are merged into each token."""
-    patches = math.ceil(pixels / patch_side(config) ** 2)
-    return PictureSize(patches, merged(config, patches))
+    vision = vision_config(config)
+    patches = math.ceil(pixels / patch_side(vision) ** 2)
+    return PictureSize(patches, merged(config, vision, patches))
 
 
-def patch_side(config: Config) -> int:
-    """In pixels."""
-    return int(vision_config(config).get("patch_size") or 14)
+def patch_side(vision: Config) -> int:
+    """In pixels, from the vision tower's part of a config."""
+    return int(vision.get("patch_size") or 14)
 
 
-def merged(config: Config, patches: int) -> int:
-    """Tokens of ``patches``: each is a square of them, of the side that the config gives."""
-    for given in (vision_config(config), config):
+def merged(config: Config, vision: Config, patches: int) -> int:
+    """Tokens of ``patches``: each is a square of them, of the side that the vision tower's part gives, else
+    the whole config.
+    """
+    for given in (vision, config):
         for name in ("spatial_merge_size", "scale_factor"):
             if name in given:
                 return math.ceil(patches / int(given[name]) ** 2)

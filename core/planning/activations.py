@@ -92,11 +92,11 @@ def reading_terms(config: Config, precision: str, attention: str, workload: Work
     Raises VramwiseError where config.json does not give a number that is needed.
     """
     try:
-        it = _Reading(config, precision, attention, workload)
+        reading = _Reading(config, precision, attention, workload)
         moments = {
-            "the vision tower": it.vision_bytes(),
-            "the prompt": it.prompt_bytes(),
-            "the last token": it.last_token_bytes(),
+            "the vision tower": reading.vision_bytes(),
+            "the prompt": reading.prompt_bytes(),
+            "the last token": reading.last_token_bytes(),
         }
     except KeyError as error:
         raise VramwiseError(
@@ -104,14 +104,14 @@ def reading_terms(config: Config, precision: str, attention: str, workload: Work
             "reading cannot be computed. Its file is damaged: download the folder again."
         ) from None
     moment = max(moments, key=lambda name: moments[name])
-    kv = it.kv_bytes(it.all_tokens)
+    kv = reading.kv_bytes(reading.all_tokens)
     return [
-        Term("kv", kv, it.kv_source()),
+        Term("kv", kv, reading.kv_source()),
         Term(
             "activations",
             moments[moment] - kv,
             f"the widest moment, {moment}, takes {gib_text(moments[moment], 2)} with what is cached by "
-            f"then; {it.patches} patches, {it.prompt} prompt tokens; {it.costs.source}",
+            f"then; {reading.patches} patches, {reading.prompt} prompt tokens; {reading.costs.source}",
         ),
     ]
 

@@ -378,33 +378,36 @@ class DotsOCRProcessor:
 
     def size(self, picture: Image) -> tuple[int, int]:
         """(width, height) in pixels at which the model sees ``picture``."""
-        it = self.settings
-        return smart_resize(*picture.size, it.patch_size * it.merge_size, it.min_pixels, it.max_pixels)
+        settings = self.settings
+        return smart_resize(
+            *picture.size, settings.patch_size * settings.merge_size, settings.min_pixels, settings.max_pixels
+        )
 
     def patches(self, picture: Image) -> torch.Tensor:
         """(patches, channels * frames * side * side) in fp32, in groups of 2 x 2 as the merger takes them."""
         from PIL.Image import Resampling
 
-        it = self.settings
+        settings = self.settings
         width, height = self.size(picture)
         scaled = picture.convert("RGB").resize((width, height), Resampling.BICUBIC)
         pixels = torch.frombuffer(bytearray(scaled.tobytes()), dtype=torch.uint8).view(height, width, 3)
-        mean, std = torch.tensor(it.image_mean), torch.tensor(it.image_std)
+        mean, std = torch.tensor(settings.image_mean), torch.tensor(settings.image_std)
         values = (pixels.float() / 255.0 - mean) / std
-        side, merge = it.patch_size, it.merge_size
+        side, merge = settings.patch_size, settings.merge_size
         rows, columns = height // side // merge, width // side // merge
         cut = values.view(rows, merge, side, columns, merge, side, 3).permute(0, 3, 1, 4, 6, 2, 5)
-        frames = cut.reshape(-1, 3, 1, side * side).expand(-1, 3, it.temporal_patch_size, side * side)
+        frames = cut.reshape(-1, 3, 1, side * side).expand(-1, 3, settings.temporal_patch_size, side * side)
         return frames.reshape(frames.shape[0], -1)
 
     def __call__(self, pictures: Sequence[Image], prompt: str) -> dict[str, torch.Tensor]:
         """Inputs of ``generate``: each of ``pictures`` asked ``prompt``; rows are padded on the left."""
-        it = self.settings
+        settings = self.settings
         grids = [
-            [1, down // it.patch_size, across // it.patch_size] for across, down in map(self.size, pictures)
+            [1, down // settings.patch_size, across // settings.patch_size]
+            for across, down in map(self.size, pictures)
         ]
         asked = [
-            f"{BEFORE}{PLACE * (rows * columns // it.merge_size**2)}{AFTER}{prompt}{ASKED}{ANSWER}"
+            f"{BEFORE}{PLACE * (rows * columns // settings.merge_size**2)}{AFTER}{prompt}{ASKED}{ANSWER}"
             for _, rows, columns in grids
         ]
         words = self.tokenizer(
