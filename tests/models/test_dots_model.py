@@ -22,7 +22,8 @@ from vramwise.ocr.vlm.families.dots_model import (  # noqa: E402
     DotsVisionTransformer,
 )
 
-from devtools.tiny_models.build import dots_shapes, tiny_checkpoint  # noqa: E402
+from devtools.tiny_models.build import tiny_checkpoint  # noqa: E402
+from devtools.tiny_models.dots_ocr import dots_shapes  # noqa: E402
 
 PUBLISHED_PARAMETERS = 3_039_179_264  # docs/sources.md#architectures-of-the-ocr-models
 PUBLISHED_TEXT = {
