@@ -9,7 +9,8 @@ from .errors import UnknownName, nearest
 
 DEFAULT_MODEL = "rapid"
 CPU_ENGINES = ("rapid", "tesseract")
-ATTENTIONS = ("auto", "flash_attention_2", "sdpa", "eager")
+KERNELS = ("flash_attention_2", "sdpa", "eager")
+ATTENTIONS = ("auto", *KERNELS)
 # What advice can be about: OCR, what an image or video model makes, the choice of a card.
 ADVICE_TASKS = ("all", "OCR", "image", "image edit", "video", "which GPU")
 TASKS = ("text", "markdown", "table", "formula", "layout", "spotting", "custom")
@@ -19,11 +20,16 @@ CASE = ("exact", "ignore")
 PUNCTUATION = ("exact", "ignore")
 SPACE = ("fold", "ignore", "exact")
 METRICS = ("cer", "wer")
+EXPECTED_FROM = ("the whole text", "quoted parts")
+EXPECTED_FOR = ("all images", "one line each")
 # Text Mask and Crop Regions: what counts as found, and what of it is covered.
 MATCHES = ("case_insensitive", "exact", "regex", "fuzzy", "everything")
 SHAPES = ("words", "line", "box")
 COMBINE = ("page", "line", "match")
-# Save Text.
+NOTHING_TO_COVER = ("empty mask", "error")
+NOTHING_TO_CROP = ("error", "skip what follows")
+# Load Pages and Save Text.
+ON_BROKEN = ("skip", "stop")
 TEXT_FORMATS = ("txt", "md", "json")
 IF_EXISTS = ("number on", "overwrite")
 # Draw Text.
@@ -31,6 +37,8 @@ ALIGNMENTS = ("center", "left", "right")
 DIRECTIONS = ("auto", "horizontal", "vertical", "right-to-left")
 BACKGROUNDS = ("keep", "fill")
 TOO_LONG = ("shrink", "error")
+# Memory Release.
+RELEASE = ("ocr models", "all models", "cache")
 
 
 def precision_choices() -> tuple[str, ...]:

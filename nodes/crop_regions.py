@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import VramwiseError
-from ..core.option_values import MATCHES, check_choice
+from ..core.option_values import MATCHES, NOTHING_TO_CROP, check_choice
 from .bridge.images import check_pages, check_same_pages, crops_of, nothing_follows
-from .bridge.schema import Regions, field, io, schema
+from .bridge.schema import Regions, field, io, schema, valid
 
 if TYPE_CHECKING:
     from ..core.ocr.results.result import Regions as RegionsValue
 
-NOTHING = ("error", "skip what follows")
 MAX_PIXELS = 32_000
 
 
@@ -53,7 +52,7 @@ class CropRegions(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "nothing_found",
-                    options=list(NOTHING),
+                    options=list(NOTHING_TO_CROP),
                     default="error",
                     tooltip="Stop with an error when no region is left, or run nothing that needs the crops.",
                 ),
@@ -107,12 +106,7 @@ class CropRegions(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, match: str | None = None, nothing_found: str | None = None) -> bool | str:
-        """On 0.3.75 the server does not check combos. Linked values arrive as None and are checked later."""
-        try:
-            _check(match or MATCHES[0], nothing_found or NOTHING[0])
-        except VramwiseError as error:
-            return str(error)
-        return True
+        return valid(lambda: _check(match or MATCHES[0], nothing_found or NOTHING_TO_CROP[0]))
 
     @classmethod
     def execute(
@@ -179,4 +173,4 @@ def _pixels(name: str, tooltip: str) -> Any:
 
 def _check(match: str, nothing_found: str) -> None:
     check_choice("match", match, MATCHES)
-    check_choice("nothing_found", nothing_found, NOTHING)
+    check_choice("nothing_found", nothing_found, NOTHING_TO_CROP)

@@ -8,8 +8,9 @@ import torch
 
 from ..core.errors import VramwiseError
 from ..core.option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
+from .bridge.images import first
 from .bridge.progress import NodeProgress
-from .bridge.schema import Regions, field, io, schema
+from .bridge.schema import Regions, field, io, schema, valid
 
 CHOICES = {"align": ALIGNMENTS, "direction": DIRECTIONS, "background": BACKGROUNDS, "too_long": TOO_LONG}
 
@@ -157,15 +158,13 @@ class DrawText(io.ComfyNode):
     def validate_inputs(
         cls, align: Any = None, direction: Any = None, background: Any = None, too_long: Any = None
     ) -> bool | str:
-        """On 0.3.75 the server does not check combos, so this does. Linked values arrive as None."""
         given = {"align": align, "direction": direction, "background": background, "too_long": too_long}
-        try:
+
+        def check() -> None:
             for name, value in given.items():
-                one = value[0] if isinstance(value, list) and value else value
-                check_choice(name, one or CHOICES[name][0], CHOICES[name])
-        except VramwiseError as error:
-            return str(error)
-        return True
+                check_choice(name, first(value) or CHOICES[name][0], CHOICES[name])
+
+        return valid(check)
 
     @classmethod
     def execute(

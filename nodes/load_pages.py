@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.documents.page_ranges import check_page_numbers
 from ..core.errors import VramwiseError
-from ..core.option_values import check_choice
+from ..core.option_values import ON_BROKEN, check_choice
 from .bridge.file_paths import input_path, input_root
-from .bridge.schema import field, io, schema
+from .bridge.schema import field, io, schema, valid
 
 if TYPE_CHECKING:
     from ..core.documents.pages import Book
 
-ON_BROKEN = ("skip", "stop")
 SAMPLE = "vramwise_sample.png"
 SHOWN_NAMES = 20
 
@@ -81,15 +80,14 @@ class LoadPages(io.ComfyNode):
     def validate_inputs(
         cls, file: str | None = None, pages: str | None = None, on_broken: str | None = None
     ) -> bool | str:
-        """Linked values arrive as None and are checked when the node runs."""
-        try:
+
+        def check() -> None:
             if file is not None:
                 input_path(file)
             check_page_numbers(pages or "")
             check_choice("on_broken", on_broken or "skip", ON_BROKEN)
-        except VramwiseError as error:
-            return str(error)
-        return True
+
+        return valid(check)
 
     @classmethod
     def fingerprint_inputs(cls, file: str, **others: Any) -> list[tuple[str, int, int]]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.errors import VramwiseError
-from ..core.option_values import check_choice
+from ..core.option_values import RELEASE, check_choice
 from ..core.units import GIB, gib
+from .bridge.images import first
 from .bridge.memory import measure, release
-from .bridge.schema import io, schema
-
-WHAT = ("ocr models", "all models", "cache")
+from .bridge.schema import io, schema, valid
 
 
 class MemoryRelease(io.ComfyNode):
@@ -34,7 +32,7 @@ class MemoryRelease(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "what",
-                    options=list(WHAT),
+                    options=list(RELEASE),
                     default="ocr models",
                     tooltip=(
                         "ocr models: this pack's. all models: everything ComfyUI has loaded. cache: unused "
@@ -58,16 +56,11 @@ class MemoryRelease(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, what: Any = None) -> bool | str:
-        value = what[0] if isinstance(what, list) and what else what
-        try:
-            check_choice("what", value or WHAT[0], WHAT)
-        except VramwiseError as error:
-            return str(error)
-        return True
+        return valid(lambda: check_choice("what", first(what) or RELEASE[0], RELEASE))
 
     @classmethod
     def execute(cls, what: list[str], refresh: list[int], anything: list[Any] | None = None) -> io.NodeOutput:
-        check_choice("what", what[0], WHAT)
+        check_choice("what", what[0], RELEASE)
         before = measure()
         gone = release(what[0])
         after = measure()

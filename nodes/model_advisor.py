@@ -6,9 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..core.catalog.words import LANGUAGES
-from ..core.errors import VramwiseError
 from ..core.option_values import ADVICE_TASKS, check_choice
-from .bridge.schema import GPU, field, io, schema
+from .bridge.schema import GPU, field, io, schema, valid
 
 if TYPE_CHECKING:
     from ..core.advisor.advise import Advice
@@ -81,13 +80,7 @@ class ModelAdvisor(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, task: str | None = None, language: str | None = None) -> bool | str:
-        """On 0.3.75 the server does not check combos, so this does."""
-        try:
-            check_choice("task", task or "all", ADVICE_TASKS)
-            check_choice("language", language or "en", LANGUAGES)
-        except VramwiseError as error:
-            return str(error)
-        return True
+        return valid(lambda: _check(task or "all", language or "en"))
 
     @classmethod
     def execute(
@@ -106,8 +99,7 @@ class ModelAdvisor(io.ComfyNode):
         from ..core.settings import load_settings
         from .bridge.templates import installed_templates
 
-        check_choice("task", task, ADVICE_TASKS)
-        check_choice("language", language, LANGUAGES)
+        _check(task, language)
         answers = advise_each(
             gpu=what_if.strip() or None,
             task=task,
@@ -146,3 +138,8 @@ def _this_machine() -> Any:
     from ..core.models.request import machine_now
 
     return machine_now()
+
+
+def _check(task: str, language: str) -> None:
+    check_choice("task", task, ADVICE_TASKS)
+    check_choice("language", language, LANGUAGES)

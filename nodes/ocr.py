@@ -12,7 +12,7 @@ from .bridge.clip_engine import ClipReader, is_clip, model_input
 from .bridge.images import Pages, masks_and_overlays
 from .bridge.previews import previews
 from .bridge.progress import NodeProgress
-from .bridge.schema import Regions, field, io, schema
+from .bridge.schema import Regions, field, io, schema, valid
 
 MAX_MEGAPIXELS = 128.0
 MAX_NEW_TOKENS = 32_768
@@ -99,14 +99,7 @@ class OCR(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, task: str | None = None, language: str | None = None) -> bool | str:
-        """On 0.3.75 the server does not check combos, so this does. Linked values arrive as None and are
-        checked later.
-        """
-        try:
-            _check(task or "text", language or "auto")
-        except VramwiseError as error:
-            return str(error)
-        return True
+        return valid(lambda: _check(task or "text", language or "auto"))
 
     @classmethod
     def execute(

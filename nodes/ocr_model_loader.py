@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ..core.errors import VramwiseError
 from ..core.hardware import device_names
 from ..core.models.names import model_ids
 from ..core.option_values import ATTENTIONS, DEFAULT_MODEL, check_choice, precision_choices
-from .bridge.schema import OCRModel, io, schema
+from .bridge.schema import OCRModel, io, schema, valid
 
 
 class OCRModelLoader(io.ComfyNode):
@@ -71,12 +70,12 @@ class OCRModelLoader(io.ComfyNode):
     ) -> bool | str:
         """Unknown models and devices explain themselves when run (the workflow may come from another
         machine); a precision or attention that exists nowhere is refused at once."""
-        try:
+
+        def check() -> None:
             check_choice("precision", precision or "auto", precision_choices())
             check_choice("attention", attention or "auto", ATTENTIONS)
-        except VramwiseError as error:
-            return str(error)
-        return True
+
+        return valid(check)
 
     @classmethod
     def execute(

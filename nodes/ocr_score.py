@@ -6,11 +6,20 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import VramwiseError
-from ..core.option_values import CASE, METRICS, PUNCTUATION, SPACE, UNICODE, check_choice
+from ..core.option_values import (
+    CASE,
+    EXPECTED_FOR,
+    EXPECTED_FROM,
+    METRICS,
+    PUNCTUATION,
+    SPACE,
+    UNICODE,
+    check_choice,
+)
 from .bridge.images import Frames, first
 from .bridge.previews import previews
 from .bridge.progress import NodeProgress
-from .bridge.schema import OCRModel, Regions, field, io, schema
+from .bridge.schema import OCRModel, Regions, field, io, schema, valid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +27,6 @@ if TYPE_CHECKING:
     from ..core.ocr.regions.error_rates import Score
     from ..core.ocr.regions.text_diff import Change
     from ..core.ocr.results.result import Region
-
-EXPECTED_FROM = ("the whole text", "quoted parts")
-EXPECTED_FOR = ("all images", "one line each")
 
 
 class OCRScore(io.ComfyNode):
@@ -108,7 +114,6 @@ class OCRScore(io.ComfyNode):
         space: Any = None,
         unicode: Any = None,
     ) -> bool | str:
-        """On 0.3.75 the server does not check combos. Linked values arrive as None and are checked later."""
         given = {
             "metric": (metric, METRICS),
             "expected_from": (expected_from, EXPECTED_FROM),
@@ -118,12 +123,12 @@ class OCRScore(io.ComfyNode):
             "space": (space, SPACE),
             "unicode": (unicode, UNICODE),
         }
-        try:
+
+        def check() -> None:
             for name, (value, known) in given.items():
                 check_choice(name, first(value) or known[0], known)
-        except VramwiseError as error:
-            return str(error)
-        return True
+
+        return valid(check)
 
     @classmethod
     def execute(

@@ -8,7 +8,7 @@ from ..core.errors import VramwiseError
 from ..core.ocr.remote.endpoints import DEFAULT_TIMEOUT, LOCAL, endpoint_names
 from ..core.ocr.remote.model_match import AUTO, family_ids
 from ..core.settings import MAX_CONCURRENCY, load_settings
-from .bridge.schema import OCRModel, field, io, schema
+from .bridge.schema import OCRModel, field, io, schema, valid
 
 
 class RemoteOCRModel(io.ComfyNode):
@@ -75,14 +75,14 @@ class RemoteOCRModel(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, endpoint: str | None = None, family: str | None = None) -> bool | str:
         """An address or an unknown name is refused before the run; linked values are checked in it."""
-        try:
+
+        def check() -> None:
             if endpoint is not None:
                 from ..core.ocr.remote.handle import open_remote
 
                 open_remote(endpoint, family=family)
-        except VramwiseError as error:
-            return str(error)
-        return True
+
+        return valid(check)
 
     @classmethod
     def fingerprint_inputs(cls, endpoint: str | None = None, **_: Any) -> str:

@@ -10,7 +10,7 @@ from ..core.errors import VramwiseError
 from ..core.option_values import IF_EXISTS, TEXT_FORMATS, check_choice
 from .bridge.file_paths import output_entry, output_numbering, output_root
 from .bridge.images import Frames, first
-from .bridge.schema import io, schema
+from .bridge.schema import io, schema, valid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,14 +76,14 @@ class SaveText(io.ComfyNode):
     ) -> bool | str:
         """Linked values arrive as None and are checked when the node runs."""
         given = [first(value) for value in (format, filename_prefix, if_exists)]
-        try:
+
+        def check() -> None:
             check_choice("format", given[0] or "txt", TEXT_FORMATS)
             check_choice("if_exists", given[2] or "number on", IF_EXISTS)
             if given[1] is not None:
                 within(output_root(), given[1], "filename_prefix", written=True)
-        except VramwiseError as error:
-            return str(error)
-        return True
+
+        return valid(check)
 
     @classmethod
     def execute(

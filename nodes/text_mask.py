@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import VramwiseError
-from ..core.option_values import COMBINE, MATCHES, SHAPES, check_choice
+from ..core.option_values import COMBINE, MATCHES, NOTHING_TO_COVER, SHAPES, check_choice
 from .bridge.images import Pages, check_pages, check_same_pages, masks_over
-from .bridge.schema import Regions, field, io, schema
+from .bridge.schema import Regions, field, io, schema, valid
 
 if TYPE_CHECKING:
     from ..core.ocr.results.result import Regions as RegionsValue
 
-NOTHING = ("empty mask", "error")
 MAX_EDGE = 512
 
 
@@ -71,7 +70,7 @@ class TextMask(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "nothing_found",
-                    options=list(NOTHING),
+                    options=list(NOTHING_TO_COVER),
                     default="empty mask",
                     tooltip="Go on with an empty mask and say so in the report, or stop with an error.",
                 ),
@@ -120,14 +119,14 @@ class TextMask(io.ComfyNode):
         combine: str | None = None,
         nothing_found: str | None = None,
     ) -> bool | str:
-        """On 0.3.75 the server does not check combos. Linked values arrive as None and are checked later."""
-        try:
-            _check(
-                match or MATCHES[0], shape or SHAPES[0], combine or COMBINE[0], nothing_found or NOTHING[0]
+        return valid(
+            lambda: _check(
+                match or MATCHES[0],
+                shape or SHAPES[0],
+                combine or COMBINE[0],
+                nothing_found or NOTHING_TO_COVER[0],
             )
-        except VramwiseError as error:
-            return str(error)
-        return True
+        )
 
     @classmethod
     def execute(
@@ -176,4 +175,4 @@ def _check(match: str, shape: str, combine: str, nothing_found: str) -> None:
     check_choice("match", match, MATCHES)
     check_choice("shape", shape, SHAPES)
     check_choice("combine", combine, COMBINE)
-    check_choice("nothing_found", nothing_found, NOTHING)
+    check_choice("nothing_found", nothing_found, NOTHING_TO_COVER)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..errors import VramwiseError, nearest
 from .csv_rows import Row, count, table
 
 BUILTIN = "builtin"
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True)
@@ -89,38 +92,27 @@ def recognisers() -> tuple[Recogniser, ...]:
 
 def ocr_model(model_id: str) -> OCRModel:
     """The row of ``model_id``; an unknown id raises VramwiseError that names the nearest."""
-    for row in ocr_models():
-        if row.id == model_id:
-            return row
-    known = [row.id for row in ocr_models()]
-    raise VramwiseError(
-        f'"{model_id}" is not an OCR model of this version of VRAMwise.{nearest(model_id, known)} '
-        f"Known models: {', '.join(known)}."
-    )
+    said = f'"{model_id}" is not an OCR model of this version of VRAMwise.'
+    return _named({row.id: row for row in ocr_models()}, model_id, said, "Known models")
 
 
 def language(code: str) -> Language:
     """The row of ``code``; an unknown code raises VramwiseError that names the nearest."""
-    for row in languages():
-        if row.code == code:
-            return row
-    known = [row.code for row in languages()]
-    raise VramwiseError(
-        f'"{code}" is not a language that VRAMwise knows.{nearest(code, known)} '
-        f"Use auto or one of: {', '.join(known)}."
-    )
+    said = f'"{code}" is not a language that VRAMwise knows.'
+    return _named({row.code: row for row in languages()}, code, said, "Use auto or one of")
 
 
 def recogniser(recogniser_id: str) -> Recogniser:
     """The row of ``recogniser_id``; an unknown id raises VramwiseError that names the nearest."""
-    for row in recognisers():
-        if row.id == recogniser_id:
-            return row
-    known = [row.id for row in recognisers()]
-    raise VramwiseError(
-        f'There is no recogniser "{recogniser_id}" to download.{nearest(recogniser_id, known)} '
-        f"Known ones: {', '.join(known)}."
-    )
+    said = f'There is no recogniser "{recogniser_id}" to download.'
+    return _named({row.id: row for row in recognisers()}, recogniser_id, said, "Known ones")
+
+
+def _named(rows: Mapping[str, _Row], name: str, unknown: str, known: str) -> _Row:
+    """The row of ``name``. Where there is none: ``unknown``, the nearest, and the ``known`` names."""
+    if name not in rows:
+        raise VramwiseError(f"{unknown}{nearest(name, rows)} {known}: {', '.join(rows)}.")
+    return rows[name]
 
 
 def default_language(script: str) -> Language | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import VramwiseError
 from ..ocr.images import fit_pixels, from_pil
-from ..option_values import check_choice
+from ..option_values import ON_BROKEN, check_choice
 from ..units import MIB
 from .page_ranges import page_numbers
 from .safe_names import storable_stem
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-ON_BROKEN = ("skip", "stop")
 DEFAULT_DPI = 150
 POINTS_PER_INCH = 72
 REOPEN_AFTER = 64  # pages: pdfium keeps what it has parsed for as long as a document is open

@@ -12,13 +12,13 @@ from ..families.blocks import Tensor
 from ..families.family import Config, Family
 from ..hardware.budget import Budget
 from ..hardware.capabilities import Capability, option_for
+from ..option_values import ATTENTIONS, KERNELS
 from ..units import MIB, gib_text
 from .corrections import corrections, timing_notes
 from .footprint import Correction, Footprint, Term, Workload, weights_term, with_weights
 from .plan import GOOD, Choice, Plan, Verdict
 from .run_history import Run
 
-ATTENTIONS = ("flash_attention_2", "sdpa", "eager")
 # Below this a page of text is not readable whatever the model: a plan does not offer it.
 _READABLE_PIXELS = 512 * 512
 _MOST_IMAGES = 8
@@ -54,7 +54,7 @@ def make_plan(
     """
     precisions = best_first(budget.kind)
     _known("precision", precision, ("auto", *precisions))
-    _known("attention", attention, ("auto", *ATTENTIONS))
+    _known("attention", attention, ATTENTIONS)
     weights = {name: weights_term(config, tensors, name, quantise_vision) for name in precisions}
     usual = max(1, min(pixels or family.default_pixels, family.max_pixels or family.default_pixels))
     case = _Case(
@@ -189,7 +189,7 @@ def _attention(case: _Case, precision: str, asked: str) -> tuple[str, str]:
                 f"{asked} cannot be used for {family.name} here: {why_not}. Set attention to auto."
             )
         return asked, "as asked"
-    for name in ATTENTIONS:
+    for name in KERNELS:
         why_not = _attention_problem(case, precision, name)
         if why_not is None:
             return name, "; ".join(missing) if missing else "the fastest there is"

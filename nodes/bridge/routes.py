@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ...core.catalog.words import LANGUAGES
 from ...core.errors import VramwiseError
 from ...core.option_values import check_choice
 
@@ -26,7 +27,6 @@ log = logging.getLogger("vramwise")
 FRESH_SECONDS = 1.0
 MOST_KEPT = 64
 LONGEST_WORD = 200
-LANGUAGES = ("en", "ru", "zh")
 CPU_ENGINES = "cpu"
 _WAIT_SECONDS = 0.2
 

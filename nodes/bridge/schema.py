@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...core.errors import VramwiseError
+
 try:
     from comfy_api.v0_0_2 import ComfyExtension, io
 except ImportError:  # a ComfyUI that has retired this version of its API
@@ -20,7 +22,7 @@ GPU = io.Custom("VRAMWISE_GPU")
 OCRModel = io.Custom("VRAMWISE_OCR_MODEL")
 Regions = io.Custom("VRAMWISE_REGIONS")
 
-__all__ = ["GPU", "ComfyExtension", "OCRModel", "Regions", "field", "io", "schema"]
+__all__ = ["GPU", "ComfyExtension", "OCRModel", "Regions", "field", "io", "schema", "valid"]
 
 
 def schema(**fields: Any) -> io.Schema:
@@ -38,6 +40,17 @@ def _aliases() -> dict[str, list[str]]:
     path = Path(__file__).resolve().parents[1] / "search_aliases.json"
     aliases: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
     return aliases
+
+
+def valid(check: Callable[[], object]) -> bool | str:
+    """What validate_inputs answers: True, or the sentence with which ``check`` refused the values. On 0.3.75
+    the server does not check combos, so nodes do; a linked value arrives as None and is checked in the run.
+    """
+    try:
+        check()
+    except VramwiseError as error:
+        return str(error)
+    return True
 
 
 def field(kind: Callable[..., Made], *positional: Any, **options: Any) -> Made:
