@@ -15,7 +15,6 @@ from string import Template
 from devtools.processes import Stop, say
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-LANGUAGES = ("en", "ru", "zh")
 
 
 def names_of(given: str) -> dict[str, str]:
@@ -52,24 +51,23 @@ def write_node(given: str, root: Path) -> list[Path]:
     """Write the files under ``root`` and say which; returns them. Raises Stop where the node is there."""
     names = names_of(given)
     module, node_id = names["module"], names["node_id"]
-    pages = root / "web" / "docs"
+    words = json.loads(filled("words.json", names))
     texts = {
         root / "nodes" / f"{module}.py": filled("node.txt", names),
         root / "tests" / "comfy" / f"test_{module}.py": filled("test.txt", names),
-        pages / f"{node_id}.md": filled("help.en.md", names),
-        pages / node_id / "ru.md": filled("help.ru.md", names),
-        pages / node_id / "zh.md": filled("help.zh.md", names),
     }
+    for language in words:
+        page = f"{node_id}.md" if language == "en" else f"{node_id}/{language}.md"
+        texts[root / "web" / "docs" / page] = filled(f"help.{language}.md", names)
     for path in texts:
         if path.exists():
             raise Stop(f"{path.relative_to(root)} is there already. Choose another name for the new node.")
     init = root / "nodes" / "__init__.py"
     texts[init] = registered(init.read_text(encoding="utf-8"), module, names["cls"])
-    words = json.loads(filled("words.json", names))
-    for language in LANGUAGES:
+    for language, spoken in words.items():
         file = root / "locales" / language / "nodeDefs.json"
         known = json.loads(file.read_text(encoding="utf-8"))
-        texts[file] = json.dumps(known | {node_id: words[language]}, ensure_ascii=False, indent=2) + "\n"
+        texts[file] = json.dumps(known | {node_id: spoken}, ensure_ascii=False, indent=2) + "\n"
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
