@@ -54,7 +54,7 @@ def comfy(
     from devtools.comfy.server import ComfyServer, default_comfy_dir, pack_import_problem
     from devtools.tiny_models.build import tiny_checkpoint
     from devtools.tiny_models.diffusion import offer_checkpoint
-    from devtools.workflows.examples import CHECKPOINTS
+    from devtools.workflows.image_models import CHECKPOINTS
 
     pytest.importorskip("transformers")
     checkout = default_comfy_dir()
