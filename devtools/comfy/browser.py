@@ -46,6 +46,7 @@ SETTINGS = {
     "Comfy.VersionCompatibility.DisableWarnings": True,
 }
 
+STORED = "cookies,indexeddb,local_storage,service_workers,cache_storage"
 READY = """type => !!(window.app && window.app.graph && window.app.extensionManager
     && window.LiteGraph && window.LiteGraph.registered_node_types[type])"""
 WATCH_RUNS = """() => {
@@ -74,6 +75,18 @@ LOOK_AT = """([left, top, scale]) => {
     canvas.ds.offset = [-left, -top]
     canvas.setDirty(true, true)
 }"""
+# Twenty frames in a row in which no widget moved.
+STILL = """() => new Promise(done => {
+    let last = '', same = 0
+    const look = () => {
+        const widgets = document.querySelectorAll('.dom-widget, [data-node-id]')
+        const now = JSON.stringify([...widgets].map(widget => widget.getBoundingClientRect()))
+        same = now === last ? same + 1 : 0
+        last = now
+        same < 20 ? requestAnimationFrame(look) : done()
+    }
+    look()
+})"""
 FOCUS_MODE = "id => window.app.extensionManager.command.execute(id)"
 
 
@@ -115,6 +128,8 @@ class Frontend:
                     "python -m playwright install chromium), or name one in VRAMWISE_CHROMIUM."
                 )
             self._browser = self._playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+            # one for all pages: the frontend's files come from its cache the second time
+            self._context = self._browser.new_context(viewport=self.size)
             self.page: Page = self._new_page()
         except BaseException:
             self._playwright.stop()
@@ -128,13 +143,21 @@ class Frontend:
         self._playwright.stop()
 
     def _new_page(self, size: tuple[int, int] | None = None) -> Page:
-        viewport: ViewportSize = {"width": size[0], "height": size[1]} if size else self.size
-        page = self._browser.new_page(viewport=viewport)
+        page = self._context.new_page()
+        page.set_viewport_size({"width": size[0], "height": size[1]} if size else self.size)
         page.set_default_timeout(self.timeout_ms)
         page.on("requestfailed", self._failed)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self._keep("uncaught", f"{error.message}\n{error.stack}", ""))
         return page
+
+    def _forget(self, url: str) -> None:
+        """What a page of this server has stored in the browser; the cache of files stays."""
+        self._context.clear_cookies()
+        self._context.clear_permissions()
+        session = self._context.new_cdp_session(self.page)
+        session.send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": STORED})
+        session.detach()
 
     def _failed(self, request: Request) -> None:
         if urlsplit(request.url).hostname not in ("127.0.0.1", None):
@@ -172,6 +195,7 @@ class Frontend:
         urllib.request.urlopen(request, timeout=300).close()
         self.page.close()
         self.page = self._new_page(size)
+        self._forget(url)
         if prepare is not None:
             prepare(self.page)
         self.page.goto(url)
@@ -251,7 +275,7 @@ class Frontend:
             })"""
         )
         self.page.evaluate("() => window.app.canvas.setDirty(true, true)")
-        self.page.wait_for_timeout(400)
+        self.page.evaluate(STILL)
 
     def show_graph_only(self) -> None:
         """Hide the frontend's menus (its focus mode), so that only the graph is seen, until `open`."""
@@ -272,7 +296,7 @@ class Frontend:
         if scale is None:
             scale = min(self.size["width"] / width, self.size["height"] / height, 1.0)
         self.page.evaluate(LOOK_AT, [left, top, scale])
-        self.page.wait_for_timeout(600)  # DOM widgets follow the canvas a moment later
+        self.page.evaluate(STILL)  # DOM widgets follow the canvas a moment later
         return {
             "x": 0.0,
             "y": 0.0,

@@ -96,7 +96,8 @@ def visit(browser: Frontend, comfy: ComfyServer) -> Iterator[Visit]:
     come from this pack.
     """
 
-    def open_with(**settings: Any) -> Frontend:
+    def open_with(**changed: Any) -> Frontend:
+        settings = {"locale": "en", "nodes2": False, **changed}
         if getattr(browser, "opened_with", None) != settings or browser.url != comfy.url:
             browser.opened_with = None  # type: ignore[attr-defined]
             browser.open(comfy.url, **settings)

@@ -24,14 +24,14 @@ BUILD = """([nodes, links]) => {
         node.pos = pos
         app.graph.add(node)
         for (const [key, value] of Object.entries(values)) {
-            const widget = node.widgets.find(one => one.name === key)
+            const widget = node.widgets.find(widget => widget.name === key)
             widget.value = value
             widget.callback?.(value)
         }
         made[name] = node
     }
     for (const [from, slot, to, input] of links)
-        made[from].connect(slot, made[to], made[to].inputs.findIndex(one => one.name === input))
+        made[from].connect(slot, made[to], made[to].inputs.findIndex(slot => slot.name === input))
     app.canvas.deselectAll()
     app.canvas.ds.scale = 1
     app.canvas.ds.offset = [110, 130] // right of the tool bar
@@ -44,15 +44,15 @@ HOME = """() => {
     window.app.canvas.setDirty(true, true)
 }"""
 SET = """([id, name, value]) => {
-    const widget = window.app.graph.getNodeById(id).widgets.find(one => one.name === name)
+    const widget = window.app.graph.getNodeById(id).widgets.find(widget => widget.name === name)
     widget.value = value
     widget.callback?.(value)
 }"""
-PLAIN = """id => window.app.graph.getNodeById(id).widgets.map(one => one.value)
+PLAIN = """id => window.app.graph.getNodeById(id).widgets.map(widget => widget.value)
     .filter(value => typeof value === 'string').join('\\n')"""
 ON_PAGE = """([id, line]) => {
     const node = document.querySelector(`[data-node-id="${id}"]`)
-    const fields = [...node.querySelectorAll('textarea')].map(one => one.value)
+    const fields = [...node.querySelectorAll('textarea')].map(field => field.value)
     return [node.innerText, ...fields].join('\\n').includes(line)
 }"""
 SHOWN = "([id, output]) => window.app.graph.getNodeById(id).onExecuted(output)"
@@ -116,7 +116,7 @@ def node_showing_the_text(workflow: Path) -> str:
 def overlapping(boxes: list[list[Any]]) -> list[tuple[str, str]]:
     """The pairs of boxes, each [name, left, top, width, height], that have room in common."""
     return [
-        (one, other)
-        for (one, x, y, w, h), (other, left, top, width, height) in combinations(boxes, 2)
+        (first, second)
+        for (first, x, y, w, h), (second, left, top, width, height) in combinations(boxes, 2)
         if x < left + width and left < x + w and y < top + height and top < y + h
     ]

@@ -86,8 +86,8 @@ RUN_AXE = """async where => {
     document.body.append(stage)
     const found = await window.axe.run(stage, rules)
     stage.remove()
-    return found.violations.flatMap(one => one.nodes.map(node =>
-        `${one.id}: ${node.html.slice(0, 200)} ${node.failureSummary}`))
+    return found.violations.flatMap(broken => broken.nodes.map(node =>
+        `${broken.id}: ${node.html.slice(0, 200)} ${node.failureSummary}`))
 }"""
 PALETTE = "id => window.app.extensionManager.setting.set('Comfy.ColorPalette', id)"
 
@@ -151,7 +151,7 @@ def test_axe_would_see_pale_text_and_a_button_without_a_name(checked: Callable[.
             panel.prepend(document.createElement("button"), pale)
         }"""
     )
-    found = {one.split(":")[0] for one in axe("section.vw-panel")}
+    found = {said.split(":")[0] for said in axe("section.vw-panel")}
     assert {"button-name", "color-contrast"} <= found
 
 

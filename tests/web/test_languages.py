@@ -80,8 +80,8 @@ def test_a_node_and_its_inputs_and_outputs_have_the_names_of_the_language(
     names = opened_in(locale).page.evaluate(NAMES_OF_A_NEW_NODE, NODE)
     words = node_words(locale)
     assert names["title"] == words["display_name"]
-    assert names["inputs"] == {key: one["name"] for key, one in words["inputs"].items()}
-    assert names["outputs"] == [one["name"] for one in words["outputs"].values()]
+    assert names["inputs"] == {key: words_of["name"] for key, words_of in words["inputs"].items()}
+    assert names["outputs"] == [words_of["name"] for words_of in words["outputs"].values()]
 
 
 @each_language

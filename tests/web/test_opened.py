@@ -36,7 +36,7 @@ ENTER = """id => {
     const node = graph.getNodeById(id)
     canvas.openSubgraph(node.subgraph, node)
     canvas.ds.scale = 1
-    const inner = node.subgraph.nodes.find(one => one.comfyClass === 'VramwiseOCR')
+    const inner = node.subgraph.nodes.find(node => node.comfyClass === 'VramwiseOCR')
     canvas.ds.offset = [150 - inner.pos[0], 150 - inner.pos[1]]
     canvas.setDirty(true, true)
 }"""
@@ -44,16 +44,22 @@ LEAVE = "() => window.app.canvas.setGraph(window.app.graph)"
 # the pointer over a widget of the inner node, where the frontend's command looks for it
 POINT_AT = """name => {
     const { canvas } = window.app
-    const node = canvas.graph.nodes.find(one => one.comfyClass === 'VramwiseOCR')
-    const widget = node.widgets.find(one => one.name === name)
+    const node = canvas.graph.nodes.find(node => node.comfyClass === 'VramwiseOCR')
+    const widget = node.widgets.find(widget => widget.name === name)
     canvas.draw(true, true)
     if (!widget.last_y) // Nodes 2.0 has its widgets on the page, and the canvas knows no place of them
-        node.widgets.forEach((one, at) => (one.y = one.last_y = 30 + 24 * at))
+        node.widgets.forEach((other, at) => (other.y = other.last_y = 30 + 24 * at))
     canvas.visible_nodes = [node]
     canvas.graph_mouse[0] = node.pos[0] + 30
     canvas.graph_mouse[1] = node.pos[1] + widget.y + 6
 }"""
 OURS = "() => Object.keys(window.LiteGraph.registered_node_types).filter(type => type.startsWith('Vramwise'))"
+
+
+@pytest.fixture(params=[False, True], ids=["canvas", "nodes2"], scope="module")
+def nodes2(request: pytest.FixtureRequest) -> bool:
+    """Which renderer. Of the module, so that a page serves all tests of a renderer."""
+    return bool(request.param)
 
 
 def read_with(frontend: Frontend, **values: Any) -> dict[str, int]:
@@ -72,8 +78,9 @@ def read_with(frontend: Frontend, **values: Any) -> dict[str, int]:
 # --- an example in Nodes 2.0 ------------------------------------------------------------------------------
 
 
-def test_in_nodes_2_the_workflow_opens_and_reads_too(visit: Callable[..., Frontend]) -> None:
-    frontend = visit(nodes2=True)
+@pytest.mark.parametrize("nodes2", [True], ids=["nodes2"], indirect=True, scope="module")
+def test_in_nodes_2_the_workflow_opens_and_reads_too(visit: Callable[..., Frontend], nodes2: bool) -> None:
+    frontend = visit(nodes2=nodes2)
     ui = read_workflow(READ_TEXT)
     frontend.load_workflow(ui, "read_text")
     nodes = frontend.page.locator("[data-node-id]")
@@ -95,10 +102,51 @@ def test_in_nodes_2_the_workflow_opens_and_reads_too(visit: Callable[..., Fronte
     assert frontend.toasts() == []
 
 
+# --- the console ------------------------------------------------------------------------------------------
+
+
+def test_every_node_opened_run_and_the_tab_beside_it_leave_the_console_silent(
+    visit: Callable[..., Frontend], nodes2: bool
+) -> None:
+    frontend = visit(nodes2=nodes2)
+    page = frontend.page
+    kinds = page.evaluate(OURS)
+    assert len(kinds) >= 13
+    build(frontend, [(kind, kind, (450 * (at % 4), 500 * (at // 4)), {}) for at, kind in enumerate(kinds)])
+    frontend.look_at()
+    page.wait_for_function("() => document.querySelectorAll('section.vw-panel').length >= 3")
+    page.locator(graphs.TAB_BUTTON).click()
+    page.get_by_role("heading", name="On ").wait_for()
+    page.locator(graphs.TAB_BUTTON).click()
+    read_with(frontend)
+    frontend.run_and_wait()
+    page.locator("section.vw-pages").wait_for()
+    assert frontend.console == []
+
+
+@pytest.mark.parametrize("nodes2", [False], ids=["canvas"], indirect=True, scope="module")
+def test_an_error_in_a_file_of_ours_and_a_warning_that_names_us_would_be_seen(
+    visit: Callable[..., Frontend], client: ComfyClient, nodes2: bool
+) -> None:
+    frontend = visit(nodes2=nodes2)
+    page, address = frontend.page, f"{client.url}/extensions/vramwise/thrown.js"
+    page.route(
+        "**/vramwise/thrown.js", lambda route: route.fulfill(body="null.x", content_type="text/javascript")
+    )
+    with page.expect_event("pageerror"):
+        page.add_script_tag(url=address)
+    page.unroute("**/vramwise/thrown.js")
+    with page.expect_console_message():
+        page.evaluate("() => console.warn('VRAMwise has a complaint')")
+    thrown, warned = frontend.console
+    frontend.console.clear()
+    assert thrown.startswith("uncaught: ") and "thrown.js" in thrown
+    assert warned.startswith("warning: VRAMwise has a complaint")
+
+
 # --- inside a subgraph ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
 def test_inside_a_subgraph_a_node_runs_and_has_its_panel(
     visit: Callable[..., Frontend], nodes2: bool
 ) -> None:
@@ -114,10 +162,10 @@ def test_inside_a_subgraph_a_node_runs_and_has_its_panel(
         page.evaluate(POINT_AT, "task")
         page.evaluate(EXECUTE, "Comfy.Graph.ToggleWidgetPromotion")
         page.evaluate(LEAVE)
-        (name,) = [one for one in frontend.widgets()[str(outer)] if "task" in one]
+        (name,) = [name for name in frontend.widgets()[str(outer)] if "task" in name]
         set_widget(frontend, outer, name, "layout")
         sent = frontend.prompt_of_graph()
-        (inner,) = [key for key, one in sent.items() if one["class_type"] == "VramwiseOCR"]
+        (inner,) = [key for key, node in sent.items() if node["class_type"] == "VramwiseOCR"]
         assert inner.startswith(f"{outer}:") and sent[inner]["inputs"]["task"] == "layout"
         set_widget(frontend, outer, name, "text")
         frontend.run_and_wait()
@@ -144,13 +192,12 @@ def without_our_scripts(page: Page) -> None:
     page.route("**/extensions/vramwise/*.js", nothing)
 
 
-@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
 def test_on_a_phone_without_our_scripts_values_are_set_and_the_text_is_read(
     visit: Callable[..., Frontend], nodes2: bool
 ) -> None:
     frontend = visit(nodes2=nodes2, size=PHONE, prepare=without_our_scripts)
     frontend.load_workflow(read_workflow(READ_TEXT), "read_text")
-    (ocr,) = (one["id"] for one in read_workflow(READ_TEXT)["nodes"] if one["type"] == "VramwiseOCR")
+    (ocr,) = (node["id"] for node in read_workflow(READ_TEXT)["nodes"] if node["type"] == "VramwiseOCR")
     set_widget(frontend, ocr, "language", "en")
     assert frontend.prompt_of_graph()[str(ocr)]["inputs"]["language"] == "en"
     frontend.run_and_wait()
@@ -160,10 +207,11 @@ def test_on_a_phone_without_our_scripts_values_are_set_and_the_text_is_read(
 
 # the frontend of ComfyUI 0.3.75 has no apps yet: its linear mode shows pictures only
 @pytest.mark.parametrize("which", ["newest"], indirect=True, scope="package")
+@pytest.mark.parametrize("nodes2", [False], ids=["canvas"], indirect=True, scope="module")
 def test_in_app_mode_on_a_phone_a_person_sets_a_value_runs_and_reads_the_text(
-    visit: Callable[..., Frontend],
+    visit: Callable[..., Frontend], nodes2: bool
 ) -> None:
-    frontend = visit(size=PHONE, prepare=without_our_scripts)
+    frontend = visit(nodes2=nodes2, size=PHONE, prepare=without_our_scripts)
     page = frontend.page
     build(
         frontend,
@@ -175,7 +223,7 @@ def test_in_app_mode_on_a_phone_a_person_sets_a_value_runs_and_reads_the_text(
         [("picture", 0, "ocr", "image"), ("ocr", 0, "saved", "text")],
     )
     ui = frontend.serialize()
-    ids = {one["type"]: one["id"] for one in ui["nodes"]}
+    ids = {node["type"]: node["id"] for node in ui["nodes"]}
     ui["extra"]["linearData"] = {
         "inputs": [[ids["LoadImage"], "image"], [ids["VramwiseOCR"], "prompt"]],
         "outputs": [ids["VramwiseSaveText"]],
@@ -192,45 +240,3 @@ def test_in_app_mode_on_a_phone_a_person_sets_a_value_runs_and_reads_the_text(
     assert sent[str(ids["VramwiseOCR"])]["inputs"]["prompt"] == "Read every line."
     phone.get_by_role("tab").nth(1).click()
     phone.get_by_role("article").get_by_text(SAMPLE_LINE).wait_for()
-
-
-# --- the console ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
-def test_every_node_opened_run_and_the_tab_beside_it_leave_the_console_silent(
-    visit: Callable[..., Frontend], nodes2: bool
-) -> None:
-    frontend = visit(nodes2=nodes2)
-    page = frontend.page
-    kinds = page.evaluate(OURS)
-    assert len(kinds) >= 13
-    build(frontend, [(kind, kind, (450 * (at % 4), 500 * (at // 4)), {}) for at, kind in enumerate(kinds)])
-    frontend.look_at()
-    page.wait_for_function("() => document.querySelectorAll('section.vw-panel').length >= 3")
-    page.locator(graphs.TAB_BUTTON).click()
-    page.get_by_role("heading", name="On ").wait_for()
-    page.locator(graphs.TAB_BUTTON).click()
-    read_with(frontend)
-    frontend.run_and_wait()
-    page.locator("section.vw-pages").wait_for()
-    assert frontend.console == []
-
-
-def test_an_error_in_a_file_of_ours_and_a_warning_that_names_us_would_be_seen(
-    visit: Callable[..., Frontend], client: ComfyClient
-) -> None:
-    frontend = visit()
-    page, address = frontend.page, f"{client.url}/extensions/vramwise/thrown.js"
-    page.route(
-        "**/vramwise/thrown.js", lambda route: route.fulfill(body="null.x", content_type="text/javascript")
-    )
-    with page.expect_event("pageerror"):
-        page.add_script_tag(url=address)
-    page.unroute("**/vramwise/thrown.js")
-    with page.expect_console_message():
-        page.evaluate("() => console.warn('VRAMwise has a complaint')")
-    thrown, warned = frontend.console
-    frontend.console.clear()
-    assert thrown.startswith("uncaught: ") and "thrown.js" in thrown
-    assert warned.startswith("warning: VRAMwise has a complaint")

@@ -26,8 +26,8 @@ SCREENS = HERE.parents[1] / "docs" / "screens"
 
 GIB = 1024**3
 # A picture for everyone shows no folder of the machine that it was made on.
-PLAIN_PATHS = """panel => panel.querySelectorAll('dd').forEach(one => {
-    one.textContent = one.textContent.replace(/^.*\\/models\\//, 'ComfyUI/models/')
+PLAIN_PATHS = """panel => panel.querySelectorAll('dd').forEach(entry => {
+    entry.textContent = entry.textContent.replace(/^.*\\/models\\//, 'ComfyUI/models/')
 })"""
 SAMPLE_LINE = "Cinnamon roll"
 # The sample's text but for one letter.
@@ -326,7 +326,7 @@ def test_text_is_shown_while_it_is_generated_and_the_result_takes_its_place(open
     opened.page.wait_for_function(
         "() => document.querySelector('.vw-running')?.textContent === 'The first words <b>'"
     )
-    names = "id => window.app.graph.getNodeById(id).widgets.map(one => one.name)"
+    names = "id => window.app.graph.getNodeById(id).widgets.map(widget => widget.name)"
     assert "$$node-text-preview" not in opened.page.evaluate(names, node)
     give(opened, node, {"ocr": [record("The first words, and the last")]})
     opened.page.get_by_role("tab", name="Page").wait_for()
@@ -349,7 +349,10 @@ def test_what_a_model_says_is_never_html(opened: Frontend) -> None:
         "[x]",
         "cell",
     ]
-    page.wait_for_timeout(300)
+    # a picture of that address that was asked for before this one has failed before it, too
+    page.evaluate(
+        "() => new Promise(done => Object.assign(new Image(), { onerror: done, src: 'x?' + Date.now() }))"
+    )
     assert page.evaluate("() => window.hacked") is None
 
 
@@ -392,8 +395,8 @@ def test_the_probe_shows_who_holds_the_memory_and_is_silent_out_of_sight(
         page.evaluate(
             "() => { window.app.canvas.ds.offset = [-9000, -9000]; window.app.canvas.setDirty(true, true) }"
         )
-        page.wait_for_timeout(1000)  # the last look may be under way
-        assert asked_for(page, "/vramwise/", 2000) == 0
+        # looks may be under way, and on a busy machine the canvas takes its time to notice
+        assert any(asked_for(page, "/vramwise/", 2000) == 0 for _ in range(30))
     finally:
         page.evaluate(POLL, 2)
 
@@ -519,7 +522,7 @@ def test_panels_are_neither_saved_nor_sent(opened: Frontend) -> None:
     give(opened, node, {"ocr": [record("text")]})
     opened.page.locator("section.vw-pages").wait_for()
     assert opened.prompt_of_graph() == before
-    saved = next(one for one in opened.serialize()["nodes"] if one["id"] == node)
-    names = [one["widget"]["name"] for one in saved["inputs"] if "widget" in one]
+    saved = next(other for other in opened.serialize()["nodes"] if other["id"] == node)
+    names = [slot["widget"]["name"] for slot in saved["inputs"] if "widget" in slot]
     assert len(saved["widgets_values"]) == len(names)
     assert "vramwise_panel" not in json.dumps(saved)

@@ -82,7 +82,7 @@ def test_a_card_that_is_typed_is_asked_about(visit: Callable[..., Frontend], cli
     field.press("Enter")
     panel.get_by_role("heading", name="On GeForce RTX 4090").wait_for()
     answer = client.get_json("/vramwise/advise?gpu=RTX%204090&task=all")[0]
-    best = next(one for one in answer["models"] if one["task"] == "OCR")
+    best = next(model for model in answer["models"] if model["task"] == "OCR")
     assert best["name"] in panel.locator(".vw-picks").inner_text()
     assert panel.locator("datalist option").count() == len(client.get_json("/vramwise/cards"))
     keep(panel, "sidebar")
@@ -151,15 +151,6 @@ def test_units_are_a_setting(visit: Callable[..., Frontend]) -> None:
         frontend.page.evaluate(choose, "GiB")
 
 
-@pytest.mark.parametrize("locale", ["ru", "zh"])
-def test_the_tab_speaks_the_language_of_comfyui(visit: Callable[..., Frontend], locale: str) -> None:
-    said = words(locale)
-    panel = side(visit(locale=locale))
-    for key in ("side_machine", "side_residents", "side_fits"):
-        panel.get_by_role("heading", name=said[key]).wait_for()
-    panel.get_by_text(said["memory_free"]).first.wait_for()
-
-
 @pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
 def test_after_a_change_of_language_the_panel_and_the_tab_speak_it(
     visit: Callable[..., Frontend], nodes2: bool
@@ -180,6 +171,15 @@ def test_after_a_change_of_language_the_panel_and_the_tab_speak_it(
             panel.get_by_text(said["missing"]).wait_for()
     finally:
         page.evaluate(choose, "en")
+
+
+@pytest.mark.parametrize("locale", ["ru", "zh"])
+def test_the_tab_speaks_the_language_of_comfyui(visit: Callable[..., Frontend], locale: str) -> None:
+    said = words(locale)
+    panel = side(visit(locale=locale))
+    for key in ("side_machine", "side_residents", "side_fits"):
+        panel.get_by_role("heading", name=said[key]).wait_for()
+    panel.get_by_text(said["memory_free"]).first.wait_for()
 
 
 # --- files ------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ each_workflow = pytest.mark.parametrize("workflow", workflow_files(), ids=lambda
 
 def saved_widgets(node: dict[str, Any]) -> dict[str, Any]:
     """Widget name -> value as the file has them: values by position, names by the inputs beside them."""
-    names = [one["widget"]["name"] for one in node.get("inputs", ()) if "widget" in one]
+    names = [slot["widget"]["name"] for slot in node.get("inputs", ()) if "widget" in slot]
     if node["type"] == "MarkdownNote":
         names = [""]
     for seed in ("seed", "noise_seed"):
@@ -102,7 +102,7 @@ def test_no_node_lies_on_another(opened: Frontend, workflow: Path) -> None:
 
 @pytest.mark.parametrize(
     "workflow",
-    [one for one in workflow_files() if "CheckpointLoaderSimple" not in one.read_text(encoding="utf-8")],
+    [path for path in workflow_files() if "CheckpointLoaderSimple" not in path.read_text(encoding="utf-8")],
     ids=lambda path: path.stem,
 )
 def test_no_node_lies_on_another_after_a_run_either(opened: Frontend, workflow: Path) -> None:
@@ -115,7 +115,7 @@ def test_no_node_lies_on_another_after_a_run_either(opened: Frontend, workflow: 
     assert overlapping(opened.page.evaluate(BOXES)) == []
 
 
-@pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda drawn: drawn.__name__)
 def test_a_workflow_is_as_it_is_drawn(visit: Callable[..., Frontend], drawing: Callable[[], Any]) -> None:
     page = drawing()
     committed = (WORKFLOWS / f"{page.name}.json").read_text(encoding="utf-8")
@@ -126,14 +126,14 @@ def test_every_workflow_is_drawn() -> None:
     assert sorted(drawing().name for drawing in DRAWINGS) == [path.stem for path in workflow_files()]
 
 
-@pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda drawn: drawn.__name__)
 def test_a_blueprint_is_as_it_is_drawn(visit: Callable[..., Frontend], blueprint: Callable[[], Any]) -> None:
     part = blueprint()
     committed = (SUBGRAPHS / f"{part.name}.json").read_text(encoding="utf-8")
     assert as_file(draw_blueprint(visit(), part)) == committed, "run `python dev.py workflows --draw`"
 
 
-@pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda drawn: drawn.__name__)
 def test_a_blueprint_shows_its_widgets_and_sends_what_its_workflow_does(
     visit: Callable[..., Frontend], blueprint: Callable[[], Any]
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_blueprint_shows_its_widgets_and_sends_what_its_workflow_does(
     ui = read_workflow(SUBGRAPHS / f"{part.name}.json")
     frontend.load_workflow(ui, part.name)
     (node,), (graph,) = ui["nodes"], ui["definitions"]["subgraphs"]
-    inner = {str(one["id"]): one for one in graph["nodes"]}
+    inner = {str(part_node["id"]): part_node for part_node in graph["nodes"]}
     shown = frontend.widgets()[str(node["id"])]
     for key, widget in node["properties"]["proxyWidgets"]:
         saved = saved_widgets(inner[key])[widget]
@@ -157,7 +157,7 @@ def test_a_blueprint_shows_its_widgets_and_sends_what_its_workflow_does(
             if not isinstance(value, list) or value[0] in inner
         }
         expected[f"{node['id']}:{key}"] = inputs
-    assert {key: one["inputs"] for key, one in frontend.prompt_of_graph().items()} == expected
+    assert {key: sent["inputs"] for key, sent in frontend.prompt_of_graph().items()} == expected
     assert frontend.toasts() == []
 
 
