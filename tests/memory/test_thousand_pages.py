@@ -45,7 +45,7 @@ print(json.dumps(peaks))
 def test_a_thousand_pages_stay_within_600_mib_of_the_start(tmp_path: Path) -> None:
     path = tmp_path / "long.pdf"
     path.write_bytes(write_pdf([f"Page {at + 1}" for at in range(1000)]))
-    command = [sys.executable, "-c", CHILD, str(path), str(ROOT / "nodes" / "bridge" / "lazy.py")]
+    command = [sys.executable, "-c", CHILD, str(path), str(ROOT / "nodes" / "bridge" / "lazy_image.py")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     for kind, (count, peak) in json.loads(done.stdout).items():
