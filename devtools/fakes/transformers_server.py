@@ -48,14 +48,14 @@ class TransformersServer:
         """Chat requests answered well since it was started."""
         return self.said().count('"POST /v1/chat/completions HTTP/1.1" 200')
 
-    def wait(self, seconds: float = 180) -> TransformersServer:
+    def wait(self, seconds: float = 600) -> TransformersServer:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             assert self._process is not None
             if self._process.poll() is not None:
                 break
             try:
-                with urllib.request.urlopen(f"{self.address}/health", timeout=2):
+                with urllib.request.urlopen(f"{self.address}/health", timeout=10):
                     return self
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)

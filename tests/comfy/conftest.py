@@ -55,8 +55,8 @@ def nothing_resident(request: pytest.FixtureRequest) -> None:
     """
     if hasattr(request.module, "client"):
         return
-    its = (one for one in request.session.items if getattr(one, "module", None) is request.module)
-    if any("client" in getattr(one, "fixturenames", ()) for one in its):
+    its = (item for item in request.session.items if getattr(item, "module", None) is request.module)
+    if any("client" in getattr(item, "fixturenames", ()) for item in its):
         client = request.getfixturevalue("client")
         assert client.request("/vramwise/evict", {"all": True}).status == 200
 

@@ -51,7 +51,7 @@ class Node(OCR):
     hidden = types.SimpleNamespace(unique_id=None)
 
 def kind():
-    inputs = {one.id: one for one in OCR.define_schema().inputs}
+    inputs = {slot.id: slot for slot in OCR.define_schema().inputs}
     return inputs["ocr_model"].get_io_type()
 
 def read(clip, pages=1, **options):

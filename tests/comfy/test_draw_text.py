@@ -98,7 +98,7 @@ def test_colours_come_from_the_original_where_the_text_is_gone(client, graph, pu
         ({"texts": "a\nb\nc", "colour": "sky"}, 'colour "sky" is no colour'),
         ({"texts": "a\nb\nc", "align": "middle"}, "middle"),
     ],
-    ids=lambda one: next(reversed(one)) if isinstance(one, dict) else "",
+    ids=lambda given: next(reversed(given)) if isinstance(given, dict) else "",
 )
 def test_what_cannot_be_drawn_is_one_sentence(client, replaced, inputs, says):
     graph = replaced(**inputs)

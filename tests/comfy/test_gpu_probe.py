@@ -58,7 +58,8 @@ print(json.dumps({
     "preferred": host.preferred,
     "dynamic": host.dynamic_vram,
     "devices": {
-        name: [one.free_bytes, one.own_bytes, one.other_models_bytes] for name, one in host.devices.items()
+        name: [memory.free_bytes, memory.own_bytes, memory.other_models_bytes]
+        for name, memory in host.devices.items()
     },
 }))
 """

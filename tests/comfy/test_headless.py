@@ -93,7 +93,7 @@ def call(name: str, folder: Path, client: ComfyClient) -> dict[str, Any]:
 
 def run(name: str, folder: Path, client: ComfyClient) -> str:
     """What the piece ``name`` prints; it fails the test when it fails."""
-    done = subprocess.run(**call(name, folder, client), capture_output=True, timeout=300)
+    done = subprocess.run(**call(name, folder, client), capture_output=True, timeout=600)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -110,7 +110,7 @@ def test_curl_uploads_queues_and_gets_the_text(
     require(shutil.which("curl"), "curl is missing: on Debian, apt install curl.")
     run("curl", folder, client)
     (entry,) = json.loads((folder / "history.json").read_text(encoding="utf-8")).values()
-    (ocr,) = (one for one in entry["outputs"].values() if "ocr" in one)
+    (ocr,) = (shown for shown in entry["outputs"].values() if "ocr" in shown)
     assert ocr["text"] == [sample_text]
 
 
@@ -129,7 +129,7 @@ def test_comfy_cli_completes_and_the_text_is_in_the_history(
     history = client.request("/history?max_items=1").json
     (entry,) = history.values()
     assert entry["status"]["completed"]
-    assert [sample_text] in [one.get("text") for one in entry["outputs"].values()]
+    assert [sample_text] in [shown.get("text") for shown in entry["outputs"].values()]
 
 
 def test_many_pictures_are_queued_and_each_text_lies_beside_its_picture(
@@ -153,50 +153,9 @@ def test_a_refused_prompt_is_shown_and_ends_the_piece(
     (folder / "read_text.json").write_text(json.dumps(refused), encoding="utf-8")
     (folder / "pictures").mkdir()
     draw(["never read"]).save(folder / "pictures" / "headless_refused.png")
-    done = subprocess.run(**call(name, folder, client), capture_output=True, timeout=300)
+    done = subprocess.run(**call(name, folder, client), capture_output=True, timeout=600)
     assert done.returncode == 1
     assert "bf15" in done.stdout + done.stderr and "Traceback" not in done.stderr
-
-
-def test_a_server_that_ends_while_they_wait_ends_every_piece(
-    comfy: ComfyServer,
-    bytecode: dict[str, str | None],
-    folder: Path,
-    read_text: ReadText,
-    draw: Callable[..., Image.Image],
-) -> None:
-    from devtools.comfy.client import ComfyClient
-    from devtools.comfy.server import ComfyServer
-
-    (folder / "pictures").mkdir()
-    draw(["never read"]).save(folder / "pictures" / "headless_lost.png")
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(ComfyServer(env=bytecode)).wait_ready()
-        client = ComfyClient(server.url)
-        before_them = read_text()
-        for number in range(300):  # minutes of work, so that theirs stay in the queue
-            before_them["4"]["inputs"]["prompt"] = f"number {number}"
-            assert client.post_prompt(before_them).status == 200
-        pieces = {}
-        for name in WAITING:
-            pieces[name] = subprocess.Popen(
-                **call(name, folder, client), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
-            stack.callback(pieces[name].kill)
-        while len(waiting_clients(client)) < 1 + len(pieces):
-            assert all(piece.poll() is None for piece in pieces.values())
-            time.sleep(0.1)
-        server.stop()
-        said = {name: piece.communicate(timeout=300)[1] for name, piece in pieces.items()}
-    assert {name: piece.returncode for name, piece in pieces.items()} == dict.fromkeys(WAITING, 1)
-    assert "curl: (" in said["curl"]
-    assert said["python"] == "The server has ended. Start it again, then this.\n"
-    assert said["many"] == "The server has ended. Pictures not read: 1\n"
-
-
-def waiting_clients(client: ComfyClient) -> set[str]:
-    """Whose prompts are in the queue."""
-    return {entry[3]["client_id"] for entry in client.request("/queue").json["queue_pending"]}
 
 
 def test_with_web_deleted_no_line_of_the_log_complains_about_the_pack(
@@ -212,3 +171,39 @@ def test_with_web_deleted_no_line_of_the_log_complains_about_the_pack(
     assert pack_import_problem(webless.log) == ""
     said = [line for line in webless.log.splitlines() if "vramwise" in line.lower()]
     assert [line for line in said if re.search(r"error|warning|failed", line, re.IGNORECASE)] == []
+
+
+def test_a_server_that_ends_while_they_wait_ends_every_piece(
+    webless: ComfyServer, folder: Path, read_text: ReadText, draw: Callable[..., Image.Image]
+) -> None:
+    """The last one here: it is this file's server that ends."""
+    from devtools.comfy.client import ComfyClient
+
+    (folder / "pictures").mkdir()
+    draw(["never read"]).save(folder / "pictures" / "headless_lost.png")
+    with contextlib.ExitStack() as stack:
+        client = ComfyClient(webless.url)
+        before_them = read_text()
+        for number in range(300):  # minutes of work, so that theirs stay in the queue
+            before_them["4"]["inputs"]["prompt"] = f"number {number}"
+            assert client.post_prompt(before_them).status == 200
+        pieces = {}
+        for name in WAITING:
+            pieces[name] = subprocess.Popen(
+                **call(name, folder, client), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            stack.callback(pieces[name].kill)
+        while len(waiting_clients(client)) < 1 + len(pieces):
+            assert all(piece.poll() is None for piece in pieces.values())
+            time.sleep(0.1)
+        webless.stop()
+        said = {name: piece.communicate(timeout=600)[1] for name, piece in pieces.items()}
+    assert {name: piece.returncode for name, piece in pieces.items()} == dict.fromkeys(WAITING, 1)
+    assert "curl: (" in said["curl"]
+    assert said["python"] == "The server has ended. Start it again, then this.\n"
+    assert said["many"] == "The server has ended. Pictures not read: 1\n"
+
+
+def waiting_clients(client: ComfyClient) -> set[str]:
+    """Whose prompts are in the queue."""
+    return {entry[3]["client_id"] for entry in client.request("/queue").json["queue_pending"]}

@@ -104,16 +104,41 @@ AT_START_TOO = {"core.ocr.vlm", "core.ocr.vlm.model_owner"}
 
 
 @pytest.fixture(scope="module")
-def imported_in_comfyui(comfy, bytecode):
-    """(the modules that ComfyUI's start imported for this pack, in order, and what it printed): Python's own
-    import profile, in which what a module imports stands above it, further to the right.
+def bare_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bare") / "pack"
+    folder.mkdir()
+    shutil.copy(ROOT / "__init__.py", folder)
+    for part in ("core", "nodes", "assets"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bare_server(comfy, bare_folder, bytecode):
+    """(a second server, with --cache-none, whose pack has only what it needs: no web, no workflows, no docs;
+    what it printed until it answered, with Python's own import profile).
     """
     from devtools.comfy.server import ComfyServer
 
     profiling = {**bytecode, "PYTHONPROFILEIMPORTTIME": "1"}
-    with ComfyServer(extra_args=["--quick-test-for-ci"], env=profiling) as server:
-        server.process.wait(120)
-        log = server.log
+    with ComfyServer(pack=bare_folder, extra_args=["--cache-none"], env=profiling) as server:
+        server.wait_ready()
+        yield server, server.log
+
+
+@pytest.fixture(scope="module")
+def bare_client(bare_server):
+    from devtools.comfy.client import ComfyClient
+
+    return ComfyClient(bare_server[0].url)
+
+
+@pytest.fixture(scope="module")
+def imported_in_comfyui(bare_server):
+    """(the modules that ComfyUI's start imported for this pack, in order, and what it printed). In the
+    profile, what a module imports stands above it, further to the right.
+    """
+    log = bare_server[1]
     found = [(len(indent), name) for indent, name in PROFILE_LINE.findall(log)]
     ours = [at for at, (_, name) in enumerate(found) if OURS.search(name)]
     root = next(at for at in ours if found[at][1].endswith("vramwise.nodes"))
@@ -150,27 +175,6 @@ def test_at_start_up_the_log_has_no_complaint_about_the_pack(comfy):
     assert ours, "the pack is named in the table of import times"
     for line in ours:
         assert not re.search(r"error|warning|failed|deprecat", line, re.IGNORECASE), line
-
-
-@pytest.fixture(scope="module")
-def bare_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bare") / "pack"
-    folder.mkdir()
-    shutil.copy(ROOT / "__init__.py", folder)
-    for part in ("core", "nodes", "assets"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bare_client(comfy, bare_folder, bytecode):
-    """A second server with --cache-none whose pack has only what it needs: no web, no workflows, no docs."""
-    from devtools.comfy.client import ComfyClient
-    from devtools.comfy.server import ComfyServer
-
-    with ComfyServer(pack=bare_folder, extra_args=["--cache-none"], env=bytecode) as server:
-        server.wait_ready()
-        yield ComfyClient(server.url)
 
 
 def test_without_its_web_folder_and_without_a_cache_it_reads_the_same_text(

@@ -71,7 +71,7 @@ def test_every_task_has_picks_for_another_card_and_the_templates_of_this_comfyui
     assert {pick["task"] for pick in advice["picks"]} == {"OCR", "image", "image edit", "video"}
     assert "## Why figures differ" in text
     assert advice["templates"]
-    assert all(one["installed"] in (True, False) for one in advice["templates"])
+    assert all(template["installed"] in (True, False) for template in advice["templates"])
 
 
 def test_the_report_speaks_the_language_that_is_chosen(client, graph):
@@ -85,7 +85,7 @@ def test_the_probes_report_says_which_machine(client, graph, fresh):
     advisor(graph, gpu=["probe", 0], task="OCR")
     _, advice = told(client.run(graph))
     assert advice["picks"][0]["model"] == "rapid"
-    assert any(one["precision"] == "bf16" for one in advice["models"])
+    assert any(model["precision"] == "bf16" for model in advice["models"])
 
 
 def test_what_else_is_loaded_by_name_or_by_link_leaves_less(client, graph):
@@ -148,5 +148,5 @@ def test_a_new_row_of_the_catalog_is_offered_by_the_loaders_combo(comfy, tmp_pat
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     nodes = {node["id"]: node for node in json.loads(done.stdout)}
-    combo = next(one for one in nodes["VramwiseOCRModelLoader"]["inputs"] if one["id"] == "model")
+    combo = next(slot for slot in nodes["VramwiseOCRModelLoader"]["inputs"] if slot["id"] == "model")
     assert "new_ocr" in combo["options"]

@@ -215,11 +215,11 @@ def test_loader_ocr_core_image_nodes_and_another_loader_run_in_one_graph(
     graph.read("two", "larger", ocr_model=["second", 0], max_new_tokens=TOKENS)
     graph.show("json", "two", 6)
     result = client.run(graph)
-    one, two = record(result, "one"), record(result, "two")
-    assert (one["model"], two["model"]) == ("qwen3_vl_2b", "got_ocr")
-    assert len(one["text"]) == len(two["text"]) == TOKENS
-    assert (one["width"], one["height"], two["width"], two["height"]) == (320, 200, 640, 400)
-    assert json.loads(result.outputs["json"]["text"][0])[0]["text"] == two["text"]
+    first, second = record(result, "one"), record(result, "two")
+    assert (first["model"], second["model"]) == ("qwen3_vl_2b", "got_ocr")
+    assert len(first["text"]) == len(second["text"]) == TOKENS
+    assert (first["width"], first["height"], second["width"], second["height"]) == (320, 200, 640, 400)
+    assert json.loads(result.outputs["json"]["text"][0])[0]["text"] == second["text"]
     assert fetch_picture(result.outputs["seen"]["images"][0]).convert("RGB").getpixel((0, 0)) == (0, 0, 0)
 
 
@@ -283,7 +283,7 @@ def test_after_post_free_the_next_run_loads_again_and_reads_the_same_text(
     assert loads(comfy) == before, "a loader that stays in the graph keeps its model"
     client.free(free_memory=free_memory)
     # The thread that runs prompts hears of it a moment later; a prompt sent at once may still come first.
-    until = time.monotonic() + 20
+    until = time.monotonic() + 300
     while loads(comfy) == before and time.monotonic() < until:
         again = record(read(model, precision))
         assert (again["text"], again["precision"]) == (first["text"], precision)
@@ -469,7 +469,7 @@ def test_cancel_while_generating_stops_and_the_next_prompt_reads(
     assert record(read("got_ocr"))["text"] == first
 
 
-def heard(client: ComfyClient, prompt: Any, timeout: float = 120.0) -> list[tuple[str, str]]:
+def heard(client: ComfyClient, prompt: Any, timeout: float = 600.0) -> list[tuple[str, str]]:
     """Run ``prompt`` and answer its binary TEXT messages (type 3) as (node id, text), in order."""
     import aiohttp
 

@@ -167,8 +167,8 @@ def test_regions_to_json_and_back_mask_the_same_word(client, read, fetch):
         read.node(f"{name} seen", "MaskPreview", mask=[name, 0])
     outputs = run(client, read)
     assert outputs["first"]["text"] == outputs["second"]["text"]
-    one, two = (np.asarray(fetch(outputs[f"{n} seen"]["images"][0])) for n in ("mask", "other"))
-    assert (one == two).all() and one.max() == 255
+    first, second = (np.asarray(fetch(outputs[f"{n} seen"]["images"][0])) for n in ("mask", "other"))
+    assert (first == second).all() and first.max() == 255
 
 
 def test_boxes_go_out_and_come_back_as_regions(client, read):

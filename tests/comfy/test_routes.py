@@ -32,8 +32,8 @@ def record(**fields: Any) -> dict[str, Any]:
     return {"type": "object", "properties": fields, "required": list(fields)}
 
 
-def many(one: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": one}
+def many(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item}
 
 
 VERDICT = record(
@@ -118,7 +118,12 @@ def test_an_answer_is_json_of_its_schema(client: ComfyClient, path: str) -> None
 def test_every_precision_has_a_verdict_also_where_the_one_asked_for_cannot_run(client: ComfyClient) -> None:
     for precision in ("auto", "bf16", "int4"):
         answer = client.get_json(f"/vramwise/plan?model=qwen3_vl_8b&precision={precision}")
-        assert [one["precision"] for one in answer["verdicts"]][:4] == ["bf16", "fp16", "int8", "int4"]
+        assert [verdict["precision"] for verdict in answer["verdicts"]][:4] == [
+            "bf16",
+            "fp16",
+            "int8",
+            "int4",
+        ]
         if precision != "auto":
             assert answer["chosen"] in (precision, None)
 
@@ -190,8 +195,9 @@ def test_one_resident_is_evicted_by_its_id(
     prompt = read_text()
     prompt["4"]["inputs"]["prompt"] = f"resident {next(fresh)}"
     assert client.run(prompt).ok
-    time.sleep(1.1)  # an answer is kept for a second
-    (resident,) = client.get_json("/vramwise/residents")
+    while not (residents := client.get_json("/vramwise/residents")):
+        time.sleep(0.1)  # an answer is kept for a second
+    (resident,) = residents
     assert "PP-OCR" in resident["name"] and resident["device"] == "cpu"
     assert client.request("/vramwise/evict", {"id": "nothing"}).status == 400
     answer = client.request("/vramwise/evict", {"id": resident["id"]}).json
@@ -272,14 +278,14 @@ def test_a_slow_probe_is_asked_once_for_all_and_keeps_nobody_else_waiting(routes
 
     def slow() -> str:
         asked.append(1)
-        done.wait(20)
+        done.wait(300)
         return "memory"
 
     async def page() -> list[Any]:
         fresh = routes.Fresh()
         waiting = [asyncio.ensure_future(fresh.get("machine", slow)) for _ in range(5)]
         others = [await fresh.get(number, lambda: "quick") for number in range(3)]
-        assert not any(one.done() for one in waiting)
+        assert not any(answer.done() for answer in waiting)
         done.set()
         return [*others, *await asyncio.gather(*waiting), await fresh.get("machine", slow)]
 
@@ -340,12 +346,10 @@ def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
 
     downloads = background.Downloads(fetch)
     assert downloads.start("qwen3_vl_2b", "modelscope")["state"] == "running"
-    assert begun.wait(20)
+    assert begun.wait(300)
     assert downloads.start("qwen3_vl_2b")["done_bytes"] == 5  # the same one goes on
     downloads.cancel("qwen3_vl_2b")
-    for _ in range(500):
-        if downloads.state("qwen3_vl_2b")["state"] == "stopped":
-            break
+    while downloads.state("qwen3_vl_2b")["state"] == "running":
         time.sleep(0.01)
     assert downloads.state("qwen3_vl_2b")["state"] == "stopped"
     assert sources == ["modelscope"]

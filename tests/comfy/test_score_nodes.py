@@ -97,7 +97,9 @@ def test_pages_are_cached_until_a_file_changes(client, graph, comfy):
 def test_a_thousand_pages_pass_through_a_graph_in_bounded_memory(client, graph, new_graph, comfy):
     import psutil
 
-    (comfy.input_dir / "long.pdf").write_bytes(write_pdf([f"Page {at + 1}" for at in range(1000)]))
+    # of a quarter of A4: 6.5 MB a page in ComfyUI, so that all of them would be 6 GiB
+    pages = write_pdf([f"Page {number}" for number in range(1, 1001)], (297, 421))
+    (comfy.input_dir / "long.pdf").write_bytes(pages)
     small = {"upscale_method": "nearest-exact", "width": 8, "height": 8, "crop": "disabled"}
     warm = new_graph().node("pages", "VramwiseLoadPages", file="long.pdf", pages="1-20")
     warm.node("small", "ImageScale", image=["pages", 0], **small).node(
@@ -117,7 +119,7 @@ def test_a_thousand_pages_pass_through_a_graph_in_bounded_memory(client, graph, 
     assert entry["outputs"]["count"]["text"] == ["1000"]
     assert entry["outputs"]["width"]["text"] == ["8"] * 1000
     print(f"peak over start: {(peak - start) / 1024**2:.0f} MiB")
-    assert peak - start < 600 * 1024**2
+    assert peak - start < 300 * 1024**2
 
 
 # --- OCR Score --------------------------------------------------------------------------------------------
@@ -175,7 +177,7 @@ def test_images_of_different_sizes_are_compared_and_the_best_mask_has_the_size_o
     result = client.run(graph)
     assert result.ok, result.error_text
     assert result.outputs["index"]["text"] == ["1"]
-    masks = {name: [fetch(one) for one in result.outputs[name]["images"]] for name in ("all", "best")}
+    masks = {name: [fetch(image) for image in result.outputs[name]["images"]] for name in ("all", "best")}
     assert [mask.size for mask in masks["all"]] == [(960, 640)] * 2
     assert [mask.size for mask in masks["best"]] == [(625, 313)]
     assert masks["best"][0].convert("L").getextrema() == (0, 255)

@@ -63,7 +63,7 @@ def pip(environment: Path, *arguments: str) -> str:
 
 def installed(environment: Path) -> dict[str, Version]:
     listed = json.loads(pip(environment, "list", "--format", "json"))
-    return {canonicalize_name(one["name"]): Version(one["version"]) for one in listed}
+    return {canonicalize_name(package["name"]): Version(package["version"]) for package in listed}
 
 
 def changes(environment: Path, *more: str) -> dict[str, Version]:
@@ -80,7 +80,8 @@ def changes(environment: Path, *more: str) -> dict[str, Version]:
     )
     planned = json.loads(pip(environment, *arguments))["install"]
     return {
-        canonicalize_name(one["metadata"]["name"]): Version(one["metadata"]["version"]) for one in planned
+        canonicalize_name(package["metadata"]["name"]): Version(package["metadata"]["version"])
+        for package in planned
     }
 
 

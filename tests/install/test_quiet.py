@@ -75,7 +75,7 @@ def test_the_watcher_would_have_seen_it(tmp_path: Path, trace: tuple[str, Path])
         ["strace", "-f", "-qq", "-e", "trace=network,openat", "-o", str(log), sys.executable, "-c", program],
         cwd=tmp_path,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     calls = log.read_text(encoding="utf-8").splitlines()
     assert any(INTERNET.search(line) for line in calls)

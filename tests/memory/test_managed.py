@@ -53,7 +53,7 @@ def outcomes(
     }
     for inherited in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         environment.pop(inherited, None)
-    options = ("-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--timeout", "240")
+    options = ("-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--timeout", "600")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", str(CHECKS), *options],
         capture_output=True,

@@ -36,7 +36,7 @@ def run(*words: str, core: Path | None = None, **more: str) -> subprocess.Comple
         capture_output=True,
         encoding="utf-8",
         env=environment,
-        timeout=120,
+        timeout=300,
     )
 
 

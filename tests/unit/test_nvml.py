@@ -334,7 +334,7 @@ def command(library: Path, cards: str, *arguments: str) -> subprocess.CompletedP
         text=True,
         encoding="utf-8",
         env=env,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -407,7 +407,7 @@ def test_the_guides_own_command_prints_the_same_report() -> None:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("=== GPU check ===")

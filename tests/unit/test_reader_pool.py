@@ -42,12 +42,12 @@ def test_a_busy_engine_is_released_only_when_its_reader_is_done() -> None:
     def reader() -> None:
         with pool.acquire("a", Thing) as thing:
             inside.set()
-            go.wait(10)
+            go.wait(300)
             seen.append(thing.released)
 
     thread = threading.Thread(target=reader)
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(300)
     assert pool.release() == 1
     assert pool.present() == ["a"]
     go.set()

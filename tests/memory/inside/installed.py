@@ -37,12 +37,12 @@ spec.loader.exec_module(pack)
 from vramwise_pack.nodes.bridge.templates import file_on_disk, installed_templates  # noqa: E402
 
 found = installed_templates()
-here = [file for one in found for file in one.files if file.on_disk]
+here = [file for template in found for file in template.files if file.on_disk]
 print(
     json.dumps(
         {
             "templates": len(found),
-            "with_files": sum(bool(one.files) for one in found),
+            "with_files": sum(bool(template.files) for template in found),
             "on_disk": sorted({f"{file.directory}/{file.name} {file.bytes}" for file in here}),
             "unknown_kind": file_on_disk("no_such_kind", "x.safetensors"),
         }
