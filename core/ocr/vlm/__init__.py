@@ -1,1 +1,3 @@
-"""Vision-language models on torch and transformers. Imported only when such a model is used."""
+"""Vision-language models on torch and transformers. At ComfyUI's start nothing of it but
+``model_owner``, the list of who keeps one, is imported.
+"""
