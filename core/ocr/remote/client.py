@@ -60,12 +60,15 @@ class ChatRequest:
 
 @dataclass(frozen=True)
 class Completion:
-    """What came back. ``tokens`` as the server counted them, or the pieces that arrived where it does not."""
+    """What came back. ``tokens`` as the server counted them, or the pieces that arrived where it does not;
+    ``reasoning`` is what the server sent as the model's thinking, apart from the text.
+    """
 
     text: str
     tokens: int
     finish_reason: str
     notes: tuple[str, ...] = ()
+    reasoning: str = ""
 
 
 StreamCallback = Callable[[int, str], None]  # pieces so far, text so far
@@ -167,9 +170,13 @@ class Client:
                 used = _whole_number((chunk.get("usage") or {}).get("completion_tokens"))
                 text.tokens = used if used is not None else text.tokens
                 choice = chunk["choices"][0] if chunk["choices"] else {}
-                piece, ended = (choice.get("delta") or {}).get("content"), choice.get("finish_reason")
+                delta, ended = choice.get("delta") or {}, choice.get("finish_reason")
+                piece = delta.get("content")
+                thought = delta.get("reasoning_content") or delta.get("reasoning")
             except (KeyError, TypeError, AttributeError) as error:
                 raise RequestError(Kind.FAILED, f"{self.place} answered in another form, {_NOT}") from error
+            if isinstance(thought, str):
+                text.add_reasoning(thought)
             if isinstance(piece, str) and piece:
                 text.add(piece)
                 on_stream(text.pieces, text.so_far)
@@ -179,7 +186,7 @@ class Client:
                 break
         if not text.finish_reason:
             raise RequestError(Kind.FAILED, f"The answer of {self.place} broke off in the middle.")
-        return Completion(text.text(), text.count(), text.finish_reason, tuple(text.notes))
+        return _completion(text)
 
     def _whole(self, body: bytes, request: ChatRequest) -> Completion:
         """The answer of a server that does not stream."""
@@ -200,7 +207,7 @@ class Client:
         text.add(content)
         text.tokens = used
         text.finish_reason = text.finish_reason or ("length" if ended == "length" else "stop")
-        return Completion(text.text(), text.count(), text.finish_reason, tuple(text.notes))
+        return _completion(text)
 
     def _request_error(self, error: Exception, model: str) -> RequestError:
         """``error`` of the client as ours, its words without the key."""
@@ -271,6 +278,10 @@ class Client:
 
 
 _NOT = "which is not the OpenAI chat protocol. Check the address and what runs there."
+
+
+def _completion(text: StreamText) -> Completion:
+    return Completion(text.text(), text.count(), text.finish_reason, tuple(text.notes), text.reasoning())
 
 
 def _limited_stream(base: Any) -> Any:

@@ -10,20 +10,20 @@ from ..vlm.loop_guard import LoopGuard
 # About what a token is: a word with its space, up to three digits, a run of one sign, else one character.
 _PIECE = re.compile(r" ?[^\W\d_\u2e80-\uffff]{1,12}|\d{1,3}|([^\w\s])\1{0,7}|.", re.DOTALL)
 _BEYOND = 2  # times the limit in pieces, and then a few: a server that sends half tokens is not cut
+_LONGEST_TOKEN = 64  # letters a token has on average at the very most; runs of spaces are the longest
+_SHOWN = 2000  # letters of the end for the person who watches
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StreamText:
     """``limit`` is max_new_tokens. The loop guard of the local engine sees the text cut into word-like
-    pieces, because servers send tokens without their numbers and often several at once.
+    pieces, because servers send tokens without their numbers and often several at once. What the model
+    thought is kept apart from what it answered; both count against the limit.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._numbers: dict[str, int] = {}
-        self._words: list[str] = []
-        self._rest = ""
-        self._parts: list[str] = []
-        self._guard = LoopGuard(self._decode)
+        self._text, self._reasoning = _Watched(), _Watched()
         self.pieces = 0
         self.tokens: int | None = None
         self.finish_reason = ""
@@ -36,36 +36,70 @@ class StreamText:
 
     @property
     def so_far(self) -> str:
-        """The text for a person who watches; its end is enough."""
-        if len(self._parts) > 64:
-            self._parts = ["".join(self._parts)]
-        return "".join(self._parts)
+        """The end of the text for a person who watches."""
+        return self._text.end
 
     def add(self, piece: str) -> None:
+        self._take(self._text, piece)
+
+    def add_reasoning(self, piece: str) -> None:
+        self._take(self._reasoning, piece)
+
+    def text(self) -> str:
+        """All of it, a runaway cut down to one repetition."""
+        return self._text.whole()
+
+    def reasoning(self) -> str:
+        """What the server marked as thinking, likewise."""
+        return self._reasoning.whole()
+
+    def count(self) -> int:
+        """Tokens as the server counted them, else the pieces that it sent."""
+        return self.pieces if self.tokens is None else self.tokens
+
+    def _take(self, into: _Watched, piece: str) -> None:
         self.pieces += 1
-        self._parts.append(piece)
-        self._rest += piece
-        found = list(_PIECE.finditer(self._rest))
-        for word in found[:-1]:  # the last may go on in the next piece
-            if self._guard.push(self._number(word[0])):
-                self.finish_reason = "loop"
-                return
-        self._rest = found[-1][0] if found else ""
-        if self.pieces > _BEYOND * self._limit + 64:
+        if into.add(piece):
+            self.finish_reason = "loop"
+            return
+        letters = self._text.letters + self._reasoning.letters
+        if self.pieces > _BEYOND * self._limit + 64 or letters > _LONGEST_TOKEN * (self._limit + 64):
             self.finish_reason = "length"
             self.notes.append(
                 f"The server did not stop at max_new_tokens ({self._limit}); the answer was cut here."
             )
 
-    def text(self) -> str:
-        """All of it, a runaway cut down to one repetition."""
-        if self._guard.tripped:
-            return self._decode(self._guard.kept())
-        return "".join(self._parts)
 
-    def count(self) -> int:
-        """Tokens as the server counted them, else the pieces that it sent."""
-        return self.pieces if self.tokens is None else self.tokens
+class _Watched:
+    """One text that grows."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._words: list[str] = []
+        self._rest = ""
+        self._parts: list[str] = []
+        self._guard = LoopGuard(self._decode)
+        self.end = ""
+        self.letters = 0
+
+    def add(self, piece: str) -> bool:
+        """True where the text runs in circles."""
+        self._parts.append(piece)
+        self.letters += len(piece)
+        self.end = (self.end + piece)[-_SHOWN:]
+        self._rest += piece
+        found = list(_PIECE.finditer(self._rest))
+        for word in found[:-1]:  # the last may go on in the next piece
+            if self._guard.push(self._number(word[0])):
+                return True
+        self._rest = found[-1][0] if found else ""
+        return False
+
+    def whole(self) -> str:
+        text = self._decode(self._guard.kept()) if self._guard.tripped else "".join(self._parts)
+        if _SURROGATE.search(text):  # a letter whose halves came in two pieces of JSON
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text
 
     def _number(self, word: str) -> int:
         number = self._numbers.setdefault(word, len(self._words))
