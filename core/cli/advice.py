@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TextIO
 
 from ..catalog.words import LANGUAGES
 from ..errors import UnknownName, VramwiseError, nearest
@@ -176,6 +176,7 @@ def _models(arguments: argparse.Namespace) -> int:
     found = ranges()
     if arguments.json:
         _print_json([row.to_dict() for row in found])
+        _print_odd_folders(sys.stderr)
         return 0
     head = ["task", "model", "name", "minimum GiB", "resident from", "optimum GiB", "tier GB", "licence"]
     rows = [
@@ -192,7 +193,17 @@ def _models(arguments: argparse.Namespace) -> int:
         for model in found
     ]
     _print_table(head, rows)
+    _print_odd_folders(sys.stdout)
     return 0
+
+
+def _print_odd_folders(stream: TextIO) -> None:
+    """Folders on this machine that look like a model and cannot be loaded, each with its reason."""
+    from ..settings import load_settings
+    from ..weights.checkpoints import odd_folders
+
+    for folder in odd_folders(load_settings()):
+        print(f"cannot be loaded: {folder.name}: {folder.reason}", file=stream)
 
 
 def _print_json(facts: Any) -> None:

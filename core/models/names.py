@@ -9,14 +9,16 @@ from ..settings import load_settings
 
 
 def model_ids() -> list[str]:
-    """What a selector shows: catalog ids, then the person's own checkpoints by folder name."""
-    from ..weights.checkpoints import local_checkpoints
+    """What a selector shows: catalog ids, the person's own checkpoints by folder name, and last the folders
+    that look like one and are odd: whoever chooses one is told the reason.
+    """
+    from ..weights.checkpoints import judged_folders
 
-    catalog = [row.id for row in ocr_models()]
+    offered, odd = judged_folders(load_settings())
     taken = {row.repo.rsplit("/", 1)[-1].lower() for row in ocr_models() if row.repo}
-    here = local_checkpoints(load_settings())
-    own = [checkpoint.name for checkpoint in here if checkpoint.name.lower() not in taken]
-    return catalog + [name for name in own if name not in catalog]
+    names = [*(folder.name for folder in offered), *(folder.name for folder in odd)]
+    own = [name for name in names if name.lower() not in taken]
+    return list(dict.fromkeys([*(row.id for row in ocr_models()), *own]))
 
 
 def model_id(name: str) -> str:

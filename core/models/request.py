@@ -233,8 +233,29 @@ def plan_resolved(
     """The verdicts on ``request`` within ``budget``. With ``settings``, what was measured on this machine
     counts. ``available`` as ``make_plan`` takes it.
 
-    Raises VramwiseError as ``make_plan`` does: a forced precision that does not fit, an impossible attention.
+    Raises VramwiseError as ``make_plan`` does: a forced precision that does not fit, an impossible attention;
+    and for a config.json that holds what no model of the family can have.
     """
+    try:
+        return _planned(request, resolved, budget, settings, available)
+    except VramwiseError:
+        raise
+    except Exception as error:
+        if resolved.checkpoint is None:
+            raise
+        raise VramwiseError(
+            f"{resolved.checkpoint.path} cannot be planned: its config.json does not describe a "
+            f"{resolved.family.name} model ({type(error).__name__}: {str(error)[:200]}). Fetch it again."
+        ) from error
+
+
+def _planned(
+    request: ModelRequest,
+    resolved: ResolvedModel,
+    budget: Budget,
+    settings: Settings | None,
+    available: Mapping[str, Capability] | None,
+) -> Plan:
     runs: tuple[run_history.Run, ...] = ()
     if settings is not None:
         label = run_history.remembered_as(budget.name, budget.device)

@@ -10,13 +10,13 @@ import functools
 import json
 import os
 import re
-import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import VramwiseError
 from ..families.family import families
+from .safetensors_headers import TensorInfo as TensorInfo
+from .safetensors_headers import header as header
 
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
@@ -24,25 +24,11 @@ INDEX = "model.safetensors.index.json"
 INCOMPLETE = ".incomplete"
 RECORD = ".vramwise.json"
 UNSAFE = (".bin", ".pt", ".pth", ".ckpt")
-# The format's own reader refuses larger headers (safetensors/src/tensor.rs, MAX_HEADER_SIZE).
-MAX_HEADER_BYTES = 100_000_000
-_ITEM_BITS = {
-    **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
-    **dict.fromkeys(("F32", "I32", "U32"), 32),
-    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
-    **dict.fromkeys(("I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
-    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
-    "F4": 4,
-}
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One tensor of a safetensors header. ``dtype`` as the file spells it ("BF16"), ``nbytes`` on disk."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    nbytes: int
+# config.json of the largest published models has 0.2 MB, an index of shards 10.
+MOST_BYTES = {INDEX: 64_000_000}
+MOST_OTHER_BYTES = 8_000_000
+_NOT_IN_NAMES = re.compile(r"[/\\:\x00-\x1f\ud800-\udfff]")
+MOST_LEVELS = 100  # of nesting; published files have six
 
 
 def written_config(path: Path) -> dict[str, Any]:
@@ -53,8 +39,8 @@ def written_config(path: Path) -> dict[str, Any]:
     file = path if path.name == CONFIG else path / CONFIG
     try:
         changed = file.stat().st_mtime_ns
-    except OSError as error:
-        raise VramwiseError(f"{file} cannot be read: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:
+        raise VramwiseError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     return copy.deepcopy(_parsed(file, changed))
 
 
@@ -120,87 +106,59 @@ def verify(path: Path) -> None:
                 )
 
 
-def header(file: Path) -> dict[str, TensorInfo]:
-    """The header of one safetensors file; read once per change of the file."""
-    try:
-        stat = file.stat()
-        return _read_header(file, stat.st_size, stat.st_mtime_ns)
-    except OSError as error:
-        raise VramwiseError(f"{file} cannot be read: {error.strerror or error}.") from error
-
-
-@functools.lru_cache(maxsize=256)
-def _read_header(file: Path, size: int, _changed: int) -> dict[str, TensorInfo]:
-    with file.open("rb") as stream:
-        start = stream.read(8)
-        if len(start) < 8:
-            raise _broken(file, f"it has {size} bytes, fewer than a safetensors header needs")
-        (length,) = struct.unpack("<Q", start)
-        if length > min(MAX_HEADER_BYTES, size - 8):
-            raise _broken(file, f"its header claims {length} bytes and the file has {size}")
-        raw = stream.read(length)
-    try:
-        told = json.loads(raw)
-        entries = [
-            (*_offsets(entry), name, str(entry["dtype"]), tuple(map(int, entry["shape"])))
-            for name, entry in told.items()
-            if name != "__metadata__"
-        ]
-        tensors: dict[str, TensorInfo] = {}
-        end = 0
-        for first, last, name, dtype, shape in sorted(entries):
-            if first != end or last < first or _bytes_of(dtype, shape) not in (None, last - first):
-                raise _broken(file, f"the place of tensor {name} in it is impossible")
-            tensors[name], end = TensorInfo(dtype, shape, last - first), last
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise _broken(file, "its header is not one of a safetensors file") from error
-    if 8 + length + end != size:
-        raise _broken(file, f"its header describes {8 + length + end} bytes and the file has {size}")
-    return tensors
-
-
-def _offsets(entry: dict[str, Any]) -> tuple[int, int]:
-    first, last = entry["data_offsets"]
-    return int(first), int(last)
-
-
-def _bytes_of(dtype: str, shape: tuple[int, ...]) -> int | None:
-    """Bytes of a tensor, None where the dtype is newer than this list."""
-    bits = _ITEM_BITS.get(dtype)
-    if bits is None:
-        return None
-    for side in shape:
-        bits *= side
-    return bits // 8
-
-
-def _broken(file: Path, why: str) -> VramwiseError:
-    return VramwiseError(f"{file} is damaged or only half downloaded: {why}. Delete it and fetch it again.")
-
-
 @functools.lru_cache(maxsize=512)
 def _parsed(file: Path, _changed: int) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8-sig"))
+        data = _json_of(file)
     except (OSError, ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise VramwiseError(
-            f"{file} cannot be read as JSON ({error}): it is damaged. Fetch it again."
+            f"{file} cannot be read as JSON ({str(why)[:200]}): it is damaged. Fetch it again."
         ) from error
     if not isinstance(data, dict):
         raise VramwiseError(f"{file} is not the JSON object that it should be. Fetch it again.")
     return data
 
 
+def _json_of(file: Path) -> Any:
+    """What ``file`` holds. Raises OSError, ValueError or RecursionError for what is no JSON, too large or too
+    deep to be worked with.
+    """
+    if not file.is_file():  # opening a pipe would wait for ever
+        raise OSError("it is no file" if file.exists() else "there is none")
+    most = MOST_BYTES.get(file.name, MOST_OTHER_BYTES)
+    with file.open("rb") as stream:
+        raw = stream.read(most + 1)
+    if len(raw) > most:
+        raise ValueError(f"it has more than {most // 1_000_000} MB, far more than such a file needs")
+    data = json.loads(raw.decode("utf-8-sig"))
+    _check_depth(data)
+    return data
+
+
+def _check_depth(data: Any) -> None:
+    """RecursionError for more levels than a copy or a writer of JSON goes down without one."""
+    level = [data]
+    for _ in range(MOST_LEVELS):
+        inner = [one for one in level if isinstance(one, (dict, list))]
+        level = [value for one in inner for value in (one.values() if isinstance(one, dict) else one)]
+        if not level:
+            return
+    raise RecursionError
+
+
 def _weight_map(path: Path) -> dict[str, str]:
     file = path / INDEX
     try:
         named = _parsed(file, file.stat().st_mtime_ns).get("weight_map")
-    except OSError as error:
-        raise VramwiseError(f"{file} cannot be read: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:
+        raise VramwiseError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if not isinstance(named, dict) or not named:
         raise VramwiseError(f"{file} has no weight_map: it is damaged. Fetch it again.")
     for name in named.values():
-        plain = isinstance(name, str) and name not in ("", ".", "..") and not re.search(r"[/\\:]", name)
+        plain = (
+            isinstance(name, str) and len(name) < 200 and not re.search(r"[/\\:\x00-\x1f\ud800-\udfff]", name)
+        )
         if not plain or not name.endswith(".safetensors"):
             raise VramwiseError(
                 f"{file} names {name!r} as a weight file. Only safetensors files beside it are loaded."
@@ -251,7 +209,7 @@ def has_weights(folder: Path) -> bool:
 def read_record(file: Path) -> dict[str, Any]:
     """The JSON object in ``file``; empty where there is none."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        data = _json_of(file)
+    except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

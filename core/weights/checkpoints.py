@@ -31,6 +31,7 @@ from .checkpoint_files import (
 )
 
 QUANTISED = "vramwise_quantised"
+_UNPRINTABLE = "has characters in its name that no workflow can hold. Rename the folder."
 SUBFOLDERS = ("LLM", "prompt_generator")
 
 
@@ -85,8 +86,8 @@ def locate(model: OCRModel, settings: Settings) -> Checkpoint:
         try:
             verify(folder)
             return _checkpoint(folder, model.repo.rsplit("/", 1)[-1])
-        except VramwiseError as problem:
-            problems.append(str(problem))
+        except Exception as problem:
+            problems.append(shown(_reason(folder, problem)))
     fetch = settings.command("download", model.id)
     if problems:
         raise VramwiseError(
@@ -104,26 +105,109 @@ def locate(model: OCRModel, settings: Settings) -> Checkpoint:
     )
 
 
+@dataclass(frozen=True)
+class OddFolder:
+    """A folder that looks like a model's and cannot be offered, with the sentence that says why."""
+
+    name: str
+    path: Path
+    reason: str
+
+
 def local_checkpoints(settings: Settings, known: Collection[str] | None = None) -> list[Checkpoint]:
     """Every folder whose config.json has a ``known`` model_type (default: those of all families).
 
     For bring-your-own lists: weights are not verified here (``verify`` does so before use). Names are unique:
-    two folders of one name get their parent's name in front. Sorted by name.
+    two folders of one name get their parent's name in front. Sorted by name. A folder that cannot be judged
+    is among ``odd_folders`` and hides no other.
+    """
+    return judged_folders(settings, known)[0]
+
+
+def odd_folders(settings: Settings) -> list[OddFolder]:
+    """The folders that no list offers, or that cannot be loaded, though they look like a model that VRAMwise
+    could read: damaged, half downloaded, with impossible records. Sorted by name.
+    """
+    offered, odd = judged_folders(settings, None)
+    for checkpoint in offered:
+        reason = _why_odd(checkpoint.path)
+        if reason:
+            odd.append(OddFolder(checkpoint.name, checkpoint.path, reason))
+    return sorted(odd, key=lambda folder: folder.name.casefold())
+
+
+def judged_folders(
+    settings: Settings, known: Collection[str] | None = None
+) -> tuple[list[Checkpoint], list[OddFolder]]:
+    """Each folder by itself: what can be offered, and what cannot, though it looks like a model that VRAMwise
+    could read. Other programs' folders are in neither. What is offered is not verified.
     """
     if known is None:
         known = {model_type for family in families() for model_type in family.model_types}
     found: dict[Path, Checkpoint] = {}
+    odd: list[OddFolder] = []
     for folder, name in _folders(settings):
-        if (folder / INCOMPLETE).exists() or not has_weights(folder):
-            continue
-        real = folder.resolve()
-        one_of_a_repo = real.parent if real.parent.name == "snapshots" else real
         try:
-            if one_of_a_repo not in found and read_config(folder).get("model_type") in known:
+            if not has_weights(folder):
+                continue
+            if not printable(name):
+                raise VramwiseError(f"{folder} {_UNPRINTABLE}")
+            if (folder / INCOMPLETE).exists():
+                raise VramwiseError(_partly_downloaded(folder, name, settings))
+            real = folder.resolve()
+            one_of_a_repo = real.parent if real.parent.name == "snapshots" else real
+            if one_of_a_repo not in found and _named_type(folder) in known:
                 found[one_of_a_repo] = _checkpoint(folder, name)
-        except (VramwiseError, OSError):
-            continue  # some other program's folder
-    return sorted(_named_apart(list(found.values())), key=lambda checkpoint: checkpoint.name.casefold())
+        except Exception as error:  # whatever somebody else's folder holds: it must not hide the others
+            odd.append(OddFolder(shown(name), folder, shown(_reason(folder, error))))
+    named = sorted(_named_apart(list(found.values())), key=lambda checkpoint: checkpoint.name.casefold())
+    return named, odd
+
+
+def _named_type(folder: Path) -> str:
+    """The model_type of config.json, "" where it has none. Raises VramwiseError for one that is no text."""
+    named = read_config(folder).get("model_type", "")
+    if not isinstance(named, str):
+        raise VramwiseError(
+            f"{folder / CONFIG} has the model_type {str(named)[:60]}, which is not a name: it is damaged. "
+            "Fetch it again."
+        )
+    return named
+
+
+def _why_odd(folder: Path) -> str:
+    """Why the weights in ``folder`` cannot be loaded; empty where they can."""
+    try:
+        verify(folder)
+    except Exception as error:
+        return shown(_reason(folder, error))
+    return ""
+
+
+def _reason(folder: Path, error: Exception) -> str:
+    """The sentence of an error that judging ``folder`` gave."""
+    if isinstance(error, VramwiseError):
+        return str(error)
+    if isinstance(error, PermissionError):
+        return f"{folder} may not be read: {error.strerror}. Change its permissions."
+    return f"{folder} cannot be judged ({type(error).__name__}: {str(error)[:200]}). Fetch the model again."
+
+
+def printable(name: str) -> bool:
+    """Whether a list, a workflow and a terminal can hold ``name``: no control characters, valid Unicode."""
+    return name.isprintable() and not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def shown(text: str) -> str:
+    """``text`` with what is not printable as escapes."""
+    if printable(text):
+        return text
+    return "".join(one if printable(one) else ascii(one)[1:-1] for one in text)
+
+
+def _partly_downloaded(folder: Path, name: str, settings: Settings) -> str:
+    model = read_record(folder / INCOMPLETE).get("model", name)
+    return f"{folder} is only partly downloaded. To go on: {settings.command('download', str(model)[:200])}"
 
 
 def local_checkpoint(name: str, settings: Settings, known: Collection[str] | None = None) -> Checkpoint:
@@ -134,11 +218,13 @@ def local_checkpoint(name: str, settings: Settings, known: Collection[str] | Non
     offered = local_checkpoints(settings, known)
     for checkpoint in offered:
         if checkpoint.name == name:
-            verify(checkpoint.path)
+            reason = _why_odd(checkpoint.path)
+            if reason:
+                raise VramwiseError(reason)
             return checkpoint
-    reason = why_unusable(name, settings)
-    if reason is not None:
-        raise VramwiseError(reason)
+    unusable = why_unusable(name, settings)
+    if unusable is not None:
+        raise VramwiseError(unusable)
     raise VramwiseError(
         f'There is no local checkpoint "{name}".{nearest(name, [checkpoint.name for checkpoint in offered])} '
         f"A folder counts when it has {CONFIG} with a model_type that VRAMwise knows, and safetensors "
@@ -149,19 +235,26 @@ def local_checkpoint(name: str, settings: Settings, known: Collection[str] | Non
 def why_unusable(name: str, settings: Settings) -> str | None:
     """Why the folder or .gguf file called ``name`` is offered by no list; None where there is no such."""
     for folder, folder_name in _folders(settings):
-        if folder_name != name:
+        if name not in (folder_name, shown(folder_name)):
             continue
-        if (folder / INCOMPLETE).exists():
-            model = read_record(folder / INCOMPLETE).get("model", name)
-            return f"{folder} is only partly downloaded. To go on: {settings.command('download', str(model))}"
-        if not has_weights(folder):
-            return why_no_weights(folder)
         try:
-            model_type = read_config(folder).get("model_type")
-        except VramwiseError as error:
-            return str(error)
-        if family_of_model_type(str(model_type)) is None:
-            return f"{folder} is a {model_type} model, which VRAMwise has no family for."
+            if not printable(folder_name):
+                return shown(
+                    f"{folder} has characters in its name that no workflow can hold. Rename the folder."
+                )
+            if (folder / INCOMPLETE).exists():
+                return _partly_downloaded(folder, name, settings)
+            if not has_weights(folder):
+                return why_no_weights(folder)
+            model_type = _named_type(folder)
+        except Exception as error:
+            return shown(_reason(folder, error))
+        if family_of_model_type(model_type) is None:
+            kind = f"a {shown(model_type)[:60]} model" if model_type else "a folder without a model_type"
+            return f"{folder} is {kind}, which VRAMwise has no family for."
+        reason = _why_odd(folder)
+        if reason:
+            return reason
     wanted = _plain(name.removesuffix(".gguf"))
     found = _gguf_named({wanted}, searched_model_folders(settings)) if wanted else None
     return how_to_serve(found) if found else None
@@ -174,9 +267,7 @@ def _checkpoint(folder: Path, name: str) -> Checkpoint:
         size = sum(info.nbytes for file in files for info in header(file).values())
     except VramwiseError:
         size = sum(file.stat().st_size for file in files if file.is_file())
-    return Checkpoint(
-        name, folder, str(read_config(folder).get("model_type", "")), files, size, _revision(folder)
-    )
+    return Checkpoint(name, folder, _named_type(folder), files, size, _revision(folder))
 
 
 def _revision(folder: Path) -> str | None:
@@ -216,7 +307,7 @@ def _folders(settings: Settings, pinned: str = "") -> Iterator[tuple[Path, str]]
             inner = [] if _is_cached_repo(folder) else _subfolders(folder)
             for place in (folder, *inner):
                 for candidate in _snapshots(place, pinned) if _is_cached_repo(place) else [place]:
-                    if candidate not in seen and (candidate / CONFIG).is_file():
+                    if candidate not in seen and _is_file(candidate / CONFIG):
                         seen.add(candidate)
                         name = place.name.rsplit("--", 1)[-1] if _is_cached_repo(place) else candidate.name
                         yield candidate, name
@@ -229,14 +320,33 @@ def _subfolders(folder: Path) -> list[Path]:
             return sorted(
                 Path(entry.path)
                 for entry in entries
-                if entry.name != QUANTISED and not entry.name.startswith(".") and entry.is_dir()
+                if entry.name != QUANTISED and not entry.name.startswith(".") and _is_folder(entry)
             )
     except OSError:
         return []
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether ``entry`` is one; a link that leads in a circle is not, and stops no list."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file, or something by that name that may not be looked at."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
 def _is_cached_repo(folder: Path) -> bool:
-    return folder.name.startswith("models--") and (folder / "snapshots").is_dir()
+    try:
+        return folder.name.startswith("models--") and (folder / "snapshots").is_dir()
+    except OSError:
+        return False
 
 
 def _snapshots(repo: Path, pinned: str) -> list[Path]:

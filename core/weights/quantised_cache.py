@@ -26,7 +26,7 @@ from ..atomic_files import move_into_place
 from ..errors import VramwiseError
 from ..settings import Settings
 from ..units import MIB, gb_text
-from .checkpoint_files import CONFIG, verify
+from .checkpoint_files import CONFIG, read_record, verify
 from .checkpoints import QUANTISED, Checkpoint
 from .locks import only_writer
 
@@ -256,7 +256,7 @@ def _is_whole(folder: Path, marker: dict[str, Any]) -> bool:
             if abs(now.pop("mtime_ns") - told.pop("mtime_ns")) > CLOCK_NS or now != told:
                 return False
         verify(folder)
-    except (OSError, KeyError, TypeError, AttributeError, VramwiseError):
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, VramwiseError):
         return False
     return True
 
@@ -285,11 +285,7 @@ def _content_digest(file: Path, size: int) -> str:
 
 
 def _marker(folder: Path) -> dict[str, Any]:
-    try:
-        data = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
+    return read_record(folder / MARKER)
 
 
 def _bases(settings: Settings) -> list[Path]:

@@ -56,7 +56,9 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
         # Prompts of ComfyUI run in inference mode; parameters made there could never be used outside it.
         with torch.inference_mode(False), torch.no_grad():
             net, info = model_class.from_pretrained(str(spec.path), **arguments)
-    except (OSError, ValueError, KeyError, AttributeError, ImportError, RuntimeError) as error:
+    except VramwiseError:
+        raise
+    except Exception as error:  # a folder may hold anything, and transformers raises of every kind
         if compat.is_out_of_memory(error):
             raise
         raise VramwiseError(
