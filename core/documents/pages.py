@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import VramwiseError
-from ..ocr.images import fit_pixels, from_pil
+from ..ocr.images import decoder_reason, fit_pixels, from_pil
 from ..option_values import ON_BROKEN, check_choice
 from ..units import MIB
 from .page_ranges import page_numbers
@@ -337,12 +337,12 @@ def _is_pdf(file: Path) -> bool:
 @contextmanager
 def _as_picture(file: Path) -> Iterator[None]:
     """What Pillow says about a file that it cannot read, as a sentence."""
-    from PIL import Image
-
     try:
         yield
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        reason = str(error).replace(str(file), file.name).rstrip(".")
+    except VramwiseError:
+        raise
+    except Exception as error:  # of a spoiled file Pillow raises whatever its decoder ran into, TypeError too
         raise VramwiseError(
-            f"{file.name} cannot be read as a picture: {reason}. Save it again as PNG or JPEG."
+            f"{file.name} cannot be read as a picture: {decoder_reason(error, file)}. "
+            "Save it again as PNG or JPEG."
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ def load_picture(path: str | Path) -> NDArray[uint8]:
     """Read a picture file as uint8 RGB (height, width, 3), turned upright by its EXIF tag, alpha over
     white.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     path = Path(path)
     if not path.is_file():
@@ -29,11 +30,23 @@ def load_picture(path: str | Path) -> NDArray[uint8]:
         with Image.open(path) as picture:
             picture.load()
             upright = ImageOps.exif_transpose(picture)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # of a spoiled file Pillow raises whatever its decoder ran into, TypeError too
         raise VramwiseError(
-            f"{path} cannot be read as a picture: {error}. Save it again as PNG or JPEG."
+            f"{path} cannot be read as a picture: {decoder_reason(error, path)}. "
+            "Save it again as PNG or JPEG."
         ) from error
     return from_pil(upright)
+
+
+def decoder_reason(error: Exception, path: Path) -> str:
+    """What a decoder says of the file at ``path``, for a person: without its folder and without raw bytes."""
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is, as damaged files do"
+    meant_for_people = (OSError, ValueError, SyntaxError, EOFError)
+    if not isinstance(error, meant_for_people) and type(error).__name__ != "DecompressionBombError":
+        return "its contents are damaged"
+    said = re.sub(r"\s*\(?[a-z ]*\bb(['\"]).*?\1[^)]*\)?", "", str(error).replace(str(path), path.name))
+    return said.strip().rstrip(".") or "its contents are damaged"
 
 
 def from_pil(picture: Any) -> NDArray[uint8]:
