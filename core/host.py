@@ -47,6 +47,7 @@ class _Host:
 
     places: Places | None = None
     memory: MemorySource | None = None
+    out_of_memory: Callable[[Exception], bool] | None = None
 
 
 def set_places(places: Places) -> None:
@@ -67,3 +68,18 @@ def set_memory_source(source: MemorySource) -> None:
 def host_memory() -> HostMemory | None:
     """What the host's memory manager knows now; None in a script."""
     return None if _Host.memory is None else _Host.memory()
+
+
+def set_out_of_memory_test(test: Callable[[Exception], bool]) -> None:
+    """Let ``test`` say of an error whether memory ran out, where its text alone does not."""
+    _Host.out_of_memory = test
+
+
+def host_calls_it_out_of_memory(error: Exception) -> bool:
+    """What the host says of ``error``; False in a script, and where the host's test itself fails."""
+    if _Host.out_of_memory is None:
+        return False
+    try:
+        return bool(_Host.out_of_memory(error))
+    except Exception:
+        return False

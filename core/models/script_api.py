@@ -105,7 +105,7 @@ class LoadedModel:
             settings, sharded=sharded and not settings.places.hosted
         )  # ComfyUI gives one device
         engine = self.handle._engine(settings)
-        engine.owner.use(0)  # type: ignore[attr-defined]
+        engine.load()  # type: ignore[attr-defined]
 
     def unload(self) -> bool:
         """Let the weights go; True when they were in memory."""

@@ -20,6 +20,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 from ...core.errors import VramwiseError
+from ...core.host import set_out_of_memory_test
 from ...core.ocr.vlm.model_owner import LoadSpec, living_owners, set_owner_factory
 from ...core.units import GIB
 
@@ -241,10 +242,14 @@ def comfy_owner_factory(spec: LoadSpec, load: Callable[[], torch.nn.Module], siz
 
 
 def manage_models() -> None:
-    """From now on every torch model of the pack belongs to ComfyUI's memory manager. Called once at
-    set-up.
+    """From now on every torch model of the pack belongs to ComfyUI's memory manager, and its judgement of
+    an error that memory ran out counts, where it has one. Called once at set-up.
     """
     set_owner_factory(comfy_owner_factory)
+    judge = getattr(mm, "is_oom", None)
+    # Where torch has no class of its own, ComfyUI takes every error for one.
+    if judge is not None and getattr(mm, "OOM_EXCEPTION", None) is not Exception:
+        set_out_of_memory_test(judge)
 
 
 def managed_owners_report() -> list[ManagedModel]:

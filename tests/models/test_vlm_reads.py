@@ -280,7 +280,9 @@ def test_a_class_that_cannot_be_asked_for_its_last_logits_answers_the_same(
     assert computed[0][1] > 20  # a whole prompt
 
 
-def failing(engine: VLMEngine, fits: Callable[[int, int], bool]) -> list[tuple[int, int]]:
+def failing(
+    engine: VLMEngine, fits: Callable[[int, int], bool], error: Exception | None = None
+) -> list[tuple[int, int]]:
     """Let ``generate`` run out of memory unless ``fits(pictures, pixels of the largest)``."""
     adapter = engine.adapter()
     original = adapter.prepare
@@ -290,7 +292,7 @@ def failing(engine: VLMEngine, fits: Callable[[int, int], bool]) -> list[tuple[i
         pixels = max(picture.width * picture.height for picture in pictures)
         asked.append((len(pictures), pixels))
         if not fits(len(pictures), pixels):
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            raise error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return original(pictures, prompt, task)
 
     adapter.prepare = prepare  # type: ignore[method-assign]
@@ -303,6 +305,40 @@ def test_out_of_memory_is_met_with_fewer_pictures_at_once() -> None:
     results = list(engine.read([page()] * 4, ReadOptions(max_new_tokens=2), NoProgress()))
     assert [pictures for pictures, _ in asked] == [4, 2, 2]
     assert all("4 pictures at once" in result.notes[0] for result in results)
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Invalid buffer size: 12.20 GB"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("Native API failed. Native API returns: 40 (UR_RESULT_ERROR_OUT_OF_RESOURCES)"),
+        RuntimeError("HIP error: hipErrorOutOfMemory"),
+        RuntimeError("std::bad_alloc"),
+        OSError(12, "Cannot allocate memory"),
+        caused(ValueError("no image"), RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")),
+    ],
+    ids=str,
+)
+def test_out_of_memory_in_any_spelling_is_halved_twice_and_ends_in_the_remedies(error: Exception) -> None:
+    limits = Limits(10**7, 4, remedies=lambda pixels: "1. Less.")
+    engine, _ = engine_of("qwen3_vl", limits=limits)
+    asked = failing(engine, lambda pictures, pixels: False, error)
+    with pytest.raises(VramwiseError, match=r"ran out of memory.*1\. Less"):
+        list(engine.read([page()] * 4, ReadOptions(max_new_tokens=2), NoProgress()))
+    assert [pictures for pictures, _ in asked] == [4, 2, 1]
+
+
+def test_out_of_memory_while_loading_ends_in_the_remedies_too() -> None:
+    engine, owner = engine_of("qwen3_vl", limits=Limits(10**7, 1, remedies=lambda pixels: "1. Less."))
+    owner.use = lambda activation: (_ for _ in ()).throw(RuntimeError("std::bad_alloc"))  # type: ignore[method-assign, assignment]
+    with pytest.raises(VramwiseError, match=r"ran out of memory while it was loaded.*bad_alloc.*1\. Less"):
+        engine.load()
 
 
 def test_out_of_memory_is_then_met_with_fewer_pixels() -> None:

@@ -15,12 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
-
 from ...errors import VramwiseError
 from ...families.family import Family
 from ...hardware.capabilities import pip_line
 from ...weights.checkpoint_files import read_config, written_config
+from .memory_errors import is_out_of_memory as is_out_of_memory
 
 MOVABLE_8BIT = (0, 48)  # bitsandbytes from which .to(device) of an 8-bit model is allowed
 _CAST_NOTICE = "MatMul8bitLt: inputs will be cast"
@@ -77,21 +76,6 @@ def open_processor(path: Path) -> Any:
             f"The processor in {path} cannot be opened: {first_line(error)} "
             "Download the model's folder again: its tokenizer and processor files belong beside the weights."
         ) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that memory ran out, on the accelerator or in RAM."""
-    kinds = tuple(
-        kind
-        for kind in (getattr(torch, "OutOfMemoryError", None), getattr(torch.cuda, "OutOfMemoryError", None))
-        if kind is not None
-    )
-    if isinstance(error, (MemoryError, *kinds)):
-        return True
-    message = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in message or "can't allocate memory" in message or "not enough memory" in message
-    )
 
 
 @contextmanager

@@ -113,6 +113,21 @@ class VLMEngine:
             for number, image in enumerate(images)
         ]
 
+    def load(self) -> None:
+        """Bring the weights in. Raises VramwiseError with this machine's remedies where memory runs out."""
+        try:
+            self.owner.use(0)
+            return
+        except Exception as error:
+            if not compat.is_out_of_memory(error):
+                raise
+            failed = compat.first_line(error)
+        gc.collect()  # the exception is gone by now, and with it every tensor of the failed attempt
+        remedies = self.limits.remedies(self.limits.max_pixels or self.family.default_pixels)
+        raise VramwiseError(
+            f"{self.family.name} ran out of memory while it was loaded. {failed} {remedies}".strip()
+        )
+
     def adapter(self) -> Adapter:
         """The family's adapter with the checkpoint's processor, opened at the first read."""
         if self._adapter is None:
@@ -164,7 +179,7 @@ class _Reading:
         """Append the answers, or return what an out-of-memory error said (its traceback holds tensors)."""
         try:
             answers.extend(self._generate(images))
-        except (RuntimeError, MemoryError) as error:
+        except Exception as error:  # memory runs out under many names; everything else goes on
             if not compat.is_out_of_memory(error):
                 raise
             return compat.first_line(error)

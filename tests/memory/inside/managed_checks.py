@@ -714,3 +714,15 @@ def test_a_newer_cache_recognises_the_owner_by_its_patcher(machine: Machine) -> 
     owner = machine.owner(Factory())
     assert isinstance(owner.patcher, ModelPatcher)
     assert owner.get_ram_usage() == 0
+
+
+def test_comfyuis_own_judgement_of_an_error_is_asked_where_it_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compat = importlib.import_module("vramwise_pack.core.ocr.vlm.compat")
+    odd = RuntimeError("a word that only ComfyUI knows")
+    monkeypatch.setattr(host._Host, "out_of_memory", None)
+    monkeypatch.setattr(mm, "is_oom", lambda error: error is odd, raising=False)
+    managed.manage_models()
+    assert compat.is_out_of_memory(odd)
+    assert not compat.is_out_of_memory(RuntimeError("another"))
