@@ -260,10 +260,9 @@ print(next(outcomes).finish_reason)
     ],
 )
 def test_what_servers_say_comes_out_as_a_sentence(status: int, body: Any, says: str) -> None:
-    from vramwise.ocr.remote.client import _message
-    from vramwise.ocr.remote.errors import of_status
+    from vramwise.ocr.remote.errors import message_of, of_status
 
-    error = of_status(status, _message(body), {}, "gpu1:8000", "x", "STUDIO_KEY")
+    error = of_status(status, message_of(body), {}, "gpu1:8000", "x", "STUDIO_KEY")
     assert re.search(says, error.message)
     assert "gpu1:8000" in error.message
     assert "sk-12" not in error.message

@@ -12,17 +12,25 @@ import asyncio
 import importlib
 import json
 import platform
+import re
 import ssl
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import VramwiseError
 from ...units import MIB
+from .answer_fields import whole_number
+from .answer_reader import AnswerReader
 from .endpoints import Endpoint, is_loopback, place
-from .errors import LONGEST_MESSAGE, Kind, RequestError, of_message, of_status
-from .stream_text import StreamText
+from .errors import LONGEST_MESSAGE, Kind, RequestError, message_of, of_message, of_status
+from .optional_fields import REMEMBERED, points_at_fields
+from .wire_events import Damaged
 
+MOST_MODELS = 4096  # of a list that are looked at
+SHORTEST_KEY = 8  # letters of a key that is looked for in what was read
+AFTER_END_SECONDS, AFTER_DONE_SECONDS = 3.0, 0.25  # that a usage count, and the end of a stream, may take
 MAX_ANSWER_BYTES = 32 * MIB  # of one answer with its envelope; 32,000 tokens take about 8 MiB
 CONNECT_SECONDS = 10.0
 _HEADERS = (b"accept", b"connection", b"content-length", b"content-type", b"host", b"transfer-encoding")
@@ -125,22 +133,43 @@ class Client:
     async def models(self) -> dict[str, int | None]:
         """Names that the server lists, with the context in tokens where it says so. Raises RequestError."""
         try:
-            page = await self._client.models.list()
+            answer = await self._client.get("/models", cast_to=self._http.Response)
+            return _listed(answer.content)
+        except ValueError as error:
+            message = f"{self.place} did not answer with a list of models."
+            raise RequestError(Kind.FAILED, message) from error
         except Exception as error:
             raise self._request_error(error, "") from None
-        listed = page.data if isinstance(getattr(page, "data", None), list) else None
-        if listed is None or not all(isinstance(getattr(model, "id", None), str) for model in listed):
-            raise RequestError(Kind.FAILED, f"{self.place} did not answer with a list of models.")
-        return {model.id: _whole_number(getattr(model, "max_model_len", None)) for model in listed}
 
     async def ask(self, request: ChatRequest, on_stream: StreamCallback) -> Completion:
-        """The whole answer; ``on_stream`` is told while it comes. Raises RequestError."""
+        """The whole answer; ``on_stream`` is told while it comes. Raises RequestError.
+
+        Fields that the server does not know are left out, once each, and from then on.
+        """
+        known = dialect = REMEMBERED.of(self.url, request.model)
+        while True:
+            body = dialect.spoken(request.body())
+            try:
+                completion = await self._ask(body, request, on_stream)
+            except _Refused as refused:
+                other = dialect.without(refused.answer, body)
+                if other is None:
+                    raise
+                dialect = other
+                continue
+            if dialect is not known:
+                REMEMBERED.keep(self.url, request.model, dialect)
+            if "temperature" in dialect.refused:
+                completion = replace(completion, notes=(*completion.notes, _NOT_GREEDY))
+            return completion
+
+    async def _ask(self, body: dict[str, Any], request: ChatRequest, on_stream: StreamCallback) -> Completion:
         try:
-            # The client's way for any path, with plain data back: its typed objects take longer to make than
-            # all the rest of a request, and each token comes in one.
+            # The client's way for any path, and the bytes read here: its typed objects take longer to make
+            # than all the rest of a request, and what is nearly the protocol it takes for damaged.
             stream = await self._client.post(
                 "/chat/completions",
-                body=request.body(),
+                body=body,
                 cast_to=object,
                 stream=True,
                 stream_cls=self._openai.AsyncStream[object],
@@ -148,14 +177,7 @@ class Client:
         except Exception as error:
             raise self._request_error(error, request.model) from None
         try:
-            kind = stream.response.headers.get("content-type", "").split(";")[0].strip().lower()
-            if kind == "application/json":
-                return self._whole(await stream.response.aread(), request)
-            if kind != "text/event-stream":
-                raise RequestError(
-                    Kind.FAILED, f"{self.place} answered with {kind or 'nothing known'}, {_NOT}"
-                )
-            return await self._streamed(stream, request, on_stream)
+            return await self._read(stream.response, request, on_stream)
         except RequestError:
             raise
         except Exception as error:
@@ -163,51 +185,48 @@ class Client:
         finally:
             await stream.close()
 
-    async def _streamed(self, stream: Any, request: ChatRequest, on_stream: StreamCallback) -> Completion:
-        text = StreamText(request.max_new_tokens)
-        async for chunk in stream:
-            try:
-                used = _whole_number((chunk.get("usage") or {}).get("completion_tokens"))
-                text.tokens = used if used is not None else text.tokens
-                choice = chunk["choices"][0] if chunk["choices"] else {}
-                delta, ended = choice.get("delta") or {}, choice.get("finish_reason")
-                piece = delta.get("content")
-                thought = delta.get("reasoning_content") or delta.get("reasoning")
-            except (KeyError, TypeError, AttributeError) as error:
-                raise RequestError(Kind.FAILED, f"{self.place} answered in another form, {_NOT}") from error
-            if isinstance(thought, str):
-                text.add_reasoning(thought)
-            if isinstance(piece, str) and piece:
-                text.add(piece)
-                on_stream(text.pieces, text.so_far)
-            if isinstance(ended, str) and ended:
-                text.finish_reason = "length" if ended == "length" else "stop"
-            if text.runaway:
-                break
-        if not text.finish_reason:
-            raise RequestError(Kind.FAILED, f"The answer of {self.place} broke off in the middle.")
-        return _completion(text)
-
-    def _whole(self, body: bytes, request: ChatRequest) -> Completion:
-        """The answer of a server that does not stream."""
+    async def _read(self, response: Any, request: ChatRequest, on_stream: StreamCallback) -> Completion:
+        kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
+        answer = AnswerReader(request.max_new_tokens)
         try:
-            data = json.loads(body)
-            if "error" in data:
-                raise self._of_error(data["error"], request.model)
-            choice = data["choices"][0]
-            content, ended = choice["message"]["content"], choice.get("finish_reason")
-            used = _whole_number((data.get("usage") or {}).get("completion_tokens"))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise RequestError(
-                Kind.FAILED, f"{self.place} answered with JSON that is damaged or in another form, {_NOT}"
-            ) from error
-        if not isinstance(content, str):
+            async for data in _until_ended(response.aiter_bytes(), answer):
+                if answer.take(data):
+                    on_stream(answer.text.pieces, self._without_key(answer.text.so_far))
+            answer.finish()
+        except self._http.HTTPError:
+            if not answer.ended:  # what came after the end is nobody's loss
+                raise
+        except Damaged as error:
+            what = "JSON that is damaged" if kind == "application/json" else "damaged data"
+            raise RequestError(Kind.FAILED, f"{self.place} answered with {what}, {_NOT}") from error
+        except ValueError as error:
+            raise RequestError(Kind.FAILED, f"{self.place} answered in another form, {_NOT}") from error
+        if answer.error is not None:
+            raise self._of_error(answer.error, request.model, refusable=not answer.text.pieces)
+        if answer.foreign:
+            raise RequestError(Kind.FAILED, f"{self.place} answered with {kind or 'nothing known'}, {_NOT}")
+        if answer.unknown:
+            raise RequestError(Kind.FAILED, f"{self.place} answered in another form, {_NOT}")
+        if not answer.ended:
+            raise RequestError(Kind.FAILED, f"The answer of {self.place} broke off in the middle.")
+        if answer.refusal:
+            said = self._without_key(answer.refusal)[:LONGEST_MESSAGE]
+            message = f'{self.place} declines to read this page. It says: "{said}"'
+            raise RequestError(Kind.PAGE, message)
+        text, reasoning = answer.text.text(), answer.text.reasoning()
+        if answer.filtered and not text:
+            message = f"A content filter of {self.place} let nothing of this page's answer through."
+            raise RequestError(Kind.PAGE, message)
+        if not text and not reasoning and answer.textless:
             raise RequestError(Kind.FAILED, f"{self.place} answered without a text, {_NOT}")
-        text = StreamText(request.max_new_tokens)
-        text.add(content)
-        text.tokens = used
-        text.finish_reason = text.finish_reason or ("length" if ended == "length" else "stop")
-        return _completion(text)
+        notes = (*answer.text.notes, *((_FILTERED,) if answer.filtered else ()))
+        return Completion(
+            self._without_long_key(text),
+            answer.text.count(),
+            answer.text.finish_reason,
+            notes,
+            self._without_long_key(reasoning),
+        )
 
     def _request_error(self, error: Exception, model: str) -> RequestError:
         """``error`` of the client as ours, its words without the key."""
@@ -217,27 +236,31 @@ class Client:
         if isinstance(error, openai.APITimeoutError | http.TimeoutException):
             return RequestError(Kind.UNREACHABLE, f"{self.place} did not answer in time.")
         if isinstance(error, openai.APIStatusError):
-            message = self._without_key(_message(error.body))
+            message = self._without_key(message_of(error.body))
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             key_env = self._endpoint.key_env
-            return of_status(error.status_code, message, headers, self.place, model, key_env)
+            found = of_status(error.status_code, message, headers, self.place, model, key_env)
+            if error.status_code in (400, 422):
+                return _refused(found, error.body, of_message(message, self.place, model))
+            return found
         if isinstance(error, openai.APIConnectionError | http.HTTPError):
             return self._unreachable(error)
         if isinstance(error, openai.APIResponseValidationError):
             return RequestError(Kind.FAILED, f"{self.place} answered in another form, {_NOT}")
         if isinstance(error, openai.APIError):
-            return self._of_error(error.body if error.body is not None else str(error), model)
+            return self._of_error(error.body if error.body is not None else str(error), model, False)
         if isinstance(error, ValueError | TypeError | AttributeError | KeyError):  # of its parser
             return RequestError(Kind.FAILED, f"{self.place} answered with damaged data, {_NOT}")
         raise error
 
-    def _of_error(self, body: Any, model: str) -> RequestError:
-        """An error that came inside an answer of status 200."""
-        message = self._without_key(_message(body))
+    def _of_error(self, body: Any, model: str, refusable: bool) -> RequestError:
+        """An error that came inside an answer of status 200; ``refusable``: before any text did."""
+        message = self._without_key(message_of(body))
         known = of_message(message, self.place, model)
-        return known or RequestError(
+        found = known or RequestError(
             Kind.FAILED, f'{self.place} broke off with an error. It says: "{message[:LONGEST_MESSAGE]}"'
         )
+        return _refused(found, body, known) if refusable and _UNKNOWN_FIELD.search(message) else found
 
     def _unreachable(self, error: Exception) -> RequestError:
         cause: BaseException | None = error
@@ -259,6 +282,10 @@ class Client:
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
 
+    def _without_long_key(self, text: str) -> str:
+        """For what was read: a key of a few letters may well stand on a page."""
+        return self._without_key(text) if len(self._key) >= SHORTEST_KEY else text
+
     async def _only_ours(self, request: Any) -> None:
         """Drop every header that the protocol does not need: the client adds those of OPENAI_CUSTOM_HEADERS,
         of an organisation and of this computer, which are nobody's business here.
@@ -277,11 +304,72 @@ class Client:
         response.stream = self._limited_stream(response.stream, self.place)
 
 
+_UNKNOWN_FIELD = re.compile(
+    r"un(supported|recogni[sz]ed|known|expected)|extra|not (permitted|allowed|support)|invalid|instead",
+    re.I,
+)
+_FILTERED = "The server's content filter ended the answer early: something of the page is missing."
+_NOT_GREEDY = "The server takes no temperature of 0: it chooses among words, and another reading may differ."
 _NOT = "which is not the OpenAI chat protocol. Check the address and what runs there."
 
 
-def _completion(text: StreamText) -> Completion:
-    return Completion(text.text(), text.count(), text.finish_reason, tuple(text.notes), text.reasoning())
+class _Refused(RequestError):
+    """A request that may be taken without a field that ``answer``, the server's words, names."""
+
+    def __init__(self, found: RequestError, answer: Any) -> None:
+        super().__init__(found.kind, found.message, found.wait)
+        self.answer = answer
+
+
+def _refused(found: RequestError, answer: Any, known: RequestError | None) -> RequestError:
+    """``found`` as _Refused, but for what is known to be about something else."""
+    if known is not None and (known.kind is Kind.PAGE or not points_at_fields(answer)):
+        return found
+    return _Refused(found, answer)
+
+
+async def _until_ended(parts: Any, answer: AnswerReader) -> Any:
+    """The parts of a body; after the end of the answer only what comes at once, for the connection's sake."""
+    until: float | None = None
+    while not answer.runaway and answer.error is None:
+        try:
+            if until is None:
+                part = await parts.__anext__()
+            else:
+                part = await asyncio.wait_for(parts.__anext__(), max(0.0, until - time.monotonic()))
+        except (StopAsyncIteration, asyncio.TimeoutError):
+            return
+        yield part
+        if answer.ended and until is None:
+            until = time.monotonic() + AFTER_END_SECONDS
+        if answer.done and until is not None:
+            until = min(until, time.monotonic() + AFTER_DONE_SECONDS)
+
+
+def _listed(body: bytes) -> dict[str, int | None]:
+    """The models of a list: under ``data``, under ``models``, or bare. Raises ValueError."""
+    try:
+        data = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if isinstance(data, Mapping):
+        data = next((data[name] for name in ("data", "models") if isinstance(data.get(name), list)), None)
+    if not isinstance(data, list):
+        raise ValueError("no list")
+    found: dict[str, int | None] = {}
+    for entry in data[:MOST_MODELS]:
+        entry = {"id": entry} if isinstance(entry, str) else entry
+        names = ("id", "name", "model")
+        name = (
+            next((entry[n] for n in names if isinstance(entry.get(n), str)), "")
+            if isinstance(entry, Mapping)
+            else ""
+        )
+        if not name:
+            raise ValueError("a model without a name")
+        lengths = ("max_model_len", "context_length", "max_context_length")
+        found[name] = next((n for key in lengths if (n := whole_number(entry.get(key)))), None)
+    return found
 
 
 def _limited_stream(base: Any) -> Any:
@@ -307,19 +395,3 @@ def _limited_stream(base: Any) -> Any:
             await self._stream.aclose()
 
     return Limited
-
-
-def _message(body: Any) -> str:
-    """The sentence in an error's body: of OpenAI's, FastAPI's or Ollama's form. Nothing of an HTML page."""
-    for _ in range(3):
-        if not isinstance(body, Mapping):
-            break
-        body = next((body[name] for name in ("error", "message", "detail") if body.get(name)), "")
-    if isinstance(body, list):
-        body = json.dumps(body, ensure_ascii=False)
-    text = body if isinstance(body, str) else ""
-    return "" if text.lstrip().startswith("<") else text[:2000]
-
-
-def _whole_number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from ...errors import VramwiseError
 
@@ -127,6 +129,21 @@ def of_message(message: str, where: str, model: str) -> RequestError | None:
             sentence = pattern.sentence.format(model=model)
             return RequestError(pattern.kind, f"{where} {sentence}.{_quoted(message)}")
     return None
+
+
+def message_of(body: Any) -> str:
+    """The sentence in an error's body: of OpenAI's, FastAPI's or Ollama's form. Nothing of an HTML page."""
+    for _ in range(4):
+        if isinstance(body, list) and len(body) == 1 and isinstance(body[0], Mapping):
+            body = body[0]  # Gemini wraps its errors so
+        if not isinstance(body, Mapping):
+            break
+        names = ("error", "message", "detail", "msg", "status_msg", "error_message")
+        body = next((body[name] for name in names if body.get(name)), "")
+    if isinstance(body, list | Mapping):
+        body = json.dumps(body, ensure_ascii=False, default=str)
+    text = body if isinstance(body, str) else ""
+    return "" if text.lstrip().startswith("<") else text[:2000]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

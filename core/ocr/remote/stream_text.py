@@ -59,11 +59,11 @@ class StreamText:
 
     def _take(self, into: _Watched, piece: str) -> None:
         self.pieces += 1
-        if into.add(piece):
+        room = _LONGEST_TOKEN * (self._limit + 64) - self._text.letters - self._reasoning.letters
+        if into.add(piece[: max(0, room)]):
             self.finish_reason = "loop"
             return
-        letters = self._text.letters + self._reasoning.letters
-        if self.pieces > _BEYOND * self._limit + 64 or letters > _LONGEST_TOKEN * (self._limit + 64):
+        if self.pieces > _BEYOND * self._limit + 64 or len(piece) > room:
             self.finish_reason = "length"
             self.notes.append(
                 f"The server did not stop at max_new_tokens ({self._limit}); the answer was cut here."
