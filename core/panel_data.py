@@ -34,6 +34,7 @@ _OWN_FIGURES = (
     "other_bytes",
     "temperature_c",
     "source",
+    "set_by_hand",
 )
 LONGEST_NAME = 200
 
@@ -101,6 +102,7 @@ def plan_answer(request: ModelRequest, downloads: Downloads) -> dict[str, Any]:
         "missing": _offered(found.row, settings, found.missing) if found.missing else None,
         "download": downloads.state(request.model),
         "notes": list(found.notes),
+        "set_by_hand": budget.set_by_hand if budget else "",
     }
 
 

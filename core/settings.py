@@ -51,6 +51,21 @@ class EndpointSettings:
 
 
 @dataclass(frozen=True)
+class MemoryByHand:
+    """What a person says of a device's memory, from ``memory: <device>:`` in config.yaml: all of it, and what
+    is kept back from models; None where the file says nothing.
+    """
+
+    total_gib: float | None = None
+    reserve_gib: float | None = None
+
+    def text(self) -> str:
+        """What was set, in the file's own words."""
+        named = {"total_gib": self.total_gib, "reserve_gib": self.reserve_gib}
+        return ", ".join(f"{name} {size:g}" for name, size in named.items() if size is not None)
+
+
+@dataclass(frozen=True)
 class Settings:
     """The machine's decisions. ``origin`` says where they were read, for error messages and reports.
 
@@ -67,6 +82,7 @@ class Settings:
     quantised_cache: bool = False
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
     endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict)
+    memory: Mapping[str, MemoryByHand] = field(default_factory=dict)
     origin: str = "built-in defaults"
     places: Places = field(default_factory=default_places)
 
@@ -141,6 +157,7 @@ def _from_mapping(data: dict[str, Any], path: Path, settings: Settings) -> Setti
         download_source=source,
         models=_models(data.get("models"), path),
         endpoints=_endpoints(data.get("endpoints"), path),
+        memory=_memory(data.get("memory"), path),
         download_mirror=_mirror(mirror, str(path)),
         tessdata_dirs=_folders(data.get("tessdata_dir"), "tessdata_dir", path),
         models_dirs=_folders(data.get("models_dir"), "models_dir", path),
@@ -154,6 +171,7 @@ _KEYS = (
     "download_mirror",
     "download_source",
     "endpoints",
+    "memory",
     "models",
     "models_dir",
     "quantised_cache",
@@ -198,6 +216,64 @@ def _models(value: Any, path: Path) -> dict[str, ModelSettings]:
                 _switch(section, key, False, path)
         found[str(name)] = ModelSettings(**section)
     return found
+
+
+def _memory(value: Any, path: Path) -> dict[str, MemoryByHand]:
+    """The ``memory:`` section: ``{device: {total_gib, reserve_gib}}``. Whether the device is here is for the
+    probe to say.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(section, dict) for section in value.values()):
+        raise VramwiseError(
+            f"{path}: memory must hold devices such as cuda:0, each with keys such as 'total_gib: 96' below "
+            "it."
+        )
+    found: dict[str, MemoryByHand] = {}
+    for name, section in value.items():
+        device = _device_id(name, path)
+        if device in found:
+            raise VramwiseError(f"{path}: memory names {device} twice. Keep one of the two.")
+        found[device] = _by_hand(section, f"{path}: memory: {name}:")
+    return found
+
+
+_KINDS = ("cuda", "xpu", "mps", "cpu")
+_MOST_GIB = 65_536
+
+
+def _device_id(name: Any, path: Path) -> str:
+    """``name`` as reports spell it: "cuda" is the first card."""
+    kind, _, index = str(name).strip().lower().partition(":")
+    if kind in ("mps", "cpu") and index in ("", "0"):
+        return kind
+    if kind in ("cuda", "xpu") and (index or "0").isdecimal():
+        return f"{kind}:{int(index or 0)}"
+    raise VramwiseError(
+        f'{path}: memory: "{name}" is no device.{nearest(kind, _KINDS)} Name it as `vramwise check-gpu` '
+        "does: cuda:0, xpu:0, mps or cpu."
+    )
+
+
+def _by_hand(section: dict[str, Any], where: str) -> MemoryByHand:
+    _refuse_unknown(section, tuple(key.name for key in fields(MemoryByHand)), where)
+    if not section:
+        raise VramwiseError(f"{where} says nothing. Give it total_gib, reserve_gib or both, or remove it.")
+    for key, least in (("total_gib", 0), ("reserve_gib", -1)):
+        size: Any = section.get(key)
+        number = isinstance(size, int | float) and not isinstance(size, bool)
+        if key in section and not (number and least < size <= _MOST_GIB and size >= 0):
+            above = "more than 0" if least == 0 else "0 or more"
+            raise VramwiseError(
+                f"{where} {key} must be a number of GiB, {above} and at most {_MOST_GIB}, not {size!r}."
+            )
+    made = MemoryByHand(**section)
+    if made.total_gib is not None and made.reserve_gib is not None and made.reserve_gib >= made.total_gib:
+        raise VramwiseError(
+            f"{where} reserve_gib {made.reserve_gib:g} leaves nothing of total_gib {made.total_gib:g}. "
+            "Keep less back."
+        )
+    return made
 
 
 def _endpoints(value: Any, path: Path) -> dict[str, EndpointSettings]:

@@ -74,7 +74,8 @@ export function loaderPanel(node, resized) {
 
   function place(found) {
     const values = { device: found.device, free: size(found.free_bytes), more: size(found.reclaimable_bytes) }
-    return t(found.reclaimable_bytes ? 'plan_place_more' : 'plan_place', values)
+    const said = t(found.reclaimable_bytes ? 'plan_place_more' : 'plan_place', values)
+    return found.set_by_hand ? `${said} (${t('set_by_hand', { value: found.set_by_hand })})` : said
   }
 
   const table = (found) =>

@@ -22,6 +22,7 @@ export function deviceBar(device) {
     'div',
     { class: 'vw-device', 'data-device': device.id },
     make('p', null, make('strong', null, name), ` ${t('free_of', { free: size(device.free_bytes), total: size(device.total_bytes) })}`),
+    device.set_by_hand ? make('p', { class: 'vw-note' }, t('set_by_hand', { value: device.set_by_hand })) : null,
     bar(shown, device.total_bytes, `${name}. ${said}`),
     make('ul', { class: 'vw-legend', 'aria-hidden': 'true' }, shown.map((part) => make('li', { class: `vw-key-${part.kind}` }, part.text)))
   )

@@ -78,13 +78,17 @@ class Advice:
         return next((pick for pick in self.picks if pick.task == task), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The stable JSON form. Bytes are integers; null where nobody knows."""
+        """The stable JSON form. Bytes are integers; null where nobody knows; "set_by_hand" only where
+        config.yaml sets the memory.
+        """
+        by_hand = self.target.budget.set_by_hand
         return {
             "gpu": self.gpu,
             "picks": [pick.to_dict() for pick in self.picks],
             "unlocks_next": [unlock.to_dict() for unlock in self.unlocks],
             "contradictions": [check.to_dict() for check in self.contradictions],
             "elsewhere": [candidate.to_dict() for candidate in self.remote],
+            **({"set_by_hand": by_hand} if by_hand else {}),
         }
 
     def table(self) -> dict[str, Any]:

@@ -74,6 +74,8 @@ def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
     }
     room = "advise_room_own" if not target.vram_gib else "advise_room_live" if target.live else "advise_room"
     yield "- " + say[room].format(**facts)
+    if target.budget.set_by_hand:
+        yield "- " + say["check_by_hand"].format(value=target.budget.set_by_hand)
     if advice.taken:
         names = ", ".join(sized(name, say) for name in advice.taken)
         yield "- " + say["advise_taken"].format(taken=gib(advice.taken_bytes), names=names)

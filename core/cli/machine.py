@@ -141,6 +141,8 @@ def _machine(
         yield say("sage", value=_kernel(device, device.sage_attention, "SageAttention", spoken))
         yield say("free", size=size(device.free_bytes))
         yield say("budget", size=size(budget.budget_bytes if budget is not None else None))
+        if device.set_by_hand:
+            yield say("by_hand", value=device.set_by_hand)
         yield say("other", size=size(device.other_bytes))
         if device.reserved_bytes is not None:
             yield say("allocated", size=size(device.allocated_bytes))

@@ -11,7 +11,7 @@ from typing import Any
 from ..catalog.gpus import GPU
 from ..errors import VramwiseError
 from ..units import GIB, MIB, gib, gib_text
-from .report import MachineReport
+from .report import DeviceReport, MachineReport
 from .torch_memory import driver_free
 
 # ComfyUI keeps this from every plan of its own (model_management.EXTRA_RESERVED_VRAM; 600 to 700 on Windows).
@@ -36,7 +36,8 @@ class Budget:
 
     ``kind`` is "cuda", "rocm", "xpu", "mps" or "cpu" (then the bytes are RAM that is available);
     ``reclaimable_bytes`` is what ComfyUI could evict; ``capability`` the CUDA compute capability; ``name``
-    the card's; ``note`` a sentence on how the bytes were counted.
+    the card's; ``note`` a sentence on how the bytes were counted; ``set_by_hand`` what config.yaml says of
+    the memory.
     """
 
     device: str
@@ -46,6 +47,7 @@ class Budget:
     capability: tuple[int, int] | None = None
     name: str = ""
     note: str = ""
+    set_by_hand: str = ""
 
     @property
     def budget_bytes(self) -> int:
@@ -53,7 +55,7 @@ class Budget:
 
     def to_dict(self) -> dict[str, Any]:
         """Its bytes under stable names, as JSON values."""
-        names = ("device", "free_bytes", "reclaimable_bytes", "budget_bytes", "note")
+        names = ("device", "free_bytes", "reclaimable_bytes", "budget_bytes", "note", "set_by_hand")
         return {name: getattr(self, name) for name in names}
 
     def text(self) -> str:
@@ -84,7 +86,7 @@ def free_bytes(report: MachineReport) -> int:
     Asks torch where the report could not tell without touching the device (see ``driver_free``): for whoever
     is about to put a model there.
     """
-    return _told_free(report, ask=True) or 0
+    return _told_free(report.device, report, ask=True) or 0
 
 
 def budget_of_machine(report: MachineReport, *, ask: bool = False) -> Budget | None:
@@ -105,28 +107,38 @@ def budget_of_machine(report: MachineReport, *, ask: bool = False) -> Budget | N
     """
     device = report.device
     name = device.name if device.kind != "cpu" else ""
-    free = _told_free(report, ask)
+    free = _told_free(device, report, ask)
     if free is not None:
         held = 0 if device.host_bytes is None else (device.own_bytes or 0) + device.host_bytes
-        return Budget(device.id, device.kind, free, held, device.capability, name)
+        return Budget(
+            device.id, device.kind, free, held, device.capability, name, _by_hand(device), device.set_by_hand
+        )
     if device.total_bytes is None:
         return None
-    idle = max(0, device.total_bytes - desktop_bytes(report))
-    return Budget(device.id, device.kind, idle, 0, device.capability, name, SUPPOSED)
+    idle = max(0, device.total_bytes - desktop_bytes(report) - device.kept_back_bytes)
+    notes = [SUPPOSED, *([_by_hand(device)] if device.set_by_hand else [])]
+    return Budget(
+        device.id, device.kind, idle, 0, device.capability, name, "; ".join(notes), device.set_by_hand
+    )
 
 
-def _told_free(report: MachineReport, ask: bool) -> int | None:
-    device = report.device
+def _by_hand(device: DeviceReport) -> str:
+    return f"memory set by hand in config.yaml: {device.set_by_hand}" if device.set_by_hand else ""
+
+
+def _told_free(device: DeviceReport, report: MachineReport, ask: bool) -> int | None:
     free = device.free_bytes
     if free is None and ask and device.runnable.usable:
         free = driver_free(device.id, device.kind)
     if free is None:
         return None
-    if device.unified and device.kind != "cpu":
+    if device.unified and device.kind != "cpu" and report.ram_total_bytes:
         free = min(free, report.ram_available_bytes)
+    if device.set_by_hand and device.total_bytes is not None:
+        free = min(free, device.total_bytes)
     unused = max(0, (device.reserved_bytes or 0) - (device.allocated_bytes or 0))
-    desktop = desktop_bytes(report) if report.windows else 0
-    return max(0, free + unused - desktop)
+    desktop = desktop_bytes(report) if report.windows and device is report.device else 0
+    return max(0, free + unused - desktop - device.kept_back_bytes)
 
 
 def budget_of_gpu(gpu: GPU) -> Budget:
@@ -170,22 +182,25 @@ def sharded_budgets(report: MachineReport) -> tuple[Budget, Budget] | None:
     or evicted, so nothing counts as reclaimable. What is in RAM is copied to a card layer by layer at every
     token: it runs, slowly, and the note says so.
     """
-    cards = [
-        device
+    room = {
+        device.id: _told_free(device, report, ask=False) or 0
         for device in report.devices
-        if device.kind not in ("cpu", "mps") and device.free_bytes and device.runnable.usable
-    ]
+        if device.kind != "mps" and device.free_bytes and device.runnable.usable
+    }
+    cards = [device for device in report.devices if device.kind != "cpu" and room.get(device.id)]
     if not cards:
         return None
     kinds = {card.kind for card in cards}
     least = min((card.capability for card in cards if card.capability), default=None)
-    held = sum(int((card.free_bytes or 0) * _SHARDED_SHARE) for card in cards)
-    parts = ", ".join(f"{card.id} {gib(card.free_bytes)}" for card in cards)
+    held = sum(int(room[card.id] * _SHARDED_SHARE) for card in cards)
+    parts = ", ".join(f"{card.id} {gib(room[card.id])}" for card in cards)
     placed = "placed by accelerate and never moved"
     kind = cards[0].kind if len(kinds) == 1 else "cuda"
     name = " + ".join(card.name for card in cards)
     alone = Budget(SHARDED, kind, held, 0, least, name, f"nine tenths of {parts} GiB, {placed}")
-    ram = report.ram_available_bytes
+    if any(card.unified for card in cards):  # their memory is RAM, which is there once
+        return alone, alone
+    ram = room.get("cpu", report.ram_available_bytes)
     note = (
         f"nine tenths of {parts} GiB and RAM {gib_text(ram)}, {placed}; "
         "layers in RAM are copied to a card for every token, which is slow"

@@ -46,7 +46,7 @@ def pip_line(*requirements: str) -> str:
 def _installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
+    except Exception:  # an import hook of somebody's may raise anything
         return False
 
 

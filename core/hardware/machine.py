@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..catalog.gpus import gpu_of_device
-from . import compute_support, nvml, windows_memory
+from ..catalog.gpus import GPU, gpu_of_device
+from ..errors import VramwiseError
+from ..settings import MemoryByHand, load_settings
+from ..units import GIB
+from . import amd_memory, compute_support, nvml, windows_memory
+from .asking import Asking
 from .capabilities import Capability, model_options
+from .device_memory import device_memory
 from .devices import accelerators
 from .processor import processor_has_bf16, processor_name
 from .report import DeviceReport, HostDevice, HostMemory, MachineReport, Remark
 from .torch_build import TorchBuild, live_torch, torch_build
 from .torch_memory import TorchDevice, torch_device
+from .visible_cards import card_of, is_whole_of, same_memory, shown_by_number, visible
 
 __all__ = ["DeviceReport", "HostDevice", "HostMemory", "MachineReport", "probe"]
 
 _VENDORS = {"cuda": "NVIDIA", "rocm": "AMD", "xpu": "Intel", "mps": "Apple"}
-# A MIG slice has the UUID of its card; its memory then differs from the card's by more than this.
-_SAME_MEMORY = 0.1
 
 
 def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None = None) -> MachineReport:
@@ -39,25 +43,32 @@ def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None 
     """
     import psutil
 
+    asking = Asking()
     driver = nvml.read_nvml()
-    live = live_torch(torch, driver, torch_build())
-    build = torch_build(live)
-    ram = psutil.virtual_memory()
+    live, build = _torch(torch, driver, asking)
+    ram = _ram(psutil.virtual_memory, asking)
     remarks: list[Remark] = []
-    found = [
-        _finished(pair, driver, host or HostMemory(), ram) for pair in _devices(live, driver, build, remarks)
-    ]
+    by_hand = _by_hand(remarks)
+    seen = _Seen(driver, host or HostMemory(), ram, asking, amd_memory.amd_memory(), by_hand)
+    found = [_finished(pair, seen) for pair in _devices(live, driver, build, remarks, asking)]
     found += _known_to_the_host(found, host)
-    found.append(_processor(ram, host))
-    found = _with_spill(found)
+    found.append(_processor(seen))
+    found = _with_spill(found, asking)
+    options = asking.ask("installed packages", model_options, {})
     chosen = _chosen(found, device, host.preferred if host else None, live is not None, remarks)
+    here = [one.id for one in found]
+    for name in by_hand:
+        if name not in here:
+            remarks.append(Remark("not_here_by_hand", {"device": name, "here": ", ".join(here)}))
+    for failure in (*driver.unanswered, *asking.unanswered):
+        remarks.append(Remark("unanswered", {"question": failure.question, "said": failure.said}))
     return MachineReport(
         devices=tuple(found),
         chosen=chosen,
         system=_system(),
         python=platform.python_version(),
         torch=build.version if build is not None else None,
-        cpu_count=psutil.cpu_count() or 1,
+        cpu_count=asking.count("psutil.cpu_count", lambda: psutil.cpu_count() or 1) or 1,
         ram_total_bytes=int(ram.total),
         ram_available_bytes=int(ram.available),
         remarks=tuple(remarks),
@@ -65,32 +76,92 @@ def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None 
         torch_asked=live is not None,
         driver_cuda=driver.cuda,
         driver_error=driver.error,
-        options=model_options(),
+        options=options,
     )
+
+
+@dataclass(frozen=True)
+class _Ram:
+    """The machine's, in bytes; 0 where the system does not say."""
+
+    total: int
+    available: int
+
+
+def _ram(virtual_memory: Callable[[], Any], asking: Asking) -> _Ram:
+    found = asking.ask("psutil.virtual_memory", virtual_memory)
+    sizes = [
+        asking.size("psutil.virtual_memory", lambda part=part: getattr(found, part))  # type: ignore[misc]
+        for part in ("total", "available")
+    ]
+    return _Ram(*(size or 0 for size in sizes))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is known beside torch's own words: the driver, ComfyUI, RAM, AMD's sysfs, config.yaml."""
+
+    driver: nvml.NvmlReport
+    host: HostMemory
+    ram: _Ram
+    asking: Asking
+    amd: tuple[amd_memory.AmdMemory, ...]
+    by_hand: Mapping[str, MemoryByHand]
+
+
+def _torch(wanted: Any, driver: nvml.NvmlReport, asking: Asking) -> tuple[Any, TorchBuild | None]:
+    """torch, where it is to be asked and can be imported, and its build."""
+    installed: TorchBuild | None = asking.ask("torch.version", torch_build)
+    live = asking.ask("import torch", lambda: live_torch(wanted, driver, installed))
+    return live, asking.ask("torch.version", lambda: torch_build(live)) or installed
+
+
+def _by_hand(remarks: list[Remark]) -> Mapping[str, MemoryByHand]:
+    """What config.yaml says of memory. A file that cannot be read is a remark here, and an error for who
+    needs it.
+    """
+    try:
+        return load_settings().memory
+    except VramwiseError as error:
+        remarks.append(Remark("settings", {"said": str(error)}))
+        return {}
 
 
 Pair = tuple[TorchDevice | None, nvml.NvmlDevice | None, str, Capability]
 
 
 def _devices(
-    live: Any, driver: nvml.NvmlReport, build: TorchBuild | None, remarks: list[Remark]
+    live: Any,
+    driver: nvml.NvmlReport,
+    build: TorchBuild | None,
+    remarks: list[Remark],
+    asking: Asking,
 ) -> Iterator[Pair]:
     """Every accelerator as torch and the driver see it, with its id and whether torch can use it."""
-    seen = [torch_device(live, device_id, kind) for device_id, kind in accelerators(live)]
-    matched = [_card_of(device, driver.devices, len(seen)) for device in seen]
+    seen = [torch_device(live, device_id, kind, asking) for device_id, kind in accelerators(live, asking)]
+    shown, unknown = visible(driver.devices)
+    matched = [card_of(device, driver.devices, shown) for device in seen]
     for device, card in zip(seen, matched, strict=True):
         yield device, _whole(device, card, remarks), device.id, Capability(True, "")
     if any(device.kind == "cuda" for device in seen):
-        hidden = [card.name or "NVIDIA GPU" for card in driver.devices if card not in matched]
+        hidden = [card.name or "NVIDIA GPU" for card in driver.devices if not is_whole_of(card, matched)]
         if hidden:
             remarks.append(Remark("hidden", {"cards": ", ".join(hidden)}))
         return
-    visible = _visible(driver.devices)
-    counted = len(visible) > 1 or (len(driver.devices) > 1 and _shown_by_number())
-    if visible and counted and os.environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
+    if unknown is not None and driver.devices:
+        here = ", ".join(card.uuid or card.name or "?" for card in driver.devices)
+        remarks.append(Remark("not_visible", {"word": unknown, "here": here}))
+    counted = len(shown) > 1 or (len(driver.devices) > 1 and shown_by_number())
+    if shown and counted and os.environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
         remarks.append(Remark("order", {}))
-    for index, card in enumerate(visible):
+    for index, card in enumerate(shown):
+        if card.card is not None:
+            remarks.append(_slice_remark(f"cuda:{index}", card))
         yield None, card, f"cuda:{index}", _runnable(live, build, driver)
+
+
+def _slice_remark(device: str, card: nvml.NvmlDevice) -> Remark:
+    return Remark("slice", {"device": device, "card": card.name or "NVIDIA GPU"})
 
 
 def _runnable(live: Any, build: TorchBuild | None, driver: nvml.NvmlReport) -> Capability:
@@ -107,86 +178,47 @@ def _runnable(live: Any, build: TorchBuild | None, driver: nvml.NvmlReport) -> C
 
 
 def _major(version: str) -> int:
-    return int(version.split(".")[0])
-
-
-def _card_of(seen: TorchDevice, cards: tuple[nvml.NvmlDevice, ...], devices: int) -> nvml.NvmlDevice | None:
-    """The driver's card with torch's UUID; for a torch that has none, the only card of that name."""
-    if seen.kind != "cuda":
-        return None
-    if seen.uuid is not None:
-        return next((card for card in cards if card.uuid and _plain(card.uuid) == _plain(seen.uuid)), None)
-    named = [card for card in cards if card.name == seen.name]
-    return named[0] if len(named) == 1 else None
-
-
-def _plain(uuid: str) -> str:
-    return uuid.lower().removeprefix("gpu-")
+    head = version.split(".")[0]
+    return int(head) if head.isdecimal() else 0
 
 
 def _whole(seen: TorchDevice, card: nvml.NvmlDevice | None, remarks: list[Remark]) -> nvml.NvmlDevice | None:
-    """``card`` without its memory where torch has only a slice of it."""
-    if card is None or not card.total_bytes or not seen.total_bytes:
+    """``card``, without its memory where torch has only a slice of it that the driver does not show."""
+    if card is None:
+        return None
+    if card.card is not None or not same_memory(card, seen):
+        remarks.append(_slice_remark(seen.id, card))
+    if same_memory(card, seen):
         return card
-    if abs(card.total_bytes - seen.total_bytes) <= _SAME_MEMORY * card.total_bytes:
-        return card
-    remarks.append(Remark("slice", {"device": seen.id, "card": card.name or "NVIDIA GPU"}))
     return replace(card, total_bytes=None, free_bytes=None, used_bytes=None, own_bytes=None, listed=False)
 
 
-def _visible(cards: tuple[nvml.NvmlDevice, ...]) -> list[nvml.NvmlDevice]:
-    """The cards in the order of CUDA_VISIBLE_DEVICES (indices or UUIDs); as CUDA does, up to the first that
-    is not there.
-    """
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is None:
-        return list(cards)
-    shown: list[nvml.NvmlDevice] = []
-    for word in (part.strip() for part in named.split(",")):
-        if word.isdigit() and int(word) < len(cards):
-            shown.append(cards[int(word)])
-            continue
-        card = next(
-            (shown_card for shown_card in cards if word and (shown_card.uuid or "").startswith(word)), None
-        )
-        if card is None:
-            break
-        shown.append(card)
-    return shown
-
-
-def _shown_by_number() -> bool:
-    return any(word.strip().isdigit() for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(","))
-
-
-def _finished(pair: Pair, driver: nvml.NvmlReport, host: HostMemory, ram: Any) -> DeviceReport:
+def _finished(pair: Pair, known: _Seen) -> DeviceReport:
     """One device with everything that is known of it."""
     seen, card, device_id, runnable = pair
     kind = seen.kind if seen else "cuda"
-    name = (seen.name if seen else card.name if card else None) or "an NVIDIA GPU that does not say its name"
-    name = processor_name() if kind == "mps" else name
-    total = (seen.total_bytes if seen else None) or (card.total_bytes if card else None)
+    name = _name(kind, seen, card, known.asking)
+    whole = (seen.total_bytes if seen else None) or (card.total_bytes if card else None)
     # Apple's GPU has the machine's memory, and the catalog names it by the machine's.
-    listed = gpu_of_device(name, int(ram.total) if kind == "mps" else total)
+    size = int(known.ram.total) if kind == "mps" else whole
+    listed = known.asking.ask("gpus.csv", lambda: gpu_of_device(name, size))
     said = (seen.capability if seen else None) or (card.capability if card else None)
     capability = said or (listed.capability if listed and kind == "cuda" else None)
-    unified = bool(seen and seen.unified) or bool(listed and listed.unified)
-    knows = host.devices.get(device_id)
-    told = (source.free_bytes for source in (card, seen, knows) if source is not None)
-    free = next((size for size in told if size is not None), None)
-    if unified:  # a driver's "N/A": the memory is the machine's
-        total = total or int(ram.total)
-        free = int(ram.available) if free is None else free
+    knows = known.host.devices.get(device_id)
+    hand = known.by_hand.get(device_id)
+    memory = device_memory(
+        seen, card, knows, known.ram, known.amd, unified=bool(listed and listed.unified), by_hand=hand
+    )
     formats = compute_support.number_formats(kind, capability, seen.architecture if seen else "")
     own = knows.own_bytes if knows else seen.allocated_bytes if seen else (card and card.own_bytes) or 0
     return DeviceReport(
         id=device_id,
         name=name,
         kind=kind,
-        total_bytes=total,
-        free_bytes=free,
+        total_bytes=memory.total_bytes,
+        free_bytes=memory.free_bytes,
         compute_capability=".".join(map(str, capability)) if capability else None,
-        driver=driver.driver if card else None,
+        driver=known.driver.driver if card else None,
         source=" and ".join([*(["torch"] if seen else []), *(["NVML"] if card else [])]),
         vendor=_VENDORS[kind],
         own_bytes=own,
@@ -197,17 +229,43 @@ def _finished(pair: Pair, driver: nvml.NvmlReport, host: HostMemory, ram: Any) -
         bf16=formats.bf16,
         fp8=formats.fp8,
         fp4=formats.fp4,
-        bandwidth_gb_s=listed.bandwidth_gb_s if listed else None,
-        tensor_cores=listed.tensor_cores if listed else None,
+        **_from_catalog(listed),
         **_heat(card),
-        dynamic_vram=host.dynamic_vram if device_id == host.preferred else None,
+        dynamic_vram=known.host.dynamic_vram if device_id == known.host.preferred else None,
         flash_attention=compute_support.flash_attention(kind, capability),
         sage_attention=compute_support.sage_attention(kind, capability),
-        catalog_name=listed.label if listed else None,
-        unified=unified,
+        unified=memory.unified,
         architecture=(seen.architecture or None) if seen else None,
         runnable=runnable,
+        **_set_by_hand(hand),
     )
+
+
+def _name(kind: str, seen: TorchDevice | None, card: nvml.NvmlDevice | None, asking: Asking) -> str:
+    if kind == "mps":
+        return _processors_name(asking)
+    said = (seen.name if seen else None) or (card.name if card else None)
+    return said or f"an {_VENDORS[kind]} GPU that does not say its name"
+
+
+def _processors_name(asking: Asking) -> str:
+    return str(asking.ask("the processor's name", processor_name, "CPU"))
+
+
+def _from_catalog(listed: GPU | None) -> dict[str, Any]:
+    if listed is None:
+        return {}
+    return {
+        "bandwidth_gb_s": listed.bandwidth_gb_s,
+        "tensor_cores": listed.tensor_cores,
+        "catalog_name": listed.label,
+    }
+
+
+def _set_by_hand(hand: MemoryByHand | None) -> dict[str, Any]:
+    if hand is None:
+        return {}
+    return {"set_by_hand": hand.text(), "kept_back_bytes": int((hand.reserve_gib or 0) * GIB)}
 
 
 def _heat(card: nvml.NvmlDevice | None) -> dict[str, Any]:
@@ -255,27 +313,30 @@ def _known_to_the_host(found: list[DeviceReport], host: HostMemory | None) -> It
     )
 
 
-def _processor(ram: Any, host: HostMemory | None) -> DeviceReport:
-    knows = host.devices.get("cpu") if host is not None else None
+def _processor(known: _Seen) -> DeviceReport:
+    knows, hand = known.host.devices.get("cpu"), known.by_hand.get("cpu")
     said = knows.free_bytes if knows is not None else None
+    memory = device_memory(None, None, None, known.ram, unified=True, by_hand=hand)
     return DeviceReport(
         id="cpu",
-        name=processor_name(),
+        name=_processors_name(known.asking),
         kind="cpu",
-        total_bytes=int(ram.total),
-        free_bytes=int(ram.available) if said is None else said,
+        total_bytes=memory.total_bytes,
+        free_bytes=memory.free_bytes if said is None or hand is not None else said,
         source="psutil",
         own_bytes=knows.own_bytes if knows is not None else None,
         host_bytes=knows.other_models_bytes if knows is not None else None,
-        bf16=processor_has_bf16(),
+        bf16=known.asking.ask("the processor's flags", processor_has_bf16),
         unified=True,
+        **_set_by_hand(hand),
     )
 
 
-def _with_spill(found: list[DeviceReport]) -> list[DeviceReport]:
+def _with_spill(found: list[DeviceReport], asking: Asking) -> list[DeviceReport]:
     """Windows counts the spill by process, so it belongs to a card only where there is just one."""
     cards = [device for device in found if device.kind != "cpu"]
-    spilled = windows_memory.shared_bytes() if len(cards) == 1 else None
+    ask: Callable[[], int | None] = windows_memory.shared_bytes
+    spilled = asking.ask("pdh.dll", ask) if len(cards) == 1 else None
     if spilled is None:
         return found
     return [replace(device, shared_bytes=spilled) if device in cards else device for device in found]

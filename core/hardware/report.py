@@ -21,7 +21,8 @@ class DeviceReport:
     this process. ``shared_bytes`` is what Windows has put into RAM. ``bf16``, ``fp8``, ``fp4``: the device
     computes in them. ``bandwidth_gb_s`` (10^9 bytes a second) and ``tensor_cores`` are the catalog's, for
     the card ``catalog_name``. ``throttle`` are NVML's reasons why the clock is held down. ``runnable`` says
-    whether the torch of this process can use the device.
+    whether the torch of this process can use the device. ``set_by_hand`` is what config.yaml says of its
+    memory ("total_gib 96, reserve_gib 8"), empty where nothing; ``kept_back_bytes`` of it is for no model.
     """
 
     id: str
@@ -60,6 +61,8 @@ class DeviceReport:
     uuid: str | None = None
     architecture: str | None = None
     runnable: Capability = field(default=Capability(True, ""))
+    set_by_hand: str = ""
+    kept_back_bytes: int = 0
 
     @property
     def capability(self) -> tuple[int, int] | None:
@@ -76,7 +79,9 @@ class DeviceReport:
         """One line for a report: name, free of total."""
         total = gib_text(self.total_bytes)
         extra = f", compute capability {self.compute_capability}" if self.compute_capability else ""
-        return f"{self.id}: {self.name}, {gib_text(self.free_bytes)} free of {total}{extra} ({self.source})"
+        hand = f", set by hand: {self.set_by_hand}" if self.set_by_hand else ""
+        free = gib_text(self.free_bytes)
+        return f"{self.id}: {self.name}, {free} free of {total}{extra} ({self.source}{hand})"
 
     def details(self) -> Iterator[str]:
         """The other figures, one line a subject; nothing for what is not known at all."""

@@ -197,7 +197,7 @@ def budget_here(device: str = "auto", torch: str = "import") -> Budget:
         )
     if budget.reclaimable_bytes and host_memory() is None:
         note = "models of this script, which are let go when the room is needed and come back"
-        return replace(budget, note=note)
+        return replace(budget, note="; ".join(filter(None, (note, budget.note))))
     return budget
 
 

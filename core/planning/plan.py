@@ -79,8 +79,9 @@ class Plan:
         return next(verdict for verdict in self.verdicts if verdict.precision == precision)
 
     def to_dict(self) -> dict[str, Any]:
-        """The stable JSON form."""
+        """The stable JSON form; "set_by_hand" only where config.yaml sets the memory."""
         chosen = self.chosen
+        by_hand = self.budget.set_by_hand if self.budget is not None else ""
         return {
             "model": self.model,
             "device": self.device,
@@ -94,6 +95,7 @@ class Plan:
                 "max_pixels": chosen.max_pixels,
                 "micro_batch": chosen.micro_batch,
             },
+            **({"set_by_hand": by_hand} if by_hand else {}),
         }
 
     def text(self) -> str:

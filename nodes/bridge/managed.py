@@ -23,6 +23,7 @@ from ...core.errors import VramwiseError
 from ...core.host import set_out_of_memory_test
 from ...core.ocr.vlm.model_owner import LoadSpec, living_owners, set_owner_factory
 from ...core.units import GIB
+from .memory import shares_ram
 
 log = logging.getLogger("vramwise")
 
@@ -163,11 +164,11 @@ class ManagedPatcher(ModelPatcher):
         """Whether eviction keeps the weights in RAM.
 
         Where the offload device is the load device (--cpu, --gpu-only, --highvram) or RAM is the device's own
-        memory (Apple), a move would give nothing back.
+        memory (Apple, DGX Spark, integrated GPUs), a move would give nothing back.
         """
         if not self.model.movable or self.load_device == self.offload_device:
             return False
-        if self.load_device.type == "mps" or mm.vram_state == mm.VRAMState.SHARED:
+        if mm.vram_state == mm.VRAMState.SHARED or shares_ram(str(self.load_device)):
             return False
         free = mm.get_free_memory(torch.device("cpu"))
         return bool(free > self.model.size_bytes + RAM_MARGIN_BYTES)

@@ -4,6 +4,7 @@ torch.
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 from dataclasses import dataclass
@@ -64,9 +65,26 @@ def _host_device(device: torch.device, computes: bool) -> HostDevice:
     ours = sum(owner.resident_bytes() for owner in living_owners() if _same(owner.spec.device, device))
     models = [entry.model for entry in mm.current_loaded_models if _same(entry.device, device)]
     held = sum(model.loaded_size() for model in models if model is not None)
-    asks = computes or (device.type == "cuda" and torch.cuda.memory_reserved(device) > 0)
-    free = int(mm.get_free_memory(device)) if asks else None
+    free = _free(device) if computes or _in_use(device) else None
     return HostDevice(free, int(ours), max(0, int(held - ours)))
+
+
+def _in_use(device: torch.device) -> bool:
+    try:
+        return device.type == "cuda" and torch.cuda.memory_reserved(device) > 0
+    except Exception:  # a card that was lost, a torch that cannot start CUDA any more
+        return False
+
+
+def _free(device: torch.device) -> int | None:
+    """What ComfyUI could use of ``device``, None where asking fails: torch.xpu.mem_get_info raises on
+    integrated GPUs, torch.cuda's on a card that was lost.
+    """
+    try:
+        return int(mm.get_free_memory(device))
+    except Exception as error:
+        log.debug("ComfyUI does not say what is free on %s (%s).", device, error)
+        return None
 
 
 def _same(device: torch.device | str, other: torch.device) -> bool:
@@ -83,9 +101,26 @@ def comfy_device() -> str:
 
 
 def measure() -> Free:
-    """Memory now. On a CPU-only ComfyUI the device is the machine's RAM."""
+    """Memory now. On a CPU-only ComfyUI the device is the machine's RAM. Of a GPU without memory of its own
+    what the system can give, as GPU Probe says it.
+    """
     device = mm.get_torch_device()
-    return Free(str(device), int(mm.get_free_memory(device)), int(psutil.Process().memory_info().rss))
+    free = int(psutil.virtual_memory().available) if shares_ram(str(device)) else _free(device)
+    return Free(str(device), free or 0, int(psutil.Process().memory_info().rss))
+
+
+@functools.cache
+def shares_ram(device: str) -> bool:
+    """Whether ``device`` has no memory of its own (Apple, DGX Spark, Jetson, integrated GPUs): what moves
+    from it to RAM frees nothing.
+    """
+    from ...core.hardware.machine import probe
+
+    meant = torch.device(device)
+    if meant.type in ("cpu", "mps"):
+        return True
+    name = f"{meant.type}:{meant.index or 0}"
+    return any(found.unified for found in probe(torch=torch).devices if found.id == name)
 
 
 def release(what: str) -> list[str]:

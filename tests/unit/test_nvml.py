@@ -4,11 +4,9 @@ tests/fixtures/nvml/nvml.c.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import types
@@ -29,38 +27,6 @@ GIB, MIB = 1024**3, 1024**2
 HEAVY = ("numpy", "torch", "transformers")
 
 Driver = Callable[[str], None]
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory, require: Callable[[object, str], None]) -> Path:
-    """The folder of the stand-in, under the name that pynvml loads."""
-    compiler = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
-    require(compiler, "There is no C compiler (cc, gcc or clang) to build the stand-in of NVML.")
-    require(sys.platform == "linux", "pynvml finds the stand-in of NVML on Linux only.")
-    require(nvml.installed(), f"pynvml is missing: {sys.executable} -m pip install nvidia-ml-py")
-    folder = tmp_path_factory.mktemp("nvml")
-    made = folder / "libnvidia-ml.so.1"
-    subprocess.run([str(compiler), "-shared", "-fPIC", "-o", str(made), str(CARDS / "nvml.c")], check=True)
-    return folder
-
-
-@pytest.fixture
-def driver(library: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
-    """``driver(name)``: from now on the driver shows the cards of fixtures/nvml/NAME.txt, and torch is one
-    for CUDA 12.8.
-    """
-    import pynvml
-
-    monkeypatch.setattr(pynvml, "nvmlLib", ctypes.CDLL(str(library / "libnvidia-ml.so.1")))
-    monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
-    monkeypatch.setattr(machine, "torch_build", lambda live=None: TorchBuild("2.9.0+cu128", "12.8"))
-    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
-        monkeypatch.delenv(name, raising=False)
-
-    def shown(name: str) -> None:
-        monkeypatch.setenv("VRAMWISE_NVML", str(CARDS / f"{name}.txt"))
-
-    return shown
 
 
 def look(**asked: Any) -> report.MachineReport:
@@ -374,9 +340,24 @@ def test_check_gpu_has_no_english_sentence_in_another_language(library: Path, la
             assert not re.search(r"\b(the|is|an|with|said)\b", told, re.IGNORECASE), line
 
 
-@pytest.mark.parametrize("code", ["hidden", "order", "slice", "unusable", "absent"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "hidden",
+        "order",
+        "slice",
+        "unusable",
+        "absent",
+        "not_visible",
+        "unanswered",
+        "settings",
+        "not_here_by_hand",
+    ],
+)
 def test_a_remark_is_one_sentence_in_every_language(code: str) -> None:
-    values = dict.fromkeys(("cards", "device", "card", "asked", "reason", "shown", "here"), "cuda:0")
+    values = dict.fromkeys(
+        ("cards", "device", "card", "asked", "reason", "shown", "here", "word", "question", "said"), "cuda:0"
+    )
     said = {lang: report.Remark(code, values).text(lang) for lang in LANGUAGES}
     assert len(set(said.values())) == len(LANGUAGES)
     assert all(text[-1] in ".\u3002" for text in said.values())
