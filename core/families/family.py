@@ -85,7 +85,9 @@ class Family:
 
     Of its recipe, which stands apart in the file because two checkpoints of one architecture may want to be
     asked differently: ``tasks``; ``coordinates`` is "thousandths", "resized_pixels" or "none"; image
-    sides are multiples of ``factor`` (0: the processor decides).
+    sides are multiples of ``factor`` (0: the processor decides); ``chat_template`` (Jinja;
+    docs/sources.md#chat-templates-of-the-families) is how it is asked
+    where a folder has none; ``end_tokens`` end an answer, whatever a folder says.
     """
 
     id: str
@@ -113,6 +115,8 @@ class Family:
     weights: str = ""
     picture: str = ""
     defaults: Mapping[str, Config] = field(default_factory=dict)
+    chat_template: str = ""
+    end_tokens: tuple[str, ...] = ()
     activations: tuple[ActivationCosts, ...] = ()
     published: tuple[PublishedConfig, ...] = ()
 

@@ -204,6 +204,7 @@ class _Reading:
                 seen=seen(question.family, sent),
                 seconds=seconds,
                 notes=completion.notes,
+                reasoning=completion.reasoning,
             )
         return page_result(answer, self._source, question.task, self._options, size, question.notes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..vlm.answers.reasoning import VisibleStream
 from ..vlm.loop_guard import LoopGuard
 
 # About what a token is: a word with its space, up to three digits, a run of one sign, else one character.
@@ -24,6 +25,7 @@ class StreamText:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._text, self._reasoning = _Watched(), _Watched()
+        self._visible = VisibleStream(_SHOWN)
         self.pieces = 0
         self.tokens: int | None = None
         self.finish_reason = ""
@@ -36,10 +38,11 @@ class StreamText:
 
     @property
     def so_far(self) -> str:
-        """The end of the text for a person who watches."""
-        return self._text.end
+        """The end of the text for a person who watches, without what the model thinks."""
+        return self._visible.end
 
     def add(self, piece: str) -> None:
+        self._visible.add(piece)
         self._take(self._text, piece)
 
     def add_reasoning(self, piece: str) -> None:
@@ -79,14 +82,12 @@ class _Watched:
         self._rest = ""
         self._parts: list[str] = []
         self._guard = LoopGuard(self._decode)
-        self.end = ""
         self.letters = 0
 
     def add(self, piece: str) -> bool:
         """True where the text runs in circles."""
         self._parts.append(piece)
         self.letters += len(piece)
-        self.end = (self.end + piece)[-_SHOWN:]
         self._rest += piece
         found = list(_PIECE.finditer(self._rest))
         for word in found[:-1]:  # the last may go on in the next piece

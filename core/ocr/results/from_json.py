@@ -70,6 +70,7 @@ def result_from_dict(data: Any, where: str = "the page") -> OCRResult:
         tokens=page.take("tokens", _optional(_count)),
         peak_bytes=page.take("peak_bytes", _optional(_count)),
         notes=tuple(page.each("notes", _filled, MAX_REGIONS)),
+        reasoning=page.take_if_there("reasoning", _string, ""),
     )
     for key in FOUND_AT:
         page.pass_over(key, _filled)
@@ -108,6 +109,10 @@ class _Object:
         """``key`` may be there, and is of no use here."""
         if key in self._left:
             self.take(key, read)
+
+    def take_if_there(self, key: str, read: Callable[[Any, str], Any], otherwise: Any) -> Any:
+        """``take`` of a key that older versions did not write."""
+        return self.take(key, read) if key in self._left else otherwise
 
     def each(self, key: str, read: Callable[[Any, str], Any], most: int) -> list[Any]:
         items: list[Any] = self.take(key, _list_of_at_most(most))

@@ -55,7 +55,7 @@ class OCRResult:
     ``finish_reason``: "stop" (read to the end), "length" (cut by max_new_tokens), "loop" (a runaway was
     cut) or "blank" (nothing to read). ``notes`` are sentences for the person: what was ignored, routed or
     left unread. ``seconds`` is the time inside the engine; ``tokens`` and ``peak_bytes`` are None where the
-    engine has none.
+    engine has none. ``reasoning`` is what the model thought before it answered, and in no other field.
     """
 
     text: str
@@ -71,6 +71,7 @@ class OCRResult:
     tokens: int | None = None
     peak_bytes: int | None = None
     notes: tuple[str, ...] = ()
+    reasoning: str = ""
 
     def to_dict(self, exact: bool = False, **found_at: str) -> dict[str, Any]:
         """Plain JSON types; the layout is versioned by ``version`` and described by ocr_schema.json.
@@ -102,6 +103,7 @@ class OCRResult:
             "tokens": self.tokens,
             "peak_bytes": self.peak_bytes,
             "notes": list(self.notes),
+            "reasoning": self.reasoning,
         }
 
 

@@ -4,6 +4,7 @@ text.
 
 from __future__ import annotations
 
+import functools
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import torch
 from ...errors import VramwiseError
 from ...families.family import Family, Task
 from . import compat
+from .answers.reasoning import is_mark
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,11 +30,14 @@ class Prepared:
 
     ``tensors`` go to ``generate`` as keyword arguments; "input_ids" is (B, prompt tokens), padded on the
     left. ``seen`` is the (width, height) in pixels that the model looks at, for coordinates in resized
-    pixels.
+    pixels. ``opened``: the prompt ends inside thinking, so that answers begin there. ``notes`` are sentences
+    for the person about how the model was asked.
     """
 
     tensors: Mapping[str, torch.Tensor]
     seen: tuple[tuple[int, int], ...]
+    opened: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Adapter:
@@ -79,17 +84,43 @@ class Adapter:
 
     def decode(self, ids: Sequence[int], task: Task | None = None) -> str:
         """Text of generated tokens. Special tokens are left out, except where the task's form is made of
-        them.
+        them, and those that mark thinking: without them nobody could tell it from the answer.
         """
         made_of_tags = task is not None and task.parse == "doctags"
+        marks = {} if made_of_tags else self._marks
+        pieces, start = [], 0
+        for at, token in enumerate(ids):
+            if token in marks:
+                pieces += [self._plain(ids[start:at]), marks[token]]
+                start = at + 1
+        return "".join((*pieces, self._plain(ids[start:], not made_of_tags)))
+
+    def _plain(self, ids: Sequence[int], without_special: bool = True) -> str:
         text: str = self.tokenizer.decode(
-            ids, skip_special_tokens=not made_of_tags, clean_up_tokenization_spaces=False
+            ids, skip_special_tokens=without_special, clean_up_tokenization_spaces=False
         )
         return text
 
+    @functools.cached_property
+    def _marks(self) -> Mapping[int, str]:
+        """Special tokens that mark thinking."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", {})
+        return {
+            number: str(token) for number, token in added.items() if token.special and is_mark(str(token))
+        }
+
     def stop_ids(self) -> tuple[int, ...]:
-        """Tokens that end an answer besides those of the checkpoint's generation config."""
-        return ()
+        """Tokens that end an answer besides those of the checkpoint's generation config, which a fine-tune
+        may have from a base model that knows no turns: the tokenizer's own and those of the family.
+        """
+        own = self.tokenizer.eos_token_id
+        return (*(() if own is None else (int(own),)), *self.ids_of(*self.family.end_tokens))
+
+    def ids_of(self, *tokens: str) -> tuple[int, ...]:
+        """The numbers of those of ``tokens`` that the vocabulary has as one token."""
+        found = (self.tokenizer.convert_tokens_to_ids(token) for token in tokens if token)
+        unknown = self.tokenizer.unk_token_id
+        return tuple(int(number) for number in found if number is not None and number != unknown)
 
     @staticmethod
     def placed(net: Any, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

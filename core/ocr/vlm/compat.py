@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from ...families.family import Family
 from ...hardware.capabilities import pip_line
 from ...weights.checkpoint_files import read_config, written_config
 from .memory_errors import is_out_of_memory as is_out_of_memory
+from .processor_files import mended_processor_files
 
 MOVABLE_8BIT = (0, 48)  # bitsandbytes from which .to(device) of an 8-bit model is allowed
 _CAST_NOTICE = "MatMul8bitLt: inputs will be cast"
@@ -60,22 +62,43 @@ def disguised_config(path: Path) -> Any:
 
 def open_processor(path: Path) -> Any:
     """The processor of a local folder. Never looks at the Hub and never runs code from the folder."""
-    from transformers import PROCESSOR_MAPPING, AutoProcessor
-
-    config = disguised_config(path)
-    processor = AutoProcessor if config is None else PROCESSOR_MAPPING[type(config)]
     try:
-        return processor.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
+        try:
+            processor = _from_folder(path)
+        except Exception as error:
+            if isinstance(error, ImportError) or not (mended := mended_processor_files(path)):
+                raise
+            with TemporaryDirectory() as folder:
+                for name, content in mended.items():
+                    (Path(folder) / name).write_bytes(content)
+                processor = _from_folder(Path(folder))
     except ImportError as error:
         hint = f" Install it with: {pip_line('torchvision')}" if "torchvision" in str(error).lower() else ""
         raise VramwiseError(
             f"The processor in {path} needs a package that is missing: {error}{hint}"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # the tokenizers' own errors have no class of their own
         raise VramwiseError(
-            f"The processor in {path} cannot be opened: {first_line(error)} "
-            "Download the model's folder again: its tokenizer and processor files belong beside the weights."
+            f"The processor in {path} cannot be opened: {first_line(error)} {_BESIDE}"
         ) from error
+    for part, files in (("tokenizer", "tokenizer.json"), ("image_processor", "preprocessor_config.json")):
+        if getattr(processor, part, None) is None:
+            raise VramwiseError(f"The folder {path} has no {files}. {_BESIDE}")
+    return processor
+
+
+_BESIDE = (
+    "The tokenizer's and processor's files belong beside the weights: download the model's folder again or, "
+    "for a model of your own, copy them from the one that it was made from."
+)
+
+
+def _from_folder(path: Path) -> Any:
+    from transformers import PROCESSOR_MAPPING, AutoProcessor
+
+    config = disguised_config(path)
+    processor = AutoProcessor if config is None else PROCESSOR_MAPPING[type(config)]
+    return processor.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
 
 
 @contextmanager

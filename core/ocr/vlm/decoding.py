@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from transformers import StoppingCriteriaList
 
 from ..engines.protocol import ProgressCallback
 from .adapter import Adapter, Prepared
+from .answers.reasoning import visible
 from .loop_guard import LoopGuard
 
 TEXT_EVERY = 0.1  # seconds between two decodings of the running text
@@ -31,10 +33,14 @@ class Row:
 
 @dataclass
 class RunningText:
-    """The text of a growing token list, decoded a line at a time so that long answers stay cheap."""
+    """The text of a growing token list, decoded a line at a time so that long answers stay cheap. ``shown``
+    makes of it what a person is shown.
+    """
 
     decode: Callable[[Sequence[int]], str]
+    shown: Callable[[str], str]
     text: str = ""
+    _all: str = ""
     _settled: str = ""
     _from: int = 0
     _next: float = field(default=0.0)
@@ -46,14 +52,16 @@ class RunningText:
             return self.text
         self._next = now + TEXT_EVERY
         fresh = self.decode(ids[self._from :])
-        self.text = self._settled + fresh
+        self._all = self._settled + fresh
+        self.text = self.shown(self._all)
         if fresh.endswith("\n") or (len(ids) - self._from > 256 and not fresh.endswith("\ufffd")):
-            self._settled, self._from = self.text, len(ids)
+            self._settled, self._from = self._all, len(ids)
         return self.text
 
 
 class TokenWatch:
-    """A stopping criterion of ``generate``: sees every new token of every row.
+    """A stopping criterion of ``generate``: sees every new token of every row. ``opened``: the prompt ended
+    inside thinking.
 
     Raises what ``progress`` raises; stops the rows that run in circles.
     """
@@ -65,9 +73,11 @@ class TokenWatch:
         limit: int,
         progress: ProgressCallback,
         adapter: Adapter,
+        opened: bool,
     ) -> None:
         self.rows, self.ends, self.limit, self.progress = rows, ends, limit, progress
-        self.texts = [RunningText(adapter.decode) for _ in rows]
+        shown = functools.partial(visible, opened=opened)
+        self.texts = [RunningText(adapter.decode, shown) for _ in rows]
         self.done = 0
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
@@ -92,12 +102,13 @@ def generate_rows(
     config = net.generation_config
     ends = frozenset((*_ids(config.eos_token_id), *adapter.stop_ids()))
     rows = [Row(LoopGuard(adapter.decode)) for _ in prepared.seen]
+    watch = TokenWatch(rows, ends, new_tokens, progress, adapter, prepared.opened)
     decoding = {
         "do_sample": False,
         "max_new_tokens": new_tokens,
         "eos_token_id": sorted(ends) or None,
         "pad_token_id": config.pad_token_id if config.pad_token_id is not None else min(ends, default=0),
-        "stopping_criteria": StoppingCriteriaList([TokenWatch(rows, ends, new_tokens, progress, adapter)]),
+        "stopping_criteria": StoppingCriteriaList([watch]),
     }
     on_cuda = net.device.type == "cuda"
     if on_cuda:
@@ -107,6 +118,6 @@ def generate_rows(
 
 
 def _ids(value: Any) -> tuple[int, ...]:
-    if value is None:
-        return ()
-    return tuple(value) if isinstance(value, (list, tuple)) else (int(value),)
+    """The token numbers in a generation config's entry, which may be one, several or anything."""
+    given = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(number for number in given if type(number) is int and number >= 0)

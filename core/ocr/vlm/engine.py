@@ -245,6 +245,8 @@ class _Reading:
                 seen=seen,
                 seconds=seconds,
                 peak_bytes=peak,
+                notes=prepared.notes,
+                opened=prepared.opened,
             )
             for row, seen in zip(rows, prepared.seen, strict=True)
         ]

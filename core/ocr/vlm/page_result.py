@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from .answers import RawRegion
 
 
+ONLY_THOUGHT = (
+    "The model thought about the page and did not come to an answer: this is no blank page. What it thought "
+    "is in reasoning. Raise max_new_tokens, or switch thinking off: choose a model without it (Instruct "
+    "rather than Thinking), or start the server with thinking off."
+)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a model wrote about one picture, and how that ended (see OCRResult). ``seen`` is the picture's
-    (width, height) as the model saw it; ``notes`` are sentences for the person.
+    (width, height) as the model saw it; ``notes`` are sentences for the person. ``reasoning`` is what a
+    server sent apart from the text as the model's thinking; ``opened``: the prompt ended inside thinking, so
+    that the text begins there.
     """
 
     text: str
@@ -30,6 +39,8 @@ class Answer:
     seconds: float
     peak_bytes: int | None = None
     notes: tuple[str, ...] = ()
+    reasoning: str = ""
+    opened: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,10 +65,12 @@ def page_result(
     """``answer`` is None for a blank page, which the model never saw; ``size`` is the picture's (width,
     height) in pixels; ``notes`` come before those of the answer.
     """
-    text = marked = ""
+    text = marked = reasoning = ""
+    finish_reason = "blank"
     regions: tuple[Region, ...] = ()
     if answer is not None:
-        parsed = parse(task.parse, answer.text, answer.finish_reason != "stop")
+        parsed = parse(task.parse, answer.text, answer.finish_reason != "stop", answer.opened)
+        finish_reason = answer.finish_reason
         text, marked = parsed.text, parsed.markdown
         placed = [
             (raw, polygon)
@@ -72,13 +85,17 @@ def page_result(
         elif placed:
             text, marked, regions = _arranged(placed)
         notes = (*notes, *parsed.notes, *answer.notes)
+        reasoning = "\n\n".join(filter(None, (answer.reasoning.strip(), parsed.reasoning)))
+        if not parsed.answered or (answer.reasoning.strip() and not answer.text.strip()):
+            finish_reason = "loop" if finish_reason == "loop" else "length"
+            notes = (*notes, ONLY_THOUGHT)
     return OCRResult(
         text=marked if options.task == "markdown" else text,
         markdown=marked,
         regions=regions,
         width=size[0],
         height=size[1],
-        finish_reason=answer.finish_reason if answer else "blank",
+        finish_reason=finish_reason,
         model=source.model,
         precision=source.precision,
         seconds=answer.seconds if answer else 0.0,
@@ -86,6 +103,7 @@ def page_result(
         tokens=answer.tokens if answer else None,
         peak_bytes=answer.peak_bytes if answer else None,
         notes=notes,
+        reasoning=reasoning,
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from .doctags import doctags
+from .fences import unfenced, unwrapped, without_fence_lines, wraps_markdown
 from .html_pages import html, qwen_html
-from .parsed import CUT, Parsed, RawRegion, as_markdown, flat, numbers, points_of, unfenced, unread
+from .parsed import CUT, Parsed, RawRegion, as_markdown, flat, numbers, points_of, unread
+from .reasoning import taken_apart
 from .tables import latex_table_to_html, otsl_to_html
 from .written_json import json_objects, mended
 
@@ -19,19 +22,34 @@ _TABULAR = re.compile(
 )
 
 
-def parse(kind: str, answer: str, cut: bool) -> Parsed:
-    """Read ``answer`` as a task's ``kind``; ``cut`` says that the model did not come to its end."""
-    return _KINDS[kind](answer, cut)
+GUESSED = (
+    "What stood before a closing mark of thinking was taken for the model's thinking and is in reasoning. "
+    "If the page itself shows that mark, its first part is there."
+)
+
+
+def parse(kind: str, answer: str, cut: bool, opened: bool = False) -> Parsed:
+    """Read ``answer`` as a task's ``kind``, its thinking set apart. ``cut`` says that the model did not come
+    to its end, ``opened`` that its prompt ended inside thinking.
+    """
+    thought = taken_apart(answer, cut, opened)
+    parsed = _KINDS[kind](thought.text, cut)
+    return replace(
+        parsed,
+        notes=(*parsed.notes, GUESSED) if thought.guessed else parsed.notes,
+        reasoning=thought.reasoning,
+        answered=bool(thought.text.strip()) or not (thought.reasoning or thought.unended),
+    )
 
 
 def _plain(answer: str, cut: bool) -> Parsed:
-    text = answer.strip()
+    text = unwrapped(answer)
     return Parsed(text, text)
 
 
 def _markdown(answer: str, cut: bool) -> Parsed:
     """Markdown; coordinates in comments (``<!-- Table (x0, y0, x1, y1) -->`` of Qwen3-VL) become regions."""
-    text = unfenced(answer)
+    text = without_fence_lines(answer) if wraps_markdown(answer) else unwrapped(answer)
     regions = []
     for found in _COMMENT.finditer(text):
         points = points_of(numbers(found[2]))

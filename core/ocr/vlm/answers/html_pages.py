@@ -8,7 +8,8 @@ from html import escape
 from html.parser import HTMLParser
 
 from ...results.result import Point
-from .parsed import CUT, Parsed, RawRegion, as_markdown, numbers, points_of, unfenced
+from .fences import without_fence_lines
+from .parsed import CUT, Parsed, RawRegion, as_markdown, numbers, points_of
 
 VOID = frozenset({"br", "img", "hr", "input", "meta", "link", "col"})
 _CATEGORIES = {
@@ -92,7 +93,7 @@ def _start(tag: str, given: Mapping[str, str | None]) -> str:
 
 def qwen_html(answer: str, cut: bool) -> Parsed:
     """Qwen3-VL's document HTML: elements carry ``data-bbox="x0 y0 x1 y1"`` and stand in reading order."""
-    text = closed(unfenced(answer))
+    text = closed(without_fence_lines(answer))
     boxes = _Boxes()
     boxes.feed(text)
     boxes.close()
@@ -141,5 +142,5 @@ def closed(text: str) -> str:
 
 def html(answer: str, cut: bool) -> Parsed:
     """An HTML table and whatever stands around it; a cut one gets its closing tags."""
-    text = closed(unfenced(answer))
+    text = closed(without_fence_lines(answer))
     return Parsed(text, text)

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...results.result import Point
+from .fences import unfenced
 
 CUT = "The answer ended before it was complete; what was whole in it is here."
-
-
-_FENCE = re.compile(r"^\s*```[\w+-]*[ \t]*\n?")
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class RawRegion:
 @dataclass(frozen=True)
 class Parsed:
     """``ordered``: the model gave the regions in reading order; else they are lines to be arranged by
-    place.
+    place. ``reasoning`` is what the model thought before it answered; ``answered``: it answered at all.
     """
 
     text: str
@@ -36,16 +34,8 @@ class Parsed:
     regions: tuple[RawRegion, ...] = ()
     ordered: bool = True
     notes: tuple[str, ...] = ()
-
-
-def unfenced(answer: str) -> str:
-    """``answer`` without the code fence that chat models put around it."""
-    opened = _FENCE.match(answer)
-    if opened is None:
-        return answer.strip()
-    inside = answer[opened.end() :]
-    closed = inside.rfind("```")
-    return (inside if closed < 0 else inside[:closed]).strip()
+    reasoning: str = ""
+    answered: bool = True
 
 
 def unread(answer: str, cut: bool) -> Parsed:

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from .parsed import unfenced
+from .fences import unfenced
 
 _NEXT_ENTRY = re.compile(r"(?:^|[,\n\[])\s*\{")
 _NAMED = "true|false|null|True|False|None"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....families.family import Task
 from ..adapter import Adapter, Prepared, check_aspect
-from .dots_model import ANSWERED, DotsOCRForCausalLM, DotsOCRProcessor
+from .dots_model import DotsOCRForCausalLM, DotsOCRProcessor
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,10 +26,6 @@ class FamilyAdapter(Adapter):
     @staticmethod
     def open_processor(path: Path) -> DotsOCRProcessor:
         return DotsOCRProcessor.from_folder(path)
-
-    def stop_ids(self) -> tuple[int, ...]:
-        """The end of the answer, which not every copy of the generation config names."""
-        return (int(self.tokenizer.convert_tokens_to_ids(ANSWERED)),)
 
     def prepare(self, pictures: Sequence[Image], prompt: str, task: Task) -> Prepared:
         """Inputs for ``pictures``, each asked ``prompt``."""

@@ -16,7 +16,6 @@ from ..adapter import Adapter, Prepared
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-END = "<|im_end|>"
 SCALED_DOWN = 4  # two convolutions of stride 2 between the encoder's patches and the language model's tokens
 TILES_FROM = 2.0  # times the encoder's own pixels: a smaller picture is read whole
 MAX_TILES = 12  # of the processor
@@ -35,13 +34,6 @@ class FamilyAdapter(Adapter):
         vision = json.loads((path / "config.json").read_text(encoding="utf-8")).get("vision_config") or {}
         self.tile = int(self.processor.image_processor.size["height"])
         self.tile_tokens = (self.tile // int(vision.get("patch_size", 16)) // SCALED_DOWN) ** 2
-
-    def stop_ids(self) -> tuple[int, ...]:
-        """The end of a chat turn, which the checkpoint's generation config may lack: its demo gives it as a
-        stop string, and as one token it is the same without building a table over the vocabulary.
-        """
-        found = self.tokenizer.convert_tokens_to_ids(END)
-        return () if found is None or found == self.tokenizer.unk_token_id else (int(found),)
 
     def prepare(self, pictures: Sequence[Image], prompt: str, task: Task) -> Prepared:
         """Inputs for ``pictures``; "pixel_values" is (tiles of all pictures, 3, side, side)."""
