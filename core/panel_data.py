@@ -57,6 +57,7 @@ def machine_answer(report: MachineReport, lang: str = "en") -> dict[str, Any]:
         "system": report.system,
         "torch": report.torch,
         "findings": [asdict(finding) for finding in health(report, lang)],
+        "remarks": [remark.text(lang) for remark in report.remarks],
     }
 
 

@@ -70,7 +70,7 @@ class Settings:
     """The machine's decisions. ``origin`` says where they were read, for error messages and reports.
 
     ``allow_downloads`` is for what a reading turns out to need, ``download_button`` for what a person asks
-    for in the browser.
+    for in the browser. ``allowed_hosts`` are further names by which browsers reach this machine.
     """
 
     allow_downloads: bool = False
@@ -83,6 +83,7 @@ class Settings:
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
     endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict)
     memory: Mapping[str, MemoryByHand] = field(default_factory=dict)
+    allowed_hosts: tuple[str, ...] = ()
     origin: str = "built-in defaults"
     places: Places = field(default_factory=default_places)
 
@@ -161,12 +162,14 @@ def _from_mapping(data: dict[str, Any], path: Path, settings: Settings) -> Setti
         download_mirror=_mirror(mirror, str(path)),
         tessdata_dirs=_folders(data.get("tessdata_dir"), "tessdata_dir", path),
         models_dirs=_folders(data.get("models_dir"), "models_dir", path),
+        allowed_hosts=_names(data.get("allowed_hosts"), "allowed_hosts", path),
         origin=str(path),
     )
 
 
 _KEYS = (
     "allow_downloads",
+    "allowed_hosts",
     "download_button",
     "download_mirror",
     "download_source",
@@ -316,6 +319,13 @@ def _folders(value: Any, key: str, path: Path) -> tuple[Path, ...]:
     return tuple(Path(item).expanduser() for item in values)
 
 
+def _names(value: Any, key: str, path: Path) -> tuple[str, ...]:
+    values = [] if value is None else value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str) and item.strip() and "/" not in item for item in values):
+        raise VramwiseError(f"{path}: {key} must be host names such as comfy.example.com, not {value!r}.")
+    return tuple(values)
+
+
 def _mirror(value: Any, origin: str) -> str | None:
     if value is None or value == "":
         return None
@@ -341,4 +351,7 @@ def _from_environment(environ: Mapping[str, str], settings: Settings) -> Setting
     if environ.get("VRAMWISE_MODELS"):
         folders = tuple(Path(p) for p in environ["VRAMWISE_MODELS"].split(os.pathsep) if p)
         changes["models_dirs"] = (*settings.models_dirs, *folders)
+    if environ.get("VRAMWISE_ALLOWED_HOSTS"):
+        further = environ["VRAMWISE_ALLOWED_HOSTS"].replace(",", " ").split()
+        changes["allowed_hosts"] = (*settings.allowed_hosts, *further)
     return replace(settings, **changes)

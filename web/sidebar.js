@@ -66,7 +66,8 @@ function about(found) {
   return [
     ...cards,
     hasCard && make('div', { class: 'vw-device' }, make('p', null, make('strong', null, t('ram')), ` ${text}`), bar([ram], found.ram.total_bytes, `${t('ram')}: ${text}`)),
-    make('ul', { class: 'vw-findings' }, found.findings.map((one) => make('li', { class: `vw-${one.severity}` }, make('strong', null, one.title), ` ${one.detail} ${one.remedy}`)))
+    make('ul', { class: 'vw-findings' }, found.findings.map((one) => make('li', { class: `vw-${one.severity}` }, make('strong', null, one.title), ` ${one.detail} ${one.remedy}`))),
+    found.remarks?.length && make('ul', { class: 'vw-findings' }, found.remarks.map((one) => make('li', { class: 'vw-note' }, one)))
   ].filter(Boolean)
 }
 

@@ -47,7 +47,7 @@ def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None 
     driver = nvml.read_nvml()
     live, build = _torch(torch, driver, asking)
     ram = _ram(psutil.virtual_memory, asking)
-    remarks: list[Remark] = []
+    remarks: list[Remark] = list(host.remarks) if host is not None else []
     by_hand = _by_hand(remarks)
     seen = _Seen(driver, host or HostMemory(), ram, asking, amd_memory.amd_memory(), by_hand)
     found = [_finished(pair, seen) for pair in _devices(live, driver, build, remarks, asking)]

@@ -233,12 +233,13 @@ class HostDevice:
 @dataclass(frozen=True)
 class HostMemory:
     """What the program around us (ComfyUI) says: the device it computes on, its figures by device id, and
-    whether it streams weights by itself.
+    whether it streams weights by itself. ``remarks`` say what it could not tell.
     """
 
     preferred: str | None = None
     devices: Mapping[str, HostDevice] = field(default_factory=dict)
     dynamic_vram: bool | None = None
+    remarks: tuple[Remark, ...] = ()
 
 
 def _yes(value: bool | None) -> str:

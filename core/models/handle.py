@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import VramwiseError
 from ..ocr.engines.protocol import Engine, NoProgress, ProgressCallback, ReadOptions
 from ..ocr.engines.reader_pool import ReaderPool
-from ..ocr.vlm.model_owner import living_owners
+from ..ocr.vlm.model_owner import living_owners, residences
 from ..option_values import ATTENTIONS, DEFAULT_MODEL, TASKS, check_choice, precision_choices
 from ..settings import Settings, load_settings
 from .names import is_cpu_engine, model_id
@@ -159,10 +159,13 @@ def release_cpu_engines() -> int:
 
 
 def resident_engines() -> list[str]:
-    """Names of what is in memory now, for reports."""
+    """Names of what is in memory now, for reports. Any thread may ask."""
     torch_models = [
-        f"{owner.spec.path.name} {owner.spec.precision}"
-        for owner in living_owners()
-        if owner.resident_bytes()
+        f"{one.spec.path.name} {one.spec.precision}" for one in residences() if one.resident_bytes()
     ]
-    return torch_models + [str(route) for route in _readers.present()]
+    return torch_models + cpu_engines()
+
+
+def cpu_engines() -> list[str]:
+    """Names of the engines outside torch that are in memory now."""
+    return [str(route) for route in _readers.present()]

@@ -7,11 +7,14 @@ in docs and the traps in comfy/model_management.py: a model is only ever evictab
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +24,13 @@ from comfy.model_patcher import ModelPatcher
 
 from ...core.errors import VramwiseError
 from ...core.host import set_out_of_memory_test
-from ...core.ocr.vlm.model_owner import LoadSpec, living_owners, set_owner_factory
+from ...core.ocr.vlm.model_owner import (
+    LoadSpec,
+    Residence,
+    closed_error,
+    residences,
+    set_owner_factory,
+)
 from ...core.units import GIB
 from .memory import shares_ram
 
@@ -37,25 +46,67 @@ class Shell(torch.nn.Module):
 
     ``where`` is kept here and not asked of a tensor: a tensor forgets the index of its device, and a
     dropped net has none. ``size_bytes`` is the caller's estimate until the first load, then what was
-    measured.
+    measured. Every move is told to ``residence``, which is all that other threads look at.
     """
 
     device: torch.device  # ComfyUI's: where the model is, or goes next
 
-    def __init__(self, load: Callable[[], torch.nn.Module], size_bytes: int) -> None:
+    def __init__(
+        self,
+        load: Callable[[], torch.nn.Module],
+        size_bytes: int,
+        residence: Residence,
+        load_device: torch.device,
+    ) -> None:
         super().__init__()
         self.load, self.size_bytes = load, size_bytes
+        self.residence, self.load_device = residence, load_device
         self.net: torch.nn.Module | None = None
         self.where: torch.device | None = None
         self.movable = False
+        self.lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """One thread at a time brings, moves or drops the net. An owner that was closed meanwhile could not
+        wait for it, so whoever was at it drops the net when it is done.
+        """
+        try:
+            with self.lock:
+                yield
+        finally:
+            if self.residence.closed and self.net is not None:
+                self.drop()
 
     def resident(self, device: torch.device) -> bool:
         return self.net is not None and self.where == device
 
+    def is_at(self, device: torch.device | None) -> None:
+        """The net is on ``device`` now, whole; None: nowhere."""
+        self.where = device
+        here = self.size_bytes if device is not None else 0
+        on_device = device == self.load_device
+        self.residence.tell(here if on_device else 0, 0 if on_device else here)
+
     def drop(self) -> None:
         """Forget the net and reclaim reference cycles through it."""
-        self.net = self.where = None
+        with self.lock:
+            self.net = None
+            self.is_at(None)
         gc.collect()
+
+    def forget(self) -> torch.nn.Module | None:
+        """Hand the net over, unless another thread is at it. Waits for nobody: a collection may ask this in
+        the middle of anything.
+        """
+        if not self.lock.acquire(blocking=False):
+            return None
+        try:
+            net, self.net = self.net, None
+            self.is_at(None)
+            return net
+        finally:
+            self.lock.release()
 
 
 class ManagedPatcher(ModelPatcher):
@@ -99,25 +150,27 @@ class ManagedPatcher(ModelPatcher):
         On failure, an interrupt included, nothing stays behind and the error goes on to the caller.
         """
         shell = self.model
-        if shell.resident(device_to):
-            return 0
-        try:
-            # Prompts run inside inference_mode: parameters made there could not be used elsewhere.
-            with torch.inference_mode(False):
-                if shell.net is None:
-                    shell.net = shell.load()
-                    shell.size_bytes, shell.movable = _measured(shell.net)
-                else:
-                    shell.net.to(device_to)
-        except BaseException as error:
-            traceback.clear_frames(error.__traceback__)  # their locals hold half-loaded weights
-            shell.drop()
-            shell.device = self.offload_device
-            mm.soft_empty_cache()
-            raise
-        self.size = shell.size_bytes
-        shell.device = shell.where = device_to
-        return int(shell.size_bytes)
+        with shell.changing():
+            if shell.resident(device_to):
+                return 0
+            try:
+                # Prompts run inside inference_mode: parameters made there could not be used elsewhere.
+                with torch.inference_mode(False):
+                    if shell.net is None:
+                        shell.net = shell.load()
+                        shell.size_bytes, shell.movable = _measured(shell.net)
+                    else:
+                        shell.net.to(device_to)
+            except BaseException as error:
+                traceback.clear_frames(error.__traceback__)  # their locals hold half-loaded weights
+                shell.drop()
+                shell.device = self.offload_device
+                mm.soft_empty_cache()
+                raise
+            self.size = shell.size_bytes
+            shell.device = device_to
+            shell.is_at(device_to)
+            return int(shell.size_bytes)
 
     def partially_unload(
         self, device_to: torch.device, memory_to_free: int = 0, force_patch_weights: bool = False, **more: Any
@@ -143,22 +196,23 @@ class ManagedPatcher(ModelPatcher):
 
     def _evict(self) -> None:
         shell = self.model
-        shell.device = self.offload_device
-        if shell.net is None or not self._may_wait_in_ram():
-            shell.drop()
-            return
-        try:
-            with torch.inference_mode(False):
-                shell.net.to(self.offload_device)
-        except BaseException as error:
-            traceback.clear_frames(error.__traceback__)
-            shell.drop()
-            if not isinstance(error, (RuntimeError, MemoryError)):
-                raise
-            # Whoever asked for room gets it either way; the next use reads the weights from disk.
-            log.warning("An evicted OCR model could not move to RAM (%s) and was dropped.", error)
-        else:
-            shell.where = self.offload_device
+        with shell.changing():
+            shell.device = self.offload_device
+            if shell.net is None or not self._may_wait_in_ram():
+                shell.drop()
+                return
+            try:
+                with torch.inference_mode(False):
+                    shell.net.to(self.offload_device)
+            except BaseException as error:
+                traceback.clear_frames(error.__traceback__)
+                shell.drop()
+                if not isinstance(error, (RuntimeError, MemoryError)):
+                    raise
+                # Whoever asked for room gets it either way; the next use reads the weights from disk.
+                log.warning("An evicted OCR model could not move to RAM (%s) and was dropped.", error)
+            else:
+                shell.is_at(self.offload_device)
 
     def _may_wait_in_ram(self) -> bool:
         """Whether eviction keeps the weights in RAM.
@@ -175,20 +229,30 @@ class ManagedPatcher(ModelPatcher):
 
 
 class ComfyOwner:
-    """core.ocr.owner.Owner inside ComfyUI. The patcher, and through it the net, lives as long as this object.
+    """core.ocr.vlm.model_owner.Owner inside ComfyUI. The patcher, and through it the net, lives as long as
+    this object.
 
-    Its methods belong to the thread that runs prompts, as all of ComfyUI's memory manager does.
+    ``use`` and ``release`` belong to the thread that runs prompts, as all of ComfyUI's memory manager does;
+    other threads look at ``residence``. There is no ``__del__``: Python runs one while weak references still
+    lead to the object, and whoever followed one then held half an owner. ``weakref.finalize`` comes after
+    the last of them is dead.
     """
 
     def __init__(self, spec: LoadSpec, load: Callable[[], torch.nn.Module], size_bytes: int) -> None:
         self.spec = spec
+        self.residence = Residence(spec, self)
         device = _device(spec.device)
-        self.patcher = ManagedPatcher(Shell(load, size_bytes), device, _offload_device(device), size_bytes)
+        shell = Shell(load, size_bytes, self.residence, device)
+        self.patcher = ManagedPatcher(shell, device, _offload_device(device), size_bytes)
+        self._end = weakref.finalize(self, _end_of_owner, self.patcher, self.residence)
+        self._end.atexit = False
 
     def use(self, activation_bytes: int) -> torch.nn.Module:
         """The net on its device, with ``activation_bytes`` free beside it as far as others could be
         evicted.
         """
+        if self.residence.closed:
+            raise closed_error(self.spec)
         mm.load_models_gpu([self.patcher], memory_required=activation_bytes)
         net = self.patcher.model.net
         if net is None:
@@ -206,21 +270,33 @@ class ComfyOwner:
         others = [entry for entry in mm.current_loaded_models if entry.model is not self.patcher]
         mm.free_memory(1e30, self.patcher.load_device, keep_loaded=others)
 
+    def forget(self) -> object:
+        """The weights go to the caller; the entry in ComfyUI's list, which only the prompt's thread may
+        touch, stays and counts nothing until the next load or eviction.
+        """
+        return self.patcher.model.forget()
+
+    def close(self) -> None:
+        self.release()
+        self._end()
+
     def resident_bytes(self) -> int:
         """Bytes on the device now; 0 while the weights wait in RAM or are dropped."""
-        return self.patcher.loaded_size()
+        return self.residence.resident_bytes()
 
     def get_ram_usage(self) -> int:
         return self.patcher.get_ram_usage()
 
-    def __del__(self) -> None:
-        # Layers with hooks form reference cycles: without a collection their weights would stay until some
-        # later one.
-        patcher = self.__dict__.pop("patcher", None)
-        held = patcher is not None and patcher.model.net is not None
-        del patcher
-        if held and not sys.is_finalizing():
-            gc.collect()
+
+def _end_of_owner(patcher: ManagedPatcher, residence: Residence) -> None:
+    """No handle holds the owner any more. Runs in whichever thread let the last one go, perhaps within a
+    collection: it waits for nobody.
+    """
+    residence.close()
+    # Layers with hooks form reference cycles: without a collection their weights would stay until some later
+    # one.
+    if patcher.model.forget() is not None and not sys.is_finalizing():
+        gc.collect()
 
 
 @dataclass(frozen=True)
@@ -236,9 +312,7 @@ class ManagedModel:
 
 
 def comfy_owner_factory(spec: LoadSpec, load: Callable[[], torch.nn.Module], size_bytes: int) -> ComfyOwner:
-    """core.ocr.owner.OwnerFactory. ``size_bytes`` is the predicted weight size: core makes that much room
-    first.
-    """
+    """An OwnerFactory. ``size_bytes`` is the predicted weight size: core makes that much room first."""
     return ComfyOwner(spec, load, size_bytes)
 
 
@@ -254,14 +328,11 @@ def manage_models() -> None:
 
 
 def managed_owners_report() -> list[ManagedModel]:
-    """What each living model of ours holds now, for the probe and the release node."""
+    """What each living model of ours holds now, for the panel. Any thread may ask."""
     report = []
-    for owner in living_owners():
-        if isinstance(owner, ComfyOwner):
-            device = owner.patcher.load_device
-            on_device = owner.resident_bytes()
-            in_ram = 0 if on_device else owner.get_ram_usage()
-            report.append(ManagedModel(owner.spec, str(device), on_device, in_ram))
+    for one in residences():
+        on_device, in_ram = one.held()
+        report.append(ManagedModel(one.spec, str(_device(one.spec.device)), on_device, in_ram))
     return report
 
 

@@ -16,10 +16,11 @@ import torch
 from aiohttp import web
 
 from ...core.hardware import device_names
-from ...core.ocr.vlm.model_owner import living_owners
+from ...core.ocr.vlm.model_owner import residences
 
 if TYPE_CHECKING:
     from ...core.hardware import HostDevice, HostMemory
+    from ...core.hardware.report import Remark
 
 log = logging.getLogger("vramwise")
 
@@ -35,16 +36,17 @@ class Free:
 
 def host_memory() -> HostMemory:
     """What ComfyUI knows of its devices, for the probe: bytes it could use now, our models, its other models,
-    dynamic VRAM.
+    dynamic VRAM. Whatever cannot be asked is left out with a remark; the rest is told.
     """
     from ...core.hardware import HostMemory
 
+    remarks: dict[str, Remark] = {}
     here = comfy_device()
-    known = {here: _host_device(mm.get_torch_device(), True)}
+    known = {here: _host_device(mm.get_torch_device(), True, remarks)}
     for name in device_names():
         if name not in (here, "cpu"):
-            known[name] = _host_device(torch.device(name), False)
-    return HostMemory(here, known, dynamic_vram())
+            known[name] = _host_device(torch.device(name), False, remarks)
+    return HostMemory(here, known, dynamic_vram(), tuple(remarks.values()))
 
 
 def dynamic_vram() -> bool:
@@ -56,17 +58,28 @@ def dynamic_vram() -> bool:
     return bool(getattr(memory, "aimdo_enabled", False))
 
 
-def _host_device(device: torch.device, computes: bool) -> HostDevice:
+def _host_device(device: torch.device, computes: bool, remarks: dict[str, Remark]) -> HostDevice:
     """Asking the driver for a device's free memory makes a context of hundreds of MiB on it; ComfyUI has one
     on the device it computes on, and any other is asked only where torch holds something already.
     """
     from ...core.hardware import HostDevice
 
-    ours = sum(owner.resident_bytes() for owner in living_owners() if _same(owner.spec.device, device))
-    models = [entry.model for entry in mm.current_loaded_models if _same(entry.device, device)]
-    held = sum(model.loaded_size() for model in models if model is not None)
-    free = _free(device) if computes or _in_use(device) else None
+    ours = sum(one.resident_bytes() for one in residences() if _same(one.spec.device, device))
+    held = sum(_loaded(entry, device, remarks) for entry in list(mm.current_loaded_models))
+    free = _free(device, remarks) if computes or _in_use(device) else None
     return HostDevice(free, int(ours), max(0, int(held - ours)))
+
+
+def _loaded(entry: Any, device: torch.device, remarks: dict[str, Remark]) -> int:
+    """Bytes of one model of ComfyUI's list on ``device``. It may be any pack's, and may end meanwhile: no
+    reference outlives this call.
+    """
+    try:
+        model = entry.model if _same(entry.device, device) else None
+        return 0 if model is None else int(model.loaded_size())
+    except Exception as error:
+        _unanswered(remarks, f"a model on {device}", error)
+        return 0
 
 
 def _in_use(device: torch.device) -> bool:
@@ -76,15 +89,22 @@ def _in_use(device: torch.device) -> bool:
         return False
 
 
-def _free(device: torch.device) -> int | None:
+def _free(device: torch.device, remarks: dict[str, Remark]) -> int | None:
     """What ComfyUI could use of ``device``, None where asking fails: torch.xpu.mem_get_info raises on
     integrated GPUs, torch.cuda's on a card that was lost.
     """
     try:
         return int(mm.get_free_memory(device))
     except Exception as error:
-        log.debug("ComfyUI does not say what is free on %s (%s).", device, error)
+        _unanswered(remarks, f"free memory of {device}", error)
         return None
+
+
+def _unanswered(remarks: dict[str, Remark], question: str, error: Exception) -> None:
+    from ...core.hardware.report import Remark
+
+    said = f"{type(error).__name__}: {error}"
+    remarks[question] = Remark("unanswered", {"question": f"ComfyUI, {question}", "said": said[:200]})
 
 
 def _same(device: torch.device | str, other: torch.device) -> bool:
@@ -105,7 +125,7 @@ def measure() -> Free:
     what the system can give, as GPU Probe says it.
     """
     device = mm.get_torch_device()
-    free = int(psutil.virtual_memory().available) if shares_ram(str(device)) else _free(device)
+    free = int(psutil.virtual_memory().available) if shares_ram(str(device)) else _free(device, {})
     return Free(str(device), free or 0, int(psutil.Process().memory_info().rss))
 
 

@@ -1,17 +1,20 @@
-"""What the browser asks of this pack, under /vramwise/: GET looks, POST (ComfyUI checks its origin) does.
+"""What the browser asks of this pack, under /vramwise/: GET looks, POST does.
 
-No answer depends on a path or an address that the request names, and nothing slow runs in the server's own
-thread.
+Only this machine's own pages and programs are answered (origin.py). No answer depends on a path or an
+address that the request names, nothing slow runs in the server's own thread, and what runs elsewhere has a
+few threads of its own, so that a flood of questions keeps nothing of ComfyUI's waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -19,6 +22,7 @@ from aiohttp import web
 from ...core.catalog.words import LANGUAGES
 from ...core.errors import VramwiseError
 from ...core.option_values import check_choice
+from .json_http import Handler, RefusedError, as_json, json_object
 
 if TYPE_CHECKING:
     from ...core.weights.background_downloads import Downloads
@@ -28,9 +32,9 @@ FRESH_SECONDS = 1.0
 MOST_KEPT = 64
 LONGEST_WORD = 200
 CPU_ENGINES = "cpu"
+THREADS = 2  # for questions, and as many for orders, which may wait for a server elsewhere
+MOST_WAITING = 256
 _WAIT_SECONDS = 0.2
-
-Handler = Callable[[web.Request], Awaitable[Any]]
 
 
 class Fresh:
@@ -38,23 +42,37 @@ class Fresh:
     FRESH_SECONDS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "questions") -> None:
         self._kept: OrderedDict[Hashable, tuple[asyncio.Task[Any], list[float]]] = OrderedDict()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"vramwise-{name}")
+        self._waiting = 0
 
-    async def get(self, key: Hashable, ask: Callable[[], Any]) -> Any:
-        """What ``ask()`` says, or said a moment ago. Its error goes to all who wait, and is not kept."""
+    async def get(self, key: Hashable, ask: Callable[[], Any], seconds: float = FRESH_SECONDS) -> Any:
+        """What ``ask()`` says, or said at most ``seconds`` ago. Its error goes to all who wait, and is not
+        kept.
+        """
         task, ended = self._kept.get(key, (None, []))
-        if task is None or (ended and time.monotonic() - ended[0] > FRESH_SECONDS):
-            task, ended = asyncio.ensure_future(asyncio.to_thread(ask)), []
+        if task is None or (ended and time.monotonic() - ended[0] >= seconds):
+            task, ended = asyncio.ensure_future(self.run(ask)), []
             task.add_done_callback(lambda _: ended.append(time.monotonic()))
             self._kept[key] = task, ended
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         try:
             return await asyncio.shield(task)
-        except VramwiseError:
+        except Exception:
             self._kept.pop(key, None)
             raise
+
+    async def run(self, work: Callable[[], Any]) -> Any:
+        """``work()`` in one of the few threads. Raises RefusedError where too many wait for one."""
+        if self._waiting >= MOST_WAITING:
+            raise RefusedError(503, f"{MOST_WAITING} requests wait already. Ask again in a moment.")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
 
     def forget(self) -> None:
         """After something has changed."""
@@ -65,7 +83,8 @@ class Answers:
     """The handlers, each a coroutine that takes a request and returns JSON values."""
 
     def __init__(self, queue: Any = None) -> None:
-        self.fresh, self._queue = Fresh(), queue
+        self.fresh, self.orders, self._queue = Fresh(), Fresh("orders"), queue
+        self._evicting = asyncio.Lock()
 
     @functools.cached_property
     def downloads(self) -> Downloads:
@@ -122,29 +141,32 @@ class Answers:
         """``{"endpoint": name, "model": ..., "family": ...}``: which of its servers answer now and what they
         serve. It sends something elsewhere, so it is an order; a name that is not this machine's is refused.
         """
-        given = await _body(request)
+        given = await json_object(request)
         names = [_word(given, name) for name in ("endpoint", "model", "family")]
-        return {"lines": await asyncio.to_thread(_endpoint_plan, *names)}
+        asked = ("endpoint", *names)
+        return {"lines": await self.orders.get(asked, lambda: _endpoint_plan(*names), seconds=0)}
 
     async def evict(self, request: web.Request) -> Any:
         """``{"id": ...}`` of a resident, or ``{"all": true}``. While a prompt runs it waits for its end."""
-        given = await _body(request)
+        given = await json_object(request)
         wanted = None if given.get("all") is True else _word(given, "id")
         if wanted == "":
             raise VramwiseError('Say what to evict: {"id": ...} of /vramwise/residents, or {"all": true}.')
         waited = self._busy()
-        while not await asyncio.to_thread(self._evict_when_idle, wanted):
-            await asyncio.sleep(_WAIT_SECONDS)
+        async with self._evicting:  # one after the other: a second finds nothing left to do
+            while self._busy() or not await self.orders.run(lambda: self._evict_when_idle(wanted)):
+                await asyncio.sleep(_WAIT_SECONDS)
         self.fresh.forget()
         return {"evicted": wanted or "all", "waited": waited, "residents": await self.residents(request)}
 
     async def download(self, request: web.Request) -> Any:
         """``{"model": id, "source": "huggingface" | "modelscope" | ""}``; with ``"cancel": true`` stop it."""
-        given = await _body(request)
-        model = _word(given, "model")
+        given = await json_object(request)
+        model, source = _word(given, "model"), _word(given, "source")
+        downloads = self.downloads
         if given.get("cancel") is True:
-            return self.downloads.cancel(model)
-        answer = await asyncio.to_thread(self.downloads.start, model, _word(given, "source"))
+            return downloads.cancel(model)
+        answer = await self.orders.run(lambda: downloads.start(model, source))
         self.fresh.forget()
         return answer
 
@@ -154,15 +176,24 @@ class Answers:
     def _evict_when_idle(self, wanted: str | None) -> bool:
         """Models belong to the thread that runs prompts: with the queue locked and nothing running, that
         thread waits, and nobody uses them. False while something runs.
+
+        The server's own thread needs that lock too. So under it only references change hands; the memory
+        is given back after it.
         """
         if self._queue is None:
-            _evict(wanted)
-            return True
-        with self._queue.mutex:
-            if self._queue.currently_running:
-                return False
-            _evict(wanted)
-            return True
+            let_go = _evict(wanted)
+        else:
+            with self._queue.mutex:
+                if self._queue.currently_running:
+                    return False
+                let_go = _evict(wanted)
+        if let_go:
+            let_go.clear()
+            gc.collect()
+            _empty_cache()
+        if wanted in (None, CPU_ENGINES):
+            _release_cpu_engines()
+        return True
 
     def routes(self) -> list[tuple[str, str, Handler]]:
         return [
@@ -179,7 +210,7 @@ class Answers:
 
     def add_to(self, table: web.RouteTableDef) -> None:
         for method, path, handler in self.routes():
-            table.route(method, path)(_as_json(handler))
+            table.route(method, path)(as_json(handler))
 
 
 def serve() -> None:
@@ -193,24 +224,17 @@ def serve() -> None:
 
 def residents() -> list[dict[str, Any]]:
     """Each torch model of ours that holds memory, and the engines outside torch as one entry."""
-    from ...core.models.handle import resident_engines
-    from ...core.ocr.vlm.model_owner import living_owners
+    from ...core.models.handle import cpu_engines
     from .managed import managed_owners_report
 
-    held = [
-        {
-            "id": _id(model.spec),
-            "name": model.spec.path.name,
-            "precision": model.spec.precision,
-            "device": model.device,
-            "device_bytes": model.device_bytes,
-            "ram_bytes": model.ram_bytes,
-        }
-        for model in managed_owners_report()
-        if model.device_bytes or model.ram_bytes
-    ]
-    torch_models = {f"{owner.spec.path.name} {owner.spec.precision}" for owner in living_owners()}
-    outside = [name for name in resident_engines() if name not in torch_models]
+    held = []
+    for model in managed_owners_report():
+        if model.device_bytes or model.ram_bytes:
+            try:
+                held.append(_resident(model))
+            except Exception:
+                log.exception("A model in memory cannot be described and is left out of the list.")
+    outside = cpu_engines()
     if outside:
         held.append(
             {
@@ -225,23 +249,42 @@ def residents() -> list[dict[str, Any]]:
     return held
 
 
+def _resident(model: Any) -> dict[str, Any]:
+    return {
+        "id": _id(model.spec),
+        "name": model.spec.path.name,
+        "precision": model.spec.precision,
+        "device": model.device,
+        "device_bytes": model.device_bytes,
+        "ram_bytes": model.ram_bytes,
+    }
+
+
 def _id(spec: Any) -> str:
     parts = (spec.path.name, spec.precision, spec.attention, spec.device, spec.quantise_vision)
     return "/".join(map(str, parts))
 
 
-def _evict(wanted: str | None) -> None:
-    """``wanted`` None: everything of ours."""
-    from ...core.models.handle import release_cpu_engines
+def _evict(wanted: str | None) -> list[object]:
+    """The weights of what is ``wanted``, for the caller to drop. None: everything of ours."""
     from ...core.ocr.vlm.model_owner import living_owners
 
     owners = [owner for owner in living_owners() if wanted is None or _id(owner.spec) == wanted]
     if wanted not in (None, CPU_ENGINES) and not owners:
         raise VramwiseError(f'"{wanted}" is not in memory any more.')
-    for owner in owners:
-        owner.release()
-    if wanted in (None, CPU_ENGINES):
-        release_cpu_engines()
+    return [weights for weights in (owner.forget() for owner in owners) if weights is not None]
+
+
+def _empty_cache() -> None:
+    import comfy.model_management as mm
+
+    mm.soft_empty_cache()
+
+
+def _release_cpu_engines() -> None:
+    from ...core.models.handle import release_cpu_engines
+
+    release_cpu_engines()
 
 
 def _endpoint_plan(name: str, model: str, family: str) -> list[str]:
@@ -278,27 +321,3 @@ def _number(given: Mapping[str, str], name: str) -> float:
         return float(given.get(name) or 0)
     except ValueError:
         raise VramwiseError(f"{name} must be a number.") from None
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    """The JSON object of a POST. Other kinds of body are what a foreign page could send without asking."""
-    try:
-        given = await request.json() if request.content_type == "application/json" else None
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        raise VramwiseError("The request must carry a JSON object, sent as application/json.")
-    return given
-
-
-def _as_json(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The answer as JSON that nobody caches; a VramwiseError as 400 with its sentence."""
-
-    async def answer(request: web.Request) -> web.Response:
-        try:
-            found, status = await handler(request), 200
-        except VramwiseError as error:
-            found, status = {"error": str(error)}, 400
-        return web.json_response(found, status=status, headers={"Cache-Control": "no-store"})
-
-    return answer

@@ -51,7 +51,7 @@ mm.current_loaded_models[:] = [
 ours = types.SimpleNamespace(
     spec=types.SimpleNamespace(device="cuda:0"), resident_bytes=lambda: 300 * MIB
 )
-memory.living_owners = lambda: [ours]
+memory.residences = lambda: [ours]
 memory.device_names = lambda: ["cuda:0", "cuda:1", "cpu"]
 host = memory.host_memory()
 print(json.dumps({

@@ -1,7 +1,7 @@
 """ComfyUI's real comfy.model_management with the pack's models, in one process of its own.
 
 That process imports ComfyUI and the pack as ComfyUI does, which may not mix with the `vramwise` of the other
-tests. It runs every check of inside/managed_checks.py; each is reported here under its own name.
+tests. It runs every check of inside/*_checks.py; each is reported here under its own name.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-CHECKS = HERE / "inside" / "managed_checks.py"
+CHECKS = (HERE / "inside" / "managed_checks.py", HERE / "inside" / "ending_checks.py")
 
 pytestmark = pytest.mark.comfy
 
 
 def claims() -> list[str]:
-    tree = ast.parse(CHECKS.read_text(encoding="utf-8"))
-    return [
-        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    ]
+    bodies = [ast.parse(file.read_text(encoding="utf-8")).body for file in CHECKS]
+    functions = [node for body in bodies for node in body if isinstance(node, ast.FunctionDef)]
+    return [node.name for node in functions if node.name.startswith("test_")]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def outcomes(
         environment.pop(inherited, None)
     options = ("-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--timeout", "600")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", str(CHECKS), *options],
+        [sys.executable, "-m", "pytest", *map(str, CHECKS), *options],
         capture_output=True,
         text=True,
         encoding="utf-8",

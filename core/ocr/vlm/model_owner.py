@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
 import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from ...errors import VramwiseError
 
 if TYPE_CHECKING:
     import torch
@@ -34,20 +37,73 @@ class LoadSpec:
     revision: str | None = None
 
 
+class Residence:
+    """Where the weights of one owner are, for whoever asks, from any thread and at any moment.
+
+    It keeps nothing alive: an owner is held by handles only, dies with the last of them in the thread that
+    let go of it, and is never handed to a thread that merely looks. Its figures are one tuple that the owner
+    replaces, so that nobody sees half of a move. Closed once, it stays closed.
+    """
+
+    __slots__ = ("__weakref__", "_held", "_owner", "closed", "spec")
+
+    def __init__(self, spec: LoadSpec, owner: Owner) -> None:
+        self.spec, self.closed = spec, False
+        self._owner = weakref.ref(owner)
+        self._held = (0, 0)
+
+    def tell(self, device_bytes: int, ram_bytes: int) -> None:
+        """The owner's word after every move of its weights. A closed one holds nothing, whoever says else."""
+        self._held = (0, 0) if self.closed else (device_bytes, ram_bytes)
+
+    def close(self) -> None:
+        """For ever: the owner is gone or about to be."""
+        self.closed = True
+        self._held = (0, 0)
+
+    def owner(self) -> Owner | None:
+        """Whom a handle still holds. For the thread that reads: others would keep it alive beyond its end."""
+        return None if self.closed else self._owner()
+
+    def held(self) -> tuple[int, int]:
+        """(bytes on the device, bytes waiting in RAM) of one moment."""
+        return (0, 0) if self.closed else self._held
+
+    def resident_bytes(self) -> int:
+        """Bytes on the device now; 0 when evicted."""
+        return self.held()[0]
+
+    def get_ram_usage(self) -> int:
+        """Bytes of evicted weights that wait in RAM."""
+        return self.held()[1]
+
+
 class Owner(Protocol):
     """Keeps one model, loads it at need and lets it go on request."""
 
     @property
     def spec(self) -> LoadSpec: ...
 
+    @property
+    def residence(self) -> Residence: ...
+
     def use(self, activation_bytes: int) -> torch.nn.Module:
         """The net, resident on ``spec.device`` now, with room made for ``activation_bytes`` beside it.
 
-        Called at every inference; the caller keeps no reference beyond it.
+        Called at every inference; the caller keeps no reference beyond it. Raises VramwiseError when closed.
         """
 
     def release(self) -> None:
         """Let the weights go; a later ``use`` brings them back."""
+
+    def forget(self) -> object:
+        """Let the weights go in no time: they are handed to the caller, who drops them where nobody waits.
+
+        Any thread may ask. None where there are none or another thread is moving them.
+        """
+
+    def close(self) -> None:
+        """Let everything go for ever. Handles that still hold this owner get a sentence at their next use."""
 
     def resident_bytes(self) -> int:
         """Bytes held on the device now; 0 when evicted."""
@@ -55,6 +111,13 @@ class Owner(Protocol):
 
 Load = Callable[[], "torch.nn.Module"]
 OwnerFactory = Callable[[LoadSpec, Load, int], Owner]
+
+
+def closed_error(spec: LoadSpec) -> VramwiseError:
+    """What a handle is told whose model was closed under it."""
+    return VramwiseError(
+        f"{spec.path.name} was closed and cannot be read with any more. Load the model again."
+    )
 
 
 class PlainOwner:
@@ -67,21 +130,38 @@ class PlainOwner:
 
     def __init__(self, spec: LoadSpec, load: Load, size_bytes: int) -> None:
         self.spec = spec
+        self.residence = Residence(spec, self)
         self._load, self._size = load, size_bytes
         self._net: torch.nn.Module | None = None
+        self._loading = threading.Lock()
         self._used_at = 0.0
+        weakref.finalize(self, self.residence.close).atexit = False
 
     def use(self, activation_bytes: int) -> torch.nn.Module:
         self._used_at = time.monotonic()
-        self._make_room(activation_bytes + (self._size if self._net is None else 0))
-        if self._net is None:
-            self._net = self._load()
-        return self._net
+        with self._loading:  # of two threads that come at once the second finds it loaded
+            if self.residence.closed:
+                raise closed_error(self.spec)
+            net = self._net
+            self._make_room(activation_bytes + (self._size if net is None else 0))
+            if net is None:
+                net = self._net = self._load()
+                self.residence.tell(self._size, 0)
+        return net
 
     def release(self) -> None:
-        self._net = None
+        self.forget()
         gc.collect()
         _empty_cache(self.spec.device)
+
+    def forget(self) -> object:
+        net, self._net = self._net, None
+        self.residence.tell(0, 0)
+        return net
+
+    def close(self) -> None:
+        self.residence.close()
+        self.release()
 
     def resident_bytes(self) -> int:
         return self._size if self._net is not None else 0
@@ -122,7 +202,31 @@ class _Host:
     factory: OwnerFactory = PlainOwner
 
 
-_owners: weakref.WeakValueDictionary[LoadSpec, Owner] = weakref.WeakValueDictionary()
+class _Register:
+    """Who lives, by spec. Its list is replaced and never changed in place, and holds no owner: a collection
+    that ends an owner in the middle of any line here, in whichever thread, finds nothing half done.
+    """
+
+    def __init__(self) -> None:
+        self.entries: tuple[Residence, ...] = ()
+        self.lock = threading.RLock()
+
+    def living(self) -> list[Residence]:
+        return [one for one in self.entries if not one.closed]
+
+    def owners(self) -> list[Owner]:
+        return [owner for one in self.entries if (owner := one.owner()) is not None]
+
+    def add(self, residence: Residence) -> None:
+        self.entries = (*self.living(), residence)
+
+    def clear(self) -> None:
+        for one in self.entries:
+            one.close()
+        self.entries = ()
+
+
+_owners = _Register()
 
 
 def set_owner_factory(factory: OwnerFactory) -> None:
@@ -136,13 +240,21 @@ def owner_of(spec: LoadSpec, load: Load, size_bytes: int) -> Owner:
     Owners live as long as a handle holds them; in ComfyUI that is as long as its cache keeps the loader's
     output.
     """
-    owner = _owners.get(spec)
-    if owner is None:
-        owner = _Host.factory(spec, load, size_bytes)
-        _owners[spec] = owner
-    return owner
+    with _owners.lock:
+        owner = next((owner for owner in _owners.owners() if owner.spec == spec), None)
+        if owner is None:
+            owner = _Host.factory(spec, load, size_bytes)
+            _owners.add(owner.residence)
+        return owner
 
 
 def living_owners() -> list[Owner]:
-    """Every owner that a handle still holds."""
-    return list(_owners.values())
+    """Every owner that a handle still holds, to let go of. Only for the thread that reads, or while it waits:
+    whoever else held one could be the last to, and would end it in the wrong thread.
+    """
+    return _owners.owners()
+
+
+def residences() -> list[Residence]:
+    """Where the model of every living owner is. Any thread may look, at any moment."""
+    return _owners.living()

@@ -29,6 +29,9 @@ assert spec is not None and spec.loader is not None
 sys.modules["vramwise_pack"] = pack = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(pack)
 
+sys.path.insert(1, str(Path(__file__).parent))
+from toys import machine, nothing_left, toy_facts  # noqa: E402, F401  fixtures of every file here
+
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """One line a check: its call, or the set-up or tear-down that went wrong."""
