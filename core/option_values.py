@@ -30,6 +30,7 @@ NOTHING_TO_COVER = ("empty mask", "error")
 NOTHING_TO_CROP = ("error", "skip what follows")
 # Load Pages and Save Text.
 ON_BROKEN = ("skip", "stop")
+FRAMES = ("first", "all")  # of a picture that moves
 TEXT_FORMATS = ("txt", "md", "json")
 IF_EXISTS = ("number on", "overwrite")
 # Draw Text.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.documents.page_ranges import check_page_numbers
 from ..core.errors import VramwiseError
-from ..core.option_values import ON_BROKEN, check_choice
+from ..core.option_values import FRAMES, ON_BROKEN, check_choice
 from .bridge.file_paths import input_path, input_root
 from .bridge.schema import field, io, schema, valid
 
@@ -65,6 +65,23 @@ class LoadPages(io.ComfyNode):
                     advanced=True,
                     tooltip="What to do with a damaged or locked page: leave it out and name it, or stop.",
                 ),
+                field(
+                    io.Boolean.Input,
+                    "subfolders",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Of a folder, read the folders in it too.",
+                ),
+                field(
+                    io.Combo.Input,
+                    "frames",
+                    options=list(FRAMES),
+                    default=FRAMES[0],
+                    optional=True,
+                    advanced=True,
+                    tooltip="Of a GIF, APNG, WebP or AVIF that moves: the first frame, or all as pages.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="images", is_output_list=True, tooltip="One image a page."),
@@ -78,7 +95,11 @@ class LoadPages(io.ComfyNode):
 
     @classmethod
     def validate_inputs(
-        cls, file: str | None = None, pages: str | None = None, on_broken: str | None = None
+        cls,
+        file: str | None = None,
+        pages: str | None = None,
+        on_broken: str | None = None,
+        frames: str | None = None,
     ) -> bool | str:
 
         def check() -> None:
@@ -86,16 +107,17 @@ class LoadPages(io.ComfyNode):
                 input_path(file)
             check_page_numbers(pages or "")
             check_choice("on_broken", on_broken or "skip", ON_BROKEN)
+            check_choice("frames", frames or FRAMES[0], FRAMES)
 
         return valid(check)
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **others: Any) -> list[tuple[str, int, int]]:
+    def fingerprint_inputs(cls, file: str, subfolders: bool = False, **others: Any) -> list[tuple[Any, ...]]:
         """Loaded anew when a file came, went or changed."""
-        from ..core.documents.pages import files_of
+        from ..core.documents.folders import files_of
 
-        marks = [(path.name, path.stat()) for path in files_of(input_path(file))]
-        return [(name, mark.st_mtime_ns, mark.st_size) for name, mark in marks]
+        listed = files_of(input_path(file), bool(subfolders))
+        return [*listed.marks(), *listed.others]
 
     @classmethod
     def execute(
@@ -105,6 +127,8 @@ class LoadPages(io.ComfyNode):
         dpi: int = 150,
         max_megapixels: float = 16.0,
         on_broken: str = "skip",
+        subfolders: bool = False,
+        frames: str = FRAMES[0],
     ) -> io.NodeOutput:
         from ..core.documents.pages import open_book
         from .bridge.lazy_image import page_images
@@ -114,7 +138,16 @@ class LoadPages(io.ComfyNode):
         ):  # JSON from Python may hold NaN, which passes the server's checks
             raise VramwiseError("max_megapixels is not between 0.1 and 128. Give a size such as 16.")
         max_pixels = int(max_megapixels * 1_000_000)
-        book = open_book(input_path(file), pages, dpi, max_pixels, on_broken, inside=input_root())
+        book = open_book(
+            input_path(file),
+            pages,
+            dpi,
+            max_pixels,
+            on_broken,
+            inside=input_root(),
+            subfolders=bool(subfolders),
+            frames=frames,
+        )
         report = _report(file, book)
         names = [page.name for page in book.pages]
         return io.NodeOutput(page_images(book), names, len(book), report, ui={"text": [report]})
@@ -126,4 +159,5 @@ def _report(file: str, book: Book) -> str:
     if len(book) > SHOWN_NAMES:
         shown.append(f"and {len(book) - SHOWN_NAMES} more")
     left_out = [f"Left out: {problem}" for problem in book.problems]
-    return "\n".join([f"{file}: {pages}", *left_out, *shown])
+    notes = [f"Note: {note}" for note in book.notes]
+    return "\n".join([f"{file}: {pages}", *left_out, *notes, *shown])

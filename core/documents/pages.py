@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import VramwiseError
-from ..ocr.images import decoder_reason, fit_pixels, from_pil
-from ..option_values import ON_BROKEN, check_choice
-from ..units import MIB
+from ..ocr.images import MAX_SIDE, fit_pixels
+from ..option_values import FRAMES, ON_BROKEN, check_choice
+from ..pictures.decode import MOST_PIXELS, Decoded, Frames, decode
+from ..pictures.tiff_pages import is_tiff, tiff_pages
+from .folders import FolderFiles, files_of
 from .page_ranges import page_numbers
+from .pdf_files import PdfFile, is_pdf, without_pages
 from .safe_names import storable_stem
 
 if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
+log = logging.getLogger("vramwise.pages")
 DEFAULT_DPI = 150
 POINTS_PER_INCH = 72
 REOPEN_AFTER = 64  # pages: pdfium keeps what it has parsed for as long as a document is open
-HEAD_BYTES = MIB
-TRAILER_BYTES = 4096  # a whole PDF ends in %%EOF; Acrobat looks for it in the last 1024 bytes
-PICTURES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"])
-_pdfium = threading.Lock()  # pdfium may be entered by one thread at a time, whatever the file
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,21 @@ class _Place:
 class Book:
     """The chosen pages of a file or folder, checked and not kept: each is rendered when it is asked for.
 
-    ``problems`` are sentences about pages that were left out.
+    ``problems`` are sentences about pages and files that were left out, ``notes`` about pages that hold less
+    than their file.
     """
 
-    def __init__(self, pages: tuple[Page, ...], problems: tuple[str, ...], max_pixels: int | None) -> None:
-        self.pages, self.problems = pages, problems
+    def __init__(
+        self,
+        pages: tuple[Page, ...],
+        problems: tuple[str, ...],
+        max_pixels: int | None,
+        frames: str = FRAMES[0],
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.pages, self.problems, self.notes = pages, problems, notes
         self._max_pixels = max_pixels
-        self._files = PageFiles()
+        self._files = PageFiles(frames)
 
     def __len__(self) -> int:
         return len(self.pages)
@@ -82,7 +89,7 @@ class Book:
         Raises VramwiseError where the file has changed or gone since the book was opened.
         """
         if page.scale is None:
-            picture = fit_pixels(self._files.frame(page.file, page.index), self._max_pixels)
+            picture = fit_pixels(self._files.decoded(page.file, page.index).pixels, self._max_pixels)
         else:
             picture = self._files.render(page.file, page.index, page.scale)
         if picture.shape != (page.height, page.width, 3):
@@ -97,24 +104,32 @@ def open_book(
     max_pixels: int | None = None,
     on_broken: str = "skip",
     inside: Path | None = None,
+    subfolders: bool = False,
+    frames: str = FRAMES[0],
 ) -> Book:
-    """The pages of ``path``: in a folder those of its PDFs and pictures (not of folders in it), by name with
-    numbers in their order (page 2 before page 10).
+    """The pages of ``path``: in a folder those of its PDFs and pictures (with ``subfolders`` of folders in it
+    too), by name with numbers in their order (page 2 before page 10). Of a picture that moves ``frames`` are
+    "first" or "all". A file of the folder that is neither is named in ``problems`` with the reason.
 
     ``dpi`` is for PDFs; a page larger than ``max_pixels`` is made smaller. Every page is looked at once, so
     that the broken are known now: "stop" raises VramwiseError at the first, "skip" leaves it out and says so.
     Files that lead out of the folder ``inside`` by a link count as broken.
     """
     check_choice("on_broken", on_broken, ON_BROKEN)
-    places = _unique(_places(path, inside))
+    files = PageFiles(frames)
+    listed = files_of(path, subfolders)
+    places = _unique(_places(path, files, listed, inside))
     if not places:
-        raise VramwiseError(f"The folder {path.name} holds no PDF and no picture. Put some there.")
-    files = PageFiles()
+        held = f" It holds {'; '.join(listed.sentences())}."[:500] if listed.others else ""
+        raise VramwiseError(f"The folder {path.name} holds no PDF and no picture.{held} Put some there.")
     found: list[Page] = []
     problems: list[str] = []
+    notes: list[str] = []
     for number in page_numbers(pages, len(places)):
         try:
-            found.append(_checked(places[number], files, dpi, max_pixels))
+            page, note = _checked(places[number], files, dpi, max_pixels)
+            found.append(page)
+            notes += [note] if note else []
         except VramwiseError as error:
             if on_broken == "stop":
                 raise
@@ -122,142 +137,144 @@ def open_book(
     problems = list(dict.fromkeys(problems))
     if not found:
         raise VramwiseError(" ".join(problems[:3]))
-    return Book(tuple(found), tuple(problems), max_pixels)
-
-
-def files_of(path: Path) -> list[Path]:
-    """``path`` itself, or the PDFs and pictures of a folder, in the order of their pages."""
-    if not path.is_dir():
-        return [path]
-    wanted = [file for file in path.iterdir() if file.suffix.lower() in PICTURES | {".pdf"}]
-    return sorted((file for file in wanted if not file.is_dir()), key=lambda file: natural(file.name))
-
-
-def natural(name: str) -> tuple[Any, ...]:
-    """A key that sorts numbers inside names by value; capitals matter only where nothing else differs."""
-    pieces = re.split(r"([0-9]+)", name.casefold())
-    return tuple(int(piece) if at % 2 else piece for at, piece in enumerate(pieces)), name
+    return Book(tuple(found), (*problems, *listed.sentences()), max_pixels, frames, tuple(notes))
 
 
 class PageFiles:
     """The file asked for last, kept open: opening a PDF of a thousand pages takes as long as rendering one,
-    and a TIFF is searched from its first page.
+    a TIFF's pages are found in one walk, and the next frame of an animation is cheaper than any other.
+
+    ``frames``: "first" for one page of a picture that moves, "all" for each of its frames.
     """
 
-    def __init__(self) -> None:
-        self._path: Path | None = None
+    def __init__(self, frames: str = FRAMES[0]) -> None:
+        check_choice("frames", frames, FRAMES)
+        self._all_frames = frames == "all"
+        self._known: tuple[Path, int, int] | None = None
         self._file: Any = None
         self._used = 0
+        self._lock = threading.RLock()
 
     def count(self, path: Path) -> int:
-        """How many pages ``path`` has. Of pictures only TIFF has pages; one that moves counts as one."""
-        with _pdfium:
+        """How many pages ``path`` has."""
+        with self._lock:
+            return len(self._open(path))
+
+    def chain_problem(self, path: Path) -> str:
+        """A sentence where a TIFF's list of pages breaks off, so that there may be more than were counted."""
+        with self._lock:
             opened = self._open(path)
-            if _is_pdf(path):
-                return len(opened)
-            with _as_picture(path):
-                return int(getattr(opened, "n_frames", 1)) if opened.format == "TIFF" else 1
+            if isinstance(opened, TiffFile) and opened.wrong:
+                return (
+                    f"After page {len(opened)} {path.name} is damaged ({opened.wrong}); what follows is not "
+                    "read. Save it again as TIFF or PDF."
+                )
+            return ""
 
     def size(self, path: Path, index: int) -> tuple[float, float]:
         """Width and height of a PDF's page in points, as it is turned; raises where it cannot be parsed."""
-        with _pdfium:
-            page = self._page(path, index)
-            try:
-                width, height = page.get_size()
-                return float(width), float(height)
-            finally:
-                page.close()
+        with self._lock:
+            width, height = self._open(path).size(index)
+            return float(width), float(height)
 
     def render(self, path: Path, index: int, scale: float) -> NDArray[uint8]:
         """A PDF's page at ``scale`` pixels a point."""
-        import numpy as np
+        with self._lock:
+            pixels: NDArray[uint8] = self._open(path).render(index, scale)
+            return pixels
 
-        with _pdfium:
-            page = self._page(path, index)
-            try:
-                bitmap = page.render(scale=scale, rev_byteorder=True)
-                pixels = np.ascontiguousarray(bitmap.to_numpy()[..., :3])  # RGB, or RGBX
-                bitmap.close()
-                return pixels
-            finally:
-                page.close()
-
-    def frame(self, path: Path, index: int) -> NDArray[uint8]:
-        """A picture, or one page of a TIFF."""
-        from PIL import ImageOps
-
-        with _pdfium, _as_picture(path):
-            picture = self._open(path)
-            picture.seek(index)
-            picture.load()
-            return from_pil(ImageOps.exif_transpose(picture))
+    def decoded(self, path: Path, index: int) -> Decoded:
+        """A picture, or one page of a TIFF, or one frame of what moves."""
+        with self._lock:
+            found: Decoded = self._open(path).decode(index)
+            return found
 
     def read(self, path: Path, index: int, dpi: int = DEFAULT_DPI) -> NDArray[uint8]:
         """Page ``index`` of any file, uint8 RGB (height, width, 3); ``dpi`` is for PDFs."""
-        return self.render(path, index, dpi / POINTS_PER_INCH) if _is_pdf(path) else self.frame(path, index)
-
-    def _page(self, path: Path, index: int) -> Any:
-        from pypdfium2 import PdfiumError
-
-        try:
-            return self._open(path)[index]
-        except (PdfiumError, IndexError) as error:
-            raise VramwiseError(
-                f"Page {index + 1} of {path.name} is damaged and cannot be loaded. Save the PDF anew with a "
-                "PDF reader, or leave the page out."
-            ) from error
+        if not is_pdf(path):
+            found = self.decoded(path, index)
+            if found.note:
+                log.warning("%s", found.note)
+            return found.pixels
+        return self.render(path, index, pdf_scale(*self.size(path, index), dpi))
 
     def _open(self, path: Path) -> Any:
-        self._used += 1
-        if path != self._path or self._used > REOPEN_AFTER:
-            if self._file is not None:
-                self._file.close()
-            self._file = self._path = None
-            self._file, self._path, self._used = _open(path), path, 1
+        try:
+            status = path.stat()
+            known = (path, status.st_size, status.st_mtime_ns)
+            self._used += 1
+            if known != self._known or (self._used > REOPEN_AFTER and isinstance(self._file, PdfFile)):
+                if self._file is not None:
+                    self._file.close()
+                self._file = self._known = None
+                self._file, self._known, self._used = self._opened(path), known, 1
+        except OSError as error:
+            raise VramwiseError(f"{path.name} cannot be opened: {error.strerror or error}.") from error
         return self._file
 
-
-def _open(path: Path) -> Any:
-    if _is_pdf(path):
-        return _open_pdf(path)
-    from PIL import Image
-
-    with _as_picture(path):
-        return Image.open(path)
-
-
-def _open_pdf(path: Path) -> Any:
-    import pypdfium2
-    from pypdfium2 import raw
-
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-        file.seek(max(0, path.stat().st_size - TRAILER_BYTES))
-        whole = b"%%EOF" in file.read()
-    if not whole:  # pdfium may mend such a file, and shows what is lost as empty pages
-        raise VramwiseError(
-            f"{path.name} is cut short: the end of the PDF is missing. Get the whole file again."
-        )
-    try:
-        document = pypdfium2.PdfDocument(path)
-        document.init_forms()  # before any page: what was filled in is drawn on pages opened later only
-        return document
-    except pypdfium2.PdfiumError as error:
-        # asked first: pdfium opens no such file and leaves the code of an earlier error
-        if re.search(rb"/Count\s+0\b", head) and not re.search(rb"/Type\s*/Page\b", head):
-            raise _without_pages(path) from error
-        if getattr(error, "err_code", None) == raw.FPDF_ERR_PASSWORD:
-            raise VramwiseError(
-                f"{path.name} is locked with a password. Save a copy without one; "
-                "a workflow is no place for a password."
-            ) from error
-        raise VramwiseError(
-            f"{path.name} is damaged and cannot be opened as a PDF. Get the file again."
-        ) from error
+    def _opened(self, path: Path) -> Any:
+        if is_pdf(path):
+            return PdfFile(path)
+        if is_tiff(path):
+            return TiffFile(path)
+        try:
+            moving = Frames(path)
+        except VramwiseError:
+            decode(path)  # may be read otherwise; if not, it says why
+            return Picture(path)
+        if self._all_frames and len(moving) > 1:
+            return moving
+        moving.close()
+        return Picture(path)
 
 
-def _without_pages(path: Path) -> VramwiseError:
-    return VramwiseError(f"{path.name} is a PDF without pages. There is nothing to load.")
+class Picture:
+    """A picture's file of one page."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __len__(self) -> int:
+        return 1
+
+    def decode(self, index: int) -> Decoded:
+        return decode(self._path)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class TiffFile:
+    """A TIFF's pages, found in one walk; ``wrong`` says where their list breaks off."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._pages, self.wrong = tiff_pages(file)
+        self._path = path
+        if not self._pages:
+            decode(path)  # says why
+            raise VramwiseError(f"{path.name} is a TIFF without pages. There is nothing to load.")
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def decode(self, index: int) -> Decoded:
+        if index >= len(self._pages):
+            raise VramwiseError(f"{self._path.name} has changed since it was loaded. Run the workflow again.")
+        return decode(self._path, self._pages[index])
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def pdf_scale(across: float, down: float, dpi: float, max_pixels: int | None = None) -> float:
+    """Pixels a point for a page of ``across`` x ``down`` points: by ``dpi``, less where the picture would
+    have more than ``max_pixels``, more than is decoded of any picture, or a longer side than OCR takes.
+    """
+    most = min(max_pixels or MOST_PIXELS, MOST_PIXELS)
+    by_area = math.sqrt(most / max(1.0, across * down))
+    by_side = (MAX_SIDE - 1) / max(1.0, across, down)
+    return min(dpi / POINTS_PER_INCH, by_area, by_side)
 
 
 def page_suffix(index: int, count: int) -> str:
@@ -265,24 +282,28 @@ def page_suffix(index: int, count: int) -> str:
     return "" if count == 1 else f"_p{index + 1:0{max(3, len(str(count)))}d}"
 
 
-def _places(path: Path, inside: Path | None) -> list[_Place]:
-    files = PageFiles()
+def _places(path: Path, files: PageFiles, found: FolderFiles, inside: Path | None) -> list[_Place]:
     places: list[_Place] = []
-    for file in files_of(path):
-        stem = storable_stem(file.stem)
+    for file in found.files:
+        below = file.relative_to(path).parent.parts if file != path else ()
+        stem = storable_stem("_".join([*below, file.stem]))
+        where = f"In {'/'.join(below)}: " if below else ""
         try:
-            _check_file(file, inside)
+            check_file(file, inside)
             count = files.count(file)
             if count == 0:
-                raise _without_pages(file)
+                raise without_pages(file)
+            problem = files.chain_problem(file)
         except VramwiseError as error:
-            places.append(_Place(stem, file, 0, str(error)))
+            places.append(_Place(stem, file, 0, f"{where}{error}"))
             continue
         places += [_Place(stem + page_suffix(index, count), file, index) for index in range(count)]
+        if problem:
+            places.append(_Place(f"{stem}_rest", file, count, f"{where}{problem}"))
     return places
 
 
-def _check_file(file: Path, inside: Path | None) -> None:
+def check_file(file: Path, inside: Path | None = None) -> None:
     """Refuse what leads out of ``inside`` by a link, and what is no file: opening a named pipe never ends."""
     try:
         real = file.resolve()
@@ -311,38 +332,16 @@ def _unique(places: list[_Place]) -> list[_Place]:
     return named
 
 
-def _checked(place: _Place, files: PageFiles, dpi: int, max_pixels: int | None) -> Page:
+def _checked(place: _Place, files: PageFiles, dpi: int, max_pixels: int | None) -> tuple[Page, str]:
+    """The page, and a sentence where it is not all that its file holds."""
     if place.problem:
         raise VramwiseError(place.problem)
-    if not _is_pdf(place.file):
-        height, width = fit_pixels(files.frame(place.file, place.index), max_pixels).shape[:2]
-        return Page(place.name, place.file, place.index, height, width)
+    if not is_pdf(place.file):
+        found = files.decoded(place.file, place.index)
+        height, width = fit_pixels(found.pixels, max_pixels).shape[:2]
+        return Page(place.name, place.file, place.index, height, width), found.note
     across, down = files.size(place.file, place.index)
-    scale = dpi / POINTS_PER_INCH
-    if max_pixels is not None:
-        scale = min(scale, math.sqrt(max_pixels / max(1.0, across * down)))
+    scale = pdf_scale(across, down, dpi, max_pixels)
     # as pypdfium2's PdfPage.render rounds
     height, width = math.ceil(down * scale), math.ceil(across * scale)
-    return Page(place.name, place.file, place.index, height, width, scale)
-
-
-def _is_pdf(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            return b"%PDF-" in stream.read(1024) or file.suffix.lower() == ".pdf"
-    except OSError as error:
-        raise VramwiseError(f"{file.name} cannot be opened: {error.strerror}.") from error
-
-
-@contextmanager
-def _as_picture(file: Path) -> Iterator[None]:
-    """What Pillow says about a file that it cannot read, as a sentence."""
-    try:
-        yield
-    except VramwiseError:
-        raise
-    except Exception as error:  # of a spoiled file Pillow raises whatever its decoder ran into, TypeError too
-        raise VramwiseError(
-            f"{file.name} cannot be read as a picture: {decoder_reason(error, file)}. "
-            "Save it again as PNG or JPEG."
-        ) from error
+    return Page(place.name, place.file, place.index, height, width, scale), ""

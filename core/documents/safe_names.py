@@ -37,9 +37,9 @@ def within(root: Path, name: str, what: str = "file", *, written: bool = False) 
         base = root.resolve()
         target = base.joinpath(*parts).resolve()
     except (OSError, RuntimeError) as error:  # a ring of links: RuntimeError before Python 3.13
-        raise _refused(what, name, "cannot be followed to its end") from error
+        raise _refused(what, name, "cannot be followed to its end", written) from error
     if target != base and base not in target.parents:
-        raise _refused(what, name, f"leads out of the {root.name} folder by a link")
+        raise _refused(what, name, f"leads out of the {root.name} folder by a link", written)
     return target
 
 
@@ -52,7 +52,7 @@ def checked_parts(name: str, what: str = "file", *, written: bool = False) -> tu
         parts = tuple(name.removesuffix("/").split("/"))
         why = next((reason for part in parts if (reason := _part(part, written))), None)
     if why is not None:
-        raise _refused(what, name, why)
+        raise _refused(what, name, why, written)
     return parts
 
 
@@ -121,9 +121,15 @@ def _part(part: str, written: bool) -> str | None:
     return None
 
 
-def _refused(what: str, name: str, why: str) -> VramwiseError:
+def _refused(what: str, name: str, why: str, written: bool = True) -> VramwiseError:
     shown = "".join(letter if letter.isprintable() else "?" for letter in name[:80])
+    remedy = "Give a plain name inside ComfyUI's own folder."
+    if not written:
+        last = storable_stem(re.split(r"[/\\]", name.strip(" \"'").rstrip("/\\"))[-1])[:80]
+        remedy = (
+            f"Copy it into ComfyUI's input folder (ComfyUI/input) and give its name there, such as {last}; "
+            "folders in it are separated by /."
+        )
     return VramwiseError(
-        f'The {what} "{shown}" {why}, so it is refused and nothing was read or written. '
-        "Give a plain name inside ComfyUI's own folder."
+        f'The {what} "{shown}" {why}, so it is refused and nothing was read or written. {remedy}'
     )

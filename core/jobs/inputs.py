@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..documents.pages import PICTURES, PageFiles, natural, page_suffix
+from ..documents.folders import files_of, natural
+from ..documents.pages import PageFiles, check_file, page_suffix
 from ..documents.safe_names import storable_stem
 from ..errors import VramwiseError
 from .manifest import page_key
 
 log = logging.getLogger("vramwise.jobs")
-_WANTED = PICTURES | {".pdf"}
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,17 @@ def find_pages(inputs: Sequence[str], files: PageFiles) -> Iterator[JobPage]:
     return pages_of(find_files(inputs), files)
 
 
-def find_files(inputs: Sequence[str]) -> list[tuple[Path, str]]:
+def find_files(inputs: Sequence[str], without: Path | None = None) -> list[tuple[Path, str]]:
     """Every file of ``inputs`` in order with the stem it would like; a file named twice counts once.
 
     Raises VramwiseError for an input that is not there and when there is nothing to read. A folder or a
-    pattern that holds nothing beside others that do is a warning.
+    pattern that holds nothing beside others that do is a warning, and so is every file of a folder that is
+    neither picture nor PDF. The folder ``without`` is passed over.
     """
     found: dict[str, tuple[Path, str]] = {}
     empty = []
     for text in inputs:
-        files = list(_files(text))
+        files = list(_files(text, without))
         if not files:
             empty.append(text)
         for file, stem in files:
@@ -106,13 +107,14 @@ def _nothing(inputs: Sequence[str]) -> str:
     return f"There is no PDF and no picture in {', '.join(inputs)}."
 
 
-def _files(text: str) -> Iterator[tuple[Path, str]]:
+def _files(text: str, without: Path | None) -> Iterator[tuple[Path, str]]:
     """(file, wished stem) of one input."""
     path = Path(text)
     if path.is_dir():
-        below = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
-        wanted = [file for file in below if file.suffix.lower() in _WANTED and file.is_file()]
-        for file in sorted(wanted, key=lambda file: [natural(part) for part in file.parts]):
+        listed = files_of(path, subfolders=True, without=without)
+        for sentence in listed.sentences():
+            log.warning("%s: left out %s", text, sentence)
+        for file in listed.files:
             parts = file.relative_to(path).with_suffix("").parts
             yield file, "/".join(storable_stem(part) for part in parts)
     elif path.is_file():
@@ -128,6 +130,7 @@ def _files(text: str) -> Iterator[tuple[Path, str]]:
 def _count(file: Path, files: PageFiles) -> tuple[int, str]:
     """How many pages ``file`` has; 1 and the problem where it cannot be opened."""
     try:
+        check_file(file)
         pages = files.count(file)
     except VramwiseError as error:
         return 1, str(error)
@@ -142,6 +145,6 @@ def _stems(file: Path, wished: str, pages: int, kept: Mapping[str, str]) -> Iter
             yield before.removesuffix(number)
             break
     yield wished
-    if file.suffix.lower() in _WANTED:
+    if file.suffix:
         yield f"{wished}_{file.suffix.lstrip('.').lower()}"
     yield from (f"{wished}_{number}" for number in itertools.count(2))

@@ -85,7 +85,7 @@ def run_job(
     Raises VramwiseError where the folder cannot be used and where the reader can read no page at all; a page
     that cannot be read is in the report.
     """
-    found = find_files(inputs)
+    found = find_files(inputs, out.resolve())
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

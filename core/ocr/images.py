@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,56 +12,35 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
+log = logging.getLogger("vramwise.ocr")
 MAX_SIDE = 32_000  # cv2.resize and warpPerspective refuse sides of 32767 and more (SHRT_MAX)
 
 
 def load_picture(path: str | Path) -> NDArray[uint8]:
     """Read a picture file as uint8 RGB (height, width, 3), turned upright by its EXIF tag, alpha over
-    white.
+    white. One of more than 128 megapixels comes back smaller, with a warning.
     """
-    from PIL import Image, ImageOps
+    from ..pictures.decode import decode
 
     path = Path(path)
     if not path.is_file():
         raise VramwiseError(
             f"There is no file {path}. Give the path of a picture (PNG, JPEG, WebP, TIFF or BMP)."
         )
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            upright = ImageOps.exif_transpose(picture)
-    except Exception as error:  # of a spoiled file Pillow raises whatever its decoder ran into, TypeError too
-        raise VramwiseError(
-            f"{path} cannot be read as a picture: {decoder_reason(error, path)}. "
-            "Save it again as PNG or JPEG."
-        ) from error
-    return from_pil(upright)
-
-
-def decoder_reason(error: Exception, path: Path) -> str:
-    """What a decoder says of the file at ``path``, for a person: without its folder and without raw bytes."""
-    if isinstance(error, MemoryError):
-        return "it asks for more memory than there is, as damaged files do"
-    meant_for_people = (OSError, ValueError, SyntaxError, EOFError)
-    if not isinstance(error, meant_for_people) and type(error).__name__ != "DecompressionBombError":
-        return "its contents are damaged"
-    said = re.sub(r"\s*\(?[a-z ]*\bb(['\"]).*?\1[^)]*\)?", "", str(error).replace(str(path), path.name))
-    return said.strip().rstrip(".") or "its contents are damaged"
+    found = decode(path)
+    if found.note:
+        log.warning("%s", found.note)
+    return found.pixels
 
 
 def from_pil(picture: Any) -> NDArray[uint8]:
     """A PIL image as uint8 RGB (height, width, 3); transparency is laid over white."""
     import numpy as np
 
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        from PIL import Image
+    from ..pictures.colours import Converter
 
-        rgba = picture.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        picture = Image.alpha_composite(white, rgba)
-    elif picture.mode.startswith("I;16"):
-        picture = picture.point(lambda value: value / 256).convert("L")
-    return np.ascontiguousarray(np.asarray(picture.convert("RGB"), dtype=np.uint8))
+    picture.load()
+    return np.ascontiguousarray(np.asarray(Converter(picture).rgb(picture), dtype=np.uint8))
 
 
 def check_size(image: NDArray[uint8]) -> None:

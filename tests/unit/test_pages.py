@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from vramwise.documents import pages as module
+from vramwise.documents.folders import natural
 from vramwise.documents.page_ranges import check_page_numbers, page_numbers
-from vramwise.documents.pages import natural, open_book
+from vramwise.documents.pages import open_book
 from vramwise.documents.safe_names import checked_stem
 from vramwise.errors import VramwiseError
 
@@ -101,7 +102,10 @@ def test_a_folder_is_read_by_name_with_numbers_in_their_order(tmp_path: Path) ->
     book = open_book(tmp_path)
     assert [page.name for page in book.pages] == [name.partition(".")[0] for name in order]
     assert [shade(picture) for _, picture in book] == pytest.approx([50, 40, 30, 20, 10, 0], abs=2)
-    assert book.problems == ()
+    assert book.problems == (
+        "deeper.png/ (a folder in it; subfolders are not asked for)",
+        "notes.txt (a text file)",
+    )
 
 
 @given(st.lists(st.text(alphabet="aB10_. \u0664", max_size=6)))

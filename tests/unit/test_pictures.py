@@ -29,10 +29,24 @@ def test_sixteen_bit_gray_keeps_its_tones(tmp_path: Path) -> None:
     assert abs(int(load_picture(tmp_path / "p.png")[0, 0, 0]) - 128) <= 1
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n broken"])
-def test_a_file_that_is_no_picture_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", r"it is empty \(0 bytes\)\. Copy or download it again"),
+        (b"\0" * 99, r"it is nothing but zeros"),
+        (b"not a picture", r"it is a text file\. Give a picture or a PDF"),
+        (b"\n<!DOCTYPE html><title>Sign in", r"it is a web page\. .* a login"),
+        (b'<?xml version="1.0"?><svg width="9"/>', r"it is an SVG drawing"),
+        (b"\0\0\0\x20ftypisom", r"it is a video"),
+        (b"%!PS-Adobe-3.0 EPSF", r"it is PostScript\. Save it as PDF"),
+        (b"version https://git-lfs.github.com/spec/v1", r"a pointer of Git LFS"),
+        (b"\x89PNG\r\n\x1a\n broken", r"cannot be read as a picture: .* Save it again as PNG or JPEG"),
+        (b"\x89PNG\r\n\x1a\n", r"cannot be read as a picture: .* Save it again as PNG or JPEG"),
+    ],
+)
+def test_a_file_that_is_no_picture_says_what_it_is(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "p.png").write_bytes(content)
-    with pytest.raises(VramwiseError, match=r"p\.png cannot be read as a picture.*Save it again"):
+    with pytest.raises(VramwiseError, match=said):
         load_picture(tmp_path / "p.png")
 
 
