@@ -7,7 +7,9 @@ of the files failed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -33,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check_verb(verb)
         arguments = _parser(verb).parse_args(words)
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
     except VramwiseError as error:
         print(f"vramwise: {error}", file=sys.stderr)
         return 2 if isinstance(error, UnknownName) else 1
@@ -41,7 +45,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("vramwise: stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:
+        _let_go_of_stdout()
         return 0
+    except OSError as error:
+        what = (
+            f"{error.filename} cannot be used" if error.filename else "What was to be said cannot be written"
+        )
+        print(f"vramwise: {what}: {error.strerror or error}. See to the disk.", file=sys.stderr)
+        _let_go_of_stdout()
+        return 1
+
+
+def _let_go_of_stdout() -> None:
+    """What could not be written stays unwritten: Python would try once more at its end, and complain."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _check_verb(word: str) -> None:

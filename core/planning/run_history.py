@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,10 @@ MOST = 400
 JSON_NAME, JSON_FORMAT = "measured.json", 1
 # Others hold the file for milliseconds. A person waits for a plan; a run has taken seconds already.
 _READ_WAIT_SECONDS, _WRITE_WAIT_SECONDS = 2.0, 20.0
+# What SQLite says of the disk, of rights and of others (sqlite3_errstr); all else it says of the file.
+_OF_THE_PLACE = re.compile(
+    r"locked|busy|readonly|unable to open|disk I/O|is full|interrupt|access permission", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,8 @@ def record(folder: Path, run: Run) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             _write(folder, dated)
-        except sqlite3.DatabaseError as error:
-            if type(error) is not sqlite3.DatabaseError:  # its heirs: locked, read-only, no room
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.OperationalError) and _OF_THE_PLACE.search(str(error)):
                 raise
             log.warning("%s is damaged (%s); the record of measured runs starts anew.", path, error)
             for damaged in (Path(f"{path}-journal"), path):
@@ -134,9 +139,11 @@ def _connect(path: Path, wait_seconds: float, mode: str) -> sqlite3.Connection:
     """``mode`` "rw" makes no file, "rwc" does. Transactions are begun by hand."""
     import sqlite3
 
-    return sqlite3.connect(
+    database = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", timeout=wait_seconds, isolation_level=None, uri=True
     )
+    database.text_factory = lambda data: data.decode("utf-8", "replace")  # one odd row hides no other
+    return database
 
 
 def _format(database: sqlite3.Connection) -> int:
@@ -147,11 +154,16 @@ def _format(database: sqlite3.Connection) -> int:
 
 def _write(folder: Path, run: Run) -> None:
     """Raises sqlite3.Error, and ValueError for a file of a newer form or a name that is no Unicode."""
+    import sqlite3
+
     with contextlib.closing(_connect(folder / NAME, _WRITE_WAIT_SECONDS, "rwc")) as database:
         database.execute("BEGIN IMMEDIATE")  # one writer from here on; the others wait
         version = _format(database)
         if version not in (0, FORMAT):
             raise ValueError(f"it is of the newer form {version}")
+        ((said,),) = database.execute("PRAGMA integrity_check(1)").fetchall()  # a few ms: there are MOST runs
+        if said != "ok":
+            raise sqlite3.DatabaseError(said)
         if version == 0:
             columns = ", ".join(_COLUMNS)
             database.execute(f"CREATE TABLE runs (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})")
@@ -183,10 +195,10 @@ def _json_runs(folder: Path) -> list[Run]:
         if told["format"] != JSON_FORMAT:
             return []
         rows = [{"activation_peak_bytes": row.get("beside_bytes"), **row} for row in told["runs"]]
-        return [_run({name: value for name, value in row.items() if name in _COLUMNS}) for row in rows]
+        return [_run({name: row[name] for name in _COLUMNS if name in row}) for row in rows][-MOST:]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         log.warning("%s cannot be read (%r); what was measured before is not used.", path, error)
         return []
 
@@ -208,5 +220,9 @@ def _run(row: dict[str, Any]) -> Run:
     for field in fields(Run):
         value = getattr(run, field.name)
         if not isinstance(value, _KINDS[str(field.type)]):
-            raise ValueError(f"{field.name} is {value!r}")
+            raise ValueError(f"{field.name} is {value!r:.60}")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"{field.name} is a number of more than 64 bits")
+        if isinstance(value, str):
+            value.encode("utf-8")  # half a letter, which no database takes, is a ValueError too
     return run

@@ -158,14 +158,24 @@ def store(
             if target.exists():
                 shutil.rmtree(target)
             move_into_place(building, target)
-        except OSError as error:
+        except Exception as error:
+            why = _disk_reason(error)
+            if why is None:
+                raise
             raise VramwiseError(
-                f"The quantised weights could not be kept in {base}: {error.strerror or error}. The model "
-                "itself is not affected."
+                f"The quantised weights could not be kept in {base}: {why}. The model itself is not affected."
             ) from error
         finally:
             shutil.rmtree(building, ignore_errors=True)
     return target
+
+
+def _disk_reason(error: Exception) -> str | None:
+    """What the disk said, None where it was not the disk. safetensors has an exception of its own for it."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    said = re.search(r"I/O error: (.+?) \(os error", str(error))
+    return said[1] if said else None
 
 
 def entries(settings: Settings) -> list[CacheEntry]:

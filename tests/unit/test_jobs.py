@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,15 +154,66 @@ def test_a_torn_last_line_is_cut_off_and_its_page_read_again(scans: Path, tmp_pa
     assert again.seen == [10] and len(entries(out)) == 10
 
 
-def test_a_damaged_manifest_is_a_sentence_and_is_left_as_it_is(scans: Path, tmp_path: Path) -> None:
+TORN = b'{"page": "/scans/page_3.png#1", "st'  # what a full disk kept of a line
+
+
+# The manifest's lines with one of them spoiled: the head is line 0, page_3 is line 3.
+BROKEN: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "torn, then whole lines": lambda lines: [*lines[:3], TORN, *lines[4:]],
+    "torn and glued to the next": lambda lines: [*lines[:3], TORN + lines[4], *lines[5:]],
+    "zeros where the power went": lambda lines: [*lines[:3], b"\0" * 90, *lines[4:]],
+    "one letter other": lambda lines: [line.replace(b"page_3.txt", b"page_4.txt") for line in lines],
+    "nested deeply": lambda lines: [*lines[:3], b"[" * 50_000, *lines[4:]],
+    "no number": lambda lines: [
+        *lines[:3],
+        lines[3].replace(b'"seconds": ', b'"seconds": 1e999'),
+        *lines[4:],
+    ],
+    "somebody else's line": lambda lines: [*lines[:3], b'{"audio_filepath": "a.wav"}', *lines[4:]],
+    "the last line torn": lambda lines: [*lines[:3], *lines[4:], lines[3][:40]],
+    "the head torn": lambda lines: [lines[0][:30], *lines[1:3], *lines[4:]],
+    "the head's options changed": lambda lines: [lines[0].replace(b"200", b"201"), *lines[1:3], *lines[4:]],
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_of_a_damaged_manifest_only_what_is_not_proven_is_read_again(
+    scans: Path, tmp_path: Path, how: str
+) -> None:
     out = tmp_path / "out"
     run_job([str(scans)], out, Echo(), JobOptions("echo"))
-    lines = (out / NAME).read_bytes().split(b"\n")
-    lines[4] = b'{"page": 1'
-    (out / NAME).write_bytes(b"\n".join(lines))
-    with pytest.raises(VramwiseError, match="damaged"):
-        run_job([str(scans)], out, Echo(), JobOptions("echo"), resume=True)
-    assert (out / NAME).read_bytes() == b"\n".join(lines)
+    lines = (out / NAME).read_bytes().splitlines()
+    (out / NAME).write_bytes(b"\n".join(BROKEN[how](lines)))
+    again = Echo()
+    run_job([str(scans)], out, again, JobOptions("echo"), resume=True)
+    assert again.seen == [3]
+    assert run_job([str(scans)], out, Echo(), JobOptions("echo"), resume=True).before == 10, "and only once"
+
+
+def test_an_output_that_leads_out_of_the_folder_proves_nothing(scans: Path, tmp_path: Path) -> None:
+    out, kept = tmp_path / "out", tmp_path / "page_3.txt"
+    run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    kept.write_text("a person's", encoding="utf-8")
+    lines = (out / NAME).read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    records[0].pop("proof")
+    records[3] = {**records[3], "output": "../page_3.txt", "stamp": [0, 0]}
+    records[3].pop("proof")
+    (out / NAME).write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    run_job([str(scans)], out, Echo(), JobOptions("echo"), resume=True)
+    assert kept.read_text(encoding="utf-8") == "a person's"
+    assert texts(out)["page_3.txt"] == "3"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_file_of_that_name_that_is_no_manifest_is_left_alone(
+    scans: Path, tmp_path: Path, resume: bool
+) -> None:
+    theirs = tmp_path / NAME
+    theirs.write_text('{"audio_filepath": "a.wav", "text": "hello"}\n', encoding="utf-8")
+    with pytest.raises(VramwiseError, match="is no manifest of a VRAMwise job"):
+        run_job([str(scans)], tmp_path, Echo(), JobOptions("echo"), resume=resume)
+    assert theirs.read_text(encoding="utf-8").startswith('{"audio')
 
 
 def test_names_that_meet_are_told_apart(scans: Path, tmp_path: Path) -> None:
@@ -325,7 +376,9 @@ def test_a_manifest_of_before_goes_on(scans: Path, tmp_path: Path, monkeypatch: 
     run_job(["scans"], out, Echo(), JobOptions("echo"))
     head, *lines = (out / NAME).read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
+    head = json.dumps({key: value for key, value in json.loads(head).items() if key != "proof"})
     for record in records:
+        del record["proof"]
         record["page"] = Path(record["page"]).relative_to(tmp_path).as_posix()
     picture(scans / "page_3.bmp", 30)
     status = (scans / "page_3.bmp").stat()
