@@ -1,13 +1,43 @@
-"""The one exception base of the pack."""
+"""The one exception base of the pack, and what its sentences are made of."""
 
 from __future__ import annotations
 
-import difflib
+import itertools
 from collections.abc import Iterable
+
+LONGEST_NAME = 80  # characters of a name that others are compared with
+MOST_NAMES = 2_000  # among which the nearest is looked for
+LONGEST_SENTENCE = 8_000  # characters; somebody's megabyte is cut out of the middle
+_TAIL = 2_000
+# What a terminal obeys or a reader is deceived by: C0 but line feed and tab, DEL, C1, line separators, marks
+# that turn the direction of all that follows. U+200E and U+200F, which turn nothing, belong to Arabic.
+UNSEEN = (
+    *(code for code in range(0x20) if code not in (0x09, 0x0A)),
+    *range(0x7F, 0xA0),
+    *range(0x2028, 0x202F),
+    *range(0x2066, 0x206A),
+)
+_ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in UNSEEN}
+# Half a letter, which nothing can write down.
+_ESCAPES |= {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
+
+
+def shown(text: str) -> str:
+    """``text`` with its control characters as escapes (``\\x1b``): to be read, never to be obeyed."""
+    return text if text.isascii() and text.isprintable() else text.translate(_ESCAPES)
 
 
 class VramwiseError(Exception):
-    """A sentence for the person in front of the graph: what failed, why, and what to do about it."""
+    """A sentence for the person in front of the graph: what failed, why, and what to do about it.
+
+    It may quote what anybody wrote: control characters are shown, and what is too long loses its middle.
+    """
+
+    def __init__(self, sentence: object = "") -> None:
+        text = str(sentence)
+        if len(text) > LONGEST_SENTENCE:
+            text = f"{text[: LONGEST_SENTENCE - _TAIL]} [...] {text[-_TAIL:]}"
+        super().__init__(shown(text))
 
 
 class UnknownName(VramwiseError):
@@ -17,11 +47,17 @@ class UnknownName(VramwiseError):
 def nearest(word: str, known: Iterable[str]) -> str:
     """``' Did you mean "x"?'`` for the closest known word, or an empty string when nothing is close.
 
-    Capitals do not count, and "-", "_" and a space are one.
+    Capitals do not count, and "-", "_" and a space are one. What is longer than a name has no nearest.
     """
-    plain = {_plain(one): one for one in known}
-    close = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.6)
-    return f' Did you mean "{plain[close[0]]}"?' if close else ""
+    from rapidfuzz import fuzz, process
+
+    if len(word) > LONGEST_NAME:
+        return ""
+    names = (one for one in known if len(one) <= LONGEST_NAME)
+    plain = {_plain(one): one for one in itertools.islice(names, MOST_NAMES)}
+    close = process.extract(_plain(word), list(plain), scorer=fuzz.ratio, score_cutoff=60, limit=None)
+    best = max(((score, name) for name, score, _ in close), default=None)
+    return f' Did you mean "{plain[best[1]]}"?' if best else ""
 
 
 def _plain(word: object) -> str:

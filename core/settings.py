@@ -21,6 +21,7 @@ CONFIG_NAME = "config.yaml"
 DOWNLOAD_SOURCES = ("huggingface", "modelscope")
 PICTURES = ("png", "jpeg")
 MAX_CONCURRENCY = 256
+MOST_BYTES = 64_000  # of config.yaml: PyYAML takes a second for that much
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -130,9 +131,24 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise VramwiseError(
+                f"{path} has {size:,} bytes, and no configuration needs more than {MOST_BYTES:,}. "
+                "Mend or remove the file."
+            )
+        text = path.read_text(encoding="utf-8")
+        # An alias (*name) may stand for all before it, so that ten lines become a thousand million values
+        # wherever they are printed. Nothing here needs one.
+        if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise VramwiseError(f"{path} has an alias (*name) in it. Write the value itself in its place.")
+        data = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise VramwiseError(f"{path} cannot be read as YAML: {error}. Mend or remove the file.") from error
+    except (RecursionError, ValueError) as error:  # lists in lists; a date that is none, 5,000 digits
+        raise VramwiseError(
+            f"{path} cannot be read as YAML: it is nested too deeply or holds a value that is none "
+            f"({str(error)[:80]}). Mend or remove the file."
+        ) from error
     if data is None:
         return {}
     if not isinstance(data, dict):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import VramwiseError
 from .bridge.images import Pages, check_pages
+from .bridge.progress import interruptible
 from .bridge.schema import Regions, io, schema
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class ConvertRegions(io.ComfyNode):
         )
 
     @classmethod
+    @interruptible
     def execute(
         cls,
         regions: RegionsValue | None = None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import VramwiseError
 from ..core.option_values import MATCHES, NOTHING_TO_CROP, check_choice
 from .bridge.images import check_pages, check_same_pages, crops_of, nothing_follows
+from .bridge.progress import interruptible
 from .bridge.schema import Regions, field, io, schema, valid
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class CropRegions(io.ComfyNode):
         return valid(lambda: _check(match or MATCHES[0], nothing_found or NOTHING_TO_CROP[0]))
 
     @classmethod
+    @interruptible
     def execute(
         cls,
         image: Any,

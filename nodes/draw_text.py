@@ -9,7 +9,7 @@ import torch
 from ..core.errors import VramwiseError
 from ..core.option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
 from .bridge.images import first
-from .bridge.progress import NodeProgress
+from .bridge.progress import NodeProgress, interruptible
 from .bridge.schema import Regions, field, io, schema, valid
 
 CHOICES = {"align": ALIGNMENTS, "direction": DIRECTIONS, "background": BACKGROUNDS, "too_long": TOO_LONG}
@@ -167,6 +167,7 @@ class DrawText(io.ComfyNode):
         return valid(check)
 
     @classmethod
+    @interruptible
     def execute(
         cls,
         image: list[Any],

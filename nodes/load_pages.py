@@ -8,6 +8,7 @@ from ..core.documents.page_ranges import check_page_numbers
 from ..core.errors import VramwiseError
 from ..core.option_values import FRAMES, ON_BROKEN, check_choice
 from .bridge.file_paths import input_path, input_root
+from .bridge.progress import interruptible
 from .bridge.schema import field, io, schema, valid
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class LoadPages(io.ComfyNode):
         return [*listed.marks(), *listed.others]
 
     @classmethod
+    @interruptible
     def execute(
         cls,
         file: str,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.catalog.words import LANGUAGES
 from ..core.option_values import ADVICE_TASKS, check_choice
+from .bridge.progress import interruptible
 from .bridge.schema import GPU, field, io, schema, valid
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class ModelAdvisor(io.ComfyNode):
         return valid(lambda: _check(task or "all", language or "en"))
 
     @classmethod
+    @interruptible
     def execute(
         cls,
         what_if: str,

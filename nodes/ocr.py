@@ -11,7 +11,7 @@ from ..core.option_values import TASKS, check_choice
 from .bridge.clip_engine import ClipReader, is_clip, model_input
 from .bridge.images import Pages, masks_and_overlays
 from .bridge.previews import previews
-from .bridge.progress import NodeProgress
+from .bridge.progress import NodeProgress, interruptible
 from .bridge.schema import Regions, field, io, schema, valid
 
 MAX_MEGAPIXELS = 128.0
@@ -102,6 +102,7 @@ class OCR(io.ComfyNode):
         return valid(lambda: _check(task or "text", language or "auto"))
 
     @classmethod
+    @interruptible
     def execute(
         cls,
         image: Any,

@@ -18,7 +18,7 @@ from ..core.option_values import (
 )
 from .bridge.images import Frames, first
 from .bridge.previews import previews
-from .bridge.progress import NodeProgress
+from .bridge.progress import NodeProgress, interruptible
 from .bridge.schema import OCRModel, Regions, field, io, schema, valid
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class OCRScore(io.ComfyNode):
         return valid(check)
 
     @classmethod
+    @interruptible
     def execute(
         cls,
         image: list[Any],

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.cancel import watched
 from ..core.documents.safe_names import checked_stem, within
 from ..core.errors import VramwiseError
 from ..core.option_values import IF_EXISTS, TEXT_FORMATS, check_choice
 from .bridge.file_paths import output_entry, output_numbering, output_root
 from .bridge.images import Frames, first
+from .bridge.progress import interruptible
 from .bridge.schema import io, schema, valid
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class SaveText(io.ComfyNode):
         return valid(check)
 
     @classmethod
+    @interruptible
     def execute(
         cls,
         text: list[str],
@@ -103,9 +106,9 @@ class SaveText(io.ComfyNode):
         pictures = Frames(image) if image is not None else None
         _check_counts(len(text), pictures, names)
         folder, stems = _stems(prefix, len(text), names, existing)
-        taken: set[str] = set()
+        taken: dict[str, int] = {}
         saved = []
-        for at, (stem, page_text) in enumerate(zip(stems, text, strict=True)):
+        for at, (stem, page_text) in enumerate(watched(zip(stems, text, strict=True), 1)):
             free = free_stem(folder, stem, form, existing, taken)
             saved.append(save(folder, free, form, str(page_text), pictures[at] if pictures else None))
         return io.NodeOutput([str(each.text) for each in saved], ui=_shown(saved))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import VramwiseError
 from ..core.option_values import COMBINE, MATCHES, NOTHING_TO_COVER, SHAPES, check_choice
 from .bridge.images import Pages, check_pages, check_same_pages, masks_over
+from .bridge.progress import interruptible
 from .bridge.schema import Regions, field, io, schema, valid
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class TextMask(io.ComfyNode):
         )
 
     @classmethod
+    @interruptible
     def execute(
         cls,
         regions: RegionsValue,

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from ..errors import UnknownName, VramwiseError, nearest
+from ..errors import LONGEST_NAME, UnknownName, VramwiseError, nearest
 from ..units import GIB
 from .csv_rows import Row, count, number, table
 
@@ -110,6 +110,11 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
 
     Raises UnknownName with the nearest names.
     """
+    if len(text) > LONGEST_NAME:
+        raise UnknownName(
+            f'"{text[:LONGEST_NAME]}..." is no GPU of the catalog: no name has {len(text):,} letters. '
+            '`vramwise gpus` lists them; "16 GB" works too.'
+        )
     wanted, size = _split_size(text)
     found = [gpu for gpu in gpus() if wanted and wanted in (_plain(gpu.name), _plain(gpu.device_name))]
     if not found:  # "A100": every card whose name begins with these words
@@ -139,7 +144,7 @@ def _of_size(gpu: GPU, size: float | None) -> GPU:
 def gpu_of_device(device_name: str, total_bytes: int | None) -> GPU | None:
     """The catalog's card for what a driver reports, or None; among several memory sizes the one nearest to
     ``total_bytes``."""
-    wanted = _plain(device_name)
+    wanted = _plain(device_name[:LONGEST_NAME])
     found = [gpu for gpu in gpus() if wanted and wanted in (_plain(gpu.device_name), _plain(gpu.name))]
     if total_bytes is None:
         return found[0] if len(found) == 1 else None
@@ -150,7 +155,10 @@ def gpu_of_device(device_name: str, total_bytes: int | None) -> GPU | None:
 
 def parse_memory(text: str) -> float | None:
     """GiB of a text such as "16 GB", "16gib" or "16"; None when it is no size."""
-    found = re.fullmatch(r"\s*(\d+(?:[.,]\d+)?)\s*(?:gib|gb|g)?\s*", text, re.IGNORECASE)
+    text = text.strip()
+    if len(text) > LONGEST_NAME:
+        return None
+    found = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(?:gib|gb|g)?", text, re.IGNORECASE)
     return float(found[1].replace(",", ".")) if found else None
 
 

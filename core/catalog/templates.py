@@ -24,7 +24,10 @@ Finder = Callable[[str, str], Path | None]
 Reader = Callable[[str], "Mapping[str, Any] | None"]
 
 _UNITS = {"KB": KIB, "MB": MIB, "GB": GIB}  # the notes write GB and mean GiB
-_NOTE = re.compile(r"\[([^\]]+)\]\([^)]*\)\s*\(\s*([\d.]+)\s*([KMG]B)\s*\)")
+# The limits keep a note full of opening brackets from taking the square of its length.
+_NOTE = re.compile(
+    r"\[([^\[\]]{1,300})\]\([^()\[\]]{0,1000}\)\s{0,9}\(\s{0,9}([\d.]{1,20})\s{0,9}([KMG]B)\s{0,9}\)"
+)
 # LiteGraph's modes of a node that does not run.
 _SILENT = (2, 4)
 

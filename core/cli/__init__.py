@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from ..errors import UnknownName, VramwiseError, nearest
+from .terminal import Parser, Warnings, say_failure
 
 # Module: its verbs. Only the module of the verb that is called is imported.
 GROUPS = {
@@ -30,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    warnings = Warnings()
+    logging.getLogger("vramwise").addHandler(warnings)
     words = sys.argv[1:] if argv is None else list(argv)
     verb = words[0] if words else ""
     try:
@@ -39,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except VramwiseError as error:
-        print(f"vramwise: {error}", file=sys.stderr)
+        say_failure(error)
         return 2 if isinstance(error, UnknownName) else 1
     except KeyboardInterrupt:
-        print("vramwise: stopped.", file=sys.stderr)
+        say_failure("stopped.")
         return 130
     except BrokenPipeError:
         _let_go_of_stdout()
@@ -51,9 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         what = (
             f"{error.filename} cannot be used" if error.filename else "What was to be said cannot be written"
         )
-        print(f"vramwise: {what}: {error.strerror or error}. See to the disk.", file=sys.stderr)
+        say_failure(f"{what}: {error.strerror or error}. See to the disk.")
         _let_go_of_stdout()
         return 1
+    finally:
+        logging.getLogger("vramwise").removeHandler(warnings)
 
 
 def _let_go_of_stdout() -> None:
@@ -75,9 +81,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     """The parser with every verb, or with the group of ``verb`` alone where it is one."""
     from .. import __version__
 
-    parser = argparse.ArgumentParser(
-        prog="vramwise", description="Read text from pictures; know what fits your GPU."
-    )
+    parser = Parser(prog="vramwise", description="Read text from pictures; know what fits your GPU.")
     parser.add_argument("--version", action="version", version=f"vramwise {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for group in [name for name, its in GROUPS.items() if verb in its] or GROUPS:

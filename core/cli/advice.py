@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
 from typing import Any, TextIO
 
 from ..catalog.words import LANGUAGES
 from ..errors import UnknownName, VramwiseError, nearest
 from ..units import gib
+from .terminal import on_one_line, say, say_json, say_markdown, say_table
 
 
 def add_verbs(verbs: Any) -> None:
@@ -76,14 +74,14 @@ def _advise(arguments: argparse.Namespace) -> int:
     )
     if arguments.json:
         facts = [answer.to_dict() for answer in answers]
-        _print_json(facts[0] if len(facts) == 1 else facts)
+        say_json(facts[0] if len(facts) == 1 else facts)
         return 0
     for answer in answers:
-        _print_markdown(report(answer, arguments.lang))
+        say_markdown(report(answer, arguments.lang))
     if arguments.tiers:
         from ..advisor.report import tiers_report
 
-        _print_markdown(tiers_report(task, arguments.lang))
+        say_markdown(tiers_report(task, arguments.lang))
     return 0
 
 
@@ -105,14 +103,14 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     found = compare(arguments.gpus)
     if arguments.json:
-        _print_json(found.to_dict())
+        say_json(found.to_dict())
         return 0
     head = ["", *(gpu.label for gpu in found.cards)]
-    _print_table(head, [[_ROWS[key], *map(_cell, values)] for key, values in found.rows])
-    print()
+    say_table(head, [[_ROWS[key], *map(_cell, values)] for key, values in found.rows])
+    say()
     for remark in found.remarks:
-        print(remark.text())
-    print(f"Bandwidth against tensor cores: {BALANCE_RULE}.")
+        say(remark.text())
+    say(f"Bandwidth against tensor cores: {BALANCE_RULE}.")
     return 0
 
 
@@ -141,7 +139,7 @@ def _gpus(arguments: argparse.Namespace) -> int:
     if arguments.json:
         keys = ("vendor", "vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops", "status")
         more = ("compute_capability", "release_year", "source", "date")
-        _print_json(
+        say_json(
             [
                 {
                     "gpu": gpu.label,
@@ -166,7 +164,7 @@ def _gpus(arguments: argparse.Namespace) -> int:
         ]
         for gpu in found
     ]
-    _print_table(head, rows)
+    say_table(head, rows)
     return 0
 
 
@@ -175,7 +173,7 @@ def _models(arguments: argparse.Namespace) -> int:
 
     found = ranges()
     if arguments.json:
-        _print_json([row.to_dict() for row in found])
+        say_json([row.to_dict() for row in found])
         _print_odd_folders(sys.stderr)
         return 0
     head = ["task", "model", "name", "minimum GiB", "resident from", "optimum GiB", "tier GB", "licence"]
@@ -192,7 +190,7 @@ def _models(arguments: argparse.Namespace) -> int:
         ]
         for model in found
     ]
-    _print_table(head, rows)
+    say_table(head, rows)
     _print_odd_folders(sys.stdout)
     return 0
 
@@ -203,43 +201,7 @@ def _print_odd_folders(stream: TextIO) -> None:
     from ..weights.checkpoints import odd_folders
 
     for folder in odd_folders(load_settings()):
-        print(f"cannot be loaded: {folder.name}: {folder.reason}", file=stream)
-
-
-def _print_json(facts: Any) -> None:
-    print(json.dumps(facts, ensure_ascii=False, indent=2))
-
-
-def _print_markdown(text: str) -> None:
-    """Drawn on a terminal where rich is installed, as it is when piped."""
-    if not _drawing():
-        print(text)
-        return
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    Console().print(Markdown(text))
-
-
-def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on a terminal, one tab between two cells when piped."""
-    if not _drawing():
-        for row in (head, *rows):
-            print("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    for name in head:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
-
-
-def _drawing() -> bool:
-    return sys.stdout.isatty() and find_spec("rich") is not None
+        say(f"cannot be loaded: {on_one_line(folder.name)}: {folder.reason}", stream)
 
 
 def _cell(value: Any) -> str:

@@ -12,6 +12,7 @@ from ..catalog import ocr_models, recogniser, recognisers
 from ..errors import UnknownName, nearest
 from ..settings import load_settings
 from ..units import gb_text
+from .terminal import on_one_line, say
 
 
 def add_verbs(verbs: Any) -> None:
@@ -44,12 +45,12 @@ def _download(arguments: argparse.Namespace) -> int:
     if model is not None:
         path = download_model(model, settings, shown)
         shown.end()
-        print(f"{model.name}: {path} (commit {locate(model, settings).revision}, licence: {model.licence})")
+        say(f"{model.name}: {path} (commit {locate(model, settings).revision}, licence: {model.licence})")
         return 0
     row = recogniser(name)
     path = download(row, settings, lambda done, total: shown(done, total, row.file))
     shown.end()
-    print(f"{row.reads}: {path} ({row.licence}, SHA-256 verified)")
+    say(f"{row.reads}: {path} ({row.licence}, SHA-256 verified)")
     return 0
 
 
@@ -70,12 +71,12 @@ def _cache(arguments: argparse.Namespace) -> int:
 
     settings = load_settings()
     if arguments.action == "clear":
-        print(f"{gb_text(quantised_cache.clear(settings), 2)} freed.")
+        say(f"{gb_text(quantised_cache.clear(settings), 2)} freed.")
         return 0
     for one in quantised_cache.entries(settings):
-        print(f"{one.name}  {one.precision}  {gb_text(one.bytes, 2)}  {one.created}  {one.path}")
+        say(f"{one.name}  {one.precision}  {gb_text(one.bytes, 2)}  {one.created}  {one.path}")
     if not settings.quantised_cache:
-        print("The cache is off; quantised_cache: true in config.yaml switches it on.", file=sys.stderr)
+        say("The cache is off; quantised_cache: true in config.yaml switches it on.", sys.stderr)
     return 0
 
 
@@ -89,8 +90,9 @@ class _Percent:
         text = f"{name}: {100 * done // total} %" if total else f"{name}: {done >> 20} MiB"
         if text != self._last and sys.stderr.isatty():
             self._last = text
-            print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)
+            sys.stderr.write(f"\r{on_one_line(text):<70}")
+            sys.stderr.flush()
 
     def end(self) -> None:
         if self._last:
-            print(file=sys.stderr)
+            say(file=sys.stderr)

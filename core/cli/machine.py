@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..catalog import OCRModel, ocr_models
 from ..catalog.words import LANGUAGES, words
 from ..units import gib
+from .terminal import say, say_json
 
 if TYPE_CHECKING:  # imported where they are used: the other verbs start without them
     from ..hardware.budget import Budget
@@ -102,20 +102,20 @@ def _check(arguments: argparse.Namespace) -> int:
             "recommended": [asdict(model) for model in recommended(report)],
             "findings": [asdict(finding) for finding in findings],
         }
-        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        say_json(facts)
         return 0
-    print(spoken["check_head"])
-    print("\n".join(_machine(report, budget, findings, spoken)))
-    print(f"\n{spoken['check_models']}")
-    print("\n".join(_models(report, budget, spoken)))
-    print(f"\n{spoken['check_findings']}")
+    say(spoken["check_head"])
+    say("\n".join(_machine(report, budget, findings, spoken)))
+    say(f"\n{spoken['check_models']}")
+    say("\n".join(_models(report, budget, spoken)))
+    say(f"\n{spoken['check_findings']}")
     for finding in findings:
         facts = {**asdict(finding), "severity": spoken[f"check_{finding.severity}"]}
-        print(f"- {spoken['check_finding'].format(**facts)}")
+        say(f"- {spoken['check_finding'].format(**facts)}")
     if not findings:
-        print(spoken["check_clean"])
+        say(spoken["check_clean"])
     for remark in report.remarks:
-        print(f"- {spoken['check_note'].format(text=remark.text(arguments.lang))}")
+        say(f"- {spoken['check_note'].format(text=remark.text(arguments.lang))}")
     return 0
 
 

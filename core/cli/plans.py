@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ..errors import VramwiseError
+from ..errors import VramwiseError, shown
+from .terminal import drawing, on_one_line, say, say_failure, say_json
 
 if TYPE_CHECKING:
     from ..hardware.budget import Budget
@@ -67,13 +65,13 @@ def _plan(arguments: argparse.Namespace) -> int:
         raise refused[0]
     if arguments.json:
         told = [made.to_dict() for made in plans]
-        print(json.dumps(told if len(told) > 1 else told[0], ensure_ascii=False, indent=2))
+        say_json(told if len(told) > 1 else told[0])
     else:
         for number, made in enumerate(plans):
-            print("\n" * bool(number), end="")
+            say("\n" * bool(number), end="")
             show(made)
     for refusal in refused:
-        print(f"vramwise: {refusal}", file=sys.stderr)
+        say_failure(refusal)
     return 1 if refused else 0
 
 
@@ -92,8 +90,8 @@ def _budgets(arguments: argparse.Namespace) -> list[Budget | None]:
 
 def show(plan: Plan) -> None:
     """A table in colours on a terminal that rich can draw on, plain text elsewhere."""
-    if not sys.stdout.isatty() or find_spec("rich") is None:
-        print(plan.text())
+    if not drawing():
+        say(plan.text())
         return
     from rich.console import Console
     from rich.table import Table
@@ -105,7 +103,7 @@ def show(plan: Plan) -> None:
     for number, name in enumerate(COLUMNS):
         table.add_column(name, justify="left" if number in (0, 1, len(COLUMNS) - 1) else "right")
     for row in table_rows(plan):
-        table.add_row(*row, style=colours.get(row[1], "red"))
+        table.add_row(*map(on_one_line, row), style=colours.get(row[1], "red"))
     console.print(table)
     for line in closing(plan):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(shown(line), markup=False, soft_wrap=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..jobs.outputs import FORMATS
 from ..models.names import model_ids
 from ..option_values import CPU_ENGINES, DEFAULT_MODEL, TASKS
 from ..settings import load_settings
+from .terminal import on_one_line, say, say_failure, say_json, say_xml
 
 if TYPE_CHECKING:
     from ..jobs.job import PageReader
@@ -108,10 +108,10 @@ def _job(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions
             arguments.inputs, Path(arguments.out), reader, job, resume=arguments.resume, progress=bar
         )
     for page, sentence in report.failed:
-        print(f"vramwise: {page}: {sentence}", file=sys.stderr)
+        say_failure(f"{on_one_line(page)}: {sentence}")
     good = report.read + report.before - len(report.failed)
     earlier = f", {report.before} of them before" if report.before else ""
-    print(f"{good} pages in {arguments.out}{earlier}; {len(report.failed)} failed.", file=sys.stderr)
+    say(f"{good} pages in {arguments.out}{earlier}; {len(report.failed)} failed.", sys.stderr)
     if report.failed:
         return 3 if good else 1
     return 0
@@ -130,19 +130,20 @@ def _print(arguments: argparse.Namespace, reader: PageReader, options: ReadOptio
     for page, outcome in read_pages(pages, reader, job, files):
         name = page.file if page.pages == 1 else page.name
         if isinstance(outcome, VramwiseError):
-            print(f"vramwise: {name}: {outcome}", file=sys.stderr)
+            say_failure(f"{on_one_line(name)}: {outcome}")
             failed += 1
             continue
         for note in outcome.notes:
-            print(f"vramwise: {name}: {note}", file=sys.stderr)
+            say_failure(f"{on_one_line(name)}: {note}")
         if arguments.format == "json":
             records.append(outcome.to_dict(file=str(name)))
         else:
-            heading = f"== {name}\n" if len(pages) > 1 and arguments.format != "hocr" else ""
+            heading = f"== {on_one_line(name)}\n" if len(pages) > 1 and arguments.format != "hocr" else ""
             said = encoded(outcome, arguments.format, str(name)).decode("utf-8")
-            print(f"{heading}{said}", end="\n" if heading else "")
+            out = say_xml if arguments.format == "hocr" else say
+            out(f"{heading}{said}", end="\n" if heading else "")
     if arguments.format == "json":
-        print(json.dumps(records, ensure_ascii=False, indent=2))
+        say_json(records)
     if failed:
         return 3 if failed < len(pages) else 1
     return 0
@@ -171,4 +172,4 @@ class _Bar:
             self._bar = tqdm(total=total, unit="page", file=sys.stderr, initial=0)
             self._bar.start_t -= time.monotonic() - self._begun  # the first page counts too
         self._bar.update(done - self._bar.n)
-        self._bar.set_postfix_str(Path(entry.page).name[:40])
+        self._bar.set_postfix_str(on_one_line(Path(entry.page).name[:40]))

@@ -6,7 +6,8 @@ import re
 
 from ..errors import VramwiseError
 
-_PIECE = re.compile(r"(\d{1,9})?\s*(-)?\s*(\d{1,9})?")
+MOST_LETTERS = 10_000  # of a list of pages
+_PIECE = re.compile(r"(\d{1,9})?\s{0,9}(-)?\s{0,9}(\d{1,9})?")
 
 
 def page_numbers(wanted: str, count: int) -> tuple[int, ...]:
@@ -24,7 +25,8 @@ def page_numbers(wanted: str, count: int) -> tuple[int, ...]:
             raise VramwiseError(
                 f"The pages {wanted} begin at {first}, and there {_are(count)}. Give pages from 1 to {count}."
             )
-        chosen.update(dict.fromkeys(range(first - 1, min(last, count))))
+        if len(chosen) < count:
+            chosen.update(dict.fromkeys(range(first - 1, min(last, count))))
     return tuple(chosen)
 
 
@@ -37,6 +39,11 @@ def check_page_numbers(wanted: str) -> None:
 
 def _ends(piece: str, wanted: str, count: int) -> tuple[int, int]:
     """First and last page of one piece, from 1."""
+    if len(wanted) > MOST_LETTERS:
+        raise VramwiseError(
+            f"The list of pages has {len(wanted):,} letters; at most {MOST_LETTERS:,} are read. Write it "
+            "as in 1-300, or leave it empty for all."
+        )
     match = _PIECE.fullmatch(piece)
     if match is None or not any(match.group(1, 3)):
         raise VramwiseError(

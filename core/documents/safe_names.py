@@ -22,7 +22,7 @@ UNPORTABLE = '<>"|?*'  # Windows has no file with these
 MAX_PART_BYTES = 230  # file systems take 255; the rest is for a number and an ending
 STEM_BYTES = MAX_PART_BYTES - 24  # the rest is for what tells pages apart, such as _p00012_tiff_3
 _ENCODED = re.compile(r"%(2e|2f|5c|3a|00|25)", re.IGNORECASE)
-_EDGES = re.compile(r"\A\s+|[\s.]+\Z")
+MOST_LETTERS = 4_096  # of a whole name; Linux takes 4,096 bytes, Windows 32,767
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -47,7 +47,7 @@ def checked_parts(name: str, what: str = "file", *, written: bool = False) -> tu
     """The folders and the file of ``name``, each harmless on every system; else VramwiseError."""
     if not isinstance(name, str) or not name.strip():
         raise VramwiseError(f"The {what} is empty. Give a name inside ComfyUI's folder, such as scans/a.pdf.")
-    why = _whole(name)
+    why = "is longer than any name" if len(name) > MOST_LETTERS else _whole(name)
     if why is None:
         parts = tuple(name.removesuffix("/").split("/"))
         why = next((reason for part in parts if (reason := _part(part, written))), None)
@@ -72,7 +72,7 @@ def storable_stem(name: str) -> str:
     apart; two short ones may become one. A short name without any of that comes back as it is.
     """
     plain = "".join("_" if _is_control(sign) or sign in UNPORTABLE + "/\\:" else sign for sign in name)
-    stem = _EDGES.sub("", _ENCODED.sub("_", plain)) or "unnamed"
+    stem = _without_edges(_ENCODED.sub("_", plain)) or "unnamed"
     if _is_device(stem):
         stem = f"_{stem}"
     letters = stem.encode("utf-8")
@@ -80,6 +80,14 @@ def storable_stem(name: str) -> str:
         return stem
     mark = "_" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return letters[: STEM_BYTES - len(mark)].decode("utf-8", "ignore") + mark
+
+
+def _without_edges(stem: str) -> str:
+    """Without the white space before it, and the white space and dots behind it."""
+    stem, before = stem.lstrip(), ""
+    while stem != before:
+        before, stem = stem, stem.rstrip().rstrip(".")
+    return stem
 
 
 def _is_control(letter: str) -> bool:

@@ -37,16 +37,18 @@ def content(text: str, form: str) -> bytes:
     return text.encode("utf-8", "replace")  # JSON may carry half a surrogate pair
 
 
-def free_stem(folder: Path, stem: str, form: str, if_exists: str, taken: set[str]) -> str:
+def free_stem(folder: Path, stem: str, form: str, if_exists: str, taken: dict[str, int]) -> str:
     """``stem``, or ``stem_2``, ``stem_3``, ... where a text or picture of that name is there or in ``taken``.
 
     "overwrite" looks at ``taken`` only, so that two pages of one run never share a file. The answer joins
-    ``taken``. Case does not tell names apart, as on Windows and macOS.
+    ``taken``, beside the number from which the next of that name is looked for: a thousand texts of one name
+    are not counted through a thousand times. Case does not tell names apart, as on Windows and macOS.
     """
-    wanted, number = stem, 2
+    wanted, number = stem, taken.get(stem.casefold(), 2)
     while wanted.casefold() in taken or (if_exists == "number on" and _present(folder, wanted, form)):
         wanted, number = f"{stem}_{number}", number + 1
-    taken.add(wanted.casefold())
+    taken[stem.casefold()] = number
+    taken.setdefault(wanted.casefold(), 2)
     return wanted
 
 

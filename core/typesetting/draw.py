@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import VramwiseError
+from ..normal_forms import normalised
 from ..ocr.engines.protocol import NoProgress, ProgressCallback
 from ..ocr.results.result import Region
 from ..option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
@@ -29,6 +30,7 @@ REFERENCE = "Hg"  # stands for an unknown old text: a capital and a descender
 LEAST_REACH = 0.45  # ink that spans less of its region tells nothing about the size
 SHOWN = 40  # characters of a text in a note
 MOST_CHARACTERS = 4000
+MOST_GIVEN = 2 * MOST_CHARACTERS  # with marks that are composed and signs that are dropped
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ class TextRenderer:
         notes = []
         for region, text in zip(regions, texts, strict=True):
             progress.check()
+            if len(text) > MOST_GIVEN:
+                raise _too_long(text)
             text = _cleaned(text)
             name = f"Region {region.order + 1}"
             if text:
@@ -118,10 +122,7 @@ class TextRenderer:
         seen: NDArray[float32],
     ) -> str:
         if len(text) > MOST_CHARACTERS:
-            raise VramwiseError(
-                f"A text of {len(text)} characters is too long for one region; at most {MOST_CHARACTERS} are "
-                "set. Split it over several regions."
-            )
+            raise _too_long(text)
         frame = frame_of(region.polygon)
         window = frame.window(*picture.shape[:2]) if frame else None
         if frame is None or window is None:
@@ -250,6 +251,13 @@ class TextRenderer:
         return sentence
 
 
+def _too_long(text: str) -> VramwiseError:
+    return VramwiseError(
+        f"A text of {len(text)} characters is too long for one region; at most {MOST_CHARACTERS} are set. "
+        "Split it over several regions."
+    )
+
+
 def _resized_like(source: NDArray[float32], picture: NDArray[float32]) -> NDArray[float32]:
     import cv2
 
@@ -289,7 +297,7 @@ def _cleaned(text: str) -> str:
     """Composed characters, single blanks for tabs, no control characters but line breaks; nothing where
     nothing is to be seen, as in a lone zero-width space.
     """
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\t", " "))
+    text = normalised("NFC", text.replace("\r\n", "\n").replace("\t", " "))
     kept = "".join(sign for sign in text if sign == "\n" or unicodedata.category(sign) != "Cc")
     return kept.strip() if any(map(visible, kept)) else ""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ...core.cancel import watched
 from ...core.errors import VramwiseError
 from .lazy_image import LazyImage
 
@@ -162,7 +163,7 @@ def crops_of(
     from ...core.ocr.regions.crops import crop
 
     picture = page.detach().to("cpu", torch.float32).contiguous().numpy()
-    cut = [(region, crop(picture, region.polygon, padding, straighten)) for region in regions]
+    cut = [(region, crop(picture, region.polygon, padding, straighten)) for region in watched(regions, 4)]
     # A copy each: a view would keep the whole page alive, and nodes may write into what they are given.
     return [(region, torch.from_numpy(part.copy())[None]) for region, part in cut if part is not None]
 

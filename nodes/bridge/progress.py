@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import comfy.model_management as mm
 from comfy.utils import ProgressBar
 
+from ...core.cancel import cancellable
+
 PAGE = 1000  # progress steps of a page whose tokens are counted
 TEXT_EVERY_SECONDS = 0.2
 TEXT_TAIL = 600
+Execute = TypeVar("Execute", bound=Callable[..., Any])
+
+
+def interruptible(execute: Execute) -> Execute:
+    """A node's ``execute`` in whose loops over texts ComfyUI's Cancel is heard (``core/cancel.py``)."""
+
+    @functools.wraps(execute)
+    def heard(*values: Any, **named: Any) -> Any:
+        with cancellable(mm.throw_exception_if_processing_interrupted):
+            return execute(*values, **named)
+
+    return heard  # type: ignore[return-value]
 
 
 class NodeProgress:

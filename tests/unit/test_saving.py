@@ -45,14 +45,14 @@ def test_half_a_surrogate_pair_does_not_stop_the_saving() -> None:
 @pytest.mark.parametrize("there", ["a.txt", "a.png"])
 def test_number_on_keeps_what_is_there_text_or_picture(tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_bytes(b"old")
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     stems = [free_stem(tmp_path, "a", "txt", "number on", taken) for _ in range(3)]
     assert stems == ["a_2", "a_3", "a_4"]
 
 
 def test_overwrite_replaces_but_two_pages_of_one_run_never_share_a_name(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"old")
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     assert [free_stem(tmp_path, stem, "txt", "overwrite", taken) for stem in ("a", "A", "a")] == [
         "a",
         "A_2",
@@ -68,14 +68,14 @@ def test_a_link_in_the_place_of_the_file_is_replaced_and_not_followed(tmp_path: 
     folder = tmp_path / "output"
     folder.mkdir()
     (folder / "a.txt").symlink_to(outside)
-    assert free_stem(folder, "a", "txt", "number on", set()) == "a_2"
+    assert free_stem(folder, "a", "txt", "number on", {}) == "a_2"
     save(folder, "a", "txt", "new")
     assert outside.read_bytes() == b"keep me" and not (folder / "a.txt").is_symlink()
 
 
 def test_a_dangling_link_counts_as_there(tmp_path: Path) -> None:
     (tmp_path / "a.txt").symlink_to(tmp_path / "nowhere")
-    assert free_stem(tmp_path, "a", "txt", "number on", set()) == "a_2"
+    assert free_stem(tmp_path, "a", "txt", "number on", {}) == "a_2"
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_rubbish(

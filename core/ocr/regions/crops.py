@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ...cancel import watched
 from ..results.result import OCRResult, Region
 from .text_match import Finder
 from .word_boxes import Polygon, corners
@@ -24,7 +25,7 @@ class RegionFilter:
     """
 
     finder: Finder
-    categories: tuple[str, ...] = ()
+    categories: frozenset[str] = frozenset()
     min_confidence: float = 0.0
     min_size: int = 0
     max_size: int = 0
@@ -33,7 +34,7 @@ class RegionFilter:
 
     def picked(self, page: OCRResult) -> tuple[Region, ...]:
         """The regions of ``page`` that pass, as they are."""
-        return tuple(region for region in page.regions if self._passes(region))
+        return tuple(region for region in watched(page.regions, 16) if self._passes(region))
 
     def _passes(self, region: Region) -> bool:
         size = _sides(corners(region.polygon))[1]
@@ -48,9 +49,9 @@ class RegionFilter:
         )
 
 
-def categories_of(text: str) -> tuple[str, ...]:
+def categories_of(text: str) -> frozenset[str]:
     """The category names in a text with commas between them, without regard to case."""
-    return tuple(name.strip().casefold() for name in text.split(",") if name.strip())
+    return frozenset(name.strip().casefold() for name in text.split(",") if name.strip())
 
 
 def crop(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ...cancel import watched
 from ..results.result import Point
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def fill_polygons(
 
     height, width = mask.shape
     edge = grow + feather + 2
-    for polygon in polygons:
+    for polygon in watched(polygons, 8):
         points = np.asarray(polygon, np.float64) - 0.5  # OpenCV counts from the middle of the first pixel
         left, top = np.maximum(np.floor(points.min(axis=0)).astype(int) - edge, 0)
         right, bottom = np.minimum(np.ceil(points.max(axis=0)).astype(int) + edge + 1, (width, height))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ...cancel import watched
 from ...errors import nearest
 from ..results.result import OCRResult, Region, Word
 from .masks import upright_box
@@ -15,6 +18,9 @@ from .word_boxes import Polygon, Span, place
 if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
+
+MOST_HINTS = 20  # wanted texts for which the nearest word is looked up
+MOST_SAID = 200  # finds that a report quotes
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Match:
 def search(page: OCRResult, finder: Finder, picture: NDArray[uint8] | None = None) -> list[Match]:
     """Every find on a page, in reading order. ``picture``: see ``word_boxes.place``."""
     found = []
-    for region in page.regions:
+    for region in watched(page.regions, 16):
         if region.category == "unread" and finder.query.match == "everything":
             found.append(Match(region, (0, len(region.text)), (region.polygon,), False))
             continue
@@ -55,21 +61,37 @@ def search(page: OCRResult, finder: Finder, picture: NDArray[uint8] | None = Non
 
 def only(page: OCRResult, found: Sequence[Match]) -> OCRResult:
     """The page with the found parts as its regions, numbered anew."""
-    regions = tuple(_region(match, order) for order, match in enumerate(found))
+    places: dict[int, list[tuple[int, int, Word]]] = {}  # of the words of each line that has finds
+    regions = []
+    for order, match in enumerate(watched(found)):
+        line = match.line
+        if id(line) not in places:
+            places[id(line)] = _places(line)
+        regions.append(_region(match, places[id(line)], order))
     text = "\n".join(region.text for region in regions)
-    return replace(page, text=text, markdown=text, regions=regions)
+    return replace(page, text=text, markdown=text, regions=tuple(regions))
 
 
-def _region(found: Match, order: int) -> Region:
-    start, end = found.span
-    words, at = [], 0
-    for word in found.line.words:
-        at = found.line.text.find(word.text, at)
+def _places(line: Region) -> list[tuple[int, int, Word]]:
+    """(start, end) of each word in the text of its line, as far as they are found there in order."""
+    places = []
+    at = 0
+    for word in watched(line.words):
+        at = line.text.find(word.text, at)
         if at < 0:
             break
-        if start <= at and at + len(word.text) <= end:
-            words.append(word)
+        places.append((at, at + len(word.text), word))
         at += len(word.text)
+    return places
+
+
+def _region(found: Match, places: Sequence[tuple[int, int, Word]], order: int) -> Region:
+    start, end = found.span
+    first = bisect.bisect_left(places, start, key=lambda place: place[0])
+    inside = itertools.takewhile(
+        lambda place: place[1] <= end, (places[at] for at in range(first, len(places)))
+    )
+    words = [word for _, _, word in inside]
     known = [word.confidence for word in words if word.confidence is not None]
     single = len(found.polygons) == 1
     pieces = () if single else tuple(Word(found.text, polygon) for polygon in found.polygons)
@@ -111,9 +133,13 @@ def report(pages: Sequence[Sequence[Match]], finder: Finder, read: Sequence[OCRR
     if not count:
         return f"Nothing found.{_hint(finder, read)}"
     lines = [f"Found {count} on {sum(map(bool, pages))} of {len(pages)} pages"]
+    said = 0
     for number, found in enumerate(pages, 1):
-        if found:
-            lines.append(f"page {number}: " + ", ".join(f'"{match.text}"' for match in found))
+        quoted = [f'"{match.text}"' for match in found[: MOST_SAID - said]]
+        said += len(quoted)
+        if quoted:
+            more = f" and {len(found) - len(quoted)} more" if len(quoted) < len(found) else ""
+            lines.append(f"page {number}: {', '.join(quoted)}{more}")
     guessed = sum(match.estimated for page in pages for match in page)
     if guessed:
         lines.append(
@@ -127,6 +153,8 @@ def _hint(finder: Finder, read: Sequence[OCRResult]) -> str:
     texts = [page.text for page in read if page.text.strip()]
     if not texts:
         return " There is no text on the pages."
-    words = {word for text in texts for word in text.split()}
-    close = [nearest(wanted, words) for wanted in finder.wanted]
-    return next((hint for hint in close if hint), "") if finder.query.match != "regex" else ""
+    if finder.query.match == "regex":
+        return ""
+    words = {word: None for text in texts for word in watched(text.split())}
+    close = (nearest(wanted, words) for wanted in watched(finder.wanted[:MOST_HINTS], 1))
+    return next((hint for hint in close if hint), "")

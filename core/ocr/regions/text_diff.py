@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from ...cancel import aside, cancel_point, watched
 from ...cjk import words_with_spaces
-from .error_rates import Rules
+from .error_rates import Rules, check_comparable
 
 PieceKind = Literal["same", "missing", "extra"]
 # Letters read times letters expected of one change, above which it is shown whole: 4 million cost 1 MB.
@@ -32,20 +34,23 @@ def difference(read: str, expected: str, rules: Rules | None = None) -> tuple[Ch
     """Where the reading differs, by words (in CJK text: characters), in the normal form of ``rules``.
 
     Nothing differs exactly where ``score`` says exact. Put together, the parts are the two texts, but for
-    spaces where they do not count.
+    spaces where they do not count. Raises VramwiseError for texts that are too long.
     """
     from rapidfuzz.distance import Levenshtein
 
     rules = rules or Rules()
     space = "exact" if rules.space == "exact" else "fold"
-    there, wanted = (words_with_spaces(rules.normal(text, space)) for text in (read, expected))
+    ours, truth = (rules.normal(text, space) for text in (read, expected))
+    check_comparable(ours, truth)
+    there, wanted = (aside(functools.partial(words_with_spaces, text)) for text in (ours, truth))
+    cancel_point()
     found: list[Change] = []
     for op in Levenshtein.opcodes([word.strip() for word in there], [word.strip() for word in wanted]):
-        ours, truth = there[op.src_start : op.src_end], wanted[op.dest_start : op.dest_end]
+        some, others = there[op.src_start : op.src_end], wanted[op.dest_start : op.dest_end]
         if op.tag != "equal":
-            found.append(Change("".join(ours), "".join(truth)))
+            found.append(Change("".join(some), "".join(others)))
             continue
-        for our, true in zip(ours, truth, strict=True):
+        for our, true in watched(zip(some, others, strict=True)):
             word = true.rstrip()
             found += (Change(word, word), Change(our[len(word) :], true[len(word) :]))
     parted = [part for group in _joined(found) for part in _settled(group, rules)]
@@ -101,13 +106,11 @@ def pieces(changes: Iterable[Change], rules: Rules | None = None) -> list[tuple[
     """The changes letter by letter, to be shown one behind the other: what is the "same", what is "missing"
     of the expected text, and what is "extra" in the reading.
     """
-    found: list[tuple[PieceKind, str]] = []
-    for kind, text in _letter_pieces(changes, rules or Rules()):
-        if found and found[-1][0] == kind:
-            found[-1] = kind, found[-1][1] + text
-        elif text:
-            found.append((kind, text))
-    return found
+    every = (piece for piece in _letter_pieces(changes, rules or Rules()) if piece[1])
+    return [
+        (kind, "".join(text for _, text in run))
+        for kind, run in itertools.groupby(watched(every), lambda piece: piece[0])
+    ]
 
 
 def _letter_pieces(changes: Iterable[Change], rules: Rules) -> Iterable[tuple[PieceKind, str]]:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...cancel import aside, cancel_point, watched
 from ...cjk import has_word_ends
 from ...errors import VramwiseError
+from ...normal_forms import normalised
 from ...option_values import MATCHES, check_choice
 
 MAX_WANTED = 1_000  # alternatives
 MAX_PATTERN = 1_000  # characters of one alternative
 MAX_REPEATS = 100_000  # product of a pattern's counts: regex unrolls (a{1000}){1000}, 10^8 take all memory
 PATTERN_SECONDS = 5.0  # for all texts of one search; Python's own re could not be stopped
+MOST_FINDS = 1_000_000  # places of one search that may be looked at, over all texts
+MOST_COMPARED = 4_000_000_000  # fuzzy: letters of all runs of words that are compared, some seconds
+AT_ONCE = 20_000  # runs of words in one call that nothing can interrupt
 Span = tuple[int, int]
 
-_COUNT = re.compile(r"\{\s*(\d*)\s*,?\s*(\d*)\s*\}")
+_COUNT = re.compile(r"\{([\d,\s]{1,40})\}")
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Finder:
                 'line, or set match to "everything".'
             )
         _check_sizes(self.wanted)
-        self._seconds = PATTERN_SECONDS
+        self._seconds, self._finds_left, self._letters_left = PATTERN_SECONDS, MOST_FINDS, MOST_COMPARED
         self._patterns = [_compiled(line) for line in self.wanted] if query.match == "regex" else []
         fold = _fold_exact if query.match == "exact" else _fold_case
         self._folded = list(dict.fromkeys(_Folded(line, fold).text for line in self.wanted))
@@ -70,48 +77,83 @@ class Finder:
             found = list(self._literal(_Folded(text, _fold_exact if match == "exact" else _fold_case)))
         return _apart(sorted(found, key=lambda span: (span[0], -span[1])))
 
-    def _literal(self, folded: _Folded) -> Iterable[Span]:
+    def _literal(self, folded: _Folded) -> Iterator[Span]:
         for wanted in self._folded:
+            cancel_point()
             at = folded.text.find(wanted)
             while at >= 0:
+                self._looked_at(1)
                 end = at + len(wanted)
                 if not self.query.whole_words or _is_whole(folded.text, at, end):
                     yield folded.span(at, end)
                 at = folded.text.find(wanted, at + 1)
 
-    def _by_pattern(self, text: str) -> Iterable[Span]:
+    def _by_pattern(self, text: str) -> Iterator[Span]:
         for pattern, line in zip(self._patterns, self.wanted, strict=True):
             began = time.monotonic()
             try:
-                for hit in pattern.finditer(text, timeout=max(0.001, self._seconds)):
-                    if hit.end() > hit.start():
-                        yield hit.span()
+                found = aside(lambda: self._hits(pattern, text))  # noqa: B023
             except TimeoutError:
                 raise VramwiseError(
                     f'The pattern "{line}" was stopped after {PATTERN_SECONDS:g} seconds. Repeats inside '
                     "repeats, such as (a+)+, take forever on some texts; write it with fewer of them."
                 ) from None
+            self._looked_at(len(found))
+            yield from (span for span in found if span[1] > span[0])
             self._seconds -= time.monotonic() - began
+
+    def _hits(self, pattern: Any, text: str) -> list[Span]:
+        """``concurrent``: without the interpreter's lock."""
+        hits = pattern.finditer(text, timeout=max(0.001, self._seconds), concurrent=True)
+        return [hit.span() for hit in itertools.islice(hits, self._finds_left + 1)]
+
+    def _looked_at(self, finds: int) -> None:
+        self._finds_left -= finds
+        if self._finds_left < 0:
+            raise VramwiseError(
+                f'What "find" asks for could stand at more than {MOST_FINDS:,} places, too many to look at. '
+                "Look for longer texts, for fewer at a time, or on fewer pages."
+            )
+        if self._finds_left % 1024 < finds:
+            cancel_point()
 
     def _nearly(self, text: str) -> list[Span]:
         """Runs of whole words within the allowed edits of a wanted text; of overlapping ones the nearest."""
-        from rapidfuzz.distance import Levenshtein
-
+        folded = _Folded(text, _fold_case)
         words = _words(text)
+        runs = [folded.inside(*word) for word in watched(words)]
         scored: list[tuple[int, int, Span]] = []
         for wanted in self._folded:
             allowed = min(self.query.max_edits, (len(wanted) - 1) // 2)
-            count = len(_words(wanted))
-            for first in range(len(words)):
-                for last in range(
-                    max(first, first + count - 1 - allowed), min(len(words), first + count + allowed)
-                ):
-                    span = words[first][0], words[last][1]
-                    folded = _Folded(text[slice(*span)], _fold_case).text
-                    edits = Levenshtein.distance(wanted, folded, score_cutoff=allowed)
+            self._compared(len(runs) * 32)  # what choosing takes
+            near = _of_like_length(runs, len(wanted), allowed)
+            while some := list(itertools.islice(near, AT_ONCE)):
+                cancel_point()
+                texts = [folded.text[runs[first][0] : runs[last][1]] for first, last in some]
+                self._compared(len(wanted) * len(texts))
+                for (first, last), edits in zip(some, _distances(wanted, texts, allowed), strict=True):
                     if edits <= allowed:
+                        self._looked_at(1)
+                        span = words[first][0], words[last][1]
                         scored.append((edits, span[0] - span[1], span))
         return sorted(_apart(span for _, _, span in sorted(scored)))
+
+    def _compared(self, letters: int) -> None:
+        self._letters_left -= letters
+        if self._letters_left < 0:
+            raise VramwiseError(
+                "So many texts to look for on pages of so many words would take minutes to compare. Give "
+                "fewer at a time, fewer pages, or a smaller max_edits."
+            )
+
+
+def _distances(wanted: str, texts: Sequence[str], allowed: int) -> list[int]:
+    """Edits between ``wanted`` and each of ``texts``; more than ``allowed`` where it is further."""
+    from rapidfuzz.distance import Levenshtein
+    from rapidfuzz.process import cdist
+
+    found: list[int] = cdist([wanted], texts, scorer=Levenshtein.distance, score_cutoff=allowed)[0].tolist()
+    return found
 
 
 class _Folded:
@@ -120,14 +162,20 @@ class _Folded:
     def __init__(self, text: str, fold: Any) -> None:
         parts: list[str] = []
         self._origin: list[Span] = []
-        for start, end in _clusters(text):
+        for start, end in watched(_clusters(text)):
             part = " " if text[start].isspace() else fold(text[start:end])
             parts.append(part)
             self._origin.extend([(start, end)] * len(part))
         self.text = "".join(parts)
 
     def span(self, start: int, end: int) -> Span:
+        """Where (start, end) of the folded text stands in the original."""
         return self._origin[start][0], self._origin[end - 1][1]
+
+    def inside(self, start: int, end: int) -> Span:
+        """Where (start, end) of the original stands in the folded text, whole clusters."""
+        first = bisect.bisect_right(self._origin, start, key=lambda span: span[1])
+        return first, bisect.bisect_left(self._origin, end, first, key=lambda span: span[0])
 
 
 def _clusters(text: str) -> Iterable[Span]:
@@ -143,11 +191,11 @@ def _clusters(text: str) -> Iterable[Span]:
 
 
 def _fold_exact(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+    return normalised("NFC", text)
 
 
 def _fold_case(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return normalised("NFKC", normalised("NFKC", text).casefold())
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:
@@ -172,7 +220,7 @@ def _words(text: str) -> list[Span]:
     spans: list[Span] = []
     for run in re.finditer(r"\S+", text):
         start = run.start()
-        for at in range(run.start(), run.end() + 1):
+        for at in watched(range(run.start(), run.end() + 1)):
             if at == run.end() or not has_word_ends(text[at]):
                 if at > start:
                     spans.append((start, at))
@@ -195,10 +243,25 @@ def _trimmed(text: str, start: int, end: int) -> Span:
 def _apart(spans: Iterable[Span]) -> list[Span]:
     """The spans that overlap none before them."""
     kept: list[Span] = []
-    for start, end in spans:
-        if all(end <= other[0] or start >= other[1] for other in kept):
+    taken = bytearray()
+    for start, end in watched(spans):
+        taken.extend(bytes(max(0, end - len(taken))))
+        if taken.find(1, start, end) < 0:
+            taken[start:end] = b"\1" * (end - start)
             kept.append((start, end))
     return kept
+
+
+def _of_like_length(runs: Sequence[Span], length: int, allowed: int) -> Iterator[Span]:
+    """(first, last) of each run of words whose folded length is within ``allowed`` letters of ``length``:
+    where more are too many or missing, no comparing is needed.
+    """
+    ends = [end for _, end in runs]
+    for first, (start, _) in enumerate(watched(runs)):
+        last = bisect.bisect_left(ends, start + length - allowed, first)
+        while last < len(ends) and ends[last] <= start + length + allowed:
+            yield first, last
+            last += 1
 
 
 def _check_sizes(wanted: Sequence[str]) -> None:
@@ -214,8 +277,9 @@ def _compiled(pattern: str) -> Any:
     import regex
 
     repeats = 1
-    for low, high in _COUNT.findall(pattern):
-        repeats *= max(1, int((high or low or "1")[:9]))
+    for count in _COUNT.findall(pattern):
+        low, _, high = (part.strip() for part in count.partition(","))
+        repeats *= max(1, *(int(part[:9]) for part in (low, high) if part.isdecimal()))
     if repeats > MAX_REPEATS:
         raise VramwiseError(
             f'The pattern "{pattern}" repeats parts {repeats:,} times in all; at most {MAX_REPEATS:,} are '

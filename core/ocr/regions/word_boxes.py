@@ -4,6 +4,7 @@ and, where the picture is at hand, by the gaps in its ink.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 import re
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ...cancel import watched
 from ..results.result import Point, Region
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ SLACK = 0.12  # paper kept beside a word, in line heights, where there is as muc
 REACH = 1.2  # how far, in line heights, a word may stand from where the engine says
 INK = 0.35  # share of the way from paper to full ink that counts as ink
 MAX_HEIGHT, MAX_LENGTH = 64, 8_192  # pixels of the strip in which gaps are looked for
+MOST_MATCHED = 1_000_000  # spaces times gaps of one row that are matched with each other
+MOST_FREED = 2_000  # finds of one region whose outline is looked at in the picture, one by one
 
 
 @dataclass(frozen=True)
@@ -88,26 +92,28 @@ def place(region: Region, spans: Sequence[Span], picture: NDArray[uint8] | None 
     """
     if not spans:
         return []
-    whole = [span for span in spans if not region.text[: span[0]].strip() + region.text[span[1] :].strip()]
-    if len(whole) == len(spans) and picture is None:
+    blank = len(region.text) - len(region.text.lstrip()), len(region.text.rstrip())
+    if picture is None and all(start <= blank[0] and blank[1] <= end for start, end in spans):
         return [WordBoxes((region.polygon,), False) for _ in spans]
     row = _row_of_words(region)
     rows = [row] if row else _estimated_rows(region)
     if picture is not None:
-        rows = [_settled(line, picture, exact=row is not None) for line in rows]
-    found = [_parts(rows, span) for span in spans]
-    if picture is not None:
-        found = [[_freed(part, picture) for part in parts] for parts in found]
+        rows = [_settled(line, picture, exact=row is not None) for line in watched(rows, 1)]
+    indices = [[cell.index for cell in line.cells] for line in rows]
+    found = [_parts(rows, indices, span) for span in watched(spans)]
+    if picture is not None and len(spans) <= MOST_FREED:
+        found = [[_freed(part, picture) for part in parts] for parts in watched(found, 1)]
     return [WordBoxes(tuple(parts), row is None) for parts in found]
 
 
-def _parts(rows: Sequence[_Row], span: Span) -> list[Polygon]:
+def _parts(rows: Sequence[_Row], indices: Sequence[Sequence[int]], span: Span) -> list[Polygon]:
+    """``indices``: of the cells of each row; rows and cells stand in the order of the text."""
     parts = []
-    for row in rows:
-        inside = [number for number, cell in enumerate(row.cells) if span[0] <= cell.index < span[1]]
-        if not inside:
-            continue
-        first, last = inside[0], inside[-1]
+    for number in range(bisect.bisect_left(indices, span[0], key=lambda of_row: of_row[-1]), len(rows)):
+        row, of_row = rows[number], indices[number]
+        first, last = bisect.bisect_left(of_row, span[0]), bisect.bisect_left(of_row, span[1]) - 1
+        if first > last:
+            break
         slack = SLACK / max(_aspect(row.polygon), 1e-6)
         start, end = row.cells[first].start, row.cells[last].end
         before = row.cells[first - 1].end if first else start - 2 * slack
@@ -123,7 +129,7 @@ def _row_of_words(region: Region) -> _Row | None:
     polygon = corners(region.polygon)
     cells: list[_Cell] = []
     at = 0
-    for word in region.words:
+    for word in watched(region.words):
         while at < len(region.text) and region.text[at].isspace():
             at += 1
         if not word.text or not region.text.startswith(word.text, at):
@@ -146,7 +152,7 @@ def _estimated_rows(region: Region) -> list[_Row]:
         return []
     widest = max(_width(text.strip()) for _, text in lines)
     rows = []
-    for number, (at, text) in enumerate(lines):
+    for number, (at, text) in enumerate(watched(lines)):
         lead = len(text) - len(text.lstrip())
         band = _band(polygon, number / len(lines), (number + 1) / len(lines))
         share = _width(text.strip()) / widest
@@ -160,14 +166,14 @@ def _wrapped(at: int, text: str, aspect: float) -> list[tuple[int, str]]:
     if count == 1:
         return [(at, text)]
     limit = _width(text) / count * 1.08
-    lines: list[tuple[int, str]] = []
-    for word in re.finditer(r"\S+", text):
-        start = lines[-1][0] - at if lines else word.start()
-        if lines and _width(text[start : word.end()]) <= limit:
-            lines[-1] = (lines[-1][0], text[start : word.end()])
+    widths = list(itertools.accumulate(map(_advance, text), initial=0.0))  # of what stands before
+    lines: list[Span] = []
+    for word in watched(re.finditer(r"\S+", text)):
+        if lines and widths[word.end()] - widths[lines[-1][0]] <= limit:
+            lines[-1] = (lines[-1][0], word.end())
         else:
-            lines.append((at + word.start(), word.group()))
-    return lines
+            lines.append(word.span())
+    return [(at + start, text[start:end]) for start, end in lines]
 
 
 def _spread(text: str, index: int, start: float, end: float) -> list[_Cell]:
@@ -289,6 +295,8 @@ def _matched(wanted: Sequence[float], gaps: Sequence[Span], height: int) -> list
 
     All spaces are decided together, so that one shifted by a letter does not take its neighbour's gap.
     """
+    if len(wanted) * len(gaps) > MOST_MATCHED:
+        return [None] * len(wanted)
     best: list[list[float]] = [[0.0] * (len(gaps) + 1)]  # [spaces done][gaps seen]
     for wanted_at in wanted:
         line = [best[-1][0] - 0.3]

@@ -18,7 +18,7 @@ from ...settings import EndpointSettings, Settings
 LOCAL = ("localhost:8000", "localhost:30000", "localhost:8080", "localhost:11434")
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?")
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
-_ADDRESS = re.compile(r"[/\\@?#]|^\w+:|\d+\.\d+\.\d+\.\d+|^\[|:\d+$")
+_ADDRESS = re.compile(r"[/\\@?#]|^\w+:|\d\.\d{1,9}\.\d{1,9}\.\d|^\[|:\d{1,9}$")
 DEFAULT_TIMEOUT = 300.0  # seconds a page may take
 
 

@@ -89,11 +89,12 @@ class _Watched:
         self._parts.append(piece)
         self.letters += len(piece)
         self._rest += piece
-        found = list(_PIECE.finditer(self._rest))
-        for word in found[:-1]:  # the last may go on in the next piece
-            if self._guard.push(self._number(word[0])):
+        last = ""  # may go on in the next piece
+        for word in _PIECE.finditer(self._rest):
+            if last and self._guard.push(self._number(last)):
                 return True
-        self._rest = found[-1][0] if found else ""
+            last = word[0]
+        self._rest = last
         return False
 
     def whole(self) -> str:

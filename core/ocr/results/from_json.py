@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...cancel import watched
 from ...errors import VramwiseError, nearest
 from ..images import MAX_SIDE
 from .result import FOUND_AT, SCHEMA_VERSION, OCRResult, Point, Region, Regions, Word
@@ -17,6 +17,7 @@ MAX_REGIONS = 100_000  # a page
 MAX_WORDS = 100_000  # a region
 MAX_CORNERS = 1_000
 MAX_COORDINATE = 1e6
+_HUGE = 1e300  # whole numbers in JSON may be too large for a float
 FINISH_REASONS = ("stop", "length", "loop", "blank")
 
 
@@ -86,7 +87,8 @@ def pages_from(data: Any) -> tuple[OCRResult, ...]:
             f"The JSON holds {len(pages):,} pages; 1 to {MAX_PAGES:,} are read. Give an array with one entry "
             "a page."
         )
-    return tuple(result_from_dict(page, f"page {number}") for number, page in enumerate(pages, 1))
+    numbered = watched(enumerate(pages, 1), 16)
+    return tuple(result_from_dict(page, f"page {number}") for number, page in numbered)
 
 
 class _Object:
@@ -117,11 +119,12 @@ class _Object:
     def each(self, key: str, read: Callable[[Any, str], Any], most: int) -> list[Any]:
         items: list[Any] = self.take(key, _list_of_at_most(most))
         noun = key.removesuffix("s")
-        return [read(item, f"{self._where}, {noun} {number}") for number, item in enumerate(items, 1)]
+        numbered = watched(enumerate(items, 1), 64)
+        return [read(item, f"{self._where}, {noun} {number}") for number, item in numbered]
 
     def finish(self) -> None:
         if self._left:
-            left = sorted(self._left)[0]
+            left = min(self._left)
             raise VramwiseError(
                 f'{self._where} has the unknown key "{left[:60]}".{nearest(left, self._known)} {_REMEDY}'
             )
@@ -177,12 +180,14 @@ def _shown(data: Any) -> str:
     """A value short enough for a sentence."""
     if isinstance(data, Mapping | list | tuple):
         return f"an {'object' if isinstance(data, Mapping) else 'array'} of {len(data)}"
+    if isinstance(data, str):
+        data = data[:60]
     text = json.dumps(data) if isinstance(data, str | int | float | None) else f"a {type(data).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _number(data: Any) -> bool:
-    return isinstance(data, int | float) and not isinstance(data, bool) and math.isfinite(data)
+    return isinstance(data, int | float) and not isinstance(data, bool) and -_HUGE < data < _HUGE
 
 
 def number_at(data: Any, where: str, low: float = -MAX_COORDINATE, high: float = MAX_COORDINATE) -> float:
@@ -255,7 +260,7 @@ def _refuse_constant(name: str) -> Any:
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     keys = dict(pairs)
     if len(keys) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise ValueError(f'the key "{twice[:60]}" is given twice')
     return keys

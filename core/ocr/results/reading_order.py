@@ -7,6 +7,7 @@ here depends on resolution.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 import re
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from ...cancel import cancel_point, watched
 from ...cjk import is_cjk
 from .line import Line
 from .result import Region
@@ -22,6 +24,7 @@ COLUMN_GAP = 1.2  # a gutter is at least this many line heights wide
 COLUMN_LINE = 8.0  # and parts lines that are this many heights long: shorter ones are the cells of a table
 PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heights, is smaller than this
 HEADING = 1.45  # a heading is this many times as high as the page's usual line
+MOST_LOOKED = 3_000_000  # boxes, in all the tries to find columns on one page: some seconds
 _MARKDOWN_START = re.compile(r"^(\s*)(#{1,6}\s|>|[-+*]\s|\d+[.)]\s|=+\s*$|-{3,}\s*$)")
 
 
@@ -103,21 +106,40 @@ def arrange(lines: Sequence[Line]) -> ReadingOrder:
     return ReadingOrder(tuple(rows), frozenset(breaks), tuple(heights))
 
 
+@dataclass
+class _Looks:
+    """How many boxes may still be looked at for columns: on a page of thousands, such as a model may make up,
+    every row could be tried as a cut again and again.
+    """
+
+    left: int = MOST_LOOKED
+
+    def at(self, boxes: Sequence[_Box]) -> bool:
+        cancel_point()
+        self.left -= len(boxes)
+        return self.left > 0
+
+
 def _blocks(boxes: list[_Box], unit: float) -> list[list[_Box]]:
     """Split into columns where a gutter runs between long lines; bands of different column counts are kept
     apart.
     """
-    gutter = _widest_gutter(boxes, unit)
-    if gutter is not None:
-        left = [b for b in boxes if (b.x0 + b.x1) / 2 < gutter]
-        right = [b for b in boxes if (b.x0 + b.x1) / 2 >= gutter]
-        return _blocks(left, unit) + _blocks(right, unit)
-    cut = _band_cut(boxes, unit)
-    if cut is not None:
-        above = [b for b in boxes if b.middle < cut]
-        below = [b for b in boxes if b.middle >= cut]
-        return _blocks(above, unit) + _blocks(below, unit)
-    return [boxes]
+    looks = _Looks()
+    found: list[list[_Box]] = []
+    open_parts = [boxes]
+    while open_parts:
+        part = open_parts.pop()
+        gutter = _widest_gutter(part, unit) if looks.at(part) else None
+        cut = _band_cut(part, unit, looks) if gutter is None else None
+        if gutter is not None:
+            left = [b for b in part if (b.x0 + b.x1) / 2 < gutter]
+            open_parts += [[b for b in part if (b.x0 + b.x1) / 2 >= gutter], left]
+        elif cut is not None:
+            above = [b for b in part if b.middle < cut]
+            open_parts += [[b for b in part if b.middle >= cut], above]
+        else:
+            found.append(part)
+    return found
 
 
 def _widest_gutter(boxes: list[_Box], unit: float) -> float | None:
@@ -139,34 +161,65 @@ def _widest_gutter(boxes: list[_Box], unit: float) -> float | None:
     return best
 
 
-def _band_cut(boxes: list[_Box], unit: float) -> float | None:
+def _band_cut(boxes: list[_Box], unit: float, looks: _Looks) -> float | None:
     """A y between rows above or below which columns appear that a full-width line was hiding, or None."""
     rows = _visual_rows(boxes)
-    edges = [
-        (max(b.y1 for b in upper), min(b.y0 for b in lower)) for upper, lower in itertools.pairwise(rows)
-    ]
-    for index, (bottom, top) in enumerate(edges):
-        above = [b for row in rows[: index + 1] for b in row]
-        below = [b for row in rows[index + 1 :] for b in row]
-        if _widest_gutter(above, unit) is not None or _widest_gutter(below, unit) is not None:
-            return (bottom + top) / 2
+    flat = [box for row in rows for box in row]
+    before = list(itertools.accumulate(map(len, rows)))
+    gaps_above = _have_gaps(rows, unit)
+    gaps_below = _have_gaps(rows[::-1], unit)[::-1]
+    for index, (upper, lower) in enumerate(itertools.pairwise(rows)):
+        parts = []
+        if gaps_above[index]:
+            parts.append(flat[: before[index]])
+        if gaps_below[index + 1]:
+            parts.append(flat[before[index] :])
+        for part in parts:
+            if not looks.at(part):
+                return None
+            if _widest_gutter(part, unit) is not None:
+                return (max(b.y1 for b in upper) + min(b.y0 for b in lower)) / 2
     return None
+
+
+def _have_gaps(rows: Sequence[Sequence[_Box]], unit: float) -> list[bool]:
+    """Whether the first row, the first two, ... leave a strip open that is as wide as a gutter."""
+    found: list[bool] = []
+    covered: list[tuple[float, float]] = []  # what lies apart by a gutter at least, from left to right
+    for row in watched(rows):
+        for box in row:
+            x0, x1 = box.x0, box.x1
+            first = bisect.bisect_left(covered, x0 - COLUMN_GAP * unit, key=lambda part: part[1])
+            last = bisect.bisect_right(covered, x1 + COLUMN_GAP * unit, key=lambda part: part[0])
+            if first < last:
+                x0, x1 = min(x0, covered[first][0]), max(x1, covered[last - 1][1])
+            covered[first:last] = [(x0, x1)]
+        found.append(len(covered) > 1)
+    return found
 
 
 def _visual_rows(boxes: list[_Box]) -> list[list[_Box]]:
     """Group boxes whose middles lie on one line of text; rows top to bottom, boxes left to right."""
     rows: list[list[_Box]] = []
-    for box in sorted(boxes, key=lambda b: b.middle):
-        row = rows[-1] if rows else None
-        if row is not None and abs(box.middle - median(b.middle for b in row)) < 0.5 * min(
-            box.height, median(b.height for b in row)
-        ):
-            row.append(box)
+    middles: list[float] = []  # of the last row, sorted
+    heights: list[float] = []
+    for box in watched(sorted(boxes, key=lambda b: b.middle)):
+        if rows and abs(box.middle - _median(middles)) < 0.5 * min(box.height, _median(heights)):
+            rows[-1].append(box)
         else:
             rows.append([box])
+            middles, heights = [], []
+        bisect.insort(middles, box.middle)
+        bisect.insort(heights, box.height)
     for row in rows:
         row.sort(key=lambda b: b.x0)
     return rows
+
+
+def _median(ordered: Sequence[float]) -> float:
+    """As statistics.median, which sorts anew each time."""
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def _starts_paragraph(upper: list[_Box], lower: list[_Box]) -> bool:
@@ -219,8 +272,10 @@ def _row_text(lines: Sequence[Line], row: Sequence[int]) -> str:
 
 def join_words(words: Sequence[str]) -> str:
     """Words with spaces between them, except between two CJK characters."""
-    out = ""
+    out: list[str] = []
+    last = ""  # character
     for word in words:
-        spaced = out and word and not (is_cjk(out[-1]) and is_cjk(word[0]))
-        out += f" {word}" if spaced else word
-    return out
+        spaced = last and word and not (is_cjk(last) and is_cjk(word[0]))
+        out.append(f" {word}" if spaced else word)
+        last = word[-1:] or last
+    return "".join(out)

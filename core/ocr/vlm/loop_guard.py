@@ -34,6 +34,7 @@ class LoopGuard:
     tripped: bool = False
     start: int = 0
     period: int = 0
+    _covered: dict[int, int] = field(default_factory=dict)  # tokens covered by each period at the last look
 
     def push(self, token: int) -> bool:
         """Take one more token; True from the moment the answer runs in circles."""
@@ -49,16 +50,15 @@ class LoopGuard:
     def _look(self) -> None:
         ids = self.ids
         last, before = ids[-1], ids[-2]
-        runs: list[tuple[int, int]] = []  # (period, tokens covered) of shorter periods
+        before_that, self._covered = self._covered, {}
         for period in range(1, min(LONGEST_PERIOD, len(ids) // 2) + 1):
             if ids[-1 - period] != last or (period > 1 and ids[-2 - period] != before):
                 continue
+            if any(period % shorter == 0 and run >= period for shorter, run in self._covered.items()):
+                continue  # the same run, seen as longer blocks
             if ids[-period:] != ids[-2 * period : -period]:
                 continue
-            if any(period % shorter == 0 and covered >= period for shorter, covered in runs):
-                continue  # the same run, seen as longer blocks
-            covered = _covered(ids, period)
-            runs.append((period, covered))
+            covered = self._covered[period] = _covered(ids, period, before_that.get(period, 0))
             # Cheapest limit first: nobody decodes for a block that has come back three times.
             if covered < max(LEAST_TOKENS, period * _least(period)):
                 continue
@@ -67,10 +67,14 @@ class LoopGuard:
                 return
 
 
-def _covered(ids: Sequence[int], period: int) -> int:
-    """Length of the tail of ``ids`` in which every token equals the one ``period`` before it."""
+def _covered(ids: Sequence[int], period: int, known: int) -> int:
+    """Length of the tail of ``ids`` in which every token equals the one ``period`` before it; ``known`` is
+    what it was CHECK_EVERY tokens ago: a run that goes on is not walked again.
+    """
     at = len(ids) - 1
     while at >= period and ids[at] == ids[at - period]:
+        if known and at < len(ids) - CHECK_EVERY:
+            return known + CHECK_EVERY
         at -= 1
     return len(ids) - 1 - at + period
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from .doctags import doctags
@@ -16,9 +16,11 @@ from .written_json import json_objects, mended
 
 __all__ = ["CUT", "KINDS", "Parsed", "RawRegion", "json_objects", "otsl_to_html", "parse"]
 
-_COMMENT = re.compile(r"<!--\s*(\w+)\s*\(([^)]*)\)\s*-->[ \t]*\n?")
+# Every repeat below has a limit, or ends at a sign that it cannot pass: else an answer full of openings
+# takes the square of its length.
+_COMMENT = re.compile(r"<!--\s{0,20}(\w{1,40})\s{0,20}\(([^()<>]{0,400})\)\s{0,20}-->[ \t]*\n?")
 _TABULAR = re.compile(
-    r"\\begin\{(tabular|array)\}\s*(?:\[[^\]]*\])?\{(?:[^{}]|\{[^{}]*\})*\}(.*?)(?:\\end\{\1\}|\Z)", re.DOTALL
+    r"\\begin\{(tabular|array)\}\s{0,20}(?:\[[^\]\n]{0,20}\])?\{(?:[^{}]|\{[^{}]{0,40}\}){0,400}\}"
 )
 
 
@@ -55,10 +57,18 @@ def _markdown(answer: str, cut: bool) -> Parsed:
         points = points_of(numbers(found[2]))
         category = found[1].capitalize()
         if points:
-            block = text[found.end() :].split("\n\n", 1)[0].split("<!--", 1)[0].strip()
+            block = _block(text, found.end())
             regions.append(RawRegion("" if category == "Image" else block, points, category))
     clean = _COMMENT.sub("", text).strip()
     return Parsed(clean, clean, tuple(regions))
+
+
+def _block(text: str, start: int) -> str:
+    """From ``start`` to the next comment or blank line."""
+    end = text.find("<!--", start)
+    end = len(text) if end < 0 else end
+    blank = text.find("\n\n", start, end)
+    return text[start : end if blank < 0 else blank].strip()
 
 
 def _latex(answer: str, cut: bool) -> Parsed:
@@ -112,8 +122,20 @@ def _dots_layout(answer: str, cut: bool) -> Parsed:
 def _latex_table(answer: str, cut: bool) -> Parsed:
     """GOT's Mathpix markdown with its LaTeX tables as HTML; whatever stands around them stays."""
     marked = _markdown(answer, cut)
-    text = _TABULAR.sub(lambda found: latex_table_to_html(found[2]), marked.text)
+    text = "".join(_tables_as_html(marked.text))
     return Parsed(text, text, marked.regions)
+
+
+def _tables_as_html(text: str) -> Iterator[str]:
+    """``text`` in pieces; a table without an end takes all that follows."""
+    at = 0
+    while (found := _TABULAR.search(text, at)) is not None:
+        yield text[at : found.start()]
+        closing = f"\\end{{{found[1]}}}"
+        end = text.find(closing, found.end())
+        yield latex_table_to_html(text[found.end() : len(text) if end < 0 else end])
+        at = len(text) if end < 0 else end + len(closing)
+    yield text[at:]
 
 
 def _otsl(answer: str, cut: bool) -> Parsed:

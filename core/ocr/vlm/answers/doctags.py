@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ....cancel import watched
 from .parsed import CUT, Parsed, RawRegion, as_markdown, points_of
 from .tables import otsl_to_html
 
-_DOCTAG = re.compile(r"<(/?)([a-z_][\w-]*)>")
+_DOCTAG = re.compile(r"<(/?)([a-z_][\w-]{0,40})>")
 _DOC_CATEGORIES = {
     "text": "Text",
     "paragraph": "Text",
@@ -41,12 +42,12 @@ def doctags(answer: str, cut: bool) -> Parsed:
 def _doc_elements(answer: str) -> Iterator[RawRegion]:
     name, body, places = "", "", []
     at = 0
-    for found in _DOCTAG.finditer(answer):
+    for found in watched(_DOCTAG.finditer(answer)):
         closing, tag = found[1] == "/", found[2]
         body += answer[at : found.start()]
         at = found.end()
         category = "Section-header" if tag.startswith("section_header") else _DOC_CATEGORIES.get(tag)
-        if tag.startswith("loc_") and tag[4:].isdigit():
+        if tag.startswith("loc_") and tag[4:].isdecimal():
             places.append(float(tag[4:]) * 1000 / _LOC_GRID)
         elif name == "otsl" and not closing and category is None:
             body += found[0]
@@ -67,5 +68,5 @@ def _doc_elements(answer: str) -> Iterator[RawRegion]:
 
 def _doc_region(name: str, body: str, places: list[float]) -> RawRegion:
     category = "Section-header" if name.startswith("section_header") else _DOC_CATEGORIES[name]
-    text = otsl_to_html(body) if name == "otsl" else re.sub(r"^<_[^>]*_>", "", body.strip())
+    text = otsl_to_html(body) if name == "otsl" else re.sub(r"^<_[^<>]{0,40}_>", "", body.strip())
     return RawRegion(text, points_of(places[:4]), category)

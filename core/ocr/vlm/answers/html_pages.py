@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from html import escape
 from html.parser import HTMLParser
 
+from ....cancel import watched
 from ...results.result import Point
 from .fences import without_fence_lines
 from .parsed import CUT, Parsed, RawRegion, as_markdown, numbers, points_of
@@ -28,6 +30,61 @@ _CATEGORIES = {
 }
 
 
+LONGEST_TAG = 2_000  # letters
+# A whole tag; one with a quotation mark too many, of which the name is kept; a declaration. Python's parser
+# takes the square of what it finds half ("<a <a <a": 40 KB in a minute; CPython #135462), so it is only given
+# these and text. None of them goes over the next "<".
+_TAG = re.compile(rf"""</?[A-Za-z](?:[^<>"']|"[^"<]*"|'[^'<]*'){{0,{LONGEST_TAG}}}>""")
+_ODD_TAG = re.compile(rf"(</?[A-Za-z][^\s/<>]{{0,40}})[^<>]{{0,{LONGEST_TAG}}}>")
+_PASSED_OVER = re.compile(rf"<[!?][^<>]{{0,{LONGEST_TAG}}}>")
+_PIECE = 2**16  # letters that the parser is given at once
+
+
+def _whole_tags(text: str) -> Iterator[str]:
+    """``text`` in pieces that are cheap to parse: comments are left out, a "<" that opens no tag is written
+    as ``&lt;``.
+    """
+    at = 0
+    comments = True  # whether one may still end
+    while (opened := text.find("<", at)) >= 0:
+        yield text[at:opened]
+        if comments and text.startswith("<!--", opened):
+            end = text.find("-->", opened + 4)
+            comments = end >= 0
+            at = end + 3 if comments else opened
+            if comments:
+                continue
+        tag, end = _tag(text, opened)
+        yield tag
+        at = end
+    yield text[at:]
+
+
+def _tag(text: str, at: int) -> tuple[str, int]:
+    """What the "<" at ``at`` opens, and where that ends."""
+    if tag := _TAG.match(text, at):
+        return tag[0], tag.end()
+    if odd := _ODD_TAG.match(text, at):
+        return f"{odd[1]}>", odd.end()
+    if passed := _PASSED_OVER.match(text, at):
+        return "", passed.end()
+    return "&lt;", at + 1
+
+
+def _read(parser: HTMLParser, text: str) -> None:
+    """Feed all of ``text``. Between tags only: a piece that ends within one would be looked at again."""
+    some: list[str] = []
+    size = 0
+    for piece in watched(_whole_tags(text)):
+        some.append(piece)
+        size += len(piece)
+        if size > _PIECE and piece.startswith("<"):
+            parser.feed("".join(some))
+            some, size = [], 0
+    parser.feed("".join(some))
+    parser.close()
+
+
 class _Boxes(HTMLParser):
     """Elements with ``data-bbox``: a table as a whole, otherwise the innermost that holds the text."""
 
@@ -35,6 +92,8 @@ class _Boxes(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.found: list[tuple[str, tuple[Point, ...], list[str]]] = []
         self._open: list[tuple[str, int | None]] = []  # tag, index into found
+        self._holders: list[int] = []  # of the open ones those with an index
+        self._count: Counter[str] = Counter()
         self._table = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -56,17 +115,23 @@ class _Boxes(HTMLParser):
                 self._raw("\n")
         if tag not in VOID:
             self._open.append((tag, index))
+            self._count[tag] += 1
             self._table += tag == "table"
+            if index is not None:
+                self._holders.append(index)
 
     def handle_endtag(self, tag: str) -> None:
-        if not any(open_tag == tag for open_tag, _ in self._open):
+        if not self._count[tag]:
             return
         while True:
-            closed, _ = self._open[-1]
+            closed, index = self._open[-1]
             if self._table:
                 self._raw(f"</{closed}>")
                 self._table -= closed == "table"
             self._open.pop()
+            self._count[closed] -= 1
+            if index is not None:
+                self._holders.pop()
             if closed == tag:
                 return
 
@@ -74,11 +139,9 @@ class _Boxes(HTMLParser):
         self._raw(escape(data, quote=False) if self._table else data)
 
     def _raw(self, text: str) -> None:
-        for _, index in reversed(self._open):
-            if index is not None:
-                self.found[index][2].append(text)
-                return
-        if self.found and self._table:
+        if self._holders:
+            self.found[self._holders[-1]][2].append(text)
+        elif self.found and self._table:
             self.found[-1][2].append(text)
 
 
@@ -95,8 +158,7 @@ def qwen_html(answer: str, cut: bool) -> Parsed:
     """Qwen3-VL's document HTML: elements carry ``data-bbox="x0 y0 x1 y1"`` and stand in reading order."""
     text = closed(without_fence_lines(answer))
     boxes = _Boxes()
-    boxes.feed(text)
-    boxes.close()
+    _read(boxes, text)
     regions = []
     for tag, points, pieces in boxes.found:
         joined = "".join(pieces)
@@ -119,15 +181,19 @@ class _Open(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
+        self._count: Counter[str] = Counter()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in VOID:
             self.open.append(tag)
+            self._count[tag] += 1
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self.open:
-            while self.open.pop() != tag:
-                pass
+        while self._count[tag]:
+            last = self.open.pop()
+            self._count[last] -= 1
+            if last == tag:
+                return
 
 
 def closed(text: str) -> str:
@@ -136,7 +202,7 @@ def closed(text: str) -> str:
     if half > text.rfind(">"):
         text = text[:half].rstrip()
     reader = _Open()
-    reader.feed(text)
+    _read(reader, text)
     return text + "".join(f"</{tag}>" for tag in reversed(reader.open))
 
 

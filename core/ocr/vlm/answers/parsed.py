@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ....cancel import watched
 from ...results.result import Point
 from .fences import unfenced
 
 CUT = "The answer ended before it was complete; what was whole in it is here."
+
+
+MOST = 1e300  # of a number; whole numbers in JSON may be too large for a float
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,19 @@ def flat(value: Any) -> list[float]:
     """The numbers of a box, also where it is a list of points."""
     if isinstance(value, str):
         return numbers(value)
-    if not isinstance(value, (list, tuple)):
-        return []
+    left: list[Any] = [value]
     out: list[float] = []
-    for item in value:
+    while left:  # lists may lie in each other as deep as JSON goes
+        item = left.pop()
         if isinstance(item, (list, tuple)):
-            out.extend(flat(item))
-        elif isinstance(item, (int, float)) and not isinstance(item, bool) and math.isfinite(item):
+            left.extend(reversed(item))
+        elif isinstance(item, (int, float)) and not isinstance(item, bool) and -MOST < item < MOST:
             out.append(float(item))
-    return out
+    return out if isinstance(value, (list, tuple)) else []
 
 
 def numbers(text: str) -> list[float]:
-    return [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", text)]
+    return [float(found[0]) for found in watched(re.finditer(r"-?\d+(?:\.\d+)?", text))]
 
 
 def points_of(numbers: Sequence[float]) -> tuple[Point, ...]:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from html import escape
 
-_RULE = re.compile(r"\\(?:hline|toprule|midrule|bottomrule|c(?:mid)?(?:line|rule)(?:\([lr]+\))?\{[\d-]+\})")
-_SPAN = re.compile(r"\\multi(column|row)\{(\d+)\}\{[^{}]*\}\{(.*)\}", re.DOTALL)
+from ....cancel import watched
+
+_RULE = re.compile(
+    r"\\(?:hline|toprule|midrule|bottomrule|c(?:mid)?(?:line|rule)(?:\([lr]{1,2}\))?\{[\d-]{1,9}\})"
+)
+_SPAN = re.compile(r"\\multi(column|row)\{(\d{1,4})\}\{[^{}]*\}\{(.*)\}", re.DOTALL)
+MOST_SPANS = 2  # a cell may span columns and rows; what is nested deeper stays as it is
 
 
 def otsl_to_html(body: str) -> str:
@@ -14,16 +19,16 @@ def otsl_to_html(body: str) -> str:
     <xcel> to both; <ched>, <rhed> and <srow> are headers; <nl> ends a row.
     """
     rows: list[list[tuple[str, str]]] = [[]]
-    for found in re.finditer(r"<([a-z]+)>([^<]*)", body):
+    for found in watched(re.finditer(r"<([a-z]{1,9})>([^<]*)", body)):
         if found[1] == "nl":
             rows.append([])
         else:
             rows[-1].append((found[1], found[2].strip()))
     rows = [row for row in rows if row]
     out = ["<table>"]
-    for y, row in enumerate(rows):
+    for y, row in enumerate(watched(rows)):
         out.append("<tr>")
-        for x, (kind, text) in enumerate(row):
+        for x, (kind, text) in enumerate(watched(row)):
             if kind in ("lcel", "ucel", "xcel"):
                 continue
             across = 1
@@ -49,14 +54,16 @@ def latex_table_to_html(body: str) -> str:
     """
     covered: dict[int, int] = {}  # column: rows below that a multirow still takes
     out = ["<table>"]
-    for line in re.split(r"\\\\(?:\[[^\]]*\])?", _RULE.sub("", body)):
+    for line in watched(re.split(r"\\\\(?:\[[^\]\n]{0,20}\])?", _RULE.sub("", body))):
         if not line.strip():
             continue
         out.append("<tr>")
         column = 0
-        for cell in re.split(r"(?<!\\)&", line):
+        for cell in watched(re.split(r"(?<!\\)&", line)):
             text, spans, across = cell.strip(), "", 1
-            while (found := _SPAN.fullmatch(text)) is not None:
+            for _ in range(MOST_SPANS):
+                if (found := _SPAN.fullmatch(text)) is None:
+                    break
                 count, text = int(found[2]), found[3].strip()
                 if found[1] == "column":
                     across = count

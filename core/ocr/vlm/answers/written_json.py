@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
+from ....cancel import STEPS, cancel_point
 from .fences import unfenced
 
-_NEXT_ENTRY = re.compile(r"(?:^|[,\n\[])\s*\{")
+MOST_BROKEN = 1_000  # objects of one answer that are no JSON: each costs a look at all of it
 _NAMED = "true|false|null|True|False|None"
 _NUMBER_OR_WORD = re.compile(rf"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|{_NAMED}")
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
@@ -29,20 +31,21 @@ def json_objects(answer: str) -> tuple[list[dict[str, Any]], bool]:
     strict = json.JSONDecoder(strict=False)
     objects: list[dict[str, Any]] = []
     at = text.find("{")
-    end = 0
+    end = broken = 0
+    signs = _Signs(4 * len(text) + 1_000)
     while at >= 0:
+        cancel_point()
         try:
             value, end = strict.raw_decode(text, at)
         except ValueError:
+            broken += 1
             try:
-                reader = _Lenient(text, at)
+                reader = _Lenient(text, at, signs)
                 value, end = reader.value(), reader.at
             except (ValueError, RecursionError):
-                # Only an object that starts a line or follows a comma can be the next entry.
-                following = _NEXT_ENTRY.search(text, at + 1)
-                if following is None:
+                at = _next_entry(text, at + 1)
+                if at < 0 or broken > MOST_BROKEN or not signs.left:
                     return objects, False
-                at = following.end() - 1
                 continue
         except RecursionError:
             return objects, False
@@ -54,13 +57,44 @@ def json_objects(answer: str) -> tuple[list[dict[str, Any]], bool]:
     return objects, not listed or "]" in text[end:]
 
 
+def _next_entry(text: str, at: int) -> int:
+    """Where the next object that starts a line or follows a comma opens, -1 where none does: no other can be
+    the next entry.
+    """
+    while (at := text.find("{", at)) >= 0:
+        before = at - 1
+        while before >= 0 and text[before].isspace() and text[before] != "\n":
+            before -= 1
+        if before >= 0 and text[before] in ",\n[":
+            return at
+        at += 1
+    return -1
+
+
+@dataclass
+class _Signs:
+    """How many more are looked at forgivingly, in all: an answer whose every line opens an object that never
+    closes would be read to its end from each of them.
+    """
+
+    left: int
+
+    def take(self) -> None:
+        self.left -= 1
+        if self.left <= 0:
+            self.left = 0
+            raise ValueError("looked at too much")
+        if self.left % STEPS == 0:
+            cancel_point()
+
+
 class _Lenient:
     """Reads one JSON value from ``at``, forgiving what models get wrong inside strings. ValueError at a
     cut.
     """
 
-    def __init__(self, text: str, at: int) -> None:
-        self.text, self.at = text, at
+    def __init__(self, text: str, at: int, signs: _Signs) -> None:
+        self.text, self.at, self.signs = text, at, signs
 
     def value(self) -> Any:
         self._space()
@@ -142,6 +176,7 @@ class _Lenient:
 
     def _space(self) -> None:
         while self.text[self.at : self.at + 1].isspace():
+            self.signs.take()
             self.at += 1
 
     def _take(self, expected: str) -> None:
@@ -150,6 +185,7 @@ class _Lenient:
         self.at += 1
 
     def _here(self) -> str:
+        self.signs.take()
         if self.at >= len(self.text):
             raise ValueError("cut off")
         return self.text[self.at]
@@ -160,7 +196,10 @@ def mended(text: Any, formula: bool = False) -> str:
     feed).
     """
     if not isinstance(text, str):
-        return "" if text is None else str(text)
+        try:
+            return "" if text is None else str(text)
+        except (RecursionError, ValueError):  # lists in lists without end, a number of 5,000 digits
+            return ""
     mended: str = text.replace("\f", "\\f").replace("\b", "\\b")
     if formula:
         mended = re.sub(r"\t(?=[a-z])", r"\\t", mended)
