@@ -204,7 +204,7 @@ def ocr_candidate(target: Target, model: str, precision: str = "") -> Candidate:
     ranked = sorted(_candidates_of_row(row, target), key=lambda candidate: candidate.key)
     found = {candidate.precision: candidate for candidate in ranked}
     best = next(iter(found.values()))
-    if wanted in ("", "auto") or ("auto" in found and wanted in precision_choices()):
+    if wanted in ("", "auto") or (len(found) == 1 and wanted in precision_choices()):
         return best
     if wanted not in found:
         raise UnknownName(

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from ..errors import UnknownName, nearest
 from .csv_rows import Row, count, table, version
 
+# What a plan calls the weights of a folder that was saved quantised: "fp8 as saved".
+AS_SAVED = " as saved"
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -64,7 +67,12 @@ def _precision(row: Row) -> Precision:
 
 
 def precision(precision_id: str) -> Precision:
-    """The row of ``precision_id``; an unknown id raises UnknownName that names the nearest."""
+    """The row of ``precision_id``; an unknown id raises UnknownName that names the nearest.
+
+    "... as saved" is no row of the file: a folder holds its matrices in its own way, and the rest in 16 bit.
+    """
+    if precision_id.endswith(AS_SAVED):
+        return _as_saved(precision_id)
     known = [row.id for row in precisions()]
     if precision_id not in known:
         raise UnknownName(
@@ -72,6 +80,13 @@ def precision(precision_id: str) -> Precision:
             f"Use one of: {', '.join(known)}."
         )
     return precisions()[known.index(precision_id)]
+
+
+def _as_saved(precision_id: str) -> Precision:
+    rule = "as the files hold them"
+    return Precision(
+        precision_id, len(precisions()) + 1, "always", 2, None, 0, None, None, 0, None, rule, rule, ""
+    )
 
 
 def best_first(kind: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ..errors import VramwiseError
 from .blocks import Tensor, Weight, tied
 from .family import Config, family_of_config, formula, with_formulas
+from .saved_quantised import details
 
 
 def weights_of_files(tensors: Mapping[str, Tensor], config: Config) -> tuple[Weight, ...]:
@@ -18,6 +19,7 @@ def weights_of_files(tensors: Mapping[str, Tensor], config: Config) -> tuple[Wei
     A tied lm_head that the file repeats is counted once.
     """
     once = tied(config) and any(name.endswith("embed_tokens.weight") for name in tensors)
+    quantised = bool(details(config))
     rows = []
     for name, tensor in tensors.items():
         if once and name.split(".")[-2:] == ["lm_head", "weight"]:
@@ -26,8 +28,9 @@ def weights_of_files(tensors: Mapping[str, Tensor], config: Config) -> tuple[Wei
         linear = (
             len(tensor.shape) == 2 and parts[-1] == "weight" and len(parts) > 1 and "embed" not in parts[-2]
         )
-        kept = tensor.dtype.upper() in ("BF16", "F16", "F32", "F64")
-        stored = None if kept and "quantization_config" not in config else tensor.nbytes
+        # bare fp8 without a word in config.json is read as the precision that was asked for
+        kept = tensor.dtype.upper() in ("BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2")
+        stored = None if kept and not quantised else tensor.nbytes
         rows.append(Weight(name, tuple(tensor.shape), linear, stored_bytes=stored))
     return tuple(rows)
 

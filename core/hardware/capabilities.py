@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from ..catalog.saved_formats import distribution, saved_formats
 from ..errors import VramwiseError
 
 log = logging.getLogger("vramwise.capabilities")
@@ -95,7 +96,7 @@ def tesseract() -> Capability:
 
 def model_options() -> dict[str, Capability]:
     """What this Python can run of a vision-language model: precisions, flash attention and torchao, which is
-    what int8 takes on an Apple GPU; each with its reason.
+    what int8 takes on an Apple GPU, and what folders that were saved quantised need; each with its reason.
     """
     missing = [name for name in ("torch", "transformers") if not _installed(name)]
     if missing:
@@ -119,7 +120,19 @@ def model_options() -> dict[str, Capability]:
     )
     # where bitsandbytes is installed, the loader takes it
     int8 = torchao if torchao.usable and "bitsandbytes" in lacking else quantised
-    return {"int8": int8, "int4": quantised, "torchao": torchao, "flash_attention_2": flash}
+    own = {"int8": int8, "int4": quantised, "torchao": torchao, "flash_attention_2": flash}
+    return {**_packages_of_saved_formats(), **own}
+
+
+def _packages_of_saved_formats() -> dict[str, Capability]:
+    """Each package that a folder saved quantised may need, by its own name."""
+    needed = {distribution(named): named for row in saved_formats() for named in row.packages}
+    return {
+        name: Capability(True, f"{name} is installed")
+        if _version(name) is not None
+        else Capability(False, f"{name} is not installed; {pip_line(named)} adds it")
+        for name, named in needed.items()
+    }
 
 
 def option_for(precision: str, kind: str) -> str:

@@ -41,7 +41,7 @@ def open_engine(model: str, decided: LoadPlan, settings: Settings) -> VLMEngine:
         Limits(
             max_pixels=chosen.max_pixels,
             micro_batch=chosen.micro_batch,
-            activation_bytes=reading_bytes(decided.config, decided.spec.precision, decided.spec.attention),
+            activation_bytes=reading_bytes(decided.config, chosen.precision, decided.spec.attention),
             remedies=lambda pixels: remedies(decided, owner, pixels),
             record=lambda batch: run_history.record(settings.places.user_dir, _run(decided, model, batch)),
         ),
@@ -52,7 +52,7 @@ def _run(decided: LoadPlan, model: str, batch: MicroBatch) -> run_history.Run:
     return run_history.Run(
         device=_device_of(decided),
         model=model,
-        precision=decided.spec.precision,
+        precision=decided.plan.require().precision,
         attention=decided.spec.attention,
         quantise_vision=decided.spec.quantise_vision,
         pixels=batch.pixels,
@@ -76,7 +76,7 @@ def _load(decided: LoadPlan, settings: Settings, model: str) -> torch.nn.Module:
     run = run_history.Run(
         device=_device_of(decided),
         model=model,
-        precision=decided.spec.precision,
+        precision=decided.plan.require().precision,
         quantise_vision=decided.spec.quantise_vision,
         load_seconds=round(time.perf_counter() - started, 3),
         loaded_from=loaded_from,

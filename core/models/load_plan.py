@@ -48,7 +48,7 @@ def load_plan(request: ModelRequest, settings: Settings, sharded: bool = False) 
     spec = LoadSpec(
         path=checkpoint.path,
         model_type=checkpoint.model_type,
-        precision=decided.precision,
+        precision=decided.computed,
         attention=decided.attention,
         device=plan.device,
         quantise_vision=request.quantise_vision,
@@ -89,5 +89,5 @@ def _sharded_plan(request: ModelRequest, resolved: ResolvedModel, settings: Sett
         plan = None
     if plan is not None and plan.chosen is not None:
         return plan
-    options = {**options, "int8": only_cards, "int4": only_cards}
+    options = {**options, "int8": only_cards, "int4": only_cards, "bitsandbytes": only_cards}
     return plan_resolved(request, resolved, everything, settings, options)

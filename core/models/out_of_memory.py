@@ -45,7 +45,7 @@ def _smaller_precision(loaded: LoadPlan, budget: Budget) -> str:
         for verdict in loaded.plan.verdicts
         if verdict.footprint is not None and verdict.verdict != "unavailable"
     }
-    taken = needs.get(loaded.spec.precision, 0)
+    taken = needs.get(loaded.plan.require().precision, 0)
     smaller = {precision: need for precision, need in needs.items() if need < taken}
     for precision, need in smaller.items():
         if need <= budget.budget_bytes:

@@ -373,7 +373,7 @@ def noted(plan: Plan, request: ModelRequest, resolved: ResolvedModel, settings: 
     """``plan`` with what this machine's owner could know: what a cache would save, a transformers too new."""
     found = resolved.checkpoint
     size = found.tensor_bytes if found is not None else 0
-    size = size or plan.verdict("bf16").footprint.weights_bytes  # type: ignore[union-attr]
+    size = size or next(one.footprint.weights_bytes for one in plan.verdicts if one.footprint is not None)
     notes = [*plan.notes, *cache_note(settings, plan, resolved.config, size, request.quantise_vision)]
     untested = untested_transformers()
     return replace(plan, notes=(*notes, untested) if untested else tuple(notes))

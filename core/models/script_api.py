@@ -77,6 +77,8 @@ class ModelLoader:
         if not held:
             name = model_id(name)
             held = [model for model in cls._living if model.handle.model == name]
+        if not held and not is_cpu_engine(name) and catalog_row(name) is None:
+            find_checkpoint(name, load_settings())  # raises with the reason for a folder that is none
         cls._loaded.pop(name, None)
         if is_cpu_engine(name):
             return bool(release_cpu_engines())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..catalog.precisions import best_first
@@ -10,10 +10,12 @@ from ..catalog.precisions import precision as named
 from ..errors import UnknownName, VramwiseError, nearest
 from ..families.blocks import Tensor
 from ..families.family import Config, Family
+from ..families.saved_quantised import saved_quantised
 from ..hardware.budget import Budget
 from ..hardware.capabilities import Capability, option_for
 from ..option_values import ATTENTIONS, KERNELS
 from ..units import MIB, gib_text
+from .as_saved import Running, how_it_runs
 from .corrections import corrections, timing_notes
 from .footprint import Correction, Footprint, Term, Workload, weights_term, with_weights
 from .plan import GOOD, Choice, Plan, Verdict
@@ -53,14 +55,28 @@ def make_plan(
     does not fit, with what would fit. Reads no weights.
     """
     precisions = best_first(budget.kind)
-    _known("precision", precision, ("auto", *precisions))
+    saved = saved_quantised(config)
+    _known("precision", precision, ("auto", *precisions, *([saved.precision] if saved else ())))
     _known("attention", attention, ATTENTIONS)
-    weights = {name: weights_term(config, tensors, name, quantise_vision) for name in precisions}
+    asked, running = precision, None
+    if saved is None:
+        weights = {name: weights_term(config, tensors, name, quantise_vision) for name in precisions}
+    else:
+        running = how_it_runs(saved, config, tensors, budget, available or {})
+        precision, precisions, weights = "auto", (saved.precision,), {saved.precision: running.weights}
     usual = max(1, min(pixels or family.default_pixels, family.max_pixels or family.default_pixels))
     case = _Case(
-        family, config, weights, budget, new_tokens or family.max_new_tokens, usual, images, available or {}
+        family,
+        config,
+        weights,
+        budget,
+        new_tokens or family.max_new_tokens,
+        usual,
+        images,
+        available or {},
+        running,
     )
-    notes: list[str] = []
+    notes = list(_notes_on_saved(running, asked))
     chosen_attention, why = _attention(case, precision, attention)
     notes.append(f"attention {chosen_attention}: {why}.")
     known = corrections(runs, config, chosen_attention, quantise_vision)
@@ -73,14 +89,19 @@ def make_plan(
             raise VramwiseError(plan.refusal_of(precision))
         return plan
     plan = replace(plan, verdicts=_with_remedies(verdicts))
-    if best.precision == "fp16" and family.dtype_note:
+    computes = running.runs if running is not None and running.runs != best.precision else ""
+    if (computes or best.precision).startswith("fp16") and family.dtype_note:
         notes.append(family.dtype_note)
     if best.precision == "fp32":
         notes.append("fp32 takes twice the memory of bf16 and reads no better.")
     notes += timing_notes(runs, best.precision)
     at_once = case.micro_batch(best.precision, chosen_attention, min(usual, best.max_pixels))
     choice = Choice(
-        best.precision, chosen_attention, best.max_pixels, min(at_once, images) if images > 1 else at_once
+        best.precision,
+        chosen_attention,
+        best.max_pixels,
+        min(at_once, images) if images > 1 else at_once,
+        computes,
     )
     return replace(plan, chosen=choice, notes=tuple(notes))
 
@@ -95,15 +116,26 @@ class _Case:
     usual: int
     images: int
     available: Mapping[str, Capability]
+    running: Running | None = None
     measured: Mapping[str, Correction] = field(default_factory=dict)
 
     def footprint(self, precision: str, attention: str, pixels: int, images: int = 1) -> Footprint:
         workload = Workload(pixels, images, new_tokens=self.new_tokens)
         known, kind = self.measured.get(precision), self.budget.kind
         weights = self.weights[precision]
-        return with_weights(weights, self.config, precision, workload, attention, kind, known)
+        made = with_weights(weights, self.config, precision, workload, attention, kind, known)
+        unpacked = self.running.unpacked_bytes if self.running is not None else 0
+        return made if not unpacked else made.with_margin(unpacked, "the largest matrix while it is unpacked")
 
     def verdict(self, precision: str, attention: str) -> Verdict:
+        """The verdict, and what computes where that is not ``precision``."""
+        found = self._verdict(precision, attention)
+        runs = self.running.runs if self.running is not None else precision
+        if runs == precision or found.verdict == "unavailable":
+            return found
+        return replace(found, reason=f"{found.reason}; runs as {runs}")
+
+    def _verdict(self, precision: str, attention: str) -> Verdict:
         usual, room = self.usual, self.budget.budget_bytes
         need = self.footprint(precision, attention, usual, self.images)
         cannot = self._cannot(precision)
@@ -161,11 +193,8 @@ class _Case:
 
     def _cannot(self, precision: str) -> str | None:
         """Why ``precision`` cannot be run here, or None when it can."""
-        saved = self.config.get("quantization_config")
-        if isinstance(saved, Mapping):
-            held = "int8" if saved.get("load_in_8bit") else "int4" if saved.get("load_in_4bit") else None
-            if held is not None and precision != held:
-                return f"this folder was saved as {held} and loads only so"
+        if self.running is not None:
+            return self.running.refused
         said = self.available.get(option_for(precision, self.budget.kind))
         if said is not None and not said.usable:
             return said.reason
@@ -176,6 +205,17 @@ class _Case:
             wanted, has = _dotted(least), _dotted(self.budget.capability)
             return f"{precision} needs compute capability {wanted}; this GPU has {has}"
         return None
+
+
+def _notes_on_saved(running: Running | None, asked: str) -> Iterator[str]:
+    """What the folder is, and that another precision was asked for than it can be read at."""
+    if running is None:
+        return
+    if running.refused is None:
+        yield running.note
+    if not running.saved.is_asked(asked):
+        only = f"a folder saved as {running.saved.label} is read only as {running.runs}"
+        yield f"{asked} was asked for, and {only}."
 
 
 def _attention(case: _Case, precision: str, asked: str) -> tuple[str, str]:

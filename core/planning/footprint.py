@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..catalog.precisions import Precision
 from ..catalog.precisions import precision as named
@@ -53,6 +53,16 @@ class Footprint:
     def need_bytes(self) -> int:
         return sum(term.bytes for term in self.terms)
 
+    def with_margin(self, more_bytes: int, why: str) -> Footprint:
+        """The same with ``more_bytes`` beside, and ``why`` in the margin's source."""
+        terms = (
+            replace(term, bytes=term.bytes + more_bytes, source=f"{term.source}; {why}")
+            if term.name == "margin"
+            else term
+            for term in self.terms
+        )
+        return Footprint(self.precision, tuple(terms))
+
 
 def footprint(
     config: Config,
@@ -78,14 +88,16 @@ def weights_term(
 ) -> Term:
     """The weights alone: the part of a footprint that no workload changes."""
     weights = (
-        weights_of_config(config) if tensors is None else weights_of_files(_used(tensors, config), config)
+        weights_of_config(config)
+        if tensors is None
+        else weights_of_files(used_tensors(tensors, config), config)
     )
     source = read_from(config) if tensors is None else "safetensors headers"
     held = weight_bytes(weights, precision, kept_16bit(config, quantise_vision))
     return Term("weights", held, f"{source}; {named(precision).rule}")
 
 
-def _used(tensors: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
+def used_tensors(tensors: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
     """What the family's class takes of a file."""
     family = family_of_config(config)
     left_out = family.unused_weights if family is not None else ()

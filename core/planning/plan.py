@@ -41,12 +41,20 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Choice:
-    """What runs. ``micro_batch`` pictures of the usual size, or of ``max_pixels`` if less, fit at once."""
+    """What runs. ``micro_batch`` pictures of the usual size, or of ``max_pixels`` if less, fit at once.
+    ``runs`` is what computes where that is not ``precision``: "bf16 (dequantised from fp8)".
+    """
 
     precision: str
     attention: str
     max_pixels: int
     micro_batch: int
+    runs: str = ""
+
+    @property
+    def computed(self) -> str:
+        """What a result reports as its precision."""
+        return self.runs or self.precision
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import VramwiseError
 from ..families.family import families
+from ..families.saved_quantised import details
 from .safetensors_headers import TensorInfo as TensorInfo
 from .safetensors_headers import header as header
 
@@ -28,6 +29,13 @@ UNSAFE = (".bin", ".pt", ".pth", ".ckpt")
 MOST_BYTES = {INDEX: 64_000_000}
 MOST_OTHER_BYTES = 8_000_000
 _NOT_IN_NAMES = re.compile(r"[/\\:\x00-\x1f\ud800-\udfff]")
+# Files of AutoGPTQ, AutoAWQ and ModelOpt.
+_BESIDE_CONFIG = (
+    ("quantize_config.json", "gptq"),
+    ("quant_config.json", "awq"),
+    ("hf_quant_config.json", "modelopt"),
+)
+_WIDE = frozenset(("F64", "F32", "F16", "BF16", "BOOL", "I64"))  # of matrices, and of counters beside them
 MOST_LEVELS = 100  # of nesting; published files have six
 
 
@@ -45,15 +53,52 @@ def written_config(path: Path) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """``written_config`` with the family's ``model_type`` where the file says another's and its architecture
-    tells the family (LightOnOCR's says mistral3). Raises as that does.
+    """``written_config`` with what else tells what the folder is. Raises as that does.
+
+    The family's ``model_type`` where the file says another's and its architecture tells the family
+    (LightOnOCR's says mistral3). ``quantization_config`` as older tools wrote it beside config.json; it is
+    left out where the weights are 16-bit after all, and names no method where nothing tells how they were
+    quantised.
     """
     config = written_config(path)
     named = config.get("architectures")
     for family in families():
         if isinstance(named, list) and any(name in named for name in family.architectures):
             config["model_type"] = family.model_types[0]
+    if path.name != CONFIG:
+        _set_quantisation(config, path)
     return config
+
+
+def _set_quantisation(config: dict[str, Any], path: Path) -> None:
+    try:
+        tensors = tensor_index(path)
+    except VramwiseError:
+        return  # said where the weights are verified
+    names = [name.rpartition(".")[2] for name in tensors]
+    kinds = {info.dtype for info in tensors.values()}
+    if kinds <= _WIDE:
+        for key in ("quantization_config", "compression_config"):
+            config.pop(key, None)
+        return
+    if details(config):
+        return
+    told = next(
+        (found for file, method in _BESIDE_CONFIG if (found := _told_beside(path / file, method))), None
+    )
+    scaled = any("scale" in name or name in ("qweight", "absmax", "SCB") for name in names)
+    if told is None and (scaled or not kinds <= {*_WIDE, "F8_E4M3", "F8_E5M2"}):
+        told = {"quant_method": "a method that no file here names"}
+    if told is not None:
+        config["quantization_config"] = told
+
+
+def _told_beside(file: Path, method: str) -> dict[str, Any] | None:
+    """What a tool wrote of its quantisation in a file of its own, as config.json would say it."""
+    told = read_record(file)
+    inner = told.get("quantization")
+    told = {**told, **inner} if isinstance(inner, dict) else told
+    return {"quant_method": method, **told} if told else None
 
 
 def tensor_index(path: Path) -> dict[str, TensorInfo]:

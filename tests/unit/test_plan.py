@@ -245,8 +245,8 @@ def test_a_folder_saved_quantised_is_planned_as_what_it_is() -> None:
         "quantization_config": {"load_in_4bit": True},
     }
     it = make_plan("mine", family("qwen3_vl"), config, None, Budget("cuda:0", "cuda", 24 * GIB, 0, (8, 6)))
-    assert it.chosen is not None and it.chosen.precision == "int4"
-    assert {v for p, v in verdicts(it).items() if p != "int4"} == {"unavailable"}
+    assert it.chosen is not None and it.chosen.precision == "int4 as saved"
+    assert list(verdicts(it)) == ["int4 as saved"]
 
 
 def test_unknown_words_are_answered_with_the_nearest() -> None:

@@ -18,12 +18,19 @@ from typing import Any
 
 from ...errors import VramwiseError
 from ...families.family import Family
+from ...families.saved_quantised import SavedQuantised, details
 from ...hardware.capabilities import pip_line
 from ...weights.checkpoint_files import read_config, written_config
 from .memory_errors import is_out_of_memory as is_out_of_memory
 from .processor_files import mended_processor_files
 
 MOVABLE_8BIT = (0, 48)  # bitsandbytes from which .to(device) of an 8-bit model is allowed
+_DEQUANTISING = {
+    "fp8": "FineGrainedFP8Config",
+    "mxfp8": "FineGrainedFP8Config",
+    "mxfp4": "Mxfp4Config",
+    "compressed-tensors": "CompressedTensorsConfig",
+}
 _CAST_NOTICE = "MatMul8bitLt: inputs will be cast"
 
 
@@ -48,16 +55,37 @@ def require_transformers(family: Family) -> None:
 
 
 def disguised_config(path: Path) -> Any:
-    """The config of a folder whose config.json names another family's model_type, as an object of its own
-    class; None for every other folder, which transformers' Auto classes read by themselves.
+    """The config of a folder whose config.json names another family's model_type, or says something else of
+    its quantisation than its files, as an object of its own class; None for every other folder, which
+    transformers' Auto classes read by themselves.
     """
-    config = read_config(path)
+    config, written = read_config(path), written_config(path)
     kind = config.get("model_type")
-    if written_config(path).get("model_type") == kind:
+    if written.get("model_type") == kind and details(written) == details(config):
         return None
     from transformers import AutoConfig
 
     return type(AutoConfig.for_model(kind)).from_dict(config)
+
+
+def dequantising(saved: SavedQuantised) -> Any:
+    """The quantisation config that makes transformers unpack a folder's weights while it loads them.
+
+    Raises VramwiseError where this transformers has none that can.
+    """
+    import transformers
+
+    name = _DEQUANTISING.get(saved.method, "")
+    made = getattr(transformers, name, None)
+    if made is not None:
+        config = made.from_dict({**saved.details, "dequantize": True})
+        if getattr(config, "dequantize", False):
+            return config
+    raise VramwiseError(
+        f"transformers {metadata.version('transformers')} cannot unpack weights that were saved as "
+        f"{saved.label} ({saved.method}). Update with: {pip_line('transformers>=5.24')}, or take the model's "
+        "16-bit files."
+    )
 
 
 def open_processor(path: Path) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -12,10 +11,14 @@ from typing import Any
 
 import torch
 
+from ...catalog.precisions import AS_SAVED
 from ...errors import VramwiseError
 from ...families.family import Family
+from ...families.saved_quantised import saved_quantised
 from ...hardware.capabilities import pip_line
-from . import compat
+from ...planning.as_saved import DEQUANTISED
+from ...weights.checkpoint_files import read_config
+from . import compat, fp8_layers
 from .families import adapter_class
 from .model_owner import LoadSpec
 
@@ -66,8 +69,9 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
             "If other folders of this model load, download this one again."
         ) from error
     _check_keys({**info, "misshapen_keys": list(_misshapen(net))}, spec, family)
-    if "device_map" not in arguments:
+    if "device_map" not in arguments or (_dequantises(spec) and spec.device.startswith("mps")):
         net = net.to(spec.device)
+    fp8_layers.compute_in_16bit(net)
     net.eval()
     _greedy(net)
     return net  # type: ignore[no-any-return]
@@ -77,9 +81,10 @@ def compute_dtype(precision: str, device: str) -> torch.dtype:
     """The dtype of everything that is not quantised. Under int8 and int4: bf16 where the device computes
     in it.
     """
-    if precision in DTYPES:
-        return DTYPES[precision]
-    if precision not in QUANTISED:
+    first = precision.partition(" ")[0]
+    if precision in DTYPES or DEQUANTISED in precision:
+        return DTYPES[first]
+    if precision not in QUANTISED and not precision.endswith(AS_SAVED):
         raise VramwiseError(f'There is no precision "{precision}". Use one of: bf16, fp16, fp32, int8, int4.')
     kind = torch.device(
         "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
@@ -111,10 +116,17 @@ def skip_modules(spec: LoadSpec, family: Family) -> list[str]:
     return list(dict.fromkeys((*family.keep_16bit, *vision)))
 
 
+def _dequantises(spec: LoadSpec) -> bool:
+    """Whether a folder that was saved quantised becomes 16-bit while it is loaded."""
+    return DEQUANTISED in spec.precision
+
+
 def _placement(spec: LoadSpec) -> dict[str, Any]:
     from transformers.utils import is_accelerate_available
 
     if is_accelerate_available():
+        if _dequantises(spec) and spec.device.startswith("mps"):  # Metal has no fp8: unpacked on the CPU
+            return {"device_map": {"": "cpu"}}
         return {"device_map": "auto" if spec.device == "auto" else {"": spec.device}}
     if spec.device == "auto":
         raise VramwiseError(
@@ -125,11 +137,11 @@ def _placement(spec: LoadSpec) -> dict[str, Any]:
 
 
 def _quantisation(spec: LoadSpec, family: Family) -> dict[str, Any]:
-    saved = json.loads((spec.path / "config.json").read_text(encoding="utf-8")).get("quantization_config")
+    saved = saved_quantised(read_config(spec.path))
     if saved is not None:
-        if saved.get("quant_method") == "bitsandbytes":
+        if saved.method == "bitsandbytes":
             _import_quantiser(spec)
-        return {}
+        return {"quantization_config": compat.dequantising(saved)} if _dequantises(spec) else {}
     if spec.precision not in QUANTISED:
         return {}
     skip = skip_modules(spec, family)

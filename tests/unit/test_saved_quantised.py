@@ -1,0 +1,262 @@
+"""Folders that were saved quantised: what they are, in words and bytes, before a byte of weights is read."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vramwise.catalog.saved_formats import saved_formats
+from vramwise.errors import VramwiseError
+from vramwise.families.family import family
+from vramwise.families.published import published_config
+from vramwise.families.saved_quantised import saved_quantised
+from vramwise.families.weights import weights_of_config
+from vramwise.hardware.budget import Budget
+from vramwise.hardware.capabilities import Capability, model_options
+from vramwise.planning import Plan, make_plan, weight_bytes
+from vramwise.units import GIB
+from vramwise.weights import read_config
+
+REPO = "Qwen/Qwen3-VL-2B-Instruct"
+BASE = published_config(REPO) or {}
+FP8 = {"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [128, 128],
+       "modules_to_not_convert": ["lm_head", "model.visual"]}  # fmt: skip
+GROUPS = {
+    "group_0": {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "float", "strategy": "channel"}}
+}
+NVFP4 = {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 4, "type": "float", "group_size": 16}}}
+
+# quantization_config as published folders and the libraries' own writers have it -> its label
+CONFIGS: list[tuple[dict[str, Any], str]] = [
+    ({"load_in_8bit": True, "load_in_4bit": False, "quant_method": "bitsandbytes"}, "int8"),
+    ({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "quant_method": "bitsandbytes"}, "int4"),
+    ({"_load_in_4bit": True, "load_in_4bit": True, "llm_int8_skip_modules": ["visual"]}, "int4"),
+    (FP8, "fp8"),
+    ({"quant_method": "fp8", "activation_scheme": "static", "ignored_layers": ["lm_head"]}, "fp8"),
+    ({"quant_method": "mxfp8", "weight_block_size": [1, 32], "scale_fmt": "ue8m0"}, "mxfp8"),
+    ({"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0}, "fp8"),
+    ({"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm"}, "awq int4"),
+    ({"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "sym": True}, "gptq int4"),
+    ({"quant_method": "gptq", "bits": 8, "group_size": 128}, "gptq int8"),
+    ({"quant_method": "auto-round", "bits": 4, "group_size": 128}, "auto-round int4"),
+    ({"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": GROUPS}, "fp8"),
+    ({"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {}}, "int4"),
+    ({"quant_method": "compressed-tensors", "config_groups": NVFP4}, "nvfp4"),
+    ({"quant_method": "compressed_tensors", "format": "int-quantized"}, "int8"),
+    ({"quant_method": "compressed-tensors", "format": "mixed-precision"}, "compressed-tensors"),
+    ({"quant_method": "torchao", "quant_type": {"default": {"_type": "Int4"}}}, "torchao int4"),
+    ({"quant_method": "torchao", "quant_type": "int8_weight_only"}, "torchao int8"),
+    ({"quant_method": "hqq", "quant_config": {"weight_quant_params": {"nbits": 4}}}, "hqq int4"),
+    ({"quant_method": "quanto", "weights": "int8", "activations": None}, "quanto int8"),
+    ({"quant_method": "quanto", "weights": "float8"}, "quanto fp8"),
+    ({"quant_method": "aqlm", "nbits_per_codebook": 16, "num_codebooks": 1}, "aqlm"),
+    ({"quant_method": "eetq", "weights": "int8"}, "eetq int8"),
+    ({"quant_method": "mxfp4"}, "mxfp4"),
+    ({"quant_method": "bitnet"}, "bitnet"),
+    ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "modelopt nvfp4"),
+    ({"quant_method": "modelopt", "quant_algo": "FP8"}, "modelopt fp8"),
+    ({"quant_method": "vptq"}, "vptq"),
+    ({"quant_method": "quark", "bits": 8}, "quark int8"),
+    ({"quant_method": "something-of-tomorrow", "bits": 3}, "something-of-tomorrow int3"),
+    ({"bits": 4}, "unknown int4"),
+    ({"quant_method": "fp8", "weight_block_size": "big", "modules_to_not_convert": "visual"}, "fp8"),
+    ({"quant_method": ["fp8"]}, "unknown"),
+]  # fmt: skip
+
+
+def budget(kind: str = "cuda", capability: tuple[int, int] | None = (8, 9), gib: float = 24) -> Budget:
+    return Budget("cuda:0" if kind == "cuda" else kind, kind, int(gib * GIB), 0, capability)
+
+
+def planned(
+    told: Any, place: Budget, available: Mapping[str, Capability] | None = None, asked: str = "auto"
+) -> Plan:
+    config = {**BASE, "quantization_config": told}
+    return make_plan("mine", family("qwen3_vl"), config, None, place, asked, available=available)
+
+
+def bf16_bytes() -> int:
+    return weight_bytes(weights_of_config(BASE), "bf16")
+
+
+@pytest.mark.parametrize(("told", "label"), CONFIGS, ids=[label for _, label in CONFIGS])
+def test_each_way_to_save_a_folder_is_named_and_has_one_row(told: dict[str, Any], label: str) -> None:
+    found = saved_quantised({"quantization_config": told})
+    assert found is not None and found.label == label
+    for place in (
+        budget(),
+        budget(capability=(7, 5)),
+        budget("cpu", None),
+        budget("mps", None),
+        budget("rocm", None),
+    ):
+        it = planned(told, place)
+        assert [verdict.precision for verdict in it.verdicts] == [f"{label} as saved"]
+        assert it.chosen is not None or len(it.refusal()) > 60
+
+
+@pytest.mark.parametrize("where", ["text_config", "compression_config"])
+def test_it_is_found_wherever_config_json_has_it(where: str) -> None:
+    inner = {"text_config": {"quantization_config": FP8}, "compression_config": FP8}[where]
+    found = saved_quantised({where: inner})
+    assert found is not None and found.label == "fp8"
+
+
+def test_fp8_stays_where_the_card_has_it_and_is_16_bit_elsewhere_with_the_reason_and_both_sizes() -> None:
+    kept = planned(FP8, budget())
+    assert kept.chosen is not None and kept.chosen.computed == "fp8 as saved"
+    held = kept.verdict("fp8 as saved").footprint
+    for place, why in (
+        (budget(capability=(8, 6)), "fp8 needs compute capability 8.9 and this GPU has 8.6"),
+        (budget("cpu", None), "only on an NVIDIA GPU, and this is the CPU"),
+        (budget("mps", None), "this is an Apple GPU"),
+        (budget("rocm", None), "this is an AMD GPU"),
+        (budget("xpu", None), "this is an Intel GPU"),
+    ):
+        it = planned(FP8, place)
+        dense = it.verdict("fp8 as saved").footprint
+        assert it.chosen is not None and it.chosen.computed == "bf16 (dequantised from fp8)"
+        assert held is not None and dense is not None
+        assert dense.weights_bytes == bf16_bytes() > 1.4 * held.weights_bytes
+        assert why in it.text().replace("\n", " ") and "instead of the 2.65 GiB" in it.text().replace(
+            "\n", " "
+        )
+        assert "runs as bf16 (dequantised from fp8)" in it.verdicts[0].reason
+    turing = planned(FP8, budget(capability=(7, 5))).chosen
+    assert turing is not None and turing.computed == "fp16 (dequantised from fp8)"
+
+
+def test_fp8_by_shape_is_a_byte_a_weight_and_a_scale_a_block() -> None:
+    quantised = [row for row in weights_of_config(BASE) if row.linear and "layers" in row.name]
+    saved = sum(row.count for row in quantised)
+    scales = sum(4 * -(-row.shape[0] // 128) * -(-row.shape[1] // 128) * row.copies for row in quantised)
+    held = planned(FP8, budget()).verdicts[0].footprint
+    assert held is not None and held.weights_bytes == bf16_bytes() - saved + scales
+
+
+def test_room_for_the_largest_matrix_is_kept_beside_what_is_unpacked_while_it_computes() -> None:
+    it = planned(FP8, budget())
+    footprint = it.verdicts[0].footprint
+    assert footprint is not None
+    margin = next(term for term in footprint.terms if term.name == "margin")
+    assert "unpacked" in margin.source and margin.bytes > 2 * 6144 * 2048
+
+
+def test_another_precision_is_answered_with_what_the_folder_is() -> None:
+    it = planned(FP8, budget(), asked="int8")
+    assert it.chosen is not None and it.chosen.computed == "fp8 as saved"
+    assert "int8 was asked for, and a folder saved as fp8 is read only as fp8 as saved." in it.notes
+    four = {"load_in_4bit": True, "quant_method": "bitsandbytes"}
+    assert not any("asked for" in note for note in planned(four, budget(), asked="int4").notes)
+    with pytest.raises(VramwiseError, match='Did you mean "int8"'):
+        planned(FP8, budget(), asked="int9")
+
+
+PACKAGES = {
+    "awq": ["gptqmodel"],
+    "gptq": ["gptqmodel", "optimum"],
+    "compressed-tensors": ["compressed-tensors>=0.15"],
+    "torchao": ["torchao>=0.15"],
+    "hqq": ["hqq>=0.2.1"],
+    "quanto": ["optimum-quanto"],
+    "aqlm": ["aqlm"],
+    "auto-round": ["auto-round>=0.5"],
+}
+
+
+@pytest.mark.parametrize("method", PACKAGES)
+def test_a_package_that_is_missing_is_named_with_this_pythons_pip_line(method: str) -> None:
+    here = model_options()
+    if all(here[name.partition(">")[0]].usable for name in PACKAGES[method]):
+        pytest.skip(f"{method} is installed here")
+    it = planned({"quant_method": method, "bits": 4}, budget(), {**here, "bf16": Capability(True, "")})
+    assert it.chosen is None
+    assert f"{sys.executable} -m pip install" in it.refusal()
+    assert all(name in it.refusal() for name in PACKAGES[method])
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "reason"),
+    [
+        ("eetq", budget(), "fetched from the Hub while it runs"),
+        ("nvfp4", budget(capability=(12, 0)), "does not load weights that were saved as nvfp4"),
+        ("modelopt", budget(), "does not load what ModelOpt has saved"),
+        (
+            "something-of-tomorrow",
+            budget(),
+            "saved by something-of-tomorrow, which transformers does not load",
+        ),
+        ("hqq", budget("cpu", None), "NVIDIA and AMD GPUs only"),
+        ("vptq", budget("mps", None), "only on an NVIDIA GPU, and this is an Apple GPU"),
+        ("bitsandbytes", budget("mps", None), "fetches its kernels for Apple GPUs from the Hub"),
+        ("fbgemm_fp8", budget(capability=(8, 9)), "needs compute capability 9.0 and this GPU has 8.9"),
+    ],
+)
+def test_what_cannot_run_is_refused_with_the_reason(method: str, place: Budget, reason: str) -> None:
+    it = planned({"quant_method": method}, place)
+    assert it.chosen is None and reason in it.refusal()
+
+
+def test_every_row_of_the_table_is_of_a_method_that_transformers_has_or_says_that_it_has_not() -> None:
+    auto = pytest.importorskip("transformers.quantizers.auto")
+    theirs = {name.removesuffix("_4bit").removesuffix("_8bit") for name in auto.AUTO_QUANTIZER_MAPPING}
+    assert {row.method for row in saved_formats()} - theirs == {"modelopt"}
+    assert all(row.source and row.date for row in saved_formats())
+
+
+# --- files beside config.json -----------------------------------------------------------------------------
+
+
+SIZES = {"BF16": 2, "F32": 4, "F8_E4M3": 1, "I32": 4, "U8": 1, "I64": 8}
+
+
+def folder(path: Path, tensors: Mapping[str, str], config: Mapping[str, Any], **files: Any) -> Path:
+    """A folder whose ``tensors`` of 8 x 8 have those dtypes, with JSON ``files`` beside config.json."""
+    path.mkdir()
+    told, end = {}, 0
+    for name, dtype in tensors.items():
+        size = 64 * SIZES[dtype]
+        told[name] = {"dtype": dtype, "shape": [8, 8], "data_offsets": [end, end + size]}
+        end += size
+    raw = json.dumps(told).encode()
+    (path / "model.safetensors").write_bytes(struct.pack("<Q", len(raw)) + raw + bytes(end))
+    (path / "config.json").write_text(json.dumps({**BASE, **config}), encoding="utf-8")
+    for name, content in files.items():
+        (path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+LAYER = "model.language_model.layers.0.mlp.up_proj"
+PACKED = {f"{LAYER}.qweight": "I32", f"{LAYER}.scales": "BF16", "model.norm.weight": "BF16"}
+SCALED = {f"{LAYER}.weight": "F8_E4M3", f"{LAYER}.scale_weight": "F32"}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "config", "files", "label"),
+    [
+        (PACKED, {}, {"quantize_config": {"bits": 4, "group_size": 128}}, "gptq int4"),
+        (PACKED, {}, {"quant_config": {"w_bit": 4, "q_group_size": 128, "version": "GEMM"}}, "awq int4"),
+        (
+            SCALED,
+            {},
+            {"hf_quant_config": {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8"}}},
+            "modelopt fp8",
+        ),
+        (PACKED, {}, {}, "a method that no file here names"),
+        (SCALED, {}, {}, "a method that no file here names"),
+        ({f"{LAYER}.weight": "BF16"}, {"quantization_config": FP8}, {}, None),
+        ({f"{LAYER}.weight": "BF16"}, {}, {"quantize_config": {"bits": 4}}, None),
+        ({f"{LAYER}.weight": "F8_E4M3"}, {}, {}, None),
+        (PACKED, {}, {"quantize_config": [1]}, "a method that no file here names"),
+    ],
+)
+def test_what_older_tools_wrote_beside_config_json_counts_and_what_is_stale_does_not(
+    tmp_path: Path, tensors: dict[str, str], config: dict[str, Any], files: dict[str, Any], label: str | None
+) -> None:
+    found = saved_quantised(read_config(folder(tmp_path / "mine", tensors, config, **files)))
+    assert (found.label if found is not None else None) == label
