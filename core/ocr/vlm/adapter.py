@@ -145,6 +145,12 @@ class Adapter:
             raise
 
 
+def token_ids(value: Any) -> tuple[int, ...]:
+    """The numbers of tokens in an entry of a config, which may hold one, several or anything."""
+    given = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(number for number in given if type(number) is int and number >= 0)
+
+
 def check_aspect(width: int, height: int) -> None:
     """Refuse a strip that no processor of this kind takes."""
     if max(width, height) > MAX_ASPECT * min(width, height):

@@ -63,19 +63,22 @@ class ChatTemplate:
 def chat_template(processor: Any, family: Family, path: Path) -> ChatTemplate:
     """The template of the checkpoint in ``path``, else the family's own. VramwiseError without either."""
     tried: dict[str, str] = {}  # template -> what is wrong with it
+    why: list[str] = []  # the same of those that are meant for this
     own = f"{family.name}'s own"
     for where, text in (*_of_folder(processor, path), (own, family.chat_template)):
+        text = text.lstrip("\ufeff")
         if not text or text in tried:
             continue
         given = {name: value for name, value in THINKING_OFF.items() if _takes(text, name)}
         fault = _fault(processor, text, given)
         if not fault:
-            why = list(tried.values())
             if where == own and not why:
-                why = [f"{path.name} has no chat template."]
+                why = list(tried.values()) or [f"{path.name} has no chat template."]
             note = f"{' '.join(why)} The one in {where} was used." if why else ""
             return ChatTemplate(text, given, note.replace(f"The one in {own}", own))
         tried[text] = f"The chat template in {where} {fault}"
+        if not where.endswith((")", ".jinja")) or where.endswith(("(default)", "chat_template.jinja")):
+            why.append(tried[text])
     raise VramwiseError(
         f"{path} has no chat template that shows {family.name} a picture. {' '.join(tried.values())} "
         "Put the chat_template.jinja of the model that it was made from into the folder."
@@ -132,8 +135,7 @@ def _of_folder(processor: Any, path: Path) -> Iterator[tuple[str, str]]:
     ):
         for name, text in _named(value):
             yield f"{where}{name}", text
-    for file in (path / "chat_template.jinja", *sorted((path / "additional_chat_templates").glob("*.jinja"))):
-        yield file.name, _read(file)
+    yield "chat_template.jinja", _read(path / "chat_template.jinja")
     for file_name in _FILES:
         try:
             data = json.loads(_read(path / file_name))
@@ -142,6 +144,8 @@ def _of_folder(processor: Any, path: Path) -> Iterator[tuple[str, str]]:
         value = data.get("chat_template") if isinstance(data, dict) else data
         for name, text in _named(value):
             yield f"{file_name}{name}", text
+    for file in sorted((path / "additional_chat_templates").glob("*.jinja")):
+        yield file.name, _read(file)
 
 
 def _named(value: Any) -> Iterator[tuple[str, str]]:

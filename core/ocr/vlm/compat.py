@@ -109,9 +109,11 @@ def open_processor(path: Path) -> Any:
         raise VramwiseError(
             f"The processor in {path} cannot be opened: {first_line(error)} {_BESIDE}"
         ) from error
-    for part, files in (("tokenizer", "tokenizer.json"), ("image_processor", "preprocessor_config.json")):
-        if getattr(processor, part, None) is None:
-            raise VramwiseError(f"The folder {path} has no {files}. {_BESIDE}")
+    tokenizer = getattr(processor, "tokenizer", None)
+    if tokenizer is None or len(tokenizer) <= len(tokenizer.get_added_vocab()):
+        raise VramwiseError(f"{path} has no tokenizer.json with a vocabulary. {_BESIDE}")
+    if getattr(processor, "image_processor", None) is None:
+        raise VramwiseError(f"{path} has no preprocessor_config.json. {_BESIDE}")
     return processor
 
 

@@ -12,7 +12,7 @@ import torch
 from transformers import StoppingCriteriaList
 
 from ..engines.protocol import ProgressCallback
-from .adapter import Adapter, Prepared
+from .adapter import Adapter, Prepared, token_ids
 from .answers.reasoning import visible
 from .loop_guard import LoopGuard
 
@@ -100,7 +100,7 @@ def generate_rows(
 ) -> tuple[int | None, list[Row]]:
     """(peak bytes on a CUDA device or None, one Row per picture). ``net`` is used here and kept nowhere."""
     config = net.generation_config
-    ends = frozenset((*_ids(config.eos_token_id), *adapter.stop_ids()))
+    ends = frozenset((*token_ids(config.eos_token_id), *adapter.stop_ids()))
     rows = [Row(LoopGuard(adapter.decode)) for _ in prepared.seen]
     watch = TokenWatch(rows, ends, new_tokens, progress, adapter, prepared.opened)
     decoding = {
@@ -115,9 +115,3 @@ def generate_rows(
         torch.cuda.reset_peak_memory_stats(net.device)
     adapter.generate(net, prepared, decoding, progress.check)
     return (torch.cuda.max_memory_allocated(net.device) if on_cuda else None), rows
-
-
-def _ids(value: Any) -> tuple[int, ...]:
-    """The token numbers in a generation config's entry, which may be one, several or anything."""
-    given = value if isinstance(value, (list, tuple)) else [value]
-    return tuple(number for number in given if type(number) is int and number >= 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from ...hardware.capabilities import pip_line
 from ...planning.as_saved import DEQUANTISED
 from ...weights.checkpoint_files import read_config
 from . import compat, fp8_layers
+from .adapter import token_ids
 from .families import adapter_class
 from .model_owner import LoadSpec
 
@@ -48,6 +50,7 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
         "trust_remote_code": False,
         "use_safetensors": True,
         "output_loading_info": True,
+        "generation_config": _generation_config(spec.path),
         **_placement(spec),
         **_quantisation(spec, family),
     }
@@ -73,7 +76,7 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
         net = net.to(spec.device)
     fp8_layers.compute_in_16bit(net)
     net.eval()
-    _greedy(net)
+    net.generation_config = _generation_config(spec.path)
     return net  # type: ignore[no-any-return]
 
 
@@ -225,22 +228,32 @@ def _misshapen(net: torch.nn.Module) -> Iterator[str]:
             yield f"{name}.weight"
 
 
-def _greedy(net: Any) -> None:
-    """Leave only what ends an answer: sampling fields beside do_sample=False are a warning at every call."""
-    old = net.generation_config
+def _generation_config(path: Path) -> Any:
+    """Greedy, and of what the folder says only which tokens are special: sampling fields beside
+    do_sample=False are a warning at every call, and one that is out of its range would be an error.
+    """
     from transformers import GenerationConfig
 
-    net.generation_config = GenerationConfig(
-        eos_token_id=old.eos_token_id,
-        pad_token_id=old.pad_token_id if old.pad_token_id is not None else _first(old.eos_token_id),
-        bos_token_id=old.bos_token_id,
-        do_sample=False,
-        use_cache=True,
-    )
+    config = read_config(path)
+    said = (_json_object(path / "generation_config.json"), config, config.get("text_config"))
+    tokens: dict[str, Any] = {}
+    for name in ("eos_token_id", "pad_token_id", "bos_token_id"):
+        found = next(
+            (ids for facts in said if isinstance(facts, dict) and (ids := token_ids(facts.get(name)))), ()
+        )
+        tokens[name] = list(found) if name == "eos_token_id" and found else next(iter(found), None)
+    if tokens["pad_token_id"] is None and tokens["eos_token_id"]:
+        tokens["pad_token_id"] = tokens["eos_token_id"][0]
+    return GenerationConfig(do_sample=False, use_cache=True, **tokens)
 
 
-def _first(value: Any) -> Any:
-    return value[0] if isinstance(value, (list, tuple)) else value
+def _json_object(file: Path) -> dict[str, Any]:
+    """What ``file`` holds; nothing where it is absent or damaged."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def true_bytes(net: torch.nn.Module) -> int:
