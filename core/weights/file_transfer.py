@@ -7,25 +7,34 @@ Ours and not huggingface_hub's, because that (2.x) throws a partial file away wh
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..atomic_files import move_into_place
 from ..errors import VramwiseError
+from ..network.failures import shown
+from ..network.interruptible import NothingComes, interruptible
+from ..network.session import Session, Unreached
+from ..units import GIB
 
 if TYPE_CHECKING:
     import requests
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 WAIT_SECONDS = 1.0
+STALL_SECONDS = 60.0  # that one CHUNK may take: a server that sends less drips
+MOST_UNKNOWN_BYTES = GIB  # of a file whose size nobody has said
 
 TransferProgress = Callable[[int, "int | None"], None]
 """Called with the bytes of this file that are there, and with all of its bytes or None."""
 Cancelled = Callable[[], bool]
 CheckAnswer = Callable[["requests.Response"], None]
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 class DownloadStopped(VramwiseError):
@@ -33,7 +42,11 @@ class DownloadStopped(VramwiseError):
 
 
 class _ConnectionLost(Exception):
-    """The line broke; worth another try."""
+    """The line broke; worth another try, but for what is ``lasting``."""
+
+    def __init__(self, why: str, lasting: bool = False) -> None:
+        super().__init__(why)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True)
@@ -81,55 +94,85 @@ class Server:
     tries: int = 1
 
 
+@dataclass
+class _Arriving:
+    """A file on its way. ``pieced``: its bytes are of more than one answer; ``etag`` is that of the first."""
+
+    url: str
+    file: RemoteFile
+    part: Path
+    server: Server
+    session: Session
+    progress: TransferProgress
+    cancelled: Cancelled
+    pieced: bool = False
+    ranges: bool = True
+    etag: str = ""
+
+
 def fetch(
     url: str,
     file: RemoteFile,
     part: Path,
     target: Path,
     server: Server,
+    session: Session,
     progress: TransferProgress = lambda _done, _total: None,
     cancelled: Cancelled = lambda: False,
 ) -> None:
     """``file`` from ``url`` to ``target``; its bytes gather in ``part`` until size and hash are right.
 
-    Goes on from what is in ``part``. ``progress`` and ``cancelled`` are called per chunk. Raises
-    DownloadStopped when cancelled and VramwiseError where the server fails (``part`` stays for the next try)
-    or sends something else (``part`` is thrown away); OSError where the disk does.
+    Goes on from what is in ``part``. ``progress`` is called per chunk, ``cancelled`` ten times a second
+    whatever the server does. Raises DownloadStopped when cancelled and VramwiseError where the server fails
+    (``part`` stays for the next try) or sends something else (what it sent is thrown away); OSError where the
+    disk does.
     """
-    failures = 0
-    while True:
-        before = size_of(part)
-        try:
-            _transfer(url, file, part, server, progress, cancelled)
-            break
-        except _ConnectionLost as lost:
-            failures = 1 if size_of(part) > before else failures + 1
-            if failures >= server.tries:
-                raise VramwiseError(
-                    f"{file.name} could not be fetched from {url}: {lost}. What has arrived is kept and the "
-                    f"next try goes on from there. {server.remedy}"
-                ) from lost
-            _wait(WAIT_SECONDS * 2 ** (failures - 1), cancelled)
-    if not file.is_whole(part, cancelled):
+    arriving = _Arriving(url, file, part, server, session, progress, cancelled, size_of(part) > 0)
+    whole = _brought(arriving)
+    if not whole and arriving.pieced:  # of different files, perhaps: once more, in one piece
+        part.unlink()
+        arriving.pieced = False
+        whole = _brought(arriving)
+    if not whole:
         part.unlink()
         raise VramwiseError(
-            f"What {url} sent is not the file that {server.listing} describes (its "
+            f"What {_shown(url)} sent is not the file that {server.listing} describes (its "
             f"{'SHA-256' if file.sha256 else 'git hash'} differs), so it was thrown away. {server.remedy}"
         )
+    with part.open("rb+") as stream:
+        os.fsync(stream.fileno())
     move_into_place(part, target)
 
 
-def _transfer(
-    url: str,
-    file: RemoteFile,
-    part: Path,
-    server: Server,
-    progress: TransferProgress,
-    cancelled: Cancelled,
-) -> None:
-    """One request that appends to ``part``. Raises _ConnectionLost when another try may help."""
-    import requests
+def _brought(arriving: _Arriving) -> bool:
+    """Whether what is in ``part``, once all has arrived, is the file."""
+    _gather(arriving)
+    return arriving.file.is_whole(arriving.part, arriving.cancelled)
 
+
+def _gather(arriving: _Arriving) -> None:
+    """Bring all bytes into ``part``, over broken lines."""
+    failures, server, part = 0, arriving.server, arriving.part
+    while True:
+        before = size_of(part)
+        try:
+            _transfer(arriving)
+            return
+        except _ConnectionLost as lost:
+            # A server that drips would never end if each drop counted as a success.
+            failures = 1 if size_of(part) >= before + CHUNK else failures + 1
+            if lost.lasting or failures >= server.tries:
+                raise VramwiseError(
+                    f"{arriving.file.name} could not be fetched from {_shown(arriving.url)}: {lost}. What "
+                    f"has arrived is kept and the next try goes on from there. {server.remedy}"
+                ) from None
+            arriving.pieced = arriving.pieced or size_of(part) > 0
+            _wait(WAIT_SECONDS * 2 ** (failures - 1), arriving.cancelled)
+
+
+def _transfer(arriving: _Arriving) -> None:
+    """One request that appends to ``part``. Raises _ConnectionLost when another try may help."""
+    file, part, server = arriving.file, arriving.part, arriving.server
     done = size_of(part)
     if file.size is not None and done > file.size:
         part.unlink()
@@ -138,36 +181,116 @@ def _transfer(
         part.touch()
         return
     headers = {**server.headers, "Accept-Encoding": "identity"}
-    if done:
+    if done and arriving.ranges:
         headers["Range"] = f"bytes={done}-"
+    pieces = interruptible(
+        lambda: _pieces(arriving, headers),
+        lambda: stop_if(arriving.cancelled),
+        arriving.session.abort,
+        STALL_SECONDS,
+    )
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as answer:
-            if answer.status_code == 416 and done and file.size is None:
-                return  # already whole, or too long: the hash tells
-            _check_status(answer, url, part, server)
-            resumed = answer.status_code == 206 and done > 0
-            done = done if resumed else 0
-            length = answer.headers.get("Content-Length", "")
-            promised = done + int(length) if length.isdigit() else None
-            with part.open("ab" if resumed else "wb") as stream:
-                for chunk in answer.iter_content(CHUNK):
-                    stream.write(chunk)
-                    done += len(chunk)
-                    if file.size is not None and done > file.size:
-                        break
-                    progress(done, file.size or promised)
-                    stop_if(cancelled)
-    except requests.RequestException as error:
-        raise _ConnectionLost(in_short(error)) from error
-    known = [size for size in (promised, file.size) if size is not None]
-    if promised is not None and done < min(known):
-        raise _ConnectionLost(f"the connection ended after {done} of {file.size or promised} bytes")
-    if file.size is not None and done != file.size:
-        part.unlink()
+        answer: Any = next(pieces)
+        if answer.status_code == 416 and done and file.size is None:
+            return  # already whole, or too long: the hash tells
+        skipped = _checked(arriving, answer, done)
+        length = answer.headers.get("Content-Length", "")
+        promised = int(length) if length.isdecimal() else None
+        received = _written(arriving, pieces, done, skipped, promised)
+    except NothingComes:
+        raise _ConnectionLost(f"the server sent almost nothing for {STALL_SECONDS:g} s") from None
+    finally:
+        pieces.close()
+    if promised is not None and received < promised:
+        raise _ConnectionLost(f"the connection ended after {size_of(part)} of {file.size or promised} bytes")
+    if file.size is not None and size_of(part) < file.size:
+        raise _ConnectionLost(f"the answer ended after {size_of(part)} of {file.size} bytes")
+
+
+def _pieces(arriving: _Arriving, headers: Mapping[str, str]) -> Iterator[Any]:
+    """The answer, then its bytes. Runs in a thread of its own."""
+    import http.client
+
+    import urllib3
+
+    try:
+        answer = arriving.session.get(arriving.url, headers)
+    except Unreached as error:
+        raise _ConnectionLost(str(error).rstrip("."), error.lasting) from None
+    try:
+        yield answer
+        yield from answer.raw.stream(CHUNK, decode_content=False)
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+        raise _ConnectionLost(in_short(error, arriving.session.secrets)) from None
+    finally:
+        answer.close()
+
+
+def _written(
+    arriving: _Arriving, pieces: Iterator[Any], done: int, skipped: int, promised: int | None
+) -> int:
+    """Append what comes to ``part``; bytes of the answer's body. ``skipped`` of them are there already."""
+    file, part, received = arriving.file, arriving.part, 0
+    most = file.size if file.size is not None else (promised or MOST_UNKNOWN_BYTES) + done
+    with part.open("ab") as stream:
+        for chunk in pieces:
+            fresh = chunk[max(0, skipped - received) :]
+            received += len(chunk)
+            if done + len(fresh) > most:
+                stream.truncate(done)
+                raise VramwiseError(
+                    f"{_shown(arriving.url)} sends more bytes where {arriving.server.listing} says "
+                    f"{most}, so they were thrown away. {arriving.server.remedy}"
+                )
+            stream.write(fresh)
+            done += len(fresh)
+            if fresh:
+                arriving.progress(done, file.size or promised)
+            stop_if(arriving.cancelled)
+    return received
+
+
+def _checked(arriving: _Arriving, answer: requests.Response, done: int) -> int:
+    """Look at an answer before its bytes; how many of them are in ``part`` already.
+
+    Nothing that has arrived is given up for an answer that cannot be the file.
+    """
+    file, part, server, url = arriving.file, arriving.part, arriving.server, _shown(arriving.url)
+    _check_status(answer, url, part, server)
+    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise VramwiseError(f"{url} sends a compressed form that was not asked for. {server.remedy}")
+    kind = answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
+    if kind in ("text/html", "application/xhtml+xml"):
         raise VramwiseError(
-            f"{url} sends {'more' if done > file.size else str(done)} bytes where {server.listing} says "
-            f"{file.size}, so they were thrown away. {server.remedy}"
+            f"{url} answers with a web page in place of {file.name}: a sign-in page of the network, or an "
+            f"address that is wrong. What has arrived is kept. {server.remedy}"
         )
+    etag = answer.headers.get("ETag", "")
+    changed = bool(arriving.etag and etag and etag != arriving.etag)
+    arriving.etag = arriving.etag or etag
+    hashed = file.sha256 or file.git_sha1
+    if changed and done and not hashed:  # no hash would tell that two files were put together
+        part.unlink(missing_ok=True)
+        arriving.etag = etag
+        raise _ConnectionLost("the file has changed on the server meanwhile, so it is fetched anew")
+    if answer.status_code == 206 and done:
+        found = _RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+        if found and (int(found[1]) != done or (file.size and found[3] not in ("*", str(file.size)))):
+            arriving.ranges = False
+            raise _ConnectionLost(
+                f"the server sent bytes {found[0][6:]} where those from {done} were asked for"
+            )
+        return 0
+    length = answer.headers.get("Content-Length", "")
+    if file.size is not None and length.isdecimal() and int(length) != file.size:
+        raise VramwiseError(
+            f"{url} sends {length} bytes where {server.listing} says {file.size}, so they were not taken. "
+            f"{server.remedy}"
+        )
+    if done and not hashed:
+        part.unlink(missing_ok=True)
+        return 0
+    return done  # the whole file once more: what is there is passed over
 
 
 def _check_status(answer: requests.Response, url: str, part: Path, server: Server) -> None:
@@ -178,8 +301,8 @@ def _check_status(answer: requests.Response, url: str, part: Path, server: Serve
         raise _ConnectionLost("the server has fewer bytes than had arrived")
     if status in (408, 429) or status >= 500:
         raise _ConnectionLost(f"the server answered {status}")
-    if status >= 400:
-        raise VramwiseError(f"{url} answered {status} {answer.reason}. {server.remedy}")
+    if status >= 300 or status < 200:
+        raise VramwiseError(f"{url} answered {status} {shown(answer.reason or '')}. {server.remedy}")
 
 
 def size_of(path: Path) -> int:
@@ -198,10 +321,14 @@ def stop_if(cancelled: Cancelled) -> None:
         )
 
 
-def in_short(error: Exception) -> str:
-    """What a library's error says, cut to a line."""
-    text = str(error).split("\n", 1)[0]
-    return text if text and len(text) < 200 else f"{type(error).__name__}: {text[:160]}"
+def in_short(error: Exception, secrets: tuple[str, ...] = ()) -> str:
+    """What a library's error says, cut to a line and without secrets."""
+    return shown(str(error), secrets) or type(error).__name__
+
+
+def _shown(url: str) -> str:
+    """An address without what may be a signature or a password in it."""
+    return shown(url.partition("?")[0])
 
 
 def _wait(seconds: float, cancelled: Cancelled) -> None:

@@ -1,6 +1,6 @@
 """Fetching a checkpoint from Hugging Face or ModelScope: only ever by the person's own act.
 
-The listing (names, sizes, hashes, commit) comes from the hub's API; the bytes by file_transfer into
+The listing (names, sizes, hashes, commit) is hub_listing's; the bytes come by file_transfer into
 ``<file>.<hash>.part``. Nothing process-wide is changed and nothing is reported home.
 """
 
@@ -10,24 +10,23 @@ import contextlib
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..atomic_files import SUFFIX, write_whole
 from ..catalog import OCRModel
 from ..errors import VramwiseError
-from ..hardware.capabilities import pip_line
+from ..network.session import Session
 from ..settings import Settings
 from ..units import MIB, gb_text
 from .checkpoint_files import CONFIG, INCOMPLETE, RECORD, verify
 from .checkpoints import locate
-from .file_transfer import Cancelled, RemoteFile, Server, fetch, in_short, size_of
+from .file_transfer import Cancelled, RemoteFile, Server, fetch, size_of
+from .hub_listing import HUGGINGFACE, MODELSCOPE, Listing, gated, hub_token, huggingface, modelscope
 from .locks import only_writer
 
 if TYPE_CHECKING:
@@ -37,27 +36,9 @@ log = logging.getLogger("vramwise.weights")
 SPARE_BYTES = 256 * MIB
 TRIES = 6
 LOCK = ".vramwise.lock"
-HUGGINGFACE, MODELSCOPE = "huggingface", "modelscope"
-MODELSCOPE_ADDRESS = "https://modelscope.cn"
-MODELSCOPE_REVISION = "master"
-# Weights that transformers loads, and what config, tokenizer and processor need: nothing that can run.
-_WANTED = re.compile(r"model\b[\w.-]*\.safetensors|\w[\w.-]*\.(json|txt|model|jinja)|LICENSE[\w.-]*", re.I)
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 DownloadProgress = Callable[[int, int, str], None]
 """Called with the bytes that have arrived, those of all files together, and the name of the present file."""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a hub offers of one repo at one commit. ``address`` is the URL of the folder with the files."""
-
-    source: str
-    repo: str
-    commit: str
-    address: str
-    headers: dict[str, str]
-    files: tuple[RemoteFile, ...]
 
 
 def download_model(
@@ -76,18 +57,24 @@ def download_model(
     """
     with contextlib.suppress(VramwiseError):
         return locate(model, settings).path
-    listing = _listing(model, settings)
-    folder = _folder_to_write(settings, model.repo)
-    try:
-        with only_writer(folder / LOCK, str(folder)):
-            return _fetch_all(model, listing, folder, progress, cancelled or (lambda: False))
-    finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # only an empty one goes: nothing had been fetched
+    stopped = cancelled or (lambda: False)
+    token = hub_token(settings.download_source)
+    with Session([token] if token else []) as session:
+        listing = _listing(model, settings, session, stopped)
+        folder = _folder_to_write(settings, model.repo)
+        try:
+            with only_writer(folder / LOCK, str(folder)):
+                return _fetch_all(model, listing, folder, session, progress, stopped)
+        finally:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only an empty one goes: nothing had been fetched
 
 
-def _listing(model: OCRModel, settings: Settings) -> Listing:
-    listing = _modelscope(model) if settings.download_source == MODELSCOPE else _huggingface(model)
+def _listing(model: OCRModel, settings: Settings, session: Session, cancelled: Cancelled) -> Listing:
+    if settings.download_source == MODELSCOPE:
+        listing = modelscope(model, session, cancelled)
+    else:
+        listing = huggingface(model, session, next(iter(session.secrets), ""), cancelled)
     names = [file.name for file in listing.files]
     if CONFIG not in names or not any(name.endswith(".safetensors") for name in names):
         raise VramwiseError(
@@ -95,115 +82,6 @@ def _listing(model: OCRModel, settings: Settings) -> Listing:
             f"{listing.commit}; other kinds of weights are not fetched."
         )
     return listing
-
-
-def _huggingface(model: OCRModel) -> Listing:
-    try:
-        from huggingface_hub import HfApi, constants, get_token
-    except ImportError as error:
-        raise VramwiseError(
-            "Models are fetched with huggingface_hub, which is not installed (it comes with transformers). "
-            f"Run: {pip_line('huggingface-hub')}"
-        ) from error
-    agent = {"user-agent": "vramwise"}
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, headers=agent)
-    try:
-        info = api.model_info(model.repo, revision=model.revision or None, files_metadata=True, timeout=30)
-    except Exception as error:  # requests', httpx' or huggingface_hub's own, by its version
-        _explain(error, model, api.endpoint)
-    files = [
-        RemoteFile(
-            entry.rfilename, int(entry.size or 0), entry.lfs.sha256 if entry.lfs else None, entry.blob_id
-        )
-        for entry in info.siblings or ()
-        if _WANTED.fullmatch(entry.rfilename)
-    ]
-    commit = str(info.sha or model.revision or "main")
-    address = f"{api.endpoint.rstrip('/')}/{model.repo}/resolve/{commit}"
-    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
-    headers = {**agent, "authorization": f"Bearer {token}"} if token else agent
-    return Listing(HUGGINGFACE, model.repo, commit, address, headers, tuple(files))
-
-
-def _explain(error: Exception, model: OCRModel, endpoint: str) -> NoReturn:
-    """The sentence for a listing that the hub refused; ``error`` is whatever its client raised."""
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
-
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, GatedRepoError) or status == 403:
-        _refuse_gated(model.repo, endpoint)
-    if isinstance(error, RevisionNotFoundError):
-        raise VramwiseError(
-            f"{model.repo} has no commit {model.revision or 'main'} at {endpoint} any more."
-        ) from error
-    if isinstance(error, RepositoryNotFoundError) and status != 401:
-        raise VramwiseError(
-            f"{endpoint} has no model {model.repo}. If HF_ENDPOINT is set, that mirror may not carry it."
-        ) from error
-    if status == 401:
-        raise VramwiseError(
-            f"{endpoint} does not show {model.repo} without a token (or does not have it). Put a token of an "
-            "account that may read it into the environment variable HF_TOKEN."
-        ) from error
-    if type(error).__name__ == "OfflineModeIsEnabled":
-        raise VramwiseError(
-            f"{model.repo} cannot be fetched while HF_HUB_OFFLINE is set. Unset it and run the command again."
-        ) from error
-    raise VramwiseError(
-        f"The files of {model.repo} could not be listed at {endpoint}: {in_short(error)}. Check the network, "
-        "or name a mirror in the environment variable HF_ENDPOINT."
-    ) from error
-
-
-def _refuse_gated(repo: str, endpoint: str) -> NoReturn:
-    raise VramwiseError(
-        f"{repo} is gated: accept its licence at {endpoint.rstrip('/')}/{repo} and put a token of that "
-        "account into the environment variable HF_TOKEN."
-    )
-
-
-def _modelscope(model: OCRModel) -> Listing:
-    """By ModelScope's own HTTP API. Its commits are not Hugging Face's: the pinned one is not asked for."""
-    import requests
-
-    base = (os.environ.get("MODELSCOPE_ENDPOINT") or MODELSCOPE_ADDRESS).rstrip("/")
-    base = base if "://" in base else f"https://{base}"
-    url = f"{base}/api/v1/models/{model.repo}/repo/files"
-    query = {"Recursive": "true", "Revision": MODELSCOPE_REVISION}
-    headers = {"user-agent": "vramwise"}
-    try:
-        answer = requests.get(url, params=query, headers=headers, timeout=(10, 60))
-        if answer.status_code == 404:
-            raise VramwiseError(f"{base} has no model {model.repo}. Try download_source: {HUGGINGFACE}.")
-        answer.raise_for_status()
-        data = answer.json().get("Data") or {}
-    except (requests.RequestException, ValueError, AttributeError) as error:
-        raise VramwiseError(
-            f"The files of {model.repo} could not be listed at {base}: {in_short(error)}. Check the network, "
-            f"or set download_source: {HUGGINGFACE}."
-        ) from error
-    entries = data.get("Files")
-    if not entries:  # an unknown repo or revision is answered with 200 and no files
-        raise VramwiseError(f"{base} has no files of {model.repo}. Try download_source: {HUGGINGFACE}.")
-    commit = _modelscope_commit(data)
-    files = [
-        RemoteFile(str(entry["Path"]), int(entry["Size"]), entry.get("Sha256") or None)
-        for entry in entries
-        if entry.get("Type") != "tree" and _WANTED.fullmatch(str(entry.get("Path", "")))
-    ]
-    at = commit if _COMMIT.fullmatch(commit) else MODELSCOPE_REVISION
-    return Listing(
-        MODELSCOPE, model.repo, commit, f"{base}/models/{model.repo}/resolve/{at}", headers, tuple(files)
-    )
-
-
-def _modelscope_commit(data: dict[str, Any]) -> str:
-    """The head commit; the API may give only its first eight digits, and per file the last commit in full."""
-    latest = data.get("LatestCommitter") or {}
-    short = latest.get("ShortId") or ""
-    known = [str(entry.get("Revision") or "") for entry in data["Files"]]
-    whole = [latest.get("Id") or "", *(commit for commit in known if short and commit.startswith(short))]
-    return next((str(commit) for commit in whole if commit), str(short or MODELSCOPE_REVISION))
 
 
 def _folder_to_write(settings: Settings, repo: str) -> Path:
@@ -226,7 +104,12 @@ def _folder_to_write(settings: Settings, repo: str) -> Path:
 
 
 def _fetch_all(
-    model: OCRModel, listing: Listing, folder: Path, progress: DownloadProgress | None, cancelled: Cancelled
+    model: OCRModel,
+    listing: Listing,
+    folder: Path,
+    session: Session,
+    progress: DownloadProgress | None,
+    cancelled: Cancelled,
 ) -> Path:
     total, server = _bytes_of(listing.files), _server(listing)
     try:
@@ -244,7 +127,7 @@ def _fetch_all(
 
             url = f"{listing.address}/{quote(file.name)}"
             part, target = folder / _part_name(file), folder / file.name
-            fetch(url, file, part, target, server, so_far, cancelled)
+            fetch(url, file, part, target, server, session, so_far, cancelled)
             done += file.size or 0
         _record(model, listing, folder)
     except OSError as error:
@@ -281,7 +164,7 @@ def _check_disk(folder: Path, absent: list[RemoteFile]) -> None:
 def _server(listing: Listing) -> Server:
     def refuse_gated(answer: requests.Response) -> None:
         if answer.status_code in (401, 403) and listing.source == HUGGINGFACE:
-            _refuse_gated(listing.repo, listing.address.split(f"/{listing.repo}/", 1)[0])
+            raise gated(listing.repo, listing.address.split(f"/{listing.repo}/", 1)[0])
 
     remedy = "Try again later, or another mirror."
     return Server("the hub's listing", remedy, listing.headers, refuse_gated, TRIES)

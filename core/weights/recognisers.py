@@ -13,9 +13,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ..catalog import Recogniser
 from ..errors import VramwiseError
+from ..network.session import Session
 from ..settings import Settings
 from ..units import MIB
 from .file_transfer import RemoteFile, Server, TransferProgress, fetch
+from .locks import only_writer
 
 if TYPE_CHECKING:
     import requests
@@ -87,7 +89,11 @@ def download(recogniser: Recogniser, settings: Settings, progress: TransferProgr
     server = Server("the catalog", remedy, check=lambda answer: _check_disk(answer, target.parent))
     log.info("fetching %s to %s", url, target)
     try:
-        fetch(url, _file(recogniser), part, target, server, progress or (lambda _done, _total: None))
+        with only_writer(target.with_name(f".{target.name}.lock"), str(target)), Session() as session:
+            present = find(recogniser, settings)  # another process may have brought it meanwhile
+            if present is None:
+                shown = progress or (lambda _done, _total: None)
+                fetch(url, _file(recogniser), part, target, server, session, shown)
     except OSError as error:
         raise VramwiseError(
             f"{recogniser.file} could not be written to {part.parent}: {error.strerror or error}."

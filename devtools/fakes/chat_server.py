@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import ssl
 import threading
 from collections import Counter
 from typing import Any
@@ -27,6 +28,8 @@ def words_of(picture: str) -> str:
 
 class WebThread:
     """An aiohttp application on 127.0.0.1, in a thread, for the length of a with block."""
+
+    tls: ssl.SSLContext | None = None  # set before it starts, for https
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
@@ -45,7 +48,7 @@ class WebThread:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Any:
         self._thread.start()
@@ -67,7 +70,7 @@ class WebThread:
         await self.before()
         self._runner = web.AppRunner(self.application(), shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

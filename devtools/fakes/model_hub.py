@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.server
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -155,12 +156,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(world: World) -> Iterator[World]:
+def serving(world: World, tls: ssl.SSLContext | None = None) -> Iterator[World]:
     """``world`` behind a free port, in a thread; its ``url`` is set."""
     handler = type("Handler", (_Handler,), {"world": world})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    world.url = f"http://127.0.0.1:{server.server_address[1]}"
+    world.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
     try:
         yield world
     finally:

@@ -20,10 +20,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import VramwiseError
+from ...network.addresses import AddressRefused, check_peer, check_url, host_of
+from ...network.certificates import tls_context
+from ...network.failures import asks_for_password, failure
+from ...network.log_redaction import HiddenInLogs
+from ...network.proxies import proxy_for, require_socks
 from ...units import MIB
 from .answer_fields import whole_number
 from .answer_reader import AnswerReader
-from .endpoints import Endpoint, is_loopback, place
+from .endpoints import Endpoint, place
 from .errors import LONGEST_MESSAGE, Kind, RequestError, message_of, of_message, of_status
 from .optional_fields import REMEMBERED, points_at_fields
 from .wire_events import Damaged
@@ -105,17 +110,38 @@ class Client:
             openai.DefaultAsyncHttpxClient.__mro__[1].__module__.split(".")[0]
         )
         self._limited_stream = _limited_stream(self._http.AsyncByteStream)
+        self._proxy = proxy_for(url)
+        # Without TLS nothing is vouched for by anybody, and reading the system's list takes a while.
+        tls = url.startswith("https:") or (self._proxy is not None and self._proxy.url.startswith("https:"))
+        context = tls_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        secrets = (key, *(self._proxy.secrets() if self._proxy else ()))
+        self._hidden = HiddenInLogs(secrets)
         transport = openai.DefaultAsyncHttpxClient(
-            # Without TLS nothing is vouched for by anybody, and reading the system's list takes a while.
-            verify=True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            verify=context,
             follow_redirects=False,
-            trust_env=not is_loopback(url),
+            trust_env=False,  # proxies and certificates are core/network's, as for the hub
+            proxy=self._through(context),
             timeout=self._http.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
             event_hooks={"request": [self._only_ours], "response": [self._bounded]},
         )
         self._client = openai.AsyncOpenAI(
             api_key=key or _NO_KEY, base_url=url, max_retries=0, http_client=transport
         )
+
+    def _through(self, context: ssl.SSLContext) -> Any:
+        """The proxy as the HTTP library wants it, None for a direct way."""
+        if self._proxy is None:
+            return None
+        require_socks(self._proxy, "socksio", "socksio")
+        check_url(self.url)
+        try:
+            secure = {"ssl_context": context} if self._proxy.url.startswith("https:") else {}
+            return self._http.Proxy(self._proxy.url, **secure)
+        except ValueError:
+            raise VramwiseError(
+                f"The proxy {self._proxy.place} of {self._proxy.variable or 'the system'} is of a kind that "
+                "cannot be used for an endpoint. Write http://HOST:PORT or socks5://HOST:PORT."
+            ) from None
 
     async def ready(self) -> None:
         """Do what comes before the first packet, so that a time limit on the server does not count it.
@@ -128,7 +154,20 @@ class Client:
         await importlib.import_module("anyio").sleep(0)
 
     async def close(self) -> None:
+        self._hidden.end()
         await self._client.close()
+
+    async def _judged(self, event: str, info: Mapping[str, Any]) -> None:
+        """Look where a new connection has led to before anything is sent: names may resolve to anything."""
+        if event == "connection.connect_tcp.complete" and self._proxy is None:
+            line = info["return_value"]
+            peer = line.get_extra_info("server_addr")
+            try:
+                if peer is not None:
+                    check_peer(host_of(self.url), str(peer[0]))
+            except AddressRefused as error:
+                await line.aclose()
+                raise RequestError(Kind.REFUSED, str(error)) from None
 
     async def models(self) -> dict[str, int | None]:
         """Names that the server lists, with the context in tokens where it says so. Raises RequestError."""
@@ -236,6 +275,8 @@ class Client:
         if isinstance(error, openai.APITimeoutError | http.TimeoutException):
             return RequestError(Kind.UNREACHABLE, f"{self.place} did not answer in time.")
         if isinstance(error, openai.APIStatusError):
+            if error.status_code == 407:
+                return RequestError(Kind.REFUSED, asks_for_password(self.place, self._proxy))
             message = self._without_key(message_of(error.body))
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             key_env = self._endpoint.key_env
@@ -263,21 +304,9 @@ class Client:
         return _refused(found, body, known) if refusable and _UNKNOWN_FIELD.search(message) else found
 
     def _unreachable(self, error: Exception) -> RequestError:
-        cause: BaseException | None = error
-        words = []
-        while cause is not None:
-            words.append(str(cause))
-            cause = cause.__cause__ or cause.__context__
-        if any("CERTIFICATE" in word.upper() for word in words):
-            return RequestError(
-                Kind.REFUSED,
-                f"The certificate of {self.place} cannot be checked. For a certificate of your own, name its "
-                "authority's file in the environment variable SSL_CERT_FILE.",
-            )
-        last = next((word for word in reversed(words) if word), type(error).__name__)
-        return RequestError(
-            Kind.UNREACHABLE, f"{self.place} cannot be reached ({self._without_key(last)[:120]})."
-        )
+        found = failure(error, self.url, self._proxy, (self._key,) if self._key else ())
+        kind = Kind.REFUSED if found.lasting else Kind.UNREACHABLE
+        return RequestError(kind, found.sentence, advised=found.advised)
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
@@ -295,6 +324,7 @@ class Client:
         if self._key:
             kept.append((b"Authorization", b"Bearer " + self._key.encode("ascii")))
         request.headers = self._http.Headers(kept)  # at once: deleting one after another takes far longer
+        request.extensions = {**request.extensions, "trace": self._judged}
 
     async def _bounded(self, response: Any) -> None:
         if response.headers.get("content-encoding", "identity") != "identity":

@@ -17,7 +17,6 @@ from ...settings import EndpointSettings, Settings
 # What the servers listen at unless told otherwise: vLLM and transformers serve, SGLang, llama.cpp, Ollama.
 LOCAL = ("localhost:8000", "localhost:30000", "localhost:8080", "localhost:11434")
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?")
-_LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 _ADDRESS = re.compile(r"[/\\@?#]|^\w+:|\d\.\d{1,9}\.\d{1,9}\.\d|^\[|:\d{1,9}$")
 DEFAULT_TIMEOUT = 300.0  # seconds a page may take
 
@@ -83,11 +82,6 @@ def resolve(name: str, settings: Settings) -> Endpoint:
         f'There is no endpoint "{name}" on this machine.{nearest(name, known)} Known: {", ".join(known)}. '
         f"Endpoints are added to {settings.config_path}."
     )
-
-
-def is_loopback(url: str) -> bool:
-    """Whether ``url`` leads to this machine: then no proxy of the environment is asked."""
-    return (urlsplit(url).hostname or "") in _LOOPBACK_HOSTS
 
 
 def place(url: str) -> str:

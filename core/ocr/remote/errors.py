@@ -29,11 +29,13 @@ class Kind(Enum):
 
 
 class RequestError(Exception):
-    """One failed request. ``wait`` is what the server asked for, in seconds."""
+    """One failed request. ``wait`` is what the server asked for, in seconds; ``advised``: the message says
+    what to do.
+    """
 
-    def __init__(self, kind: Kind, message: str, wait: float | None = None) -> None:
+    def __init__(self, kind: Kind, message: str, wait: float | None = None, advised: bool = False) -> None:
         super().__init__(message)
-        self.kind, self.message, self.wait = kind, message, wait
+        self.kind, self.message, self.wait, self.advised = kind, message, wait, advised
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,19 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+            until = email.utils.parsedate_to_datetime(value).timestamp()
+            seconds = until - _servers_clock(headers)
         except (TypeError, ValueError, OverflowError):
             return None
     return max(0.0, seconds) if seconds == seconds and seconds < 10**9 else None
+
+
+def _servers_clock(headers: Mapping[str, str]) -> float:
+    """Seconds since 1970 as the server has them: the two clocks may be hours apart."""
+    try:
+        return email.utils.parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return time.time()
 
 
 def _quoted(message: str) -> str:

@@ -166,7 +166,7 @@ class ServerPool:
         message = last.message
         if last.kind is Kind.BUSY and wait > 1:
             message += f" The wait of {wait:.0f} s is longer than this page may take; try again later."
-        elif last.kind is Kind.UNREACHABLE:
+        elif last.kind is Kind.UNREACHABLE and not last.advised:
             message += " Check that the server runs, and the address in config.yaml."
         elif last.kind is Kind.FAILED:
             message += " It was tried several times."
