@@ -160,9 +160,7 @@ def release_cpu_engines() -> int:
 
 def resident_engines() -> list[str]:
     """Names of what is in memory now, for reports. Any thread may ask."""
-    torch_models = [
-        f"{one.spec.path.name} {one.spec.precision}" for one in residences() if one.resident_bytes()
-    ]
+    torch_models = [f"{one.spec.name} {one.spec.precision}" for one in residences() if one.resident_bytes()]
     return torch_models + cpu_engines()
 
 

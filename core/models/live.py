@@ -92,11 +92,19 @@ def _net(decided: LoadPlan, settings: Settings) -> tuple[torch.nn.Module, str]:
     from ..ocr.vlm import load
 
     spec = decided.spec
-    if spec.precision in load.QUANTISED and settings.quantised_cache:
+    if _is_kept(decided, settings):
         kept = quantised_cache.cached(settings, decided.checkpoint, spec.precision, spec.quantise_vision)
         if kept is not None:
             return load.load_net(replace(spec, path=kept), decided.family), "cache"
     return load.load_net(spec, decided.family), "files"
+
+
+def _is_kept(decided: LoadPlan, settings: Settings) -> bool:
+    """Whether the cache has to do with it: on, quantised here, and no adapter on top of the weights."""
+    from ..ocr.vlm import load
+
+    quantised = decided.spec.precision in load.QUANTISED and decided.spec.adapter is None
+    return quantised and settings.quantised_cache
 
 
 def _keep_quantised(net: torch.nn.Module, decided: LoadPlan, settings: Settings) -> None:
@@ -104,7 +112,7 @@ def _keep_quantised(net: torch.nn.Module, decided: LoadPlan, settings: Settings)
     from ..ocr.vlm import load
 
     spec = decided.spec
-    if spec.precision not in load.QUANTISED or not settings.quantised_cache:
+    if not _is_kept(decided, settings):
         return
 
     def save(folder: Path) -> None:

@@ -53,6 +53,7 @@ def load_plan(request: ModelRequest, settings: Settings, sharded: bool = False) 
         device=plan.device,
         quantise_vision=request.quantise_vision,
         revision=checkpoint.revision,
+        adapter=checkpoint.adapter,
     )
     return LoadPlan(checkpoint, resolved.family, resolved.config, plan, spec)
 

@@ -137,6 +137,7 @@ def resolve(model: str, settings: Settings) -> ResolvedModel:
     Raises VramwiseError where neither tells the size, and for files of an unknown family.
     """
     from ..weights import checkpoint_files
+    from ..weights.lora_folders import lora_tensors
 
     try:
         found = find_checkpoint(model, settings)
@@ -158,6 +159,8 @@ def resolve(model: str, settings: Settings) -> ResolvedModel:
             "Its families are listed by: vramwise models."
         )
     config, tensors = checkpoint_files.read_config(found.path), checkpoint_files.tensor_index(found.path)
+    if found.adapter is not None:
+        tensors = {**tensors, **lora_tensors(found.adapter)}
     return ResolvedModel(its, config, tensors, found)
 
 
@@ -375,6 +378,11 @@ def noted(plan: Plan, request: ModelRequest, resolved: ResolvedModel, settings: 
     size = found.tensor_bytes if found is not None else 0
     size = size or next(one.footprint.weights_bytes for one in plan.verdicts if one.footprint is not None)
     notes = [*plan.notes, *cache_note(settings, plan, resolved.config, size, request.quantise_vision)]
+    if found is not None and found.adapter is not None:
+        on_top = f"{found.adapter.name} is put on top of {found.path.name}"
+        notes.append(f"{on_top}; its bytes are counted with the weights.")
+    elif found is not None and (found.path / "adapter_config.json").exists():
+        notes.append(f"An adapter lies beside the weights in {found.path}; it is not put on top of them.")
     untested = untested_transformers()
     return replace(plan, notes=(*notes, untested) if untested else tuple(notes))
 

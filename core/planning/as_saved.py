@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 from ..catalog.saved_formats import distribution
 from ..errors import VramwiseError
@@ -87,6 +88,9 @@ def _dense_term(
     """From the architecture where it is known, else from the headers."""
     try:
         held = weight_bytes(weights_of_config(config), "bf16")
+        held += sum(
+            2 * prod(one.shape) for name, one in (tensors or {}).items() if name.endswith("(adapter)")
+        )
         source = "config.json"
     except VramwiseError:
         if tensors is None:

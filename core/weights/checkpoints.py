@@ -29,15 +29,28 @@ from .checkpoint_files import (
     weight_files,
     why_no_weights,
 )
+from .lora_folders import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    LoRAFolder,
+    catalog_base,
+    is_base,
+    is_lora_folder,
+    lora_folder,
+    lora_tensors,
+    why_not_on,
+)
 
 QUANTISED = "vramwise_quantised"
 _UNPRINTABLE = "has characters in its name that no workflow can hold. Rename the folder."
+_TELLING = (CONFIG, ADAPTER_CONFIG)
 SUBFOLDERS = ("LLM", "prompt_generator")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder with config.json and safetensors weights.
+    """A folder with config.json and safetensors weights. With ``adapter``, the folder of a LoRA, it is the
+    base that the adapter is put on, by the adapter's name.
 
     ``tensor_bytes`` is the sum over all tensors, headers not counted. ``revision`` is the commit where the
     folder says it (our download record, the Hugging Face cache, huggingface_hub's own metadata), else None.
@@ -49,6 +62,7 @@ class Checkpoint:
     weight_files: tuple[Path, ...]
     tensor_bytes: int
     revision: str | None
+    adapter: Path | None = None
 
 
 def huggingface_cache() -> Path:
@@ -81,7 +95,7 @@ def locate(model: OCRModel, settings: Settings) -> Checkpoint:
     wanted = _spellings(model.repo)
     problems = []
     for folder, found_name in _folders(settings, model.revision):
-        if _plain(found_name) not in wanted:
+        if _plain(found_name) not in wanted or is_lora_folder(folder):
             continue
         try:
             verify(folder)
@@ -146,8 +160,11 @@ def judged_folders(
         known = {model_type for family in families() for model_type in family.model_types}
     found: dict[Path, Checkpoint] = {}
     odd: list[OddFolder] = []
+    adapters: list[tuple[Path, str]] = []
     for folder, name in _folders(settings):
         try:
+            if is_lora_folder(folder):
+                adapters.append((folder, name))
             if not has_weights(folder):
                 continue
             if not printable(name):
@@ -160,8 +177,41 @@ def judged_folders(
                 found[one_of_a_repo] = _checkpoint(folder, name)
         except Exception as error:  # whatever somebody else's folder holds: it must not hide the others
             odd.append(OddFolder(shown(name), folder, shown(_reason(folder, error))))
+    whole = list(found.values())
+    for folder, name in adapters:
+        try:
+            on_top = _with_base(lora_folder(folder), name, whole, settings)
+            if on_top is not None:
+                found[folder] = on_top
+        except Exception as error:
+            odd.append(OddFolder(shown(name), folder, shown(_reason(folder, error))))
     named = sorted(_named_apart(list(found.values())), key=lambda checkpoint: checkpoint.name.casefold())
     return named, odd
+
+
+def _with_base(
+    adapter: LoRAFolder, name: str, whole: Collection[Checkpoint], settings: Settings
+) -> Checkpoint | None:
+    """The base of ``adapter`` among ``whole`` with the adapter on top; None for one of a model that is none
+    of ours. Raises VramwiseError where it cannot be loaded.
+    """
+    base = next((one for one in whole if is_base(adapter, one.name) or is_base(adapter, one.path.name)), None)
+    if base is None and catalog_base(adapter) is None:
+        return None
+    path = None if base is None else base.path
+    why_not = why_not_on(adapter, path, settings, searched_model_folders(settings))
+    if not printable(name):
+        why_not = f"{adapter.path} {_UNPRINTABLE}"
+    if why_not or base is None:
+        raise VramwiseError(why_not)
+    held = sum(info.nbytes for info in lora_tensors(adapter.path).values())
+    return replace(
+        base,
+        name=name,
+        weight_files=(*base.weight_files, adapter.path / ADAPTER_WEIGHTS),
+        tensor_bytes=base.tensor_bytes + held,
+        adapter=adapter.path,
+    )
 
 
 def _named_type(folder: Path) -> str:
@@ -244,6 +294,8 @@ def why_unusable(name: str, settings: Settings) -> str | None:
                 )
             if (folder / INCOMPLETE).exists():
                 return _partly_downloaded(folder, name, settings)
+            if is_lora_folder(folder):
+                return _why_no_lora(folder, settings)
             if not has_weights(folder):
                 return why_no_weights(folder)
             model_type = _named_type(folder)
@@ -258,6 +310,13 @@ def why_unusable(name: str, settings: Settings) -> str | None:
     wanted = _plain(name.removesuffix(".gguf"))
     found = _gguf_named({wanted}, searched_model_folders(settings)) if wanted else None
     return how_to_serve(found) if found else None
+
+
+def _why_no_lora(folder: Path, settings: Settings) -> str | None:
+    adapter = lora_folder(folder)
+    base = next((one for one in local_checkpoints(settings) if is_base(adapter, one.name)), None)
+    path = None if base is None else base.path
+    return shown(why_not_on(adapter, path, settings, searched_model_folders(settings))) or None
 
 
 def _checkpoint(folder: Path, name: str) -> Checkpoint:
@@ -297,7 +356,8 @@ def _spellings(repo: str) -> set[str]:
 
 
 def _folders(settings: Settings, pinned: str = "") -> Iterator[tuple[Path, str]]:
-    """Every folder with config.json, two levels below the searched ones, and its name; each folder once.
+    """Every folder with config.json or an adapter's, two levels below the searched ones, and its name; each
+    folder once.
 
     A folder of the Hugging Face cache's layout stands for its snapshots: the pinned, refs/main's, others.
     """
@@ -307,7 +367,7 @@ def _folders(settings: Settings, pinned: str = "") -> Iterator[tuple[Path, str]]
             inner = [] if _is_cached_repo(folder) else _subfolders(folder)
             for place in (folder, *inner):
                 for candidate in _snapshots(place, pinned) if _is_cached_repo(place) else [place]:
-                    if candidate not in seen and _is_file(candidate / CONFIG):
+                    if candidate not in seen and any(_is_file(candidate / one) for one in _TELLING):
                         seen.add(candidate)
                         name = place.name.rsplit("--", 1)[-1] if _is_cached_repo(place) else candidate.name
                         yield candidate, name

@@ -257,7 +257,7 @@ class ComfyOwner:
         net = self.patcher.model.net
         if net is None:
             raise VramwiseError(
-                f"{self.spec.path.name} was let go again while it was being loaded. Queue the prompt once "
+                f"{self.spec.name} was let go again while it was being loaded. Queue the prompt once "
                 "more; if that repeats, choose a smaller precision or close other programs that use the GPU."
             )
         return net

@@ -252,7 +252,7 @@ def residents() -> list[dict[str, Any]]:
 def _resident(model: Any) -> dict[str, Any]:
     return {
         "id": _id(model.spec),
-        "name": model.spec.path.name,
+        "name": model.spec.name,
         "precision": model.spec.precision,
         "device": model.device,
         "device_bytes": model.device_bytes,
@@ -261,7 +261,7 @@ def _resident(model: Any) -> dict[str, Any]:
 
 
 def _id(spec: Any) -> str:
-    parts = (spec.path.name, spec.precision, spec.attention, spec.device, spec.quantise_vision)
+    parts = (spec.name, spec.precision, spec.attention, spec.device, spec.quantise_vision)
     return "/".join(map(str, parts))
 
 

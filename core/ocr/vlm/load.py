@@ -19,7 +19,7 @@ from ...families.saved_quantised import saved_quantised
 from ...hardware.capabilities import pip_line
 from ...planning.as_saved import DEQUANTISED
 from ...weights.checkpoint_files import read_config
-from . import compat, fp8_layers
+from . import compat, fp8_layers, lora
 from .adapter import token_ids
 from .families import adapter_class
 from .model_owner import LoadSpec
@@ -53,6 +53,7 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
         "generation_config": _generation_config(spec.path),
         **_placement(spec),
         **_quantisation(spec, family),
+        **lora.left_alone(spec.path),
     }
     config = compat.disguised_config(spec.path)
     if config is not None:
@@ -75,6 +76,8 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
     if "device_map" not in arguments or (_dequantises(spec) and spec.device.startswith("mps")):
         net = net.to(spec.device)
     fp8_layers.compute_in_16bit(net)
+    if spec.adapter is not None:
+        net = lora.put_on(net, spec.adapter, arguments["dtype"])
     net.eval()
     net.generation_config = _generation_config(spec.path)
     return net  # type: ignore[no-any-return]

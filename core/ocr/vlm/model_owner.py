@@ -35,6 +35,12 @@ class LoadSpec:
     device: str
     quantise_vision: bool = False
     revision: str | None = None
+    adapter: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """What a person knows it by: the folder's, an adapter's own."""
+        return (self.adapter or self.path).name
 
 
 class Residence:
@@ -115,9 +121,7 @@ OwnerFactory = Callable[[LoadSpec, Load, int], Owner]
 
 def closed_error(spec: LoadSpec) -> VramwiseError:
     """What a handle is told whose model was closed under it."""
-    return VramwiseError(
-        f"{spec.path.name} was closed and cannot be read with any more. Load the model again."
-    )
+    return VramwiseError(f"{spec.name} was closed and cannot be read with any more. Load the model again.")
 
 
 class PlainOwner:
@@ -178,7 +182,7 @@ class PlainOwner:
         for owner in sorted(beside, key=lambda owner: owner._used_at):
             if free_bytes(probe(device, torch="import")) >= need_bytes:
                 return
-            log.info("%s is released to make room for %s.", owner.spec.path.name, self.spec.path.name)
+            log.info("%s is released to make room for %s.", owner.spec.name, self.spec.name)
             owner.release()
 
 
