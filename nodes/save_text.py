@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.cancel import watched
-from ..core.documents.safe_names import checked_stem, within
+from ..core.documents.safe_names import checked_stem
 from ..core.errors import VramwiseError
 from ..core.option_values import IF_EXISTS, TEXT_FORMATS, check_choice
-from .bridge.file_paths import output_entry, output_numbering, output_root
+from .bridge.file_paths import check_prefix, output_entry, output_numbering, output_root
 from .bridge.images import Frames, first
 from .bridge.progress import interruptible
 from .bridge.schema import io, schema, valid
@@ -30,6 +29,7 @@ class SaveText(io.ComfyNode):
             description="Save texts into the output folder, alone or as image and text pairs for training.",
             is_output_node=True,
             is_input_list=True,
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
                 io.String.Input("text", force_input=True, tooltip="One text, or a list: a file for each."),
                 io.Combo.Input(
@@ -83,7 +83,7 @@ class SaveText(io.ComfyNode):
             check_choice("format", given[0] or "txt", TEXT_FORMATS)
             check_choice("if_exists", given[2] or "number on", IF_EXISTS)
             if given[1] is not None:
-                within(output_root(), given[1], "filename_prefix", written=True)
+                check_prefix(given[1])
 
         return valid(check)
 
@@ -105,7 +105,12 @@ class SaveText(io.ComfyNode):
         check_choice("if_exists", existing, IF_EXISTS)
         pictures = Frames(image) if image is not None else None
         _check_counts(len(text), pictures, names)
-        folder, stems = _stems(prefix, len(text), names, existing)
+        named = names and [checked_stem(name) for name in names]  # all, before the first file
+        height, width = pictures.size(0) if pictures else (0, 0)
+        hidden = cls.hidden
+        folder, stem, number = output_numbering(prefix, (width, height), hidden.prompt, hidden.extra_pnginfo)
+        begin = 1 if existing == "overwrite" else number
+        stems = named or [f"{stem}_{begin + at:05}_" for at in range(len(text))]
         taken: dict[str, int] = {}
         saved = []
         for at, (stem, page_text) in enumerate(watched(zip(stems, text, strict=True), 1)):
@@ -121,17 +126,6 @@ def _check_counts(texts: int, pictures: Frames | None, names: list[str] | None) 
                 f"There are {texts} texts and {len(count)} {what}. Each text needs its own: link both "
                 "to nodes that give one for each page."
             )
-
-
-def _stems(prefix: str, count: int, names: list[str] | None, if_exists: str) -> tuple[Path, list[str]]:
-    """The folder, and the wanted stem of each text."""
-    if names is not None:
-        within(output_root(), prefix, "filename_prefix", written=True)
-        stems = [checked_stem(name) for name in names]  # all, before the first file
-        return output_numbering(prefix)[0], stems
-    folder, stem, number = output_numbering(prefix)
-    first = 1 if if_exists == "overwrite" else number
-    return folder, [f"{stem}_{first + at:05}_" for at in range(count)]
 
 
 def _shown(saved: list[Saved]) -> dict[str, list[Any]]:

@@ -187,6 +187,16 @@ function openTab() {
   if (app.extensionManager.sidebarTab?.activeSidebarTabId !== TAB) app.extensionManager.command.execute(`Workspace.ToggleSidebarTab.${TAB}`)
 }
 
+// %KSampler.seed% in a file's name is filled in as the prompt is sent, as for Save Image: with another seed it is
+// another name, and the node runs again. The server fills in what is left, dates too, and all of it over the API.
+function fillWidgetTokens(node) {
+  const widget = node.widgets?.find((one) => one.name === 'filename_prefix')
+  const fill = window.comfyAPI?.utils?.applyTextReplacements
+  if (!widget || !fill) return
+  widget.serializeValue = () =>
+    String(widget.value).replace(/%[^%]+%/g, (token) => (/^%date:|^[^.]*$/.test(token) ? token : fill(app, token)))
+}
+
 app.registerExtension({
   name: 'vramwise',
   settings: [
@@ -224,6 +234,7 @@ app.registerExtension({
   },
 
   nodeCreated(node) {
+    if (node.comfyClass === 'VramwiseSaveText') fillWidgetTokens(node)
     const kind = PANELS[node.comfyClass]
     if (!kind) return
     // Nodes 2.0 does not always notice a widget that comes after the node, so there all are on it, hidden

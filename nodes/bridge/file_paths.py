@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import folder_paths
 
+from ...core.documents.name_tokens import filled_in, widgets_of
 from ...core.documents.safe_names import within
 from ...core.errors import VramwiseError
 
@@ -35,14 +38,26 @@ def input_path(name: str, what: str = "file") -> Path:
     )
 
 
-def output_numbering(prefix: str) -> tuple[Path, str, int]:
-    """Folder, stem and first free number for ``prefix``, by ComfyUI's own rules (%date% parts, one count for
-    all files of a stem). The folder exists afterwards. Raises VramwiseError for one that leads elsewhere.
+def check_prefix(prefix: str) -> None:
+    """Raise VramwiseError where ``prefix`` leads elsewhere, whatever its tokens may become."""
+    stand_in = filled_in(prefix, datetime.now(), (0, 0), lambda _node, _widget: "x")
+    within(Path(folder_paths.get_output_directory()), stand_in, "filename_prefix", written=True)
+
+
+def output_numbering(
+    prefix: str, size: tuple[int, int] = (0, 0), prompt: Any = None, png_info: Any = None
+) -> tuple[Path, str, int]:
+    """Folder, stem and first free number for ``prefix``, by ComfyUI's own rules (tokens, one count for all
+    files of a stem). The folder exists afterwards. Raises VramwiseError for one that leads elsewhere.
+
+    ``size`` is (width, height) of the picture for %width% and %height%; ``prompt`` and ``png_info`` are the
+    hidden inputs of those names, for %Node.widget%.
     """
-    within(Path(folder_paths.get_output_directory()), prefix, "filename_prefix", written=True)
+    workflow = png_info.get("workflow") if isinstance(png_info, dict) else None
+    filled = filled_in(prefix, datetime.now(), size, widgets_of(prompt, workflow))
+    within(Path(folder_paths.get_output_directory()), filled, "filename_prefix", written=True)
     root = str(output_root())  # get_save_image_path compares without following links
-    folder, stem, number, _, expanded = folder_paths.get_save_image_path(prefix.removesuffix("/"), root)
-    within(Path(root), expanded, "filename_prefix", written=True)  # %year% may have become a link
+    folder, stem, number, _, _ = folder_paths.get_save_image_path(filled.removesuffix("/"), root)
     return Path(folder), stem, number
 
 

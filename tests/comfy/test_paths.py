@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,48 @@ def test_a_file_that_is_not_there_is_named_with_the_nearest(client, graph, base)
     result = client.run(load(graph, "vramwise_sampel.png"))
     assert result.status == "refused"
     assert f'Did you mean "{PAGE}"?' in result.error_text
+
+
+TOKENS = "dated/%year%-%month%-%day%_%width%x%height%_%PrimitiveInt.value%"
+
+
+def test_tokens_of_save_image_mean_the_same_in_save_text(client, graph, base):
+    """Compared with Save Image in the same run, which leaves a widget's value to the browser."""
+    graph.node("pages", "VramwiseLoadPages", file=PAGE).node("number", "PrimitiveInt", value=7)
+    graph.node(
+        "theirs",
+        "SaveImage",
+        images=["pages", 0],
+        filename_prefix=TOKENS.replace("%PrimitiveInt.value%", "7"),
+    )
+    graph.node(
+        "ours",
+        "VramwiseSaveText",
+        text=["pages", 1],
+        image=["pages", 0],
+        format="txt",
+        filename_prefix=TOKENS,
+    )
+    result = client.run(graph)
+    assert result.ok, result.error_text
+    (theirs,) = result.outputs["theirs"]["images"]
+    (ours,) = result.outputs["ours"]["files"]
+    assert ours["subfolder"] == theirs["subfolder"] == "dated"
+    assert ours["filename"].rpartition("_0000")[0] == theirs["filename"].rpartition("_0000")[0]
+    assert "%" not in ours["filename"]
+
+
+@pytest.mark.parametrize("prefix", ["%date:yyyy-MM-dd%/%date:hhmm%_page", "%nobody.home%/%what%_page"])
+def test_a_date_makes_a_folder_and_what_is_no_token_stays(client, graph, base, prefix):
+    result = client.run(save(graph, prefix))
+    assert result.ok, result.error_text
+    (entry,) = result.outputs["save"]["files"]
+    wanted = datetime.now().strftime("%Y-%m-%d") if "date" in prefix else "%nobody.home%"
+    assert entry["subfolder"] == wanted and (base / "output" / wanted / entry["filename"]).is_file()
+
+
+@pytest.mark.parametrize("prefix", ["%date:../../yyyy%/x", "%date:/yyyy%", "x/%date:..%", "%a:b%"])
+def test_a_token_leads_nowhere_else(client, graph, base, prefix):
+    before = files(base)
+    refused_in_one_sentence(client.run(save(graph, prefix)), "save", base)
+    assert files(base) == before

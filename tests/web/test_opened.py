@@ -240,3 +240,26 @@ def test_in_app_mode_on_a_phone_a_person_sets_a_value_runs_and_reads_the_text(
     assert sent[str(ids["VramwiseOCR"])]["inputs"]["prompt"] == "Read every line."
     phone.get_by_role("tab").nth(1).click()
     phone.get_by_role("article").get_by_text(SAMPLE_LINE).wait_for()
+
+
+PROMPT = "() => window.app.graphToPrompt().then(({ output, workflow }) => [output, workflow])"
+
+
+def test_a_widget_in_the_name_of_save_text_is_filled_in_as_the_prompt_is_sent(
+    visit: Callable[..., Frontend],
+) -> None:
+    """What the server knows itself (dates, sizes) is left to it, and the saved workflow keeps the tokens."""
+    frontend = visit()
+    name = "%PrimitiveInt.value%/%date:yyyy%_%width%_%nobody.seed%"
+    ids = build(
+        frontend,
+        [
+            ("number", "PrimitiveInt", (0, 0), {"value": 41}),
+            ("saved", "VramwiseSaveText", (350, 0), {"filename_prefix": name}),
+        ],
+    )
+    output, workflow = frontend.page.evaluate(PROMPT)
+    assert output[str(ids["saved"])]["inputs"]["filename_prefix"] == name.replace(
+        "%PrimitiveInt.value%", "41"
+    )
+    assert name in next(node for node in workflow["nodes"] if node["id"] == ids["saved"])["widgets_values"]
