@@ -26,6 +26,7 @@ from ...network.failures import asks_for_password, failure
 from ...network.log_redaction import HiddenInLogs
 from ...network.proxies import proxy_for, require_socks
 from ...units import MIB
+from ..vlm.answers.reasoning import taken_apart
 from .answer_fields import whole_number
 from .answer_reader import AnswerReader
 from .endpoints import Endpoint, place
@@ -55,7 +56,7 @@ class ChatRequest:
     tags: bool = False
 
     def body(self) -> dict[str, Any]:
-        """The request: greedy, no repetition penalty, token by token."""
+        """The request: greedy, no repetition penalty, token by token, no thinking where that is a choice."""
         content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": self.picture}}]
         if self.prompt:
             content.append({"type": "text", "text": self.prompt})
@@ -67,6 +68,7 @@ class ChatRequest:
             "max_tokens": self.max_new_tokens,
             "stream": True,
             "stream_options": {"include_usage": True},
+            "chat_template_kwargs": {"enable_thinking": False},
         }
         return {**body, "skip_special_tokens": False} if self.tags else body
 
@@ -196,6 +198,11 @@ class Client:
                     raise
                 dialect = other
                 continue
+            said = taken_apart(completion.text, cut=completion.finish_reason != "stop")
+            if (completion.reasoning or said.reasoning) and not dialect.thinks:
+                dialect = replace(dialect, thinks=True)
+                if not said.text.strip():  # thoughts alone: once more without
+                    continue
             if dialect is not known:
                 REMEMBERED.keep(self.url, request.model, dialect)
             if "temperature" in dialect.refused:

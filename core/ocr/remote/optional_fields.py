@@ -11,7 +11,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 NEEDED = frozenset(("model", "messages"))
@@ -26,14 +26,18 @@ _AT_MOST = re.compile(
 
 @dataclass
 class Dialect:
-    """What one server takes: fields that it refused, and the most tokens where it named a number."""
+    """What one server takes: fields that it refused, and the most tokens where it named a number. ``thinks``:
+    its model thought although the chat template was told not to (Ollama reads another field).
+    """
 
     refused: set[str] = field(default_factory=set)
     most_tokens: int | None = None
+    thinks: bool = False
 
     def spoken(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """``body`` as this server takes it."""
-        said = {name: value for name, value in body.items() if name not in self.refused}
+        asked = {**body, "reasoning_effort": "none"} if self.thinks else body
+        said = {name: value for name, value in asked.items() if name not in self.refused}
         limit = body.get(_MAX_TOKENS)
         if _MAX_TOKENS in self.refused and limit is not None and _NEW_NAME not in self.refused:
             said[_NEW_NAME] = limit
@@ -49,8 +53,8 @@ class Dialect:
             return None
         most = _most_tokens(answer, said) if named & {_MAX_TOKENS, _NEW_NAME} else None
         if most is not None and self.most_tokens is None:
-            return Dialect(self.refused | (named - {_MAX_TOKENS, _NEW_NAME}), most)
-        return Dialect(self.refused | named, self.most_tokens)
+            return replace(self, refused=self.refused | (named - {_MAX_TOKENS, _NEW_NAME}), most_tokens=most)
+        return replace(self, refused=self.refused | named)
 
 
 class Remembered:
