@@ -99,6 +99,16 @@ def check_peer(host: str, peer: str, least_reach: int = THIS_MACHINE) -> Address
     return address
 
 
+def check_name(host: str, port: int | None, least_reach: int = THIS_MACHINE) -> None:
+    """Refuse ``host`` before a connection where any of its addresses would be refused afterwards."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # the connection will say it
+        return
+    for *_, place in found:
+        check_peer(host, str(place[0]), least_reach)
+
+
 def _never(address: Address, host: str) -> bool:
     """Link-local is refused unless somebody wrote that very address, or a name of their own network."""
     if address in _METADATA or address.is_multicast:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import socket
+import ssl
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from http.client import RemoteDisconnected
@@ -15,7 +16,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 from ..errors import VramwiseError
-from .addresses import INTERNET, THIS_MACHINE, AddressRefused, check_peer, check_url, place, reach
+from .addresses import INTERNET, THIS_MACHINE, AddressRefused, check_name, check_peer, check_url, place, reach
 from .certificates import tls_context
 from .failures import asks_for_password, causes, failure, shown
 from .log_redaction import HiddenInLogs
@@ -44,6 +45,7 @@ class Session:
         self.secrets = tuple(secrets)
         self._lines = Lines()
         self._http: requests.Session | None = None
+        self._tls = False
         self._hidden = HiddenInLogs(self.secrets)
 
     def __enter__(self) -> Session:
@@ -110,7 +112,7 @@ class Session:
             require_socks(proxy, "PySocks", "socks")
             check_url(url)
         ask = functools.partial(
-            self._client().get,
+            self._client(url.startswith("https:") or bool(proxy and proxy.url.startswith("https:"))).get,
             url,
             headers=dict(headers),
             stream=True,
@@ -131,16 +133,20 @@ class Session:
             found = failure(error, url, proxy, self.secrets)
             raise Unreached(found.sentence, found.lasting, found.advised) from None
 
-    def _client(self) -> requests.Session:
+    def _client(self, tls: bool) -> requests.Session:
+        """``tls``: certificates are needed; reading the system's list takes a while."""
         if self._http is None:
             import requests
 
             self._http = requests.Session()
             self._http.trust_env = False  # certificates and proxies are ours, and no password of a .netrc
             self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            adapter = _adapter(self._lines)
-            self._http.mount("http://", adapter)
+            self._http.mount("http://", _adapter(self._lines, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)))
+        if tls and not self._tls:
+            self._tls = True
+            adapter = _adapter(self._lines, tls_context())
             self._http.mount("https://", adapter)
+            self._http.mount("http://", adapter)  # a proxy for plain HTTP may be spoken to by TLS
         return self._http
 
 
@@ -171,7 +177,7 @@ class Lines:
             line.close()
 
 
-def _adapter(lines: Lines) -> Any:
+def _adapter(lines: Lines, context: ssl.SSLContext) -> Any:
     """An adapter of requests whose connections are judged by ``lines`` and use our certificates."""
     from requests.adapters import HTTPAdapter
     from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -179,20 +185,24 @@ def _adapter(lines: Lines) -> Any:
 
     class Judged(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            line = super()._new_conn()
-            if self.proxy is None:
-                lines.made(line, self.host)
-            else:
+            if self.proxy is not None:
+                line = super()._new_conn()
                 lines.kept(line)
+                return line
+            check_name(self._dns_host, self.port, lines.least_reach)
+            line = super()._new_conn()
+            lines.made(line, self.host)
             return line
 
     class JudgedTLS(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            line = super()._new_conn()
-            if self.proxy is None:
-                lines.made(line, self.host)
-            else:
+            if self.proxy is not None:
+                line = super()._new_conn()
                 lines.kept(line)
+                return line
+            check_name(self._dns_host, self.port, lines.least_reach)
+            line = super()._new_conn()
+            lines.made(line, self.host)
             return line
 
     class Pool(HTTPConnectionPool):
@@ -201,7 +211,6 @@ def _adapter(lines: Lines) -> Any:
     class PoolTLS(HTTPSConnectionPool):
         ConnectionCls = JudgedTLS
 
-    context = tls_context()
     pools = {"http": Pool, "https": PoolTLS}
 
     class Adapter(HTTPAdapter):

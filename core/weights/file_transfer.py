@@ -256,7 +256,7 @@ def _checked(arriving: _Arriving, answer: requests.Response, done: int) -> int:
     Nothing that has arrived is given up for an answer that cannot be the file.
     """
     file, part, server, url = arriving.file, arriving.part, arriving.server, _shown(arriving.url)
-    _check_status(answer, url, part, server)
+    _check_status(answer, arriving)
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise VramwiseError(f"{url} sends a compressed form that was not asked for. {server.remedy}")
     kind = answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
@@ -293,16 +293,20 @@ def _checked(arriving: _Arriving, answer: requests.Response, done: int) -> int:
     return done  # the whole file once more: what is there is passed over
 
 
-def _check_status(answer: requests.Response, url: str, part: Path, server: Server) -> None:
-    server.check(answer)
+def _check_status(answer: requests.Response, arriving: _Arriving) -> None:
+    arriving.server.check(answer)
     status = answer.status_code
-    if status == 416:
-        part.unlink(missing_ok=True)
+    if status == 416 and arriving.file.size is None:
+        arriving.part.unlink(missing_ok=True)
         raise _ConnectionLost("the server has fewer bytes than had arrived")
+    if status == 416:
+        arriving.ranges = False
+        raise _ConnectionLost("the server does not go on from what has arrived")
     if status in (408, 429) or status >= 500:
         raise _ConnectionLost(f"the server answered {status}")
     if status >= 300 or status < 200:
-        raise VramwiseError(f"{url} answered {status} {shown(answer.reason or '')}. {server.remedy}")
+        reason = shown(answer.reason or "", arriving.session.secrets)
+        raise VramwiseError(f"{_shown(arriving.url)} answered {status} {reason}. {arriving.server.remedy}")
 
 
 def size_of(path: Path) -> int:

@@ -104,8 +104,10 @@ def huggingface(model: OCRModel, session: Session, token: str, cancelled: Cancel
         _explain(answer, model, endpoint)
     data = _object(answer, model, endpoint, remedy)
     commit = str(data.get("sha") or model.revision or "main")
-    if _COMMIT.fullmatch(model.revision or "") and commit != model.revision:
-        raise _lie(endpoint, model, f"commit {shown(commit)} where {model.revision} was asked for")
+    pinned = model.revision if _COMMIT.fullmatch(model.revision or "") else None
+    if data.get("sha") and (not _COMMIT.fullmatch(commit) or commit != (pinned or commit)):
+        told = shown(commit, session.secrets)
+        raise _lie(endpoint, model, f"commit {told} where {pinned or 'one of 40 digits'} was asked for")
     files = []
     for entry in _entries(data.get("siblings"), endpoint, model):
         lfs = entry.get("lfs")

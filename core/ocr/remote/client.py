@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import VramwiseError
-from ...network.addresses import AddressRefused, check_peer, check_url, host_of
+from ...network.addresses import AddressRefused, check_name, check_peer, check_url, host_of
 from ...network.certificates import tls_context
 from ...network.failures import asks_for_password, failure
 from ...network.log_redaction import HiddenInLogs
@@ -160,16 +160,21 @@ class Client:
         await self._client.close()
 
     async def _judged(self, event: str, info: Mapping[str, Any]) -> None:
-        """Look where a new connection has led to before anything is sent: names may resolve to anything."""
-        if event == "connection.connect_tcp.complete" and self._proxy is None:
-            line = info["return_value"]
-            peer = line.get_extra_info("server_addr")
-            try:
+        """Look where a new connection leads before anything is sent: names may resolve to anything."""
+        if self._proxy is not None:
+            return
+        host = host_of(self.url)
+        try:
+            if event == "connection.connect_tcp.started":
+                await asyncio.to_thread(check_name, host, info.get("port"))
+            elif event == "connection.connect_tcp.complete":
+                peer = info["return_value"].get_extra_info("server_addr")
                 if peer is not None:
-                    check_peer(host_of(self.url), str(peer[0]))
-            except AddressRefused as error:
-                await line.aclose()
-                raise RequestError(Kind.REFUSED, str(error)) from None
+                    check_peer(host, str(peer[0]))
+        except AddressRefused as error:
+            if event.endswith("complete"):
+                await info["return_value"].aclose()
+            raise RequestError(Kind.REFUSED, str(error)) from None
 
     async def models(self) -> dict[str, int | None]:
         """Names that the server lists, with the context in tokens where it says so. Raises RequestError."""
@@ -232,7 +237,7 @@ class Client:
             await stream.close()
 
     async def _read(self, response: Any, request: ChatRequest, on_stream: StreamCallback) -> Completion:
-        kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
+        kind = self._without_key(response.headers.get("content-type", "").split(";")[0].strip())[:80].lower()
         answer = AnswerReader(request.max_new_tokens)
         try:
             async for data in _until_ended(response.aiter_bytes(), answer):
