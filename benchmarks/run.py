@@ -19,7 +19,18 @@ sys.path.insert(0, str(ROOT))
 RESULTS = ROOT / ".comfy" / "bench"
 BENCHES = ("import_time", "rapid_speed", "accuracy", "node_overhead")
 # Minutes to half an hour each, and gigabytes: only by name.
-LONG = ("full_width", "open_workflow", "activations", "quality", "remote", "fuzz", "liars")
+LONG = (
+    "full_width",
+    "open_workflow",
+    "activations",
+    "quality",
+    "remote",
+    "fuzz",
+    "liars",
+    "soak",
+    "long_life",
+    "latency",
+)
 
 
 def machine() -> dict[str, object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FILE = Path(__file__).resolve().parents[2] / "nodes" / "bridge" / "origin.py"
@@ -139,6 +139,7 @@ def test_two_of_them_are_none(name: str) -> None:
     assert "twice" in str(origin.refusal("POST", Twice({name: "127.0.0.1"}), LOCAL, tuple, None))
 
 
+@settings(deadline=None)
 @given(host=st.text(), source=st.text(), site=st.text(), method=st.sampled_from(["GET", "POST"]))
 def test_whatever_is_sent_is_a_sentence_or_an_answer(host: str, source: str, site: str, method: str) -> None:
     headers = {"Host": host, "Origin": source, "Sec-Fetch-Site": site}
