@@ -73,15 +73,22 @@ def refusal(
         return None
     if site == "same-origin" and not _loopback(str(host.hostname)):
         return None  # the browser saw one origin: a proxy before us has put its own name for Host
-    if str(origin.hostname) in allowed():
+    if _named(str(origin.hostname), allowed()):
         return None
     return _foreign(_shown(origins[0]))
 
 
 def host_names(words: Collection[str]) -> frozenset[str]:
-    """Names as config.yaml has them ("Comfy.example.com", "comfy.example.com:8443"), for comparing."""
-    found = (_parts(f"//{word.strip()}") for word in words)
+    """Names as config.yaml has them, for comparing: "Comfy.example.com", "comfy.example.com:8443", with all
+    below one ".trycloudflare.com", and "*" for every name.
+    """
+    bare = (word.strip().removeprefix("*") if word.strip() != "*" else "*" for word in words)
+    found = (_parts(f"//{word}") for word in bare)
     return frozenset(part.hostname for part in found if part is not None and part.hostname)
+
+
+def _named(name: str, names: Collection[str]) -> bool:
+    return name in names or "*" in names or any(one[0] == "." and name.endswith(one) for one in names)
 
 
 def _foreign(whose: str) -> str:
@@ -118,7 +125,7 @@ def _ours(name: str, arrived_at: str, allowed: Callable[[], Collection[str]]) ->
     if bare == socket.gethostname().lower():
         return True
     names = allowed()
-    return bare in names or (not names and not _loopback(arrived_at))
+    return _named(bare, names) or (not names and not _loopback(arrived_at))
 
 
 def _same(origin: SplitResult, host: SplitResult) -> bool:
@@ -145,4 +152,5 @@ def _loopback(name: str) -> bool:
 
 def _shown(word: str) -> str:
     """Somebody's text in a sentence of ours: short, and nothing in it that a terminal would obey."""
-    return ascii(word if len(word) <= 80 else f"{word[:77]}...")
+    said = ascii(word)
+    return said if len(said) <= 80 else f"{said[:77]}...'"

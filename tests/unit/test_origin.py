@@ -117,6 +117,14 @@ def test_a_name_in_config_yaml_is_ours() -> None:
     assert order(rebound, "comfy.example.com") is not None
 
 
+@pytest.mark.parametrize("name", [".trycloudflare.com", "*.trycloudflare.com", "*"])
+def test_a_tunnel_with_another_name_each_day_is_one_line_too(name: str) -> None:
+    tunnel = ("some-words.trycloudflare.com", {"Origin": "https://some-words.trycloudflare.com"}, LOCAL, None)
+    assert order(tunnel) is not None and order(tunnel, name) is None
+    other = ("trycloudflare.com.evil.example", {}, LOCAL, None)
+    assert (order(other, name) is None) == (name == "*")
+
+
 def test_with_names_in_config_yaml_a_server_for_many_knows_its_own_too() -> None:
     case = ("evil.example", {"Origin": EVIL}, LAN, None)
     assert order(case) is None and order(case, "comfy.example.com") is not None
