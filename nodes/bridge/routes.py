@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import logging
 import time
 from collections import OrderedDict
@@ -188,9 +187,7 @@ class Answers:
                     return False
                 let_go = _evict(wanted)
         if let_go:
-            let_go.clear()
-            gc.collect()
-            _empty_cache()
+            _give_back(let_go)
         if wanted in (None, CPU_ENGINES):
             _release_cpu_engines()
         return True
@@ -275,9 +272,13 @@ def _evict(wanted: str | None) -> list[object]:
     return [weights for weights in (owner.forget() for owner in owners) if weights is not None]
 
 
-def _empty_cache() -> None:
+def _give_back(let_go: list[Any]) -> None:
     import comfy.model_management as mm
 
+    from .managed import dismantle
+
+    while let_go:
+        dismantle(let_go.pop())
     mm.soft_empty_cache()
 
 
