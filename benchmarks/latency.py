@@ -80,6 +80,7 @@ def cases(
     load = {"page": node("LoadImage", image=page)}
     read = {**load, "ocr": node("VramwiseOCR", image=["page", 0])}
     regions, image = ["ocr", 3], ["page", 0]
+    read["crops"] = node("VramwiseCropRegions", image=image, regions=regions)
     words = " ".join(f"word{number}" for number in range(4000))
 
     def on_regions(class_type: str, **given: Any) -> tuple[Prompt, Callable[[int], Prompt]]:
@@ -140,14 +141,18 @@ def cases(
             find=lambda n: f"fox{n}",
             match="fuzzy",
             image=image,
-            nothing_found="empty",
+            nothing_found="empty mask",
         ),
         "Crop Regions": on_regions("VramwiseCropRegions", image=image, regions=regions, padding=lambda n: n),
         "Convert Regions": on_regions(
             "VramwiseConvertRegions", regions=regions, width=lambda n: 1240 + n, height=1754
         ),
         "Draw Text": on_regions(
-            "VramwiseDrawText", image=image, regions=regions, texts=["ocr", 1], size=lambda n: 20.0 + n
+            "VramwiseDrawText",
+            image=image,
+            regions=["crops", 1],
+            texts=["crops", 2],
+            size=lambda n: 20.0 + n,
         ),
         "OCR Score": on_regions(
             "VramwiseOCRScore", image=image, regions=regions, expected=lambda n: f"{words} {n}"
