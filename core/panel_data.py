@@ -131,15 +131,26 @@ def _offered(row: OCRModel | None, settings: Settings, searched: str) -> dict[st
 
 
 def _published_bytes(row: OCRModel) -> int | None:
-    """Bytes of the files as they are published: the 16-bit weights of the published architecture."""
+    """Bytes of the files as they are published, by the shapes of the published architecture: in 16 bit, or as
+    they were quantised; then a tied lm_head lies beside (docs/sources.md#published-fp8-weights).
+    """
+    from .families.blocks import text_config, tied
     from .families.published import published_config
+    from .families.saved_quantised import published_bytes, saved_quantised
     from .families.weights import weights_of_config
     from .planning import weight_bytes
 
     if row.weight_bytes is not None:
         return row.weight_bytes
     config = published_config(row.repo)
-    return None if config is None else weight_bytes(weights_of_config(config), "bf16")
+    if config is None:
+        return None
+    saved, weights = saved_quantised(config), tuple(weights_of_config(config))
+    if saved is None:
+        return weight_bytes(weights, "bf16")
+    text = text_config(config)
+    head = 2 * text["vocab_size"] * text["hidden_size"] if tied(config) else 0
+    return published_bytes(weights, saved) + head
 
 
 def advice_answer(gpu: str, task: str, templates: Sequence[Template], machine: Any) -> list[dict[str, Any]]:

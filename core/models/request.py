@@ -7,16 +7,19 @@ line, scripts, the advisor and the loader ask here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..catalog import OCRModel, ocr_models
 from ..catalog.gpus import find_gpus, parse_memory
+from ..catalog.saved_formats import saved_format
 from ..errors import VramwiseError
 from ..families.blocks import Tensor
 from ..families.family import Config, Family, family, family_of_model_type
 from ..families.published import published_config
+from ..families.saved_quantised import published_bytes, saved_quantised
+from ..families.weights import weights_of_config
 from ..hardware.budget import (
     Budget,
     budget_of_gpu,
@@ -33,6 +36,7 @@ from ..planning.fit import make_plan
 from ..planning.footprint import Footprint
 from ..planning.plan import Choice, Plan, Verdict
 from ..settings import Settings, load_settings
+from ..units import gib_text
 from .cpu_plan import cpu_plan
 from .names import model_id
 
@@ -263,7 +267,7 @@ def _planned(
     if settings is not None:
         label = run_history.remembered_as(budget.name, budget.device)
         runs = run_history.lookup(settings.places.user_dir, label, request.model)
-    return make_plan(
+    plan = make_plan(
         request.model,
         resolved.family,
         resolved.config,
@@ -277,6 +281,22 @@ def _planned(
         images=request.batch,
         runs=runs,
     )
+    return replace(plan, notes=(*plan.notes, *_fp8_note(request.model, budget)))
+
+
+def _fp8_note(model: str, budget: Budget) -> Iterator[str]:
+    """That the vendor publishes a model of the catalog as fp8 too, for a card that has it."""
+    row, needed = catalog_row(model), saved_format("fp8")
+    its = [one for one in ocr_models() if row is not None and row.repo and one.repo == f"{row.repo}-FP8"]
+    if not its or needed is None or budget.kind != "cuda":
+        return
+    if (budget.capability or (0, 0)) < (needed.min_capability or (0, 0)):
+        return
+    config = published_config(its[0].repo)
+    saved = None if config is None else saved_quantised(config)
+    if config is not None and saved is not None:
+        held = gib_text(published_bytes(weights_of_config(config), saved), 2)
+        yield f"{its[0].id} is the same model as its vendor publishes it in fp8: {held} of weights here."
 
 
 def plan_here(request: ModelRequest, resolved: ResolvedModel, settings: Settings, torch: str) -> Plan:

@@ -70,7 +70,7 @@ CONFIGS: list[tuple[dict[str, Any], str]] = [
 
 
 def budget(kind: str = "cuda", capability: tuple[int, int] | None = (8, 9), gib: float = 24) -> Budget:
-    return Budget("cuda:0" if kind == "cuda" else kind, kind, int(gib * GIB), 0, capability)
+    return Budget("cuda:0" if kind == "cuda" else kind, kind, int(gib * GIB), 0, capability, "a card")
 
 
 def planned(
@@ -207,6 +207,30 @@ def test_every_row_of_the_table_is_of_a_method_that_transformers_has_or_says_tha
     theirs = {name.removesuffix("_4bit").removesuffix("_8bit") for name in auto.AUTO_QUANTIZER_MAPPING}
     assert {row.method for row in saved_formats()} - theirs == {"modelopt"}
     assert all(row.source and row.date for row in saved_formats())
+
+
+@pytest.mark.parametrize(("size", "gib"), [("2b", 2.65), ("4b", 4.88), ("8b", 9.86)])
+def test_what_the_vendor_publishes_as_fp8_is_in_the_catalog_and_named_beside_the_16_bit_model(
+    size: str, gib: float
+) -> None:
+    from vramwise.hardware.budget import budget_of_memory
+    from vramwise.models.request import plan
+
+    model, card = f"qwen3_vl_{size}", budget_of_memory(24)
+    it = plan(f"{model}_fp8", budget=card)
+    footprint = it.verdicts[0].footprint
+    assert it.chosen is not None and it.chosen.computed == "fp8 as saved" and footprint is not None
+    assert footprint.weights_bytes / GIB == pytest.approx(gib, abs=0.005)
+    beside = plan(model, budget=card)
+    assert any(f"{model}_fp8 is the same model" in note and f"{gib:.2f} GiB" in note for note in beside.notes)
+    assert not any("fp8" in note for note in plan(model, budget=budget(capability=(8, 6))).notes)
+
+
+def test_the_files_of_the_2b_are_as_large_as_two_public_lists_say() -> None:
+    from vramwise.catalog import ocr_model
+    from vramwise.panel_data import _published_bytes
+
+    assert (_published_bytes(ocr_model("qwen3_vl_2b_fp8")) or 0) / GIB == pytest.approx(3.23, abs=0.01)
 
 
 # --- files beside config.json -----------------------------------------------------------------------------
