@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from .checkpoint_files import TensorInfo, read_config, tensor_index, verify
     from .checkpoints import (
         Checkpoint,
-        huggingface_cache,
         local_checkpoint,
         local_checkpoints,
         locate,
-        searched_model_folders,
     )
     from .file_transfer import DownloadStopped
+    from .folder_search import huggingface_cache, searched_model_folders
     from .model_download import download_model
     from .recognisers import download, find, folder_to_write, searched_folders
 
@@ -31,13 +30,13 @@ _HOME = {
     "download_model": "model_download",
     "find": "recognisers",
     "folder_to_write": "recognisers",
-    "huggingface_cache": "checkpoints",
+    "huggingface_cache": "folder_search",
     "local_checkpoint": "checkpoints",
     "local_checkpoints": "checkpoints",
     "locate": "checkpoints",
     "read_config": "checkpoint_files",
     "searched_folders": "recognisers",
-    "searched_model_folders": "checkpoints",
+    "searched_model_folders": "folder_search",
     "tensor_index": "checkpoint_files",
     "verify": "checkpoint_files",
 }

@@ -5,9 +5,8 @@ A checkpoint is known by what checkpoint_files reads of it; nothing here imports
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,15 +21,22 @@ from .checkpoint_files import (
     has_weights,
     header,
     how_to_serve,
-    names_in,
     read_config,
     read_record,
     verify,
     weight_files,
     why_no_weights,
 )
+from .folder_search import (
+    gguf_named,
+    model_folders,
+    plain_name,
+    printable,
+    searched_model_folders,
+    shown,
+    spellings,
+)
 from .lora_folders import (
-    ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     LoRAFolder,
     catalog_base,
@@ -41,10 +47,7 @@ from .lora_folders import (
     why_not_on,
 )
 
-QUANTISED = "vramwise_quantised"
 _UNPRINTABLE = "has characters in its name that no workflow can hold. Rename the folder."
-_TELLING = (CONFIG, ADAPTER_CONFIG)
-SUBFOLDERS = ("LLM", "prompt_generator")
 
 
 @dataclass(frozen=True)
@@ -65,37 +68,16 @@ class Checkpoint:
     adapter: Path | None = None
 
 
-def huggingface_cache() -> Path:
-    """The folder of the Hugging Face cache, found as huggingface_hub finds it, without importing it."""
-    home = os.environ.get("HF_HOME") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache"), "huggingface"
-    )
-    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    return Path(os.path.expandvars(named or os.path.join(home, "hub"))).expanduser()
-
-
-def searched_model_folders(settings: Settings) -> list[Path]:
-    """Folders in which checkpoints are looked for, two levels deep, best first; last the Hugging Face cache.
-
-    For each models folder of config.yaml, VRAMWISE_MODELS and the host: the folder itself, ``LLM`` and
-    ``prompt_generator`` in it; then the ``checkpoint_dirs`` that the host registered.
-    """
-    own = [
-        folder for base in settings.all_models_dirs for folder in (base, *(base / sub for sub in SUBFOLDERS))
-    ]
-    return list(dict.fromkeys([*own, *settings.places.checkpoint_dirs, huggingface_cache()]))
-
-
 def locate(model: OCRModel, settings: Settings) -> Checkpoint:
     """The whole, verified checkpoint of ``model``.
 
     Raises VramwiseError that names every folder searched, the exact name expected and the command that
     fetches it; or, where there is only a damaged copy, the file that is missing or broken.
     """
-    wanted = _spellings(model.repo)
+    wanted = spellings(model.repo)
     problems = []
-    for folder, found_name in _folders(settings, model.revision):
-        if _plain(found_name) not in wanted or is_lora_folder(folder):
+    for folder, found_name in model_folders(settings, model.revision):
+        if plain_name(found_name) not in wanted or is_lora_folder(folder):
             continue
         try:
             verify(folder)
@@ -110,7 +92,7 @@ def locate(model: OCRModel, settings: Settings) -> Checkpoint:
         )
     name = model.repo.rsplit("/", 1)[-1]
     folders = searched_model_folders(settings)
-    found = _gguf_named(wanted, folders)
+    found = gguf_named(wanted, folders)
     served = f" {how_to_serve(found)}" if found else ""
     raise VramwiseError(
         f"{model.name} is not on this machine: {name}/{CONFIG} is in none of the folders searched: "
@@ -161,7 +143,7 @@ def judged_folders(
     found: dict[Path, Checkpoint] = {}
     odd: list[OddFolder] = []
     adapters: list[tuple[Path, str]] = []
-    for folder, name in _folders(settings):
+    for folder, name in model_folders(settings):
         try:
             if is_lora_folder(folder):
                 adapters.append((folder, name))
@@ -243,18 +225,6 @@ def _reason(folder: Path, error: Exception) -> str:
     return f"{folder} cannot be judged ({type(error).__name__}: {str(error)[:200]}). Fetch the model again."
 
 
-def printable(name: str) -> bool:
-    """Whether a list, a workflow and a terminal can hold ``name``: no control characters, valid Unicode."""
-    return name.isprintable() and not any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def shown(text: str) -> str:
-    """``text`` with what is not printable as escapes."""
-    if printable(text):
-        return text
-    return "".join(one if printable(one) else ascii(one)[1:-1] for one in text)
-
-
 def _partly_downloaded(folder: Path, name: str, settings: Settings) -> str:
     model = read_record(folder / INCOMPLETE).get("model", name)
     return f"{folder} is only partly downloaded. To go on: {settings.command('download', str(model)[:200])}"
@@ -284,7 +254,7 @@ def local_checkpoint(name: str, settings: Settings, known: Collection[str] | Non
 
 def why_unusable(name: str, settings: Settings) -> str | None:
     """Why the folder or .gguf file called ``name`` is offered by no list; None where there is no such."""
-    for folder, folder_name in _folders(settings):
+    for folder, folder_name in model_folders(settings):
         if name not in (folder_name, shown(folder_name)):
             continue
         try:
@@ -307,8 +277,8 @@ def why_unusable(name: str, settings: Settings) -> str | None:
         reason = _why_odd(folder)
         if reason:
             return reason
-    wanted = _plain(name.removesuffix(".gguf"))
-    found = _gguf_named({wanted}, searched_model_folders(settings)) if wanted else None
+    wanted = plain_name(name.removesuffix(".gguf"))
+    found = gguf_named({wanted}, searched_model_folders(settings)) if wanted else None
     return how_to_serve(found) if found else None
 
 
@@ -342,93 +312,6 @@ def _revision(folder: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     return first if re.fullmatch(r"[0-9a-f]{40}", first) else None
-
-
-def _plain(name: str) -> str:
-    """Letters and digits only: ModelScope and other packs write ``dots___ocr``, ``DotsOCR``, ``org_repo``."""
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
-def _spellings(repo: str) -> set[str]:
-    """``_plain`` forms under which the folder of ``repo`` may lie: repo, org--repo, models--org--repo."""
-    name = repo.rsplit("/", 1)[-1]
-    return {_plain(name), _plain(repo), _plain(f"models{repo}")}
-
-
-def _folders(settings: Settings, pinned: str = "") -> Iterator[tuple[Path, str]]:
-    """Every folder with config.json or an adapter's, two levels below the searched ones, and its name; each
-    folder once.
-
-    A folder of the Hugging Face cache's layout stands for its snapshots: the pinned, refs/main's, others.
-    """
-    seen: set[Path] = set()
-    for root in searched_model_folders(settings):
-        for folder in _subfolders(root):
-            inner = [] if _is_cached_repo(folder) else _subfolders(folder)
-            for place in (folder, *inner):
-                for candidate in _snapshots(place, pinned) if _is_cached_repo(place) else [place]:
-                    if candidate not in seen and any(_is_file(candidate / one) for one in _TELLING):
-                        seen.add(candidate)
-                        name = place.name.rsplit("--", 1)[-1] if _is_cached_repo(place) else candidate.name
-                        yield candidate, name
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    """Folders in ``folder`` by name; an unreadable one has none."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(
-                Path(entry.path)
-                for entry in entries
-                if entry.name != QUANTISED and not entry.name.startswith(".") and _is_folder(entry)
-            )
-    except OSError:
-        return []
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether ``entry`` is one; a link that leads in a circle is not, and stops no list."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _is_file(path: Path) -> bool:
-    """Whether there is such a file, or something by that name that may not be looked at."""
-    try:
-        return path.exists()
-    except OSError:
-        return True
-
-
-def _is_cached_repo(folder: Path) -> bool:
-    try:
-        return folder.name.startswith("models--") and (folder / "snapshots").is_dir()
-    except OSError:
-        return False
-
-
-def _snapshots(repo: Path, pinned: str) -> list[Path]:
-    try:
-        main = (repo / "refs" / "main").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        main = ""
-    return sorted(
-        _subfolders(repo / "snapshots"), key=lambda snapshot: (snapshot.name != pinned, snapshot.name != main)
-    )
-
-
-def _gguf_named(wanted: set[str], roots: list[Path]) -> Path | None:
-    """A .gguf file whose own or whose folder's name begins with a wanted one."""
-    for root in roots:
-        for folder in (root, *(folder for top in _subfolders(root) for folder in (top, *_subfolders(top)))):
-            for file in sorted(name for name in names_in(folder) if name.lower().endswith(".gguf")):
-                if file.lower().startswith("mmproj"):
-                    continue
-                if any(_plain(name).startswith(tuple(wanted)) for name in (file, folder.name)):
-                    return folder / file
-    return None
 
 
 def _named_apart(found: list[Checkpoint]) -> list[Checkpoint]:

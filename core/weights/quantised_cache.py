@@ -27,7 +27,8 @@ from ..errors import VramwiseError
 from ..settings import Settings
 from ..units import MIB, gb_text
 from .checkpoint_files import CONFIG, read_record, verify
-from .checkpoints import QUANTISED, Checkpoint
+from .checkpoints import Checkpoint
+from .folder_search import QUANTISED
 from .locks import only_writer
 
 log = logging.getLogger("vramwise.weights")
