@@ -83,8 +83,13 @@ def shown(text: str, secrets: Iterable[str] = ()) -> str:
             text = text.replace(secret, "***")
     text = _URL_USER.sub(r"\1***@", text)
     text = re.sub(r"<[^<>]{0,200} object at 0x[0-9a-f]+>:? ?", "", text)
-    line = " ".join(text.split())
+    line = " ".join(printable(text).split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+
+
+def printable(text: str) -> str:
+    """Somebody else's words without what a terminal would obey; the ends of lines stay."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
 
 
 def _certificate(error: ssl.SSLCertVerificationError | None, where: str) -> str:

@@ -126,13 +126,15 @@ def modelscope(model: OCRModel, session: Session, cancelled: Cancelled) -> Listi
     remedy = f"Check the network, or set download_source: {HUGGINGFACE}."
     answer = _asked(url, AGENT, session, model, base, remedy, cancelled)
     if answer.status == 404:
-        raise VramwiseError(f"{base} has no model {model.repo}. Try download_source: {HUGGINGFACE}.")
+        raise VramwiseError(f"{shown(base)} has no model {model.repo}. Try download_source: {HUGGINGFACE}.")
     if answer.status != 200:
         raise _unlisted(model, base, f"it answered {answer.status}", remedy)
     data = _object(answer, model, base, remedy).get("Data") or {}
     entries = data.get("Files") if isinstance(data, Mapping) else None
     if not entries:  # an unknown repo or revision is answered with 200 and no files
-        raise VramwiseError(f"{base} has no files of {model.repo}. Try download_source: {HUGGINGFACE}.")
+        raise VramwiseError(
+            f"{shown(base)} has no files of {model.repo}. Try download_source: {HUGGINGFACE}."
+        )
     found = _entries(entries, base, model)
     files = [
         (entry.get("Path"), entry.get("Size"), entry.get("Sha256"), None)
@@ -214,15 +216,17 @@ def _explain(answer: _Answer, model: OCRModel, endpoint: str) -> None:
     if code == "GatedRepo" or answer.status == 403:
         raise gated(model.repo, endpoint)
     if code == "RevisionNotFound":
-        raise VramwiseError(f"{model.repo} has no commit {model.revision or 'main'} at {endpoint} any more.")
+        raise VramwiseError(
+            f"{model.repo} has no commit {model.revision or 'main'} at {shown(endpoint)} any more."
+        )
     if answer.status == 401:
         raise VramwiseError(
-            f"{endpoint} does not show {model.repo} without a token (or does not have it). Put a token of an "
+            f"{shown(endpoint)} does not show {model.repo} without a token (or does not have it). Put a token of an "
             "account that may read it into the environment variable HF_TOKEN."
         )
     if answer.status in (404, 410):
         raise VramwiseError(
-            f"{endpoint} has no model {model.repo}. If HF_ENDPOINT is set, that mirror may not carry it."
+            f"{shown(endpoint)} has no model {model.repo}. If HF_ENDPOINT is set, that mirror may not carry it."
         )
     when = "Try again later." if answer.status in (408, 429) or answer.status >= 500 else "Check HF_ENDPOINT."
     raise _unlisted(model, endpoint, f"it answered {answer.status}", when)
@@ -230,7 +234,7 @@ def _explain(answer: _Answer, model: OCRModel, endpoint: str) -> None:
 
 def gated(repo: str, endpoint: str) -> VramwiseError:
     return VramwiseError(
-        f"{repo} is gated: accept its licence at {endpoint.rstrip('/')}/{repo} and put a token of that "
+        f"{repo} is gated: accept its licence at {shown(endpoint.rstrip('/'))}/{repo} and put a token of that "
         "account into the environment variable HF_TOKEN."
     )
 
@@ -281,7 +285,7 @@ def _files(found: list[tuple[Any, Any, Any, Any]], hub: str, model: OCRModel) ->
 
 def _lie(hub: str, model: OCRModel, what: str) -> VramwiseError:
     return VramwiseError(
-        f"{hub} lists {what} for {model.repo}. Nothing was fetched. Try another mirror, or none."
+        f"{shown(hub)} lists {what} for {model.repo}. Nothing was fetched. Try another mirror, or none."
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ..atomic_files import SUFFIX, write_whole
 from ..catalog import OCRModel
@@ -26,7 +26,16 @@ from ..units import MIB, gb_text
 from .checkpoint_files import CONFIG, INCOMPLETE, RECORD, verify
 from .checkpoints import locate
 from .file_transfer import Cancelled, RemoteFile, Server, fetch, size_of
-from .hub_listing import HUGGINGFACE, MODELSCOPE, Listing, gated, hub_token, huggingface, modelscope
+from .hub_listing import (
+    HUGGINGFACE,
+    MODELSCOPE,
+    Listing,
+    gated,
+    hub_address,
+    hub_token,
+    huggingface,
+    modelscope,
+)
 from .locks import only_writer
 
 if TYPE_CHECKING:
@@ -59,8 +68,10 @@ def download_model(
         return locate(model, settings).path
     stopped = cancelled or (lambda: False)
     token = hub_token(settings.download_source)
-    with Session([token] if token else []) as session:
-        listing = _listing(model, settings, session, stopped)
+    # An address of a mirror may hold a name and a password.
+    password = urlsplit(hub_address(settings.download_source)).password or ""
+    with Session([secret for secret in (token, password) if secret]) as session:
+        listing = _listing(model, settings, session, token, stopped)
         folder = _folder_to_write(settings, model.repo)
         try:
             with only_writer(folder / LOCK, str(folder)):
@@ -70,11 +81,13 @@ def download_model(
                 folder.rmdir()  # only an empty one goes: nothing had been fetched
 
 
-def _listing(model: OCRModel, settings: Settings, session: Session, cancelled: Cancelled) -> Listing:
+def _listing(
+    model: OCRModel, settings: Settings, session: Session, token: str, cancelled: Cancelled
+) -> Listing:
     if settings.download_source == MODELSCOPE:
         listing = modelscope(model, session, cancelled)
     else:
-        listing = huggingface(model, session, next(iter(session.secrets), ""), cancelled)
+        listing = huggingface(model, session, token, cancelled)
     names = [file.name for file in listing.files]
     if CONFIG not in names or not any(name.endswith(".safetensors") for name in names):
         raise VramwiseError(

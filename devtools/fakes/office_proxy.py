@@ -6,6 +6,7 @@ import base64
 import contextlib
 import http.server
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -101,12 +102,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def proxying(proxy: OfficeProxy) -> Iterator[OfficeProxy]:
-    """``proxy`` behind a free port, in a thread; its ``url`` is set."""
+def proxying(proxy: OfficeProxy, tls: ssl.SSLContext | None = None) -> Iterator[OfficeProxy]:
+    """``proxy`` behind a free port, in a thread, spoken to by TLS where ``tls`` is given; its ``url`` is set."""
     handler = type("Handler", (_Handler,), {"proxy": proxy})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
+    proxy.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
     try:
         yield proxy
     finally:

@@ -68,6 +68,22 @@ def test_lists_of_models_that_lie_are_a_sentence_in_the_plan(endpoints: Endpoint
             assert said.startswith("Read by the endpoint studio") and KEY not in said, name
 
 
+def test_names_of_models_and_words_of_errors_hold_nothing_that_a_terminal_obeys(
+    endpoints: Endpoints, pictures: Pictures
+) -> None:
+    names = [MODEL, "a\x1b[2Jb", KEY, "x" * 5000]
+    listed = answer(json.dumps({"data": [{"id": name} for name in names]}).encode())
+    words = json.dumps({"error": {"message": "no\x1b[2J\r\u202eway\x07"}}).encode()
+
+    def say(path: str, _: dict[str, str], __: bytes) -> Iterable[bytes]:
+        return [listed if path.endswith("/models") else answer(words, "400 Bad")]
+
+    with saying(say) as server:
+        said = str(outcome(server.url, endpoints, pictures(1))) + open_remote("studio").plan()
+    assert f"it serves {MODEL}." in said and "no" in said and "way" in said
+    assert all(letter.isprintable() or letter == "\n" for letter in said)
+
+
 # Where a server may repeat the key that it was sent.
 ECHOES: dict[str, bytes] = {
     "header": answer(b"{}", X_Key=KEY),

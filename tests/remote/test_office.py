@@ -305,6 +305,17 @@ def test_a_proxy_with_the_right_password_is_passed(
     assert proxy.asked and "geheim" not in caplog.text and KEY not in caplog.text
 
 
+@BOTH
+def test_a_proxy_that_is_spoken_to_by_tls_is_checked_too(
+    who: str, office: Office, proxy: OfficeProxy, authority: Authority, monkeypatch: pytest.MonkeyPatch,
+    pictures: Callable[..., list[Any]],
+) -> None:  # fmt: skip
+    with proxying(OfficeProxy(proxy.leads_to), authority.server_tls) as secure:
+        monkeypatch.setenv("HTTPS_PROXY", secure.url)
+        office.reach(who, pictures(1))
+        assert set(secure.asked) == {f"{who}.vramwise.test:443"}
+
+
 def test_the_plan_says_the_same(
     office: Office, endpoints: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from ...errors import VramwiseError
 from ...network.addresses import AddressRefused, check_name, check_peer, check_url, host_of
 from ...network.certificates import tls_context
-from ...network.failures import asks_for_password, failure
+from ...network.failures import asks_for_password, failure, printable
 from ...network.log_redaction import HiddenInLogs
 from ...network.proxies import proxy_for, require_socks
 from ...units import MIB
@@ -35,6 +35,7 @@ from .optional_fields import REMEMBERED, points_at_fields
 from .wire_events import Damaged
 
 MOST_MODELS = 4096  # of a list that are looked at
+LONGEST_NAME = 300  # letters of a model's name; paths are used as names
 SHORTEST_KEY = 8  # letters of a key that is looked for in what was read
 AFTER_END_SECONDS, AFTER_DONE_SECONDS = 3.0, 0.25  # that a usage count, and the end of a stream, may take
 MAX_ANSWER_BYTES = 32 * MIB  # of one answer with its envelope; 32,000 tokens take about 8 MiB
@@ -180,7 +181,8 @@ class Client:
         """Names that the server lists, with the context in tokens where it says so. Raises RequestError."""
         try:
             answer = await self._client.get("/models", cast_to=self._http.Response)
-            return _listed(answer.content)
+            listed = _listed(answer.content)
+            return {name: n for name, n in listed.items() if not self._key or self._key not in name}
         except ValueError as error:
             message = f"{self.place} did not answer with a list of models."
             raise RequestError(Kind.FAILED, message) from error
@@ -261,7 +263,7 @@ class Client:
         if not answer.ended:
             raise RequestError(Kind.FAILED, f"The answer of {self.place} broke off in the middle.")
         if answer.refusal:
-            said = self._without_key(answer.refusal)[:LONGEST_MESSAGE]
+            said = self._without_key(printable(answer.refusal))[:LONGEST_MESSAGE]
             message = f'{self.place} declines to read this page. It says: "{said}"'
             raise RequestError(Kind.PAGE, message)
         text, reasoning = answer.text.text(), answer.text.reasoning()
@@ -410,6 +412,8 @@ def _listed(body: bytes) -> dict[str, int | None]:
         if not name:
             raise ValueError("a model without a name")
         lengths = ("max_model_len", "context_length", "max_context_length")
+        if not name.isprintable() or len(name) > LONGEST_NAME:
+            continue
         found[name] = next((n for key in lengths if (n := whole_number(entry.get(key)))), None)
     return found
 

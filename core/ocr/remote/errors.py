@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from ...errors import VramwiseError
+from ...network.failures import printable
 
 LONGEST_MESSAGE = 240  # characters of a server's own message that are repeated
 
@@ -145,7 +146,7 @@ def message_of(body: Any) -> str:
     if isinstance(body, list | Mapping):
         body = json.dumps(body, ensure_ascii=False, default=str)
     text = body if isinstance(body, str) else ""
-    return "" if text.lstrip().startswith("<") else text[:2000]
+    return "" if text.lstrip().startswith("<") else printable(text[:2000])
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
