@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..atomic_files import move_into_place
+from ..cancel import cancel_point
 from ..errors import VramwiseError
 from ..network.failures import shown
 from ..network.interruptible import NothingComes, interruptible
@@ -318,7 +319,8 @@ def size_of(path: Path) -> int:
 
 
 def stop_if(cancelled: Cancelled) -> None:
-    """Raise DownloadStopped when ``cancelled()``."""
+    """Raise DownloadStopped when ``cancelled()``, and what the host raises where its Cancel was pressed."""
+    cancel_point()
     if cancelled():
         raise DownloadStopped(
             "The download was stopped. What has arrived is kept and the next try goes on from there."

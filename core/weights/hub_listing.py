@@ -221,12 +221,13 @@ def _explain(answer: _Answer, model: OCRModel, endpoint: str) -> None:
         )
     if answer.status == 401:
         raise VramwiseError(
-            f"{shown(endpoint)} does not show {model.repo} without a token (or does not have it). Put a token of an "
-            "account that may read it into the environment variable HF_TOKEN."
+            f"{shown(endpoint)} does not show {model.repo} without a token (or does not have it). Put a "
+            "token of an account that may read it into the environment variable HF_TOKEN."
         )
     if answer.status in (404, 410):
         raise VramwiseError(
-            f"{shown(endpoint)} has no model {model.repo}. If HF_ENDPOINT is set, that mirror may not carry it."
+            f"{shown(endpoint)} has no model {model.repo}. If HF_ENDPOINT is set, that mirror may not "
+            "carry it."
         )
     when = "Try again later." if answer.status in (408, 429) or answer.status >= 500 else "Check HF_ENDPOINT."
     raise _unlisted(model, endpoint, f"it answered {answer.status}", when)
@@ -234,8 +235,8 @@ def _explain(answer: _Answer, model: OCRModel, endpoint: str) -> None:
 
 def gated(repo: str, endpoint: str) -> VramwiseError:
     return VramwiseError(
-        f"{repo} is gated: accept its licence at {shown(endpoint.rstrip('/'))}/{repo} and put a token of that "
-        "account into the environment variable HF_TOKEN."
+        f"{repo} is gated: accept its licence at {shown(endpoint.rstrip('/'))}/{repo} and put a token of "
+        "that account into the environment variable HF_TOKEN."
     )
 
 

@@ -103,7 +103,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def proxying(proxy: OfficeProxy, tls: ssl.SSLContext | None = None) -> Iterator[OfficeProxy]:
-    """``proxy`` behind a free port, in a thread, spoken to by TLS where ``tls`` is given; its ``url`` is set."""
+    """``proxy`` behind a free port, in a thread, spoken to by TLS with ``tls``; its ``url`` is set."""
     handler = type("Handler", (_Handler,), {"proxy": proxy})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if tls is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from vramwise import catalog
+from vramwise.cancel import cancellable
 from vramwise.catalog import Recogniser, language
 from vramwise.errors import VramwiseError
 from vramwise.host import Places
@@ -18,6 +19,10 @@ from vramwise.ocr.engines.language_routing import RapidRoute, TesseractRoute, ra
 from vramwise.settings import Settings
 from vramwise.weights import download, find, searched_folders
 from vramwise.weights import recognisers as module
+from vramwise.weights.locks import only_writer
+
+from devtools.fakes import lies
+from devtools.fakes.raw_server import saying
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -113,6 +118,31 @@ def test_an_unreachable_host_is_a_sentence_with_the_folder_to_put_it_by_hand(
 ) -> None:
     with pytest.raises(VramwiseError, match="fetch it by hand and put it into"):
         download(row, settings(tmp_path, "http://127.0.0.1:9"))
+
+
+def test_the_hosts_cancel_is_heard_while_a_mirror_is_silent(tmp_path: Path, row: Recogniser) -> None:
+    class Cancelled(Exception):
+        pass
+
+    def check() -> None:
+        if silent.asked:
+            raise Cancelled
+
+    with (
+        saying(lambda *_: lies.silence()) as silent,
+        cancellable(check),
+        pytest.raises(Cancelled),
+    ):
+        download(row, settings(tmp_path, silent.url))
+    assert files(tmp_path) == []
+
+
+def test_two_processes_do_not_write_one_recogniser(tmp_path: Path, hub: str, row: Recogniser) -> None:
+    machine = settings(tmp_path, hub)
+    lock = searched_folders(machine)[0] / f".{row.file}.lock"
+    with only_writer(lock, "x"), pytest.raises(VramwiseError, match="is being written by process"):
+        download(row, machine)
+    assert download(row, machine).read_bytes() == CONTENT
 
 
 def test_a_damaged_recogniser_is_named_not_loaded(tmp_path: Path, row: Recogniser) -> None:
