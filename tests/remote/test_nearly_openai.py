@@ -255,6 +255,12 @@ REFUSALS: dict[str, tuple[str, int, Any]] = {
     "a plain text": ("stream", 400, "streaming is not supported"),
     "transformers serve": ("frequency_penalty", 422, {"detail": "Unexpected fields: {'frequency_penalty'}"}),
     "TGI": ("temperature", 422, {"error": "Input validation error: `temperature` must be strictly positive"}),
+    "vLLM's template": (
+        "chat_template_kwargs", 400,
+        {"error": {"message": "Kwargs ['enable_thinking'] are not supported by `apply_chat_template`."}}),
+    "vLLM 0.6, a list of Python's": (
+        "stream_options", 400,
+        {"message": "[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options'), 'msg': 'Extra inputs'}]"}),
     "in an answer of status 200": ("stream_options", 200, openai("stream_options")),
 }  # fmt: skip
 
@@ -329,6 +335,40 @@ def test_a_page_beyond_the_context_is_told_and_not_asked_again(
         Saying(lambda body: (400, json.dumps(said).encode())) as server,
         pytest.raises(VramwiseError, match="not enough context"),
     ):
+        read(server, endpoints, pictures(1))
+    assert len(server.bodies) == 1
+
+
+def test_an_answer_without_a_word_says_what_it_may_mean(
+    endpoints: Callable[..., None], pictures: Callable[..., list[Any]]
+) -> None:
+    with Saying(lambda body: (200, chunk({"role": "assistant"}) + chunk({}, "stop", 0) + DONE)) as server:
+        (result,) = read(server, endpoints, pictures(1))
+    assert result.text == "" and "ended its answer without a word" in result.notes[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "messages[0]: unknown variant `image_url`, expected `text`",
+        "Invalid content type. image_url is only supported by certain models.",
+        "this model does not support image input",
+        [
+            {
+                "loc": "body -> messages -> 0 -> content -> list[TextContentPart] -> 0",
+                "msg": "Input should be 'text'",
+            }
+        ],
+        [{"loc": ["body", "messages", 0, "content"], "msg": "Input should be a valid string"}],
+        "messages.0.content must be a string",
+        "image input is not supported - hint: you may need to provide the mmproj",
+    ],
+)
+def test_a_model_that_takes_no_pictures_is_said_to(
+    words: Any, endpoints: Callable[..., None], pictures: Callable[..., list[Any]]
+) -> None:
+    said = json.dumps({"detail": words}).encode()
+    with Saying(lambda body: (400, said)) as server, pytest.raises(VramwiseError, match="not a vision model"):
         read(server, endpoints, pictures(1))
     assert len(server.bodies) == 1
 

@@ -273,6 +273,8 @@ class Client:
         if not text and not reasoning and answer.textless:
             raise RequestError(Kind.FAILED, f"{self.place} answered without a text, {_NOT}")
         notes = (*answer.text.notes, *((_FILTERED,) if answer.filtered else ()))
+        if not text.strip() and not reasoning:
+            notes = (*notes, f"{self.place} {_EMPTY}")
         return Completion(
             self._without_long_key(text),
             answer.text.count(),
@@ -351,6 +353,11 @@ class Client:
 _UNKNOWN_FIELD = re.compile(
     r"un(supported|recogni[sz]ed|known|expected)|extra|not (permitted|allowed|support)|invalid|instead",
     re.I,
+)
+# LM Studio's answer to a picture that is longer than its context (lmstudio-bug-tracker #2339), among others.
+_EMPTY = (
+    "ended its answer without a word. If the page is not blank, the picture may be longer than the server's "
+    "context: start it with a longer one, or give fewer megapixels."
 )
 _FILTERED = "The server's content filter ended the answer early: something of the page is missing."
 _NOT_GREEDY = "The server takes no temperature of 0: it chooses among words, and another reading may differ."

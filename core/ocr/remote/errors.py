@@ -61,7 +61,9 @@ _PATTERNS = (
         "give the server more room",
     ),
     _pattern(
-        r"not a (multi-?modal|vision)|mmproj|at most 0 image"
+        r"not a (multi-?modal|vision)|mmproj|at most 0 image|unknown variant .{0,12}image_url"
+        r"|image_url.{0,40}(only supported|not supported|not allowed|unexpected)|TextContentPart"
+        r"|Input should be 'text'|content.{0,200}(must|should) be a (valid )?string"
         r"|(does not|doesn't|not) support(ed|s)?\b.{0,40}(image|vision|multi-?modal)"
         r"|(image|vision|multi-?modal).{0,60}(not supported|unsupported|not support)",
         Kind.REFUSED,
@@ -137,7 +139,7 @@ def of_message(message: str, where: str, model: str) -> RequestError | None:
 def message_of(body: Any) -> str:
     """The sentence in an error's body: of OpenAI's, FastAPI's or Ollama's form. Nothing of an HTML page."""
     for _ in range(4):
-        if isinstance(body, list) and len(body) == 1 and isinstance(body[0], Mapping):
+        if isinstance(body, list) and len(body) == 1 and isinstance(body[0], Mapping) and "error" in body[0]:
             body = body[0]  # Gemini wraps its errors so
         if not isinstance(body, Mapping):
             break

@@ -92,7 +92,9 @@ def _named(answer: Any, said: Mapping[str, Any]) -> Iterator[str]:
         return
     words = " ".join(_sentences(answer))[:20_000]
     for name in optional:
-        pattern = r"\bstream(ing|ed)?\b" if name == "stream" else rf"\b{re.escape(name)}\b"
+        inner = said[name] if isinstance(said[name], Mapping) else ()
+        called = "|".join(re.escape(one) for one in (name, *inner))  # some name only what is in it
+        pattern = r"\bstream(ing|ed)?\b" if name == "stream" else rf"\b({called})\b"
         if re.search(pattern, words, re.IGNORECASE):
             yield name
 
