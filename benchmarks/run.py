@@ -30,6 +30,7 @@ LONG = (
     "soak",
     "long_life",
     "latency",
+    "reading_memory",
 )
 
 

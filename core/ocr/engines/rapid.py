@@ -18,6 +18,7 @@ from ...hardware import capabilities
 from ..images import fit_pixels
 from ..results.line import Line
 from ..results.result import Point, Word
+from .kept_memory import KeptMemory, trim
 from .protocol import ProgressCallback
 from .script_detection import LineEvidence, character_spans, explained_share, foreign_lines, guess_scripts
 
@@ -62,12 +63,18 @@ class RapidReader:
         self._builtin = recogniser is None
         if self.runtime == "openvino":
             capabilities.import_openvino()
+        capabilities.check_opencv()
+        self._recogniser = recogniser
+        self._ocr = self._made()
+        self._kept = KeptMemory(self._free, self._renew)
+
+    def _made(self) -> Any:
+        """A RapidOCR; it compiles each of its models at first use."""
         from rapidocr import EngineType, RapidOCR
 
-        capabilities.check_opencv()
         engine = EngineType.OPENVINO if self.runtime == "openvino" else EngineType.ONNXRUNTIME
         folder = builtin_models()
-        self._ocr = RapidOCR(
+        return RapidOCR(
             params={
                 "Global.log_level": "error",
                 "Global.return_word_box": True,
@@ -78,7 +85,7 @@ class RapidReader:
                 "Rec.engine_type": engine,
                 "Det.model_path": str(folder / BUILTIN_DET),
                 "Cls.model_path": str(folder / BUILTIN_CLS),
-                "Rec.model_path": str(recogniser or folder / BUILTIN_REC),
+                "Rec.model_path": str(self._recogniser or folder / BUILTIN_REC),
             }
         )
 
@@ -88,6 +95,10 @@ class RapidReader:
         With the built-in recogniser, ``Line.foreign`` names the script of lines it cannot read. Lines under
         RapidOCR's own score threshold are left out.
         """
+        with self._kept.page():
+            return self._lines(image, max_pixels, progress)
+
+    def _lines(self, image: NDArray[uint8], max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
         import numpy as np
 
         bgr = np.ascontiguousarray(image[:, :, ::-1])
@@ -111,6 +122,19 @@ class RapidReader:
     def release(self) -> None:
         """Drop the sessions; the object is not used afterwards."""
         del self._ocr
+        trim()
+
+    def _free(self) -> None:
+        """Give back the tensors of OpenVINO's compiled detector, the largest there are: the recogniser's are
+        a tenth of these and cost as much to have again. ONNX Runtime has nothing like it.
+        """
+        request = getattr(getattr(self._ocr.text_det, "session", None), "session", None)
+        compiled = request.get_compiled_model() if hasattr(request, "get_compiled_model") else None
+        if hasattr(compiled, "release_memory"):  # OpenVINO before 2024.5 has none
+            compiled.release_memory()
+
+    def _renew(self) -> None:
+        self._ocr = self._made()
 
     def _detect(self, bgr: NDArray[uint8], max_pixels: int) -> NDArray[Any]:
         """Four-point boxes (n, 4, 2) float32 in pixels of ``bgr``."""

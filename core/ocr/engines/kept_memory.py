@@ -1,0 +1,71 @@
+"""What a CPU runtime keeps between pages, and how it is held within a bound.
+
+OpenVINO's CPU plugin compiles kernels for each new shape and keeps them, and its largest tensors, as long as
+the compiled model lives: pages of many sizes grow without end (openvinotoolkit/openvino issues 20633, 23316).
+``CompiledModel.release_memory`` (OpenVINO 2024.5 and newer) frees the tensors; the kernels go with the model
+alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+FREE_ABOVE = 704 * 1024**2  # bytes a reader may have grown before its tensors are given back
+RENEW_ABOVE = 448 * 1024**2  # bytes that may be left after that before its models are compiled anew
+JUMP = 128 * 1024**2  # bytes between two pages that cannot come from handing pages on
+PAGES_BETWEEN = 8  # pages between two renewals at least: large pages alone may exceed the bound
+
+
+class KeptMemory:
+    """Watches how the process grows since a reader was made.
+
+    ``free``: give back what costs little to have again; ``renew``: start with nothing. Both are called
+    between pages, in the thread that reads. What else grows by little in the process is counted too, which
+    only makes them come sooner; a jump between two pages (a model was loaded or left) is not.
+    """
+
+    def __init__(self, free: Callable[[], None], renew: Callable[[], None]) -> None:
+        self._free, self._renew = free, renew
+        self._base = self._last = resident()
+        self._pages = 0
+
+    @contextmanager
+    def page(self) -> Iterator[None]:
+        """Around the reading of one page."""
+        jump = resident() - self._last
+        if abs(jump) > JUMP:
+            self._base += jump
+        try:
+            yield
+        finally:
+            self._pages += 1
+            self._last = resident()
+            if self._last - self._base > FREE_ABOVE:
+                self._give_back(self._free)
+                if self._last - self._base > RENEW_ABOVE and self._pages >= PAGES_BETWEEN:
+                    self._give_back(self._renew)
+                    self._pages = 0
+
+    def _give_back(self, how: Callable[[], None]) -> None:
+        how()
+        trim()
+        self._last = resident()
+
+
+def resident() -> int:
+    """Bytes of RAM that this process has now."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def trim() -> None:
+    """Hand freed memory back to the system: glibc keeps it otherwise (malloc_trim(3)); other systems do so
+    themselves.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # musl has none
+            ctypes.CDLL(None).malloc_trim(0)

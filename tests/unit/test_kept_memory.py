@@ -1,0 +1,99 @@
+"""A CPU reader's memory is given back when it has grown: tensors first, compiled models when these do not
+suffice, and never because a model was loaded beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vramwise.ocr.engines import kept_memory
+from vramwise.ocr.engines.protocol import NoProgress
+from vramwise.ocr.engines.rapid import RapidReader
+from vramwise.ocr.images import load_picture
+
+MIB = 1024**2
+PAGE = Path(__file__).parents[1] / "fixtures" / "pages"
+
+
+class Process:
+    """A process whose size the test sets, and what was given back."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, freed_to: int, renewed_to: int) -> None:
+        self.size, self.calls = 100, []
+        monkeypatch.setattr(kept_memory, "resident", lambda: self.size * MIB)
+        monkeypatch.setattr(kept_memory, "trim", lambda: None)
+        self.kept = kept_memory.KeptMemory(
+            lambda: self._gives_back("tensors", freed_to), lambda: self._gives_back("models", renewed_to)
+        )
+
+    def _gives_back(self, what: str, size: int) -> None:
+        self.calls.append(what)
+        self.size = size
+
+    def page(self, size: int) -> None:
+        with self.kept.page():
+            self.size = size
+
+
+def test_pages_of_one_size_give_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(monkeypatch, 400, 200)
+    for _ in range(50):
+        process.page(700)
+    assert process.calls == []
+
+
+def test_tensors_go_first_and_models_when_these_do_not_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(monkeypatch, 600, 200)
+    for _ in range(kept_memory.PAGES_BETWEEN):
+        process.page(900)
+    assert process.calls == ["tensors"] * kept_memory.PAGES_BETWEEN + ["models"]
+    assert process.size == 200
+
+
+def test_a_page_that_fails_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(monkeypatch, 300, 200)
+    with pytest.raises(RuntimeError), process.kept.page():
+        process.size = 2000
+        raise RuntimeError("cancelled")
+    assert process.calls == ["tensors"]
+
+
+def test_a_model_loaded_beside_it_is_not_taken_for_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(monkeypatch, 400, 200)
+    process.page(500)
+    process.size += 9000  # a checkpoint came
+    process.page(process.size)
+    assert process.calls == []
+    process.size -= 9000  # and went
+    process.page(process.size + 500)
+    assert process.calls == ["tensors"]
+
+
+def test_what_is_read_stays_the_same_when_everything_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [load_picture(path) for path in sorted(PAGE.glob("*.png"))[:2]]
+
+    def read() -> list[list[str]]:
+        reader = RapidReader()
+        texts = [[line.text for line in reader.lines(page, None, NoProgress())] for page in pages]
+        reader.release()
+        return texts
+
+    before = read()
+    monkeypatch.setattr(kept_memory, "FREE_ABOVE", -1 << 60)
+    monkeypatch.setattr(kept_memory, "RENEW_ABOVE", -1 << 60)
+    monkeypatch.setattr(kept_memory, "PAGES_BETWEEN", 1)
+    assert read() == before and any(before[0])
+
+
+def test_openvino_is_asked_to_give_its_tensors_back() -> None:
+    reader = RapidReader()
+    if reader.runtime != "openvino":
+        pytest.skip("this Python reads by ONNX Runtime, which has no such call")
+    reader.lines(np.full((1600, 1600, 3), 255, np.uint8), None, NoProgress())
+    full = kept_memory.resident()
+    reader._free()
+    kept_memory.trim()
+    assert full - kept_memory.resident() > 64 * MIB
+    reader.release()
