@@ -18,6 +18,7 @@ from ..errors import VramwiseError
 from ..families.blocks import Tensor
 from ..families.family import Config, Family, family, family_of_model_type
 from ..families.published import published_config
+from ..families.saved_names import by_class_names
 from ..families.saved_quantised import published_bytes, saved_quantised
 from ..families.weights import weights_of_config
 from ..hardware.budget import (
@@ -162,7 +163,8 @@ def resolve(model: str, settings: Settings) -> ResolvedModel:
             f"{found.path} is a {found.model_type} model, which VRAMwise has no family for. "
             "Its families are listed by: vramwise models."
         )
-    config, tensors = checkpoint_files.read_config(found.path), checkpoint_files.tensor_index(found.path)
+    config = checkpoint_files.read_config(found.path)
+    tensors = by_class_names(checkpoint_files.tensor_index(found.path), config)
     if found.adapter is not None:
         tensors = {**tensors, **lora_tensors(found.adapter)}
     return ResolvedModel(its, config, tensors, found)

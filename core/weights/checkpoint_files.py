@@ -22,6 +22,8 @@ from .safetensors_headers import header as header
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+_VARIANT = re.compile(r"model\.([\w-]{1,20})\.safetensors")
+_SHARD = re.compile(r"[\w.-]+?-(\d{5})-of-(\d{5})\.safetensors")
 INCOMPLETE = ".incomplete"
 RECORD = ".vramwise.json"
 UNSAFE = (".bin", ".pt", ".pth", ".ckpt")
@@ -113,14 +115,24 @@ def tensor_index(path: Path) -> dict[str, TensorInfo]:
 def weight_files(path: Path) -> tuple[Path, ...]:
     """The safetensors files that transformers would load from the folder ``path``, present or not.
 
-    ``model.safetensors``, else the shards that ``model.safetensors.index.json`` names. Raises VramwiseError
-    when there is neither, or when the index names a file outside the folder.
+    ``model.safetensors``, else the shards that ``model.safetensors.index.json`` names, else the file of the
+    one variant that is there. Raises VramwiseError when there is none of them, or when the index names a
+    file outside the folder.
     """
     if (path / SINGLE).exists():
         return (path / SINGLE,)
     if (path / INDEX).exists():
         return tuple(path / name for name in sorted(set(_weight_map(path).values())))
+    if named := variant(path):
+        return (path / f"model.{named}.safetensors",)
     raise VramwiseError(why_no_weights(path))
+
+
+def variant(path: Path) -> str | None:
+    """The name of the weights' variant, as in model.fp16.safetensors, where that is all that is there."""
+    names = names_in(path)
+    found = [match[1] for name in names if (match := _VARIANT.fullmatch(name))]
+    return found[0] if len(found) == 1 and not {SINGLE, INDEX} & set(names) else None
 
 
 def verify(path: Path) -> None:
@@ -142,7 +154,7 @@ def verify(path: Path) -> None:
             "or the copy broke off."
         )
     tensors = {file.name: header(file) for file in files}
-    if not (path / SINGLE).exists():
+    if (path / INDEX).exists() and not (path / SINGLE).exists():
         for name, shard in _weight_map(path).items():
             if name not in tensors[shard]:
                 raise VramwiseError(
@@ -218,7 +230,7 @@ def why_no_weights(path: Path) -> str:
     unsafe = [name for name in names if name.endswith(UNSAFE)]
     gguf = [name for name in names if name.lower().endswith(".gguf")]
     if shards:
-        return f"{path} has {', '.join(shards[:3])} but neither {SINGLE} nor {INDEX}: a file is missing."
+        return f"{path} has {', '.join(shards[:3])} but neither {SINGLE} nor {INDEX}: {_nameless(shards)}"
     if gguf:
         return how_to_serve(path / gguf[0])
     if unsafe:
@@ -227,6 +239,22 @@ def why_no_weights(path: Path) -> str:
             f"Python code when it is opened, so VRAMwise loads safetensors only. Fetch the model's {SINGLE}."
         )
     return f"{path} has {CONFIG} but no weights ({SINGLE} or {INDEX})."
+
+
+def _nameless(files: list[str]) -> str:
+    """What to do about safetensors files that nothing names."""
+    numbered = [match for name in files if (match := _SHARD.fullmatch(name))]
+    of = {int(match[2]) for match in numbered}
+    if len(numbered) == len(files) and len(of) == 1:
+        (most,) = of
+        if most == 1:
+            return f"rename the file to {SINGLE}."
+        if len(files) < most:
+            return f"{most - len(files)} of {most} files are missing, the download or the copy broke off."
+        return f"all {most} files are here, only {INDEX} is missing. Fetch it from where they came."
+    if len(files) == 1:
+        return f"if that file holds the model's weights, rename it to {SINGLE}."
+    return f"if one of them holds the model's weights, name it {SINGLE}."
 
 
 def how_to_serve(gguf: Path) -> str:
@@ -248,7 +276,7 @@ def names_in(folder: Path) -> list[str]:
 
 def has_weights(folder: Path) -> bool:
     """True where there is a safetensors file, or the index of some, that transformers would load."""
-    return any(name in (SINGLE, INDEX) for name in names_in(folder))
+    return any(name in (SINGLE, INDEX) for name in names_in(folder)) or variant(folder) is not None
 
 
 def read_record(file: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ pytest.importorskip("transformers")
 from PIL import Image  # noqa: E402
 from vramwise.errors import VramwiseError  # noqa: E402
 from vramwise.families.family import family  # noqa: E402
+from vramwise.families.saved_names import by_class_names  # noqa: E402
 from vramwise.ocr.engines.protocol import NoProgress, ReadOptions  # noqa: E402
 from vramwise.ocr.images import from_pil  # noqa: E402
 from vramwise.ocr.results.result import OCRResult  # noqa: E402
@@ -24,6 +25,7 @@ from vramwise.ocr.vlm import load  # noqa: E402
 from vramwise.ocr.vlm.engine import Limits, VLMEngine  # noqa: E402
 from vramwise.ocr.vlm.families import adapter_class  # noqa: E402
 from vramwise.ocr.vlm.model_owner import LoadSpec, PlainOwner  # noqa: E402
+from vramwise.weights import read_config, tensor_index, verify  # noqa: E402
 
 from devtools.tiny_models.build import NotHere, held_out, tiny_checkpoint, trained_checkpoint  # noqa: E402
 
@@ -363,3 +365,70 @@ def test_processor_files_of_other_tools_are_taken_or_named_in_a_sentence(folder:
     with pytest.raises(VramwiseError, match=lacking) as caught:
         asked(folder)
     assert "copy them from the one that it was made from" in str(caught.value)
+
+
+def names(change: Callable[[str], str]) -> Callable[[Path], None]:
+    """Save the weights under other names."""
+
+    def edited(at: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        tensors = load_file(at / "model.safetensors")
+        renamed = {change(name): tensor for name, tensor in tensors.items()}
+        save_file(renamed, at / "model.safetensors", {"format": "pt"})
+
+    return edited
+
+
+def older(name: str) -> str:
+    return name.replace("model.visual.", "visual.").replace("model.language_model.", "model.")
+
+
+def moved(name: str) -> Callable[[Path], None]:
+    return lambda at: (at / "model.safetensors").rename(at / name) and None
+
+
+SAVED: dict[str, Callable[[Path], None]] = {
+    "peft": names(lambda name: f"base_model.{name}"),
+    "peft, twice": names(lambda name: f"base_model.model.{name}"),
+    "DDP": names(lambda name: f"module.{name}"),
+    "torch.compile": names(lambda name: f"_orig_mod.{name}"),
+    "names of older tools": names(older),
+    "names of older tools by peft": names(lambda name: f"base_model.model.{older(name)}"),
+    "a variant": moved("model.fp16.safetensors"),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_weights_under_names_of_other_tools_are_planned_and_read(folder: Path, name: str) -> None:
+    shutil.copyfile(trained_checkpoint("qwen3_vl") / "chat_template.jinja", folder / "chat_template.jinja")
+    SAVED[name](folder)
+    verify(folder)
+    config = read_config(folder)
+    assert set(by_class_names(tensor_index(folder), config)) == set(
+        tensor_index(trained_checkpoint("qwen3_vl"))
+    )
+    picture, text = held_out("qwen3_vl")[0]
+    assert [result.text for result in read(folder, [from_pil(picture)])] == [text]
+
+
+REFUSED = {
+    "one shard": (moved("model-00001-of-00001.safetensors"), "rename the file to model.safetensors"),
+    "one shard of three": (moved("model-00002-of-00003.safetensors"), "2 of 3 files are missing"),
+    "another name": (moved("merged.safetensors"), "rename it to model.safetensors"),
+    "an adapter beside the weights": (
+        names(lambda name: name.replace("q_proj.weight", "q_proj.base_layer.weight")),
+        "merge_and_unload",
+    ),
+    "names of nobody": (names(lambda name: name[::-1]), "save it again with save_pretrained"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_weights_that_cannot_be_read_are_refused_with_what_to_do(folder: Path, name: str) -> None:
+    shutil.copyfile(trained_checkpoint("qwen3_vl") / "chat_template.jinja", folder / "chat_template.jinja")
+    change, remedy = REFUSED[name]
+    change(folder)
+    with pytest.raises(VramwiseError, match=remedy):
+        verify(folder)
+        read(folder, [from_pil(held_out("qwen3_vl")[0][0])])

@@ -15,10 +15,11 @@ import torch
 from ...catalog.precisions import AS_SAVED
 from ...errors import VramwiseError
 from ...families.family import Family
+from ...families.saved_names import renaming
 from ...families.saved_quantised import saved_quantised
 from ...hardware.capabilities import pip_line
 from ...planning.as_saved import DEQUANTISED
-from ...weights.checkpoint_files import read_config
+from ...weights.checkpoint_files import read_config, tensor_index, variant
 from . import compat, fp8_layers, lora
 from .adapter import token_ids
 from .families import adapter_class
@@ -51,6 +52,7 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
         "use_safetensors": True,
         "output_loading_info": True,
         "generation_config": _generation_config(spec.path),
+        "variant": variant(spec.path),
         **_placement(spec),
         **_quantisation(spec, family),
         **lora.left_alone(spec.path),
@@ -63,6 +65,10 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
         # Prompts of ComfyUI run in inference mode; parameters made there could never be used outside it.
         with torch.inference_mode(False), torch.no_grad():
             net, info = model_class.from_pretrained(str(spec.path), **arguments)
+            if info.get("missing_keys") and (rules := _renaming(spec)):
+                del net
+                net, info = model_class.from_pretrained(str(spec.path), **arguments, key_mapping=rules)
+                net._weight_conversions = []  # saved again, it has the class's names
     except VramwiseError:
         raise
     except Exception as error:  # a folder may hold anything, and transformers raises of every kind
@@ -81,6 +87,14 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
     net.eval()
     net.generation_config = _generation_config(spec.path)
     return net  # type: ignore[no-any-return]
+
+
+def _renaming(spec: LoadSpec) -> dict[str, str]:
+    """How names of the files become those of the class, where transformers did not know it by itself."""
+    try:
+        return renaming(tensor_index(spec.path), read_config(spec.path))
+    except VramwiseError:
+        return {}
 
 
 def compute_dtype(precision: str, device: str) -> torch.dtype:
@@ -213,8 +227,19 @@ def _check_keys(info: dict[str, Any], spec: LoadSpec, family: Family) -> None:
         few = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise VramwiseError(
             f"{spec.path} does not hold the weights of {family.name} as its config.json describes them: "
-            f"{kind.replace('_', ' ')} {few}. Such a model would answer garbage. Download the folder again."
+            f"{kind.replace('_', ' ')} {few}. Such a model would answer garbage. {_again(info)}"
         )
+
+
+def _again(info: dict[str, Any]) -> str:
+    """What to do about weights of wrong names."""
+    odd = map(str, info.get("unexpected_keys") or ())
+    if any("lora_" in name or ".base_layer." in name for name in odd):
+        return (
+            "It was saved by peft with its adapter beside the weights: merge it with merge_and_unload() and "
+            "save that, or keep the adapter in a folder of its own."
+        )
+    return "Download the folder again or, for a model of your own, save it again with save_pretrained()."
 
 
 def _misshapen(net: torch.nn.Module) -> Iterator[str]:
