@@ -131,7 +131,7 @@ def _ocr_candidate(
         why=why,
         facts=facts or {},
         rank=ocr_rank(row, _parameters),
-        bits={"fp32": 32.0, "int8": 8.0, "int4": 4.0}.get(precision, 16.0),
+        bits={"fp32": 32.0, "int8": 8.0, "fp8 as saved": 8.0, "int4": 4.0}.get(precision, 16.0),
     )
 
 

@@ -76,8 +76,8 @@ def _fitting(row: OCRModel, device: DeviceReport, budget: Budget) -> Recommended
     # What could be installed is no reason to leave a model out; a kernel that is missing changes the memory.
     available = {"flash_attention_2": device.flash_attention}
     plan = plan_resolved(ModelRequest(row.id), resolved, budget, available=available)
-    if plan.chosen is None:
-        return None
+    if plan.chosen is None or plan.chosen.computed != plan.chosen.precision:
+        return None  # unpacked to 16 bit it is the model of another row once more
     verdict = plan.verdict(plan.chosen.precision)
     need = verdict.footprint.need_bytes if verdict.footprint else 0
     limit = plan.chosen.max_pixels if verdict.verdict == "reduced" else None
