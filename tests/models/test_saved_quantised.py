@@ -151,6 +151,15 @@ def test_fp8_that_stays_fp8_reads_the_same_and_takes_the_bytes_of_its_files(
     assert [(one.text, one.precision) for one in read] == [(text, "fp8 as saved") for text in truth(4)]
 
 
+def test_fp8_that_transformers_unpacks_against_the_plan_is_refused(models: Path) -> None:
+    from vramwise.ocr.vlm.load import load_net
+    from vramwise.ocr.vlm.model_owner import LoadSpec
+
+    path = saved(models / "fp8-not-kept", BLOCKS, to_blocks)
+    with pytest.raises(VramwiseError, match="did not keep fp8-not-kept in fp8 on cpu"):
+        load_net(LoadSpec(path, "qwen3_vl", "fp8 as saved", "sdpa", "cpu"), resolve_family())
+
+
 @pytest.mark.parametrize("block", [None, (32, 32), (16, 64)])
 def test_a_matrix_is_unpacked_as_transformers_unpacks_it(block: tuple[int, int] | None) -> None:
     from vramwise.ocr.vlm.fp8_layers import unpacked

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
     model_class = adapter_class(family).model_class()
     try:
         # Prompts of ComfyUI run in inference mode; parameters made there could never be used outside it.
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad(), _on(spec.device):
             net, info = model_class.from_pretrained(str(spec.path), **arguments)
             if info.get("missing_keys") and (rules := _renaming(spec)):
                 del net
@@ -81,7 +82,7 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
     _check_keys({**info, "misshapen_keys": list(_misshapen(net))}, spec, family)
     if "device_map" not in arguments or (_dequantises(spec) and spec.device.startswith("mps")):
         net = net.to(spec.device)
-    fp8_layers.compute_in_16bit(net)
+    _check_fp8(fp8_layers.compute_in_16bit(net), spec)
     if spec.adapter is not None:
         net = lora.put_on(net, spec.adapter, arguments["dtype"])
     net.eval()
@@ -134,6 +135,26 @@ def skip_modules(spec: LoadSpec, family: Family) -> list[str]:
     """
     vision = () if spec.quantise_vision else family.vision_modules
     return list(dict.fromkeys((*family.keep_16bit, *vision)))
+
+
+def _check_fp8(layers: int, spec: LoadSpec) -> None:
+    """Refuse a folder that was planned as fp8 and that transformers has unpacked: it takes twice the room."""
+    saved = saved_quantised(read_config(spec.path)) if spec.precision.endswith(AS_SAVED) else None
+    if saved is not None and saved.method == "fp8" and not layers:
+        raise VramwiseError(
+            f"transformers did not keep {spec.path.name} in fp8 on {spec.device}, though it was planned so: "
+            "it takes twice the memory. Choose another device, or the model's 16-bit files."
+        )
+
+
+@contextmanager
+def _on(device: str) -> Iterator[None]:
+    """With ``device`` as CUDA's current one: transformers asks that one for fp8, not its target."""
+    if not device.startswith("cuda") or not torch.cuda.is_available():
+        yield
+        return
+    with torch.cuda.device(device):
+        yield
 
 
 def _dequantises(spec: LoadSpec) -> bool:

@@ -14,28 +14,33 @@ from ...host import host_calls_it_out_of_memory
 
 _SAID = re.compile(
     # torch's allocators on every device, drivers, XLA: "CUDA out of memory", "CUDA error: out of memory"
-    r"out[ _-]?of[ _-]?memory(?! (?:bounds|range|order))"
+    r"out[ _-]?of[ _-]?(?:(?:device|host|gpu|video)[ _-]?)?memory(?! (?:bounds|range|order))"
+    r"|OOM when allocating|failed to allocate [\d.]+ ?(?:[KMGT]i?B?|bytes)\b|\bENOMEM\b"
+    # torch fails in its own message about it where NVML is not to be had
+    r"|NVML_SUCCESS == .{0,80}INTERNAL ASSERT FAILED"
     # CUDA's and ROCm's libraries: CUBLAS_STATUS_ALLOC_FAILED, CUFFT_ALLOC_FAILED, miopenStatusAllocFailed
     r"|[a-z]_ALLOC_FAILED|StatusAllocFailed|rocblas_status_memory_error|cudaErrorMemoryAllocation"
     r"|MIOPEN.{0,80}Memory not available"
     # SYCL, Level Zero, OpenCL, HSA: UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY, PI_ERROR_OUT_OF_RESOURCES, ...
     r"|OUT_OF_(?:DEVICE_|HOST_)?(?:MEMORY|RESOURCES)\b|MEM_OBJECT_ALLOCATION_FAILURE"
+    r"|CL_INVALID_BUFFER_SIZE"
     # Apple
     r"|Invalid buffer size: [\d.]+ ?[KMGT]i?B|Insufficient Memory \(0000000"
     r"|failed to (?:create|allocate) .{0,40}(?:Metal|MTL) ?(?:buffer|heap)"
     # RAM: C++, torch's CPU allocator, numpy, the systems
-    r"|std::bad_alloc|\bbad allocation\b|\bbad_alloc\b"
+    r"|posix_memalign|std::bad_alloc|\bbad allocation\b|\bbad_alloc\b"
     r"|(?:can't|cannot|could not|unable to) allocate (?:memory|[\d.]+ ?[KMGT]i?B)|not enough memory"
     r"|paging file is too small|Insufficient system resources exist"
     r"|insufficient (?:system |gpu |video )?memory"
     # DirectML, ONNX Runtime, OpenVINO
     r"|could not allocate tensor with \d+ bytes|not enough GPU video memory"
-    r"|failed to allocate memory|Exceeded max size of memory (?:object )?allocation|E_OUTOFMEMORY",
+    r"|failed to allocate memory|Exceeded max size of memory (?:object )?allocation|E_OUTOFMEMORY|0x8007000E",
     re.IGNORECASE | re.DOTALL,
 )
-# Triton's "out of resource: shared memory" is a kernel that is too large for a chip, whatever is free.
+# A kernel that is too large for a chip, whatever is free (Triton, CUDA).
 _NOT_MEMORY = re.compile(
-    r"out of resources?: (?:shared memory|threads|registers|tensor memory)", re.IGNORECASE
+    r"out of resources?: (?:shared memory|threads|registers|tensor memory)|LAUNCH_OUT_OF_RESOURCES",
+    re.IGNORECASE,
 )
 _NEVER = (VramwiseError, ImportError, NameError, SyntaxError, AssertionError)
 _WINDOWS = (8, 14, 1450, 1455)  # ERROR_NOT_ENOUGH_MEMORY, OUTOFMEMORY, NO_SYSTEM_RESOURCES, COMMITMENT_LIMIT
