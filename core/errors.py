@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 
 LONGEST_NAME = 80  # characters of a name that others are compared with
@@ -20,11 +21,22 @@ UNSEEN = (
 _ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in UNSEEN}
 # Half a letter, which nothing can write down.
 _ESCAPES |= {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
+_ESCAPED = r"""b'[^']*\\[^']*'|b"[^"]*\\[^"]*\""""
+_PYTHON = re.compile(
+    r"\bobject\b|'\w+' is not|instance of|unhashable|__\w+__|\btype\(s\)|too many dimensions"
+)
+_LONGEST_REASON = 200
+_BYTES = re.compile(rf"[\s:]*(\([a-z ]*)?\b({_ESCAPED}|bytearray\(b.*?['\"]\))([^()'\"]*\))?")
 
 
 def shown(text: str) -> str:
     """``text`` with its control characters as escapes (``\\x1b``): to be read, never to be obeyed."""
     return text if text.isascii() and text.isprintable() else text.translate(_ESCAPES)
+
+
+def without_bytes(text: str) -> str:
+    """A library's words without raw bytes as Python spells them: "broken PNG file (chunk b'...')"."""
+    return _BYTES.sub("", text)
 
 
 class VramwiseError(Exception):
@@ -38,6 +50,28 @@ class VramwiseError(Exception):
         if len(text) > LONGEST_SENTENCE:
             text = f"{text[: LONGEST_SENTENCE - _TAIL]} [...] {text[-_TAIL:]}"
         super().__init__(shown(text))
+
+
+_OF_A_VALUE = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
+
+
+def in_words(error: BaseException) -> str:
+    """Why something could not be read, for a person: what Python and libraries say of damaged contents in
+    words of their own (``'list' object is not a mapping``) helps nobody. Without a full stop.
+    """
+    if isinstance(error, UnicodeError):
+        return "it is no text in UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    said = without_bytes(str(error).strip().split("\n", 1)[0]).rstrip(".")[:_LONGEST_REASON]
+    # pydantic-core and tokenizers raise plain ValueErrors and Exceptions in the same words
+    if not said or isinstance(error, _OF_A_VALUE) or _PYTHON.search(said):
+        return "a value in it is missing or of a wrong kind"
+    return said
 
 
 class UnknownName(VramwiseError):

@@ -142,7 +142,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
             raise VramwiseError(f"{path} has an alias (*name) in it. Write the value itself in its place.")
         data = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except UnicodeDecodeError as error:
+        raise VramwiseError(
+            f"{path} is not written in UTF-8 (byte {error.start + 1} is none of it). Save it as UTF-8."
+        ) from error
+    except (OSError, yaml.YAMLError) as error:
         raise VramwiseError(f"{path} cannot be read as YAML: {error}. Mend or remove the file.") from error
     except (RecursionError, ValueError) as error:  # lists in lists; a date that is none, 5,000 digits
         raise VramwiseError(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..catalog import OCRModel, ocr_models
 from ..catalog.gpus import find_gpus, parse_memory
 from ..catalog.saved_formats import saved_format
-from ..errors import VramwiseError
+from ..errors import VramwiseError, in_words
 from ..families.blocks import Tensor
 from ..families.family import Config, Family, family, family_of_model_type
 from ..families.published import published_config
@@ -254,7 +254,7 @@ def plan_resolved(
             raise
         raise VramwiseError(
             f"{resolved.checkpoint.path} cannot be planned: its config.json does not describe a "
-            f"{resolved.family.name} model ({type(error).__name__}: {str(error)[:200]}). Fetch it again."
+            f"{resolved.family.name} model ({in_words(error)}). Fetch it again."
         ) from error
 
 

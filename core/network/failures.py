@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ..errors import without_bytes
 from . import certificates
 from .addresses import AddressRefused, place
 from .proxies import Proxy
@@ -83,7 +84,7 @@ def shown(text: str, secrets: Iterable[str] = ()) -> str:
             text = text.replace(secret, "***")
     text = _URL_USER.sub(r"\1***@", text)
     text = re.sub(r"<[^<>]{0,200} object at 0x[0-9a-f]+>:? ?", "", text)
-    line = " ".join(printable(text).split())
+    line = " ".join(printable(without_bytes(text)).split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
 
 

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..errors import VramwiseError
+from ..errors import VramwiseError, in_words
 from ..families.family import families
 from ..families.saved_quantised import details
 from .safetensors_headers import TensorInfo as TensorInfo
@@ -168,9 +168,8 @@ def _parsed(file: Path, _changed: int) -> dict[str, Any]:
     try:
         data = _json_of(file)
     except (OSError, ValueError, RecursionError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise VramwiseError(
-            f"{file} cannot be read as JSON ({str(why)[:200]}): it is damaged. Fetch it again."
+            f"{file} cannot be read as JSON ({in_words(error)}): it is damaged. Fetch it again."
         ) from error
     if not isinstance(data, dict):
         raise VramwiseError(f"{file} is not the JSON object that it should be. Fetch it again.")

@@ -14,7 +14,6 @@ import logging
 import os
 import re
 import shutil
-import sys
 import tempfile
 import traceback
 from pathlib import Path
@@ -30,10 +29,10 @@ LIMIT_BYTES = 4 * 1024**3
 _RAW = re.compile(
     r"Traceback|<class |NoneType|object has no|object is not|unhashable|indices must be|codec can't|"
     r"not supported between|unsupported operand|__init__|0x[0-9a-f]{8,}|takes \d+ positional|"
-    r"unexpected keyword|\\x[0-9a-f]{2}"
+    r"unexpected keyword|\bb['\"][^'\"]*\\x[0-9a-f]{2}|bytearray\("
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_LONGEST = 4_000
+_LONGEST = 8_100
 
 
 class Watch:
@@ -128,9 +127,16 @@ def attempt(name: str, number: int, data: bytes, sample: str, place: Place, watc
     return {"kind": name, "case": number, "outcome": outcome, "said": said, "bytes": watch.grown()}
 
 
-def tell(record: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(record) + "\n")
-    sys.stdout.flush()
+class Reports:
+    """Lines for the campaign on what was standard output; what libraries print goes to standard error."""
+
+    def __init__(self) -> None:
+        self._out = os.fdopen(os.dup(1), "w", encoding="ascii")
+        os.dup2(2, 1)
+
+    def tell(self, record: dict[str, Any]) -> None:
+        self._out.write(json.dumps(record) + "\n")
+        self._out.flush()
 
 
 def fresh_place(root: Path) -> Place:
@@ -144,6 +150,7 @@ def fresh_place(root: Path) -> Place:
 
 def run(name: str, numbers: range) -> None:
     found = kind(name)
+    reports = Reports()
     root = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))
     place = fresh_place(root)
     os.environ.update(
@@ -159,8 +166,8 @@ def run(name: str, numbers: range) -> None:
         limit_addresses()
         for number in numbers:
             sample, data = case(name, number, samples, found.spoil)
-            tell({"kind": name, "begun": number})
-            tell(attempt(name, number, data, sample, place, watch))
+            reports.tell({"kind": name, "begun": number})
+            reports.tell(attempt(name, number, data, sample, place, watch))
     finally:
         found.finish(place)
         os.chdir("/")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ...errors import VramwiseError
+from ...errors import VramwiseError, in_words
 from ...families.family import Family, Task
 from . import compat
 from .answers.reasoning import is_mark
@@ -69,6 +69,21 @@ class Adapter:
     def prepare(self, pictures: Sequence[Image], prompt: str, task: Task) -> Prepared:
         """Inputs for ``pictures`` (RGB, already within the pixel limit), each with the same ``prompt``."""
         raise NotImplementedError
+
+    def inputs(self, pictures: Sequence[Image], prompt: str, task: Task) -> Prepared:
+        """``prepare``, with a sentence where the folder's files make it fail: a processor opens with values
+        that it cannot work with. Out of memory passes through.
+        """
+        try:
+            return self.prepare(pictures, prompt, task)
+        except VramwiseError:
+            raise
+        except Exception as error:
+            if compat.is_out_of_memory(error):
+                raise
+            raise VramwiseError(
+                f"The processor in {self.path} cannot prepare a picture: {in_words(error)}. {compat.BESIDE}"
+            ) from error
 
     def generate(
         self, net: Any, prepared: Prepared, decoding: Mapping[str, Any], check: Callable[[], None]

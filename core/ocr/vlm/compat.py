@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
-from ...errors import VramwiseError
+from ...errors import VramwiseError, in_words
 from ...families.family import Family
 from ...families.saved_quantised import SavedQuantised, details
 from ...hardware.capabilities import pip_line
@@ -107,17 +107,17 @@ def open_processor(path: Path) -> Any:
         ) from error
     except Exception as error:  # the tokenizers' own errors have no class of their own
         raise VramwiseError(
-            f"The processor in {path} cannot be opened: {first_line(error)} {_BESIDE}"
+            f"The processor in {path} cannot be opened: {in_words(error)}. {BESIDE}"
         ) from error
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None or len(tokenizer) <= len(tokenizer.get_added_vocab()):
-        raise VramwiseError(f"{path} has no tokenizer.json with a vocabulary. {_BESIDE}")
+        raise VramwiseError(f"{path} has no tokenizer.json with a vocabulary. {BESIDE}")
     if getattr(processor, "image_processor", None) is None:
-        raise VramwiseError(f"{path} has no preprocessor_config.json. {_BESIDE}")
+        raise VramwiseError(f"{path} has no preprocessor_config.json. {BESIDE}")
     return processor
 
 
-_BESIDE = (
+BESIDE = (
     "The tokenizer's and processor's files belong beside the weights: download the model's folder again or, "
     "for a model of your own, copy them from the one that it was made from."
 )

@@ -214,7 +214,7 @@ class _Reading:
         pictures = [Image.fromarray(fit_pixels(image, self.max_pixels)) for image in images]
         pixels = max(picture.width * picture.height for picture in pictures)
         started = time.perf_counter()
-        prepared = adapter.prepare(pictures, self.prompt, self.task)
+        prepared = adapter.inputs(pictures, self.prompt, self.task)
         self.progress.check()
         from .decoding import generate_rows
 
