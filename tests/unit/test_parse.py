@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from vramwise.families.family import families
@@ -221,3 +222,53 @@ def test_a_bare_otsl_answer_becomes_an_html_table() -> None:
         '<tr><td colspan="2">Both</td></tr></table>'
     )
     assert parse("otsl", "no table here", False).text == "no table here"
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("Only words.\nTwo lines.", "Only words.\nTwo lines."),
+        ("<doctag>Before <text>inside</text> after</doctag>", "Before\ninside\nafter"),
+        ("<checkbox_selected><loc_1><loc_2><loc_3><loc_4>Yes</checkbox_selected>", "[x] Yes"),
+        ("<checkbox_unselected>No</checkbox_unselected>", "[ ] No"),
+        ("<document_index><fcel>One<fcel>1<nl></document_index>", "<tr><td>One</td><td>1</td></tr>"),
+        ("<document_index>One 1</document_index>", "One 1"),
+        ("<key_value_region><key_0>Name</key_0><value_0>Ada</value_0></key_value_region>", "NameAda"),
+        ("<smiles>CC(=O)O</smiles>", "CC(=O)O"),
+        ("<handwritten_text>Dear Sir</handwritten_text>", "Dear Sir"),
+        ("<something_new><loc_1><loc_2><loc_3><loc_4>kept</something_new>", "kept"),
+        ("<unordered_list><list_item>a<list_item>b</list_item>c</list_item></unordered_list>", "a\nb\nc"),
+        ("<otsl><caption>Cap</caption><fcel>cell<nl></otsl>", "<td>cell</td>"),
+        ("<picture><loc_1><loc_2><loc_3><loc_4><pie_chart><caption>Cap</caption>rest</picture>", "Cap\nrest"),
+        ("<code><_HTML_><b>bold</b></code>", "<b>bold</b>"),
+        ("<text>never closed <caption>nor this", "never closed\nnor this"),
+        ("</text>closed first", "closed first"),
+        ("<text>" * 100 + "deep", "deep"),
+    ],
+)
+def test_no_text_of_doctags_is_lost(said: str, text: str) -> None:
+    assert text in parse("doctags", said, cut=False).text
+
+
+def test_every_word_of_shuffled_doctags_stays() -> None:
+    names = [
+        "text",
+        "otsl",
+        "caption",
+        "code",
+        "list_item",
+        "picture",
+        "what_is_this",
+        "section_header_level_2",
+    ]
+    rng = random.Random(3)
+    for _ in range(300):
+        words = [f"word{index}" for index in range(12)]
+        said = "".join(
+            rng.choice(["", f"<{rng.choice(names)}>", f"</{rng.choice(names)}>", "<loc_7>", "<nl>"])
+            + word
+            + " "
+            for word in words
+        )
+        found = parse("doctags", said, cut=False).text
+        assert [word for word in words if word not in found] == [], said

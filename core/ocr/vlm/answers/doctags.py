@@ -1,4 +1,8 @@
-"""DocTags, the notation of granite-docling: elements with places on a grid, tables in OTSL."""
+"""DocTags, the notation of granite-docling: elements with places on a grid, tables in OTSL.
+
+The names are those of docling-core's DocumentToken and DocItemLabel. Text is never lost: what stands in an
+element that is not known here, between elements or without any tag is text of the page.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,14 @@ _DOCTAG = re.compile(r"<(/?)([a-z_][\w-]{0,40})>")
 _DOC_CATEGORIES = {
     "text": "Text",
     "paragraph": "Text",
+    "reference": "Text",
+    "handwritten_text": "Text",
+    "key_value_region": "Text",
+    "form": "Text",
+    "grading_scale": "Text",
+    "smiles": "Text",
+    "checkbox_selected": "Text",
+    "checkbox_unselected": "Text",
     "title": "Title",
     "caption": "Caption",
     "footnote": "Footnote",
@@ -23,9 +35,14 @@ _DOC_CATEGORIES = {
     "picture": "Picture",
     "chart": "Picture",
     "otsl": "Table",
+    "table": "Table",
+    "document_index": "Table",
     "code": "Code",
 }
+_CHECKED = {"checkbox_selected": "[x] ", "checkbox_unselected": "[ ] "}
+_SUFFIX = re.compile(r"section_header(_level_\d{1,2})?")
 _LOC_GRID = 500  # DocTags give places on a grid of 0..500; the family's units are thousandths
+MOST_OPEN = 32  # elements within each other; deeper ones count as text of the last
 
 
 def doctags(answer: str, cut: bool) -> Parsed:
@@ -39,34 +56,57 @@ def doctags(answer: str, cut: bool) -> Parsed:
     )
 
 
+class _Open:
+    """An element whose end has not come: its name, what was written in it, its places in thousandths."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.parts: list[str] = []
+        self.places: list[float] = []
+
+    def taken(self) -> list[RawRegion]:
+        """What stands in it so far, as none or one region; its body starts anew."""
+        body, self.parts = "".join(self.parts), []
+        text = _text(self.name, body)
+        points = points_of(self.places[:4])
+        if not text and not (points and self.name):
+            return []
+        return [RawRegion(text, points, _category(self.name) or "Text")]
+
+
 def _doc_elements(answer: str) -> Iterator[RawRegion]:
-    name, body, places = "", "", []
+    page = _Open("")
+    opened = [page]
     at = 0
     for found in watched(_DOCTAG.finditer(answer)):
         closing, tag = found[1] == "/", found[2]
-        body += answer[at : found.start()]
+        inner = opened[-1]
+        inner.parts.append(answer[at : found.start()])
         at = found.end()
-        category = "Section-header" if tag.startswith("section_header") else _DOC_CATEGORIES.get(tag)
         if tag.startswith("loc_") and tag[4:].isdecimal():
-            places.append(float(tag[4:]) * 1000 / _LOC_GRID)
-        elif name == "otsl" and not closing and category is None:
-            body += found[0]
-        elif category is not None and (closing or name == ""):
-            if not closing:
-                name, body, places = tag, "", []
-            elif tag == name:
-                yield _doc_region(name, body, places)
-                name, body, places = "", "", []
-        elif category is not None and name != "":  # a caption inside a table or picture
-            if body.strip() or places:
-                yield _doc_region(name, body, places)
-            name, body, places = tag, "", []
-    body += answer[at:]
-    if name and body.strip():
-        yield _doc_region(name, body, places)
+            inner.places.append(float(tag[4:]) * 1000 / _LOC_GRID)
+        elif _category(tag) is None:
+            if inner.name == "code" or _category(inner.name) == "Table":
+                inner.parts.append(found[0])  # cells of a table; a program's own tags
+        elif not closing and len(opened) <= MOST_OPEN:
+            if _category(inner.name) != "Table":  # a table goes on behind the caption in it
+                yield from inner.taken()
+            opened.append(_Open(tag))
+        elif closing and any(element.name == tag for element in opened):
+            while opened[-1].name != tag:
+                yield from opened.pop().taken()
+            yield from opened.pop().taken()
+    opened[-1].parts.append(answer[at:])
+    while opened:
+        yield from opened.pop().taken()
 
 
-def _doc_region(name: str, body: str, places: list[float]) -> RawRegion:
-    category = "Section-header" if name.startswith("section_header") else _DOC_CATEGORIES[name]
-    text = otsl_to_html(body) if name == "otsl" else re.sub(r"^<_[^<>]{0,40}_>", "", body.strip())
-    return RawRegion(text, points_of(places[:4]), category)
+def _category(name: str) -> str | None:
+    return "Section-header" if _SUFFIX.fullmatch(name) else _DOC_CATEGORIES.get(name)
+
+
+def _text(name: str, body: str) -> str:
+    if _category(name) == "Table" and (table := otsl_to_html(body)):
+        return table
+    text = re.sub(r"^<_[^<>]{0,40}_>", "", body.strip())
+    return _CHECKED.get(name, "") + text if text else ""

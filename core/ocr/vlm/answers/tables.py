@@ -11,25 +11,43 @@ _RULE = re.compile(
     r"\\(?:hline|toprule|midrule|bottomrule|c(?:mid)?(?:line|rule)(?:\([lr]{1,2}\))?\{[\d-]{1,9}\})"
 )
 _SPAN = re.compile(r"\\multi(column|row)\{(\d{1,4})\}\{[^{}]*\}\{(.*)\}", re.DOTALL)
+_OTSL = re.compile(r"<(fcel|ecel|lcel|ucel|xcel|ched|rhed|srow|nl)>")
+_JOINED = ("lcel", "ucel", "xcel")
 MOST_SPANS = 2  # a cell may span columns and rows; what is nested deeper stays as it is
+
+
+def _add_cell(rows: list[list[tuple[str, str]]], kind: str, words: str) -> None:
+    text = words.strip()
+    if kind == "nl":
+        rows.append([])
+    if kind in ("", "nl") or (text and kind in _JOINED):
+        kind = "fcel" if text else ""
+    if kind:
+        rows[-1].append((kind, text))
 
 
 def otsl_to_html(body: str) -> str:
     """An OTSL table as HTML: <fcel> full, <ecel> empty, <lcel> joined to the left, <ucel> to the cell above,
-    <xcel> to both; <ched>, <rhed> and <srow> are headers; <nl> ends a row.
+    <xcel> to both; <ched>, <rhed> and <srow> are headers; <nl> ends a row. "" where there is no such
+    mark; no word is lost.
     """
+    if _OTSL.search(body) is None:
+        return ""
     rows: list[list[tuple[str, str]]] = [[]]
-    for found in watched(re.finditer(r"<([a-z]{1,9})>([^<]*)", body)):
-        if found[1] == "nl":
-            rows.append([])
-        else:
-            rows[-1].append((found[1], found[2].strip()))
+    kind = (
+        ""  # none yet: words in front of the first mark, or behind the end of a row, are a cell of their own
+    )
+    at = 0
+    for found in watched(_OTSL.finditer(body)):
+        _add_cell(rows, kind, body[at : found.start()])
+        kind, at = found[1], found.end()
+    _add_cell(rows, kind, body[at:])
     rows = [row for row in rows if row]
     out = ["<table>"]
     for y, row in enumerate(watched(rows)):
         out.append("<tr>")
         for x, (kind, text) in enumerate(watched(row)):
-            if kind in ("lcel", "ucel", "xcel"):
+            if kind in _JOINED:
                 continue
             across = 1
             while x + across < len(row) and row[x + across][0] == "lcel":
