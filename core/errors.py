@@ -78,13 +78,14 @@ class UnknownName(VramwiseError):
     """A name that is in no list of ours. On the command line this is wrong usage: exit code 2."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: object, known: Iterable[str]) -> str:
     """``' Did you mean "x"?'`` for the closest known word, or an empty string when nothing is close.
 
     Capitals do not count, and "-", "_" and a space are one. What is longer than a name has no nearest.
     """
     from rapidfuzz import fuzz, process
 
+    word = str(word)  # a workflow or a file may hold anything for a name
     if len(word) > LONGEST_NAME:
         return ""
     names = (one for one in known if len(one) <= LONGEST_NAME)

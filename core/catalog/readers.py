@@ -102,6 +102,12 @@ def language(code: str) -> Language:
     return _named({row.code: row for row in languages()}, code, said, "Use auto or one of")
 
 
+def check_language(code: str) -> None:
+    """Raise VramwiseError that names the nearest where ``code`` is neither "auto" nor a language."""
+    if code != "auto":
+        language(code)
+
+
 def recogniser(recogniser_id: str) -> Recogniser:
     """The row of ``recogniser_id``; an unknown id raises VramwiseError that names the nearest."""
     said = f'There is no recogniser "{recogniser_id}" to download.'
@@ -110,7 +116,7 @@ def recogniser(recogniser_id: str) -> Recogniser:
 
 def _named(rows: Mapping[str, _Row], name: str, unknown: str, known: str) -> _Row:
     """The row of ``name``. Where there is none: ``unknown``, the nearest, and the ``known`` names."""
-    if name not in rows:
+    if not isinstance(name, str) or name not in rows:
         raise VramwiseError(f"{unknown}{nearest(name, rows)} {known}: {', '.join(rows)}.")
     return rows[name]
 

@@ -9,7 +9,8 @@ from typing import Any, TextIO
 from ..catalog.words import LANGUAGES
 from ..errors import UnknownName, VramwiseError, nearest
 from ..units import gib
-from .terminal import on_one_line, say, say_json, say_markdown, say_table
+from .numbers import number
+from .terminal import on_one_line, say, say_failure, say_json, say_markdown, say_table
 
 
 def add_verbs(verbs: Any) -> None:
@@ -21,7 +22,9 @@ def add_verbs(verbs: Any) -> None:
     advise.add_argument(
         "--task", default="all", metavar="TASK", help="OCR, image, image-edit, video, which-gpu; default: all"
     )
-    advise.add_argument("--ram-gib", type=float, metavar="N", help="RAM, which streaming needs")
+    advise.add_argument(
+        "--ram-gib", type=number(0.25, 65_536, "size in GiB"), metavar="N", help="RAM, which streaming needs"
+    )
     advise.add_argument(
         "--with",
         dest="also",
@@ -72,6 +75,8 @@ def _advise(arguments: argparse.Namespace) -> int:
         served=said_to_serve(load_settings()),
         machine=_machine() if here and task != "which GPU" else None,
     )
+    if arguments.json and arguments.tiers:
+        say_failure("--tiers is ignored: it is a table for people, without --json.")
     if arguments.json:
         facts = [answer.to_dict() for answer in answers]
         say_json(facts[0] if len(facts) == 1 else facts)

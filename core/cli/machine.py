@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import OCRModel, ocr_models
 from ..catalog.words import LANGUAGES, words
+from ..errors import UnknownName, VramwiseError, nearest
 from ..units import gib
 from .terminal import say, say_json
 
@@ -33,6 +34,24 @@ def add_verbs(verbs: Any) -> None:
     )
     check.add_argument("--json", action="store_true", help="print everything as JSON")
     check.set_defaults(run=_check)
+
+
+def _machine_asked(device: str, lang: str) -> MachineReport:
+    """The machine with ``device`` chosen: another device's answer would be taken for this one's.
+
+    Raises, in ``lang``, UnknownName for one that is not here and VramwiseError for one that torch cannot use.
+    """
+    from ..models.request import machine_now
+
+    report, spoken = machine_now(device), words(lang)
+    for remark in report.remarks:
+        values = dict(remark.values)
+        if remark.code == "absent":
+            values["near"] = nearest(device, [found.id for found in report.devices]) if lang == "en" else ""
+            raise UnknownName(spoken["check_no_such_device"].format(**values))
+        if remark.code == "unusable":
+            raise VramwiseError(spoken["check_unusable_device"].format(**values))
+    return report
 
 
 @dataclass(frozen=True)
@@ -87,10 +106,9 @@ def _fitting(row: OCRModel, device: DeviceReport, budget: Budget) -> Recommended
 def _check(arguments: argparse.Namespace) -> int:
     from ..hardware.budget import budget_of_machine
     from ..hardware.health import health
-    from ..models.request import machine_now
 
     spoken = words(arguments.lang)
-    report = machine_now(arguments.device)
+    report = _machine_asked(arguments.device, arguments.lang)
     budget = budget_of_machine(report, ask=True)
     findings = health(report, arguments.lang)
     if arguments.json:

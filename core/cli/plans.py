@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import VramwiseError, shown
+from .numbers import whole
 from .terminal import drawing, on_one_line, say, say_failure, say_json
 
 if TYPE_CHECKING:
@@ -28,7 +29,13 @@ def add_verbs(verbs: Any) -> None:
     )
     place.add_argument("--vram-gib", type=float, metavar="N", help="an empty card of this size")
     plan.add_argument("--image", type=_size, default=(1024, 1024), metavar="WxH", help="default: 1024x1024")
-    plan.add_argument("--batch", type=int, default=1, metavar="N", help="pictures at once; default: 1")
+    plan.add_argument(
+        "--batch",
+        type=whole(1, 4096, "number of pictures"),
+        default=1,
+        metavar="N",
+        help="pictures at once; default: 1",
+    )
     plan.add_argument(
         "--precision", default="auto", metavar="P", help="bf16, fp16, int8, int4; default: auto"
     )
@@ -66,6 +73,8 @@ def _plan(arguments: argparse.Namespace) -> int:
     if arguments.json:
         told = [made.to_dict() for made in plans]
         say_json(told if len(told) > 1 else told[0])
+        for note in dict.fromkeys(note for made in plans for note in made.notes):
+            say_failure(note)
     else:
         for number, made in enumerate(plans):
             say("\n" * bool(number), end="")

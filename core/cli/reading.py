@@ -14,12 +14,17 @@ from ..jobs.outputs import FORMATS
 from ..models.names import model_ids
 from ..option_values import CPU_ENGINES, DEFAULT_MODEL, TASKS
 from ..settings import load_settings
+from .numbers import number, whole
 from .terminal import on_one_line, say, say_failure, say_json, say_xml
 
 if TYPE_CHECKING:
     from ..jobs.job import PageReader
     from ..jobs.manifest import Entry
+    from ..models.handle import OCRHandle
     from ..ocr.engines.protocol import ReadOptions
+    from ..ocr.remote.handle import RemoteHandle
+
+MOST_MEGAPIXELS = 1000
 
 
 def add_verbs(verbs: Any) -> None:
@@ -47,17 +52,23 @@ def add_verbs(verbs: Any) -> None:
     ocr.add_argument("--task", default="text", choices=TASKS)
     ocr.add_argument("--prompt", default="", help="an instruction, for task custom")
     ocr.add_argument(
-        "--megapixels", type=float, default=0.0, help="scale larger pictures down to this; 0: automatic"
+        "--megapixels",
+        type=number(0, MOST_MEGAPIXELS, "size in megapixels", "0 is automatic."),
+        default=0.0,
+        help="scale larger pictures down to this; 0: automatic",
     )
-    ocr.add_argument("--dpi", type=int, default=200, help="of PDF pages (%(default)s)")
+    ocr.add_argument(
+        "--dpi",
+        type=whole(36, 1200, "number of dots per inch"),
+        default=200,
+        help="of PDF pages (%(default)s)",
+    )
     ocr.set_defaults(run=_ocr)
 
 
 def _ocr(arguments: argparse.Namespace) -> int:
     from ..ocr.engines.protocol import ReadOptions
 
-    if arguments.megapixels < 0 or not 36 <= arguments.dpi <= 1200:
-        raise VramwiseError("--megapixels must be 0 (automatic) or more, and --dpi from 36 to 1200.")
     if arguments.resume and not arguments.out:
         raise VramwiseError("--resume goes on with the job in a folder: name it with --out DIR.")
     options = ReadOptions(
@@ -67,17 +78,21 @@ def _ocr(arguments: argparse.Namespace) -> int:
         max_pixels=int(arguments.megapixels * 1_000_000) or None,
     )
     reader = _reader(arguments)
+    if arguments.endpoint and arguments.precision != "auto":
+        say_failure(f"--precision {arguments.precision} is ignored: the endpoint's server has decided it.")
+    if arguments.out:  # without it every page has its notes
+        for sentence in reader.not_used(options):
+            say_failure(sentence)
     if arguments.out:
         return _job(arguments, reader, options)
     return _print(arguments, reader, options)
 
 
-def _reader(arguments: argparse.Namespace) -> PageReader:
+def _reader(arguments: argparse.Namespace) -> OCRHandle | RemoteHandle:
     if arguments.endpoint:
         from ..ocr.remote import open_remote
 
-        remote: PageReader = open_remote(arguments.endpoint)
-        return remote
+        return open_remote(arguments.endpoint)
     from ..models.handle import ocr_handle
 
     model = arguments.model or DEFAULT_MODEL

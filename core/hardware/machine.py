@@ -36,8 +36,8 @@ def probe(device: str = "auto", *, torch: Any = "auto", host: HostMemory | None 
     """Look at the machine.
 
     ``device``: "auto" (the device the host prefers, else the first accelerator that can be used, else the
-    CPU) or an id such as "cuda:0" or "cpu". An id that is not here falls back to auto with a note, so that a
-    workflow from another machine still runs.
+    CPU) or an id such as "cuda:0" or "cpu"; "cuda" is the first of its cards. An id that is
+    not here falls back to auto with a note, so that a workflow from another machine still runs.
     ``torch``: "auto" asks it where it is imported already or where only it can answer (AMD, Intel, Apple),
     "import" wherever it is installed, None never; or the module itself. ``host`` is what ComfyUI says.
     """
@@ -349,9 +349,13 @@ def _chosen(
     usable = [device for device in found if device.runnable.usable or not live]
     ids = [device.id for device in usable]
     auto = preferred if preferred in ids else ids[0]
-    if asked == "auto" or asked in ids:
-        return auto if asked == "auto" else asked
-    unusable = next((device for device in found if device.id == asked), None)
+    asked = str(asked).strip().lower()
+    if asked == "auto":
+        return auto
+    meant = next((name for name in ids if asked in (name, name.partition(":")[0])), None)
+    if meant is not None:
+        return meant
+    unusable = next((one for one in found if asked in (one.id, one.id.partition(":")[0])), None)
     if unusable is not None:
         values = {"asked": asked, "reason": unusable.runnable.reason, "shown": auto}
         remarks.append(Remark("unusable", values))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..catalog.readers import check_language
 from ..errors import VramwiseError
 from ..ocr.engines.protocol import Engine, NoProgress, ProgressCallback, ReadOptions
 from ..ocr.engines.reader_pool import ReaderPool
@@ -65,6 +66,7 @@ class OCRHandle:
         """
         options = options or ReadOptions()
         check_choice("task", options.task, TASKS)
+        check_language(options.language)
         return self._engine(load_settings()).read(images, options, progress or NoProgress())
 
     def plan(self) -> str:
@@ -78,6 +80,18 @@ class OCRHandle:
             return self._decide(settings).plan.text()
         except VramwiseError as error:
             return str(error)
+
+    def not_used(self, options: ReadOptions) -> tuple[str, ...]:
+        """Sentences on what of the handle and of ``options`` a reading would not use; every result has them
+        among its notes.
+        """
+        if is_cpu_engine(self.model):
+            from ..ocr.engines.cpu import not_used
+
+            return tuple(not_used(options, self.model, self.request.only_for_torch()))
+        from ..ocr.vlm.prompts import ignored
+
+        return ignored(options)
 
     @property
     def patcher(self) -> Any:
@@ -123,7 +137,7 @@ class OCRHandle:
         if is_cpu_engine(self.model):
             from ..ocr.engines.cpu import CPUEngine
 
-            return CPUEngine(self.model, _readers, settings)
+            return CPUEngine(self.model, _readers, settings, self.request.only_for_torch())
         if self._live.engine is None:
             from .live import open_engine
 

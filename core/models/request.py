@@ -29,7 +29,9 @@ from ..hardware.budget import (
 )
 from ..hardware.capabilities import Capability, model_options, untested_transformers
 from ..host import host_memory
+from ..ocr.engines.protocol import CPU_PRECISION
 from ..ocr.vlm.model_owner import evictable_bytes, living_owners
+from ..option_values import check_choice, precision_choices
 from ..planning import run_history
 from ..planning.activations import Term
 from ..planning.cache_note import cache_note
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from ..weights.checkpoints import Checkpoint
 
 OWN = "own"
+# The precisions that quantise while loading, and with them the vision tower where that is asked for.
+QUANTISED = ("int8", "int4")
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,10 @@ class ModelRequest:
         chosen = {"precision": self.precision, "attention": self.attention, "device": self.device}
         if self.device == "cpu":
             del chosen["device"]
-        return [f"{name} {value}" for name, value in chosen.items() if value != "auto"]
+        if self.precision == CPU_PRECISION:
+            del chosen["precision"]
+        said = [f"{name} {value}" for name, value in chosen.items() if value != "auto"]
+        return [*said, "quantise_vision"] if self.quantise_vision else said
 
     def seen_pixels(self, its: Family) -> int | None:
         """Pixels that the model gets to see: sides of an image go up to the family's grid."""
@@ -405,6 +412,11 @@ def noted(plan: Plan, request: ModelRequest, resolved: ResolvedModel, settings: 
         notes.append(f"{on_top}; its bytes are counted with the weights.")
     elif found is not None and (found.path / "adapter_config.json").exists():
         notes.append(f"An adapter lies beside the weights in {found.path}; it is not put on top of them.")
+    if request.quantise_vision and plan.chosen is not None and plan.chosen.precision not in QUANTISED:
+        notes.append(
+            f"quantise_vision is ignored: at {plan.chosen.precision} nothing is quantised. "
+            f"It counts with {' and '.join(QUANTISED)}."
+        )
     untested = untested_transformers()
     return replace(plan, notes=(*notes, untested) if untested else tuple(notes))
 
@@ -417,7 +429,10 @@ def _plan_outside_torch(row: OCRModel, request: ModelRequest) -> Plan:
     verdict = Verdict(OWN, "fits", Footprint(OWN, (weights,)), f"{where}; no GPU memory is used", None)
     width, height = request.image or (1024, 1024)
     choice = Choice(OWN, "none", width * height, 1)
-    return Plan(row.id, budget.device, budget.budget_bytes, (verdict,), choice, (), budget)
+    check_choice("precision", request.precision, precision_choices())
+    in_vain = request.only_for_torch()
+    notes = (f"Ignored, because {row.name} has no such choice: {', '.join(in_vain)}.",) if in_vain else ()
+    return Plan(row.id, budget.device, budget.budget_bytes, (verdict,), choice, notes, budget)
 
 
 def _ram() -> Budget:

@@ -60,6 +60,8 @@ class ModelLoader:
             "auto" if device_map in (None, "auto") else device_map,
             bool(configured.quantise_vision if quantise_vision is None else quantise_vision),
         )
+        if attention is None and use_flash_attention and is_cpu_engine(name):
+            handle = replace(handle, attention="flash_attention_2")  # so that it says what is ignored
         if attention is None and use_flash_attention is False:
             handle = replace(handle, attention=_without_flash(name, settings))
         loaded = LoadedModel(handle)

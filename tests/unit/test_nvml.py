@@ -332,8 +332,10 @@ def test_check_gpu_speaks_the_guides_language(library: Path) -> None:
 @pytest.mark.parametrize("lang", ["ru", "zh"])
 def test_check_gpu_has_no_english_sentence_in_another_language(library: Path, lang: str) -> None:
     for name, asked in (("lost", "cuda:7"), ("two_cards", "auto"), ("init_fails", "auto")):
-        lines = command(library, name, "--lang", lang, "--device", asked).stdout.splitlines()
-        notes = [line for line in lines if line.startswith("- ")]
+        done = command(library, name, "--lang", lang, "--device", asked)
+        notes = [line for line in done.stdout.splitlines() if line.startswith("- ")]
+        notes += [line for line in done.stderr.splitlines() if line.startswith("vramwise: ")]
+        assert (done.returncode == 2) == (asked == "cuda:7")
         assert notes
         for line in notes:
             told = re.sub("[\u201c\u00ab][^\u201d\u00bb]*[\u201d\u00bb]", "", line)  # quoted as it was said

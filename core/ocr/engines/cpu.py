@@ -17,7 +17,7 @@ from ..results import reading_order
 from ..results.line import Line
 from ..results.result import OCRResult, Point, Region, Word
 from .language_routing import RapidRoute, Route, TesseractRoute, rapid_route, tesseract_route
-from .protocol import ProgressCallback, ReadOptions
+from .protocol import CPU_PRECISION, ProgressCallback, ReadOptions
 from .reader_pool import ReaderPool
 
 if TYPE_CHECKING:
@@ -27,20 +27,25 @@ if TYPE_CHECKING:
 log = logging.getLogger("vramwise.ocr")
 # The share of a page's text length in one foreign script from which that script's reader takes the page.
 MOSTLY = 0.6
+# What lines and their places are an answer to.
+_TASKS = ("text", "markdown", "spotting")
 
 
 class CPUEngine:
-    """``model`` is "rapid" or "tesseract". Readers live in ``pool`` and are shared by every handle."""
+    """``model`` is "rapid" or "tesseract". Readers live in ``pool`` and are shared by every handle.
+    ``in_vain`` is what the handle was given and no such engine has ("precision int4").
+    """
 
-    def __init__(self, model: str, pool: ReaderPool, settings: Settings) -> None:
+    def __init__(self, model: str, pool: ReaderPool, settings: Settings, in_vain: Sequence[str] = ()) -> None:
         self.model, self._pool, self._settings = model, pool, settings
+        self._in_vain = tuple(in_vain)
 
     def read(
         self, images: Sequence[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order."""
         chosen = None if options.language == "auto" else language(options.language)
-        ignored = tuple(_ignored(options, self.model))
+        ignored = tuple(not_used(options, self.model, self._in_vain))
         for done, image in enumerate(images, start=1):
             progress.check()
             yield self._page(image, options, chosen, ignored, progress)
@@ -146,8 +151,16 @@ class CPUEngine:
         return rapid_route(row, self._settings)
 
 
-def _ignored(options: ReadOptions, model: str) -> Iterator[str]:
+def not_used(options: ReadOptions, model: str, in_vain: Sequence[str] = ()) -> Iterator[str]:
+    """Sentences on what was asked for and an engine outside torch does not do."""
     name = "PP-OCR" if model == "rapid" else "Tesseract"
+    if in_vain:
+        yield f"Ignored, because {name} has no such choice: {', '.join(in_vain)}."
+    if options.task not in _TASKS:
+        yield (
+            f"The task {options.task} is ignored: {name} reads lines of text and where they stand. "
+            "Choose a vision-language model for it."
+        )
     if options.prompt.strip():
         yield f"The prompt is ignored: {name} reads what is there and takes no instructions."
     if options.max_new_tokens:
@@ -237,7 +250,7 @@ def _result(
         height=height,
         finish_reason="stop" if lines else "blank",
         model=model,
-        precision="fp32",
+        precision=CPU_PRECISION,
         seconds=seconds,
         language=options.language,
         notes=notes,

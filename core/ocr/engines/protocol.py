@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ..results.result import OCRResult
 
 
+# What the engines outside torch compute in, whatever else is asked for.
+CPU_PRECISION = "fp32"
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """What the person asked for. ``max_pixels`` and ``max_new_tokens`` are None or 0 for the engine's own

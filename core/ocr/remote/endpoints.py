@@ -65,6 +65,7 @@ def resolve(name: str, settings: Settings) -> Endpoint:
 
     Raises UnknownName for any other name and VramwiseError for an address or a wrong entry.
     """
+    name = str(name)  # a workflow may hold anything
     found = settings.endpoints.get(name)
     if found is not None:
         return _configured(name, found, settings)

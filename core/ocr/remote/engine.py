@@ -17,7 +17,7 @@ from ..engines.protocol import NoProgress, ProgressCallback, ReadOptions
 from ..images import check_size, is_blank
 from ..results.result import OCRResult
 from ..vlm.page_result import Answer, Source, page_result
-from ..vlm.prompts import ignored, most_pixels, task_prompt
+from ..vlm.prompts import ignored, most_pixels, shrunk, task_prompt
 from .client import ChatRequest, Client
 from .errors import EndpointError
 from .event_loop import EventLoop
@@ -144,7 +144,8 @@ class RemoteEngine:
         task, prompt = task_prompt(family, options)
         limit = options.max_new_tokens or family.max_new_tokens
         pixels = most_pixels(family, options.max_pixels or family.default_pixels)
-        return _Question(family, model, task, prompt, ignored(options), pixels, limit)
+        notes = (*ignored(options), *shrunk(family, options.max_pixels))
+        return _Question(family, model, task, prompt, notes, pixels, limit)
 
 
 class _Reading:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ...catalog.readers import check_language
 from ...errors import VramwiseError
 from ...option_values import TASKS, check_choice
 from ...settings import MAX_CONCURRENCY, load_settings
@@ -66,6 +67,12 @@ class RemoteHandle:
         except VramwiseError as error:
             return str(error)
 
+    def not_used(self, options: ReadOptions) -> tuple[str, ...]:
+        """As OCRHandle's."""
+        from ..vlm.prompts import ignored
+
+        return ignored(options)
+
     def fingerprint(self) -> str:
         """Changes when the endpoint's entry does; an unknown one has the sentence about it."""
         try:
@@ -83,6 +90,7 @@ class RemoteHandle:
         from .server_pool import RetryPolicy
 
         check_choice("task", (options or ReadOptions()).task, TASKS)
+        check_language((options or ReadOptions()).language)
         endpoint = resolve(self.endpoint, load_settings())
         key = endpoint.key(os.environ)
         at_once = self.concurrency or endpoint.concurrency

@@ -21,7 +21,7 @@ from . import compat
 from .families import adapter_class
 from .model_owner import Owner
 from .page_result import Answer, Source, page_result
-from .prompts import ignored, most_pixels, task_prompt
+from .prompts import ignored, most_pixels, shrunk, task_prompt
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -153,6 +153,7 @@ class _Reading:
                 f"the picture was read at {planned / 1e6:.1f} at most."
             )
             asked = planned
+        self.notes += shrunk(engine.family, asked if options.max_pixels else None)
         self.max_pixels = most_pixels(engine.family, asked)
         self.new_tokens = (
             options.max_new_tokens or engine.limits.max_new_tokens or engine.family.max_new_tokens

@@ -33,11 +33,26 @@ def task_prompt(family: Family, options: ReadOptions) -> tuple[Task, str]:
 
 
 def ignored(options: ReadOptions) -> tuple[str, ...]:
-    """Notes on what of ``options`` the task has no use for."""
-    if not options.prompt.strip() or options.task == "custom":
+    """Notes on what of ``options`` the task, or a model that reads every language, has no use for."""
+    notes = []
+    if options.prompt.strip() and options.task != "custom":
+        notes.append(
+            f"The prompt is ignored: the task {options.task} has its own. "
+            "Choose the task custom to use yours."
+        )
+    if options.language != "auto":
+        notes.append(
+            f"The language {options.language} is ignored: the model sees by itself what a text is written in."
+        )
+    return tuple(notes)
+
+
+def shrunk(family: Family, wished: int | None) -> tuple[str, ...]:
+    """A note where more pixels were wished for than the family takes."""
+    if not wished or most_pixels(family, wished) == wished:
         return ()
     return (
-        f"The prompt is ignored: the task {options.task} has its own. Choose the task custom to use yours.",
+        f"{family.name} sees {family.max_pixels / 1e6:.1f} megapixels at most, and not {wished / 1e6:.1f}.",
     )
 
 

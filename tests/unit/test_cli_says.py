@@ -1,0 +1,138 @@
+"""The command line answers for what was asked: a device that is not here, a number out of its range, an
+option that counts for nothing here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from vramwise.catalog import language
+from vramwise.cli import main
+from vramwise.errors import VramwiseError
+from vramwise.models.names import model_id
+from vramwise.ocr.remote.endpoints import resolve
+from vramwise.option_values import check_choice
+from vramwise.settings import Settings
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(list(words))
+        except SystemExit as ended:  # argparse
+            code = int(ended.code or 0)
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    path = tmp_path / "page.png"
+    Image.new("RGB", (96, 48), "white").save(path)
+    return str(path)
+
+
+# --- a device that is not here -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "xpu:3", "mps", "gpu", "cuda:-1", "cpu:1", "", "cuda:0:0"])
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_no_other_device_answers_for_one_that_is_not_here(
+    device: str, form: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    code, out, err = run("check-gpu", "--device", device, *form)
+    assert (code, out) == (2, "")
+    assert f'The device "{device}" is not on this machine.' in err and "cpu" in err
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "CPU"])
+def test_a_device_that_is_here_answers(device: str) -> None:
+    code, out, _ = run("check-gpu", "--device", device, "--json")
+    assert code == 0 and json.loads(out)["machine"]["chosen"] == "cpu"
+
+
+# --- what is ignored ---------------------------------------------------------------------------------------
+
+IGNORED = [
+    (("--precision", "int4"), "precision int4"),
+    (("--task", "custom"), "The task custom is ignored"),
+    (("--task", "table"), "The task table is ignored"),
+    (("--prompt", "Translate."), "The prompt is ignored"),
+]
+
+
+@pytest.mark.parametrize(("option", "said"), IGNORED)
+def test_what_the_built_in_engine_ignores_is_said(option: tuple[str, ...], said: str, picture: str) -> None:
+    code, _, err = run("ocr", picture, *option)
+    assert code == 0 and said in err
+    code, out, err = run("ocr", picture, *option, "--json")
+    assert any(said in note for note in json.loads(out)[0]["notes"]) and said in err
+
+
+@pytest.mark.parametrize(("option", "said"), IGNORED)
+def test_a_job_into_a_folder_says_it_once(
+    option: tuple[str, ...], said: str, picture: str, tmp_path: Path
+) -> None:
+    code, _, err = run("ocr", picture, picture, *option, "--out", str(tmp_path / "out"))
+    assert code == 0 and err.count(said) == 1
+
+
+def test_nothing_is_said_where_nothing_is_ignored(picture: str, tmp_path: Path) -> None:
+    _, _, err = run("ocr", picture, "--task", "markdown", "--out", str(tmp_path / "out"))
+    assert "ignored" not in err.lower()
+
+
+def test_the_precision_of_an_endpoint_is_its_servers(picture: str) -> None:
+    _, _, err = run("ocr", picture, "--endpoint", "localhost:9", "--precision", "int4")
+    assert "--precision int4 is ignored" in err
+
+
+def test_a_plan_of_the_built_in_engine_says_what_is_ignored() -> None:
+    code, out, _ = run("plan", "rapid", "--precision", "int4")
+    assert code == 0 and "precision int4" in out
+    code, out, err = run("plan", "rapid", "--precision", "int4", "--json")
+    assert code == 0 and "precision int4" in err and json.loads(out)["model"] == "rapid"
+    assert run("plan", "rapid", "--precision", "int99")[0] == 2
+    assert "--tiers is ignored" in run("advise", "--gpu", "RTX 3060 12 GB", "--tiers", "--json")[2]
+
+
+# --- numbers -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        *((("ocr", "x.png", "--megapixels", value), "from 0 to 1000")
+          for value in ("nan", "inf", "-1", "1e300", "many", "")),
+        *((("ocr", "x.png", "--dpi", value), "from 36 to 1200") for value in ("0", "1e3", "9" * 30, "-36")),
+        *((("plan", "rapid", "--batch", value), "from 1 to 4096") for value in ("0", "-3", "9" * 30, "2.5")),
+        *((("advise", "--gpu", "RTX 3060 12 GB", "--ram-gib", value), "GiB from")
+          for value in ("nan", "-5", "inf")),
+        *((("advise", "--vram-gib", value), "is no memory size") for value in ("nan", "inf", "-5", "1e300")),
+        *((("plan", "rapid", "--vram-gib", value), "is no memory size") for value in ("nan", "inf", "0")),
+    ],
+)  # fmt: skip
+def test_a_number_out_of_its_range_is_a_sentence(words: tuple[str, ...], said: str) -> None:
+    code, out, err = run(*words)
+    assert code in (1, 2) and out == "" and said in err and "Traceback" not in err
+
+
+# --- a name that is no text --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [None, 5, -1.5, float("nan"), True, [], ["auto"], {"a": 1}, b"auto"])
+def test_whatever_is_given_for_a_name_is_unknown_in_a_sentence(value: object) -> None:
+    for refused in (
+        lambda: check_choice("precision", value, ("auto", "int8")),  # type: ignore[arg-type]
+        lambda: language(value),  # type: ignore[arg-type]
+        lambda: resolve(value, Settings()),  # type: ignore[arg-type]
+        lambda: model_id(value),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(VramwiseError):
+            refused()
