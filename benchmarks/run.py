@@ -25,6 +25,7 @@ LONG = (
     "activations",
     "quality",
     "remote",
+    "widgets",
     "fuzz",
     "liars",
     "soak",

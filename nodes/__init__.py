@@ -8,6 +8,7 @@ from .bridge.managed import manage_models
 from .bridge.memory import host_memory, listen_to_free
 from .bridge.routes import serve
 from .bridge.schema import ComfyExtension, io
+from .bridge.widget_values import checked
 from .convert_regions import ConvertRegions
 from .crop_regions import CropRegions
 from .draw_text import DrawText
@@ -51,4 +52,4 @@ class VramwiseExtension(ComfyExtension):
         set_memory_source(host_memory)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return list(NODES)
+        return [checked(node) for node in NODES]

@@ -152,8 +152,8 @@ class CropRegions(io.ComfyNode):
         if not crops and nothing_found == "error":
             before = sum(len(page.regions) for page in regions)
             raise VramwiseError(
-                f"None of the {before} regions passes the filter. Loosen find, category, min_confidence or "
-                'the sizes, or set nothing_found to "skip what follows".'
+                f"None of the {before} regions passes the filter. Loosen find, category, min_confidence, "
+                'min_size, max_size, first or last, or set nothing_found to "skip what follows".'
             )
         if not crops:
             return io.NodeOutput([nothing_follows()], kept, [nothing_follows()], 0)

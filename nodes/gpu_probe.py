@@ -53,7 +53,7 @@ class GPUProbe(io.ComfyNode):
         from ..core.hardware.health import health
         from ..core.models.request import machine_now
 
-        report = machine_now(device)
+        report = machine_now(str(device))
         budget = budget_of_machine(report)
         chosen = report.device
         total, free = (chosen.total_bytes or 0) / GIB, (chosen.free_bytes or 0) / GIB

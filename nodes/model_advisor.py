@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..core.catalog.words import LANGUAGES
+from ..core.errors import UnknownName
 from ..core.option_values import ADVICE_TASKS, check_choice
 from .bridge.progress import interruptible
 from .bridge.schema import GPU, field, io, schema, valid
@@ -95,14 +96,15 @@ class ModelAdvisor(io.ComfyNode):
         also_loaded: Any = None,
         language: str = "en",
     ) -> io.NodeOutput:
-        from ..core.advisor import advise_each, report
+        from ..core.advisor import report
         from ..core.advisor.graph_memory import loaded_in_graph
         from ..core.ocr.remote.endpoints import said_to_serve
         from ..core.settings import load_settings
         from .bridge.templates import installed_templates
 
         _check(task, language)
-        answers = advise_each(
+        answers = _answers(
+            what_if,
             gpu=what_if.strip() or None,
             task=task,
             ram_gib=ram_gib or None,
@@ -120,6 +122,17 @@ class ModelAdvisor(io.ComfyNode):
         tables = [answer.table() for answer in answers]
         table = json.dumps(tables[0] if len(tables) == 1 else tables, ensure_ascii=False)
         return io.NodeOutput(text, model, precision, table, ui={"text": [text], "advice": tables})
+
+
+def _answers(what_if: str, **asked: Any) -> tuple[Advice, ...]:
+    from ..core.advisor import advise_each
+
+    try:
+        return advise_each(**asked)
+    except UnknownName as error:
+        if not what_if.strip() or "also_loaded" in str(error):
+            raise
+        raise UnknownName(f"what_if: {error}") from error
 
 
 def _wired(advice: Advice) -> tuple[str, str]:

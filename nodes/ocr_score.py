@@ -24,9 +24,12 @@ from .bridge.schema import OCRModel, Regions, field, io, schema, valid
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..core.ocr.regions.error_rates import Score
+    from ..core.ocr.regions.error_rates import Rules, Score
     from ..core.ocr.regions.text_diff import Change
     from ..core.ocr.results.result import Region
+
+
+MOST_ERRORS = 10.0
 
 
 class OCRScore(io.ComfyNode):
@@ -72,7 +75,7 @@ class OCRScore(io.ComfyNode):
                     "threshold",
                     default=0.0,
                     min=0.0,
-                    max=10.0,
+                    max=MOST_ERRORS,
                     step=0.01,
                     optional=True,
                     tooltip="The best image passes with at most this error rate. 0: no error.",
@@ -152,6 +155,7 @@ class OCRScore(io.ComfyNode):
         counts = Rules(**{name: value[0] for name, value in rules.items()})
         frames = Frames(image)
         wanted = _wanted(expected, expected_from[0], expected_for[0], len(frames))
+        _check_expected(wanted, counts, threshold[0])
         read, lines = _readings(frames, regions, texts, ocr_model, cls.hidden.unique_id)
         scores = [score(ours, truth, counts) for ours, truth in zip(read, wanted, strict=True)]
         best = best_of(scores, [confidence(each) for each in lines], metric[0])
@@ -215,6 +219,24 @@ def _wanted(expected: list[str], source: str, target: str, count: int) -> list[s
             'or set expected_for to "one line each" and write a line for every image.'
         )
     return texts
+
+
+def _check_expected(wanted: Sequence[str], rules: Rules, threshold: float) -> None:
+    """Raise VramwiseError where nothing is expected of an image, for nothing read would then pass, and for a
+    threshold that is no error rate.
+    """
+    if not 0 <= threshold <= MOST_ERRORS:  # JSON from Python may hold NaN, which passes the server's checks
+        raise VramwiseError(
+            f"threshold is {threshold!r}, which is no error rate from 0 to {MOST_ERRORS:g}. Give 0 for no "
+            "error, or one such as 0.05."
+        )
+    for number, text in enumerate(wanted, start=1):
+        if not rules.normal(text, "ignore"):
+            left = f' Of "{text.strip()}" nothing is left by the rules.' if text.strip() else ""
+            raise VramwiseError(
+                f"Nothing is expected of image {number} of {len(wanted)}, so nothing could be judged: "
+                f"expected is empty.{left} Write the text that should be on the image."
+            )
 
 
 def _readings(

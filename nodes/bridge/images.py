@@ -121,8 +121,18 @@ def check_pages(regions: Any) -> None:
         raise VramwiseError("The regions hold no page at all. Give OCR Inference at least one picture.")
 
 
+def _kind(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"a tensor with {value.dim()} sides"
+    return f"{value!r:.60}" if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+
+
 def check_same_pages(image: torch.Tensor, regions: Regions) -> None:
     """Raise VramwiseError unless ``image`` (B, H, W, C) has the number and size of the pages read."""
+    if not isinstance(image, torch.Tensor) or image.dim() != 4:
+        raise VramwiseError(
+            f"The image input holds {_kind(image)}, which is no batch of pictures. Link it to an image."
+        )
     batch, height, width = image.shape[:3]
     if batch != len(regions):
         raise VramwiseError(
