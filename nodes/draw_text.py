@@ -206,11 +206,14 @@ class DrawText(io.ComfyNode):
 
 
 def _pages_of(regions: Any) -> Any:
+    from ..core.ocr.results.polygons import check_polygons
+
     if not hasattr(regions, "pages"):
         raise VramwiseError(
             f"The regions input holds {str(regions)[:60]!r}, which is no regions. Link it to the regions of "
             "OCR Inference."
         )
+    check_polygons(regions.pages)
     return regions.pages
 
 

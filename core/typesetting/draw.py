@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import VramwiseError
 from ..normal_forms import normalised
 from ..ocr.engines.protocol import NoProgress, ProgressCallback
+from ..ocr.regions.masks import check_cover, window_of
 from ..ocr.results.result import Region
 from ..option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
 from .colours import AUTO, Colour, Sample, contrasting, parse_colour, sample
@@ -99,6 +100,7 @@ class TextRenderer:
         glyph that no font has, and for a text without room where the style says so.
         """
         progress = progress or NoProgress()
+        _check_cover(regions, texts, picture)
         seen = picture.copy() if source is None else _resized_like(source, picture)
         notes = []
         for region, text in zip(regions, texts, strict=True):
@@ -256,6 +258,19 @@ def _too_long(text: str) -> VramwiseError:
         f"A text of {len(text)} characters is too long for one region; at most {MOST_CHARACTERS} are set. "
         "Split it over several regions."
     )
+
+
+def _check_cover(regions: Sequence[Region], texts: Sequence[str], picture: NDArray[float32]) -> None:
+    """Raise VramwiseError where the regions with a text cover the picture more often than texts do."""
+    import numpy as np
+
+    height, width = picture.shape[:2]
+    windows = [
+        window_of(np.asarray(region.polygon, np.float64).reshape(-1, 2), width, height)
+        for region, text in zip(regions, texts, strict=True)
+        if text
+    ]
+    check_cover(filter(None, windows), width, height)
 
 
 def _resized_like(source: NDArray[float32], picture: NDArray[float32]) -> NDArray[float32]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FINEST = 4  # pixels a side in which a pixel of the picture is drawn
 MOST_PIXELS = 24_000_000  # of one drawing; larger ones are drawn coarser
 MOST_SIDE = 32_000  # what OpenCV's warp can address
+MOST_CORNERS = 48  # of an outline that a rectangle is looked for in; one of more is made simpler
 STEPS = 8
 
 
@@ -49,6 +50,8 @@ class RegionFrame:
 
         x0, y0, x1, y1 = window
         fine = self.fineness
+        while fine > 1 and (x1 - x0) * (y1 - y0) * fine**2 > MOST_PIXELS:  # a thin frame across a large page
+            fine //= 2
         width, height = self.size
         target = (np.asarray(self.corners, np.float64) - (x0, y0)) * fine
         matrix = _projection(width, height, target)
@@ -151,6 +154,10 @@ def _inner_rectangle(points: NDArray[float64]) -> NDArray[float64]:
     import numpy as np
 
     contour = points.astype(np.float32)
+    coarse = 0.5  # pixels
+    while len(contour) > MOST_CORNERS and coarse < MOST_SIDE:
+        contour = cv2.approxPolyDP(points.astype(np.float32), coarse, True).reshape(-1, 2)
+        coarse *= 2
     around = cv2.boxPoints(cv2.minAreaRect(contour)).astype(np.float64)
     first = int(np.argmin(around @ np.array([1.0, 1.0])))  # the corner that is nearest to the top left
     corners = np.roll(around, -first, axis=0)

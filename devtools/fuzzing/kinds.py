@@ -58,6 +58,7 @@ MODULES = {
     **dict.fromkeys(("safetensors", "config", "index", "tokenizer", "quantised_cache"), "checkpoints"),
     **dict.fromkeys(("settings", "manifest", "measured"), "records"),
     **dict.fromkeys(("regions", "answer"), "answers"),
+    "polygons": "polygons",
 }
 
 

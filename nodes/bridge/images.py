@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ...core.ocr.results.result import OCRResult, Region, Regions
 
 MAX_MASK_PIXELS = 2**30  # of all masks of a batch together, 4 bytes each
+MAX_PAGE_PIXELS = 2**27  # of one, of which no picture has more
 
 
 class Pages(Sequence[Any]):
@@ -112,13 +113,16 @@ def masks_and_overlays(
 
 def check_pages(regions: Any) -> None:
     """Raise VramwiseError unless ``regions`` is what travels on a VRAMWISE_REGIONS link, with a page."""
+    from ...core.ocr.results.polygons import check_polygons
+
     if not hasattr(regions, "pages"):
         raise VramwiseError(
-            f"The regions input holds {regions!r}, which are no regions. Link it to the regions output of "
-            "OCR Inference."
+            f"The regions input holds {str(regions)[:60]!r}, which are no regions. Link it to the regions "
+            "output of OCR Inference."
         )
     if not regions.pages:
         raise VramwiseError("The regions hold no page at all. Give OCR Inference at least one picture.")
+    check_polygons(regions.pages)
 
 
 def _kind(value: Any) -> str:
@@ -155,7 +159,7 @@ def masks_over(
     from ...core.ocr.regions.masks import fill_polygons
 
     width, height = size
-    if len(outlines) * width * height > MAX_MASK_PIXELS:
+    if len(outlines) * width * height > MAX_MASK_PIXELS or width * height > MAX_PAGE_PIXELS:
         raise VramwiseError(
             f"{len(outlines)} masks of {width} x {height} pixels do not fit into memory sensibly (4 GiB and "
             "more). Combine them by page, or give fewer or smaller pages."
@@ -170,10 +174,12 @@ def crops_of(
     page: torch.Tensor, regions: Sequence[Region], padding: int, straighten: bool
 ) -> list[tuple[Region, torch.Tensor]]:
     """Each region with its crop, IMAGE (1, h, w, C), of a page (H, W, C); those off the page are left out."""
-    from ...core.ocr.regions.crops import crop
+    from ...core.ocr.regions.crops import check_crops, crop
 
     picture = page.detach().to("cpu", torch.float32).contiguous().numpy()
-    cut = [(region, crop(picture, region.polygon, padding, straighten)) for region in watched(regions, 4)]
+    height, width = picture.shape[:2]
+    check_crops([region.polygon for region in regions], width, height, padding)
+    cut = ((region, crop(picture, region.polygon, padding, straighten)) for region in watched(regions, 4))
     # A copy each: a view would keep the whole page alive, and nodes may write into what they are given.
     return [(region, torch.from_numpy(part.copy())[None]) for region, part in cut if part is not None]
 

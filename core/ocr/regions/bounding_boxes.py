@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import VramwiseError
-from ..results.from_json import MAX_PAGES, MAX_REGIONS, number_at
+from ..results.from_json import MAX_PAGES, number_at
+from ..results.polygons import MAX_REGIONS
 from ..results.result import OCRResult, Region
 from .masks import upright_box
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...cancel import watched
+from ...errors import VramwiseError
 from ..results.result import OCRResult, Region
+from .masks import window_of
 from .text_match import Finder
 from .word_boxes import Polygon, corners
 
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
+
+
+MOST_CROPS, LEAST_CROPS = 8, 2**25  # areas of the page; pixels that are always allowed
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,36 @@ def categories_of(text: str) -> frozenset[str]:
     return frozenset(name.strip().casefold() for name in text.split(",") if name.strip())
 
 
+def check_crops(polygons: Sequence[Polygon], width: int, height: int, padding: int) -> None:
+    """Raise VramwiseError where the crops of one page would hold far more pixels than it has."""
+    import numpy as np
+
+    pixels = 0
+    for polygon in polygons:
+        window = window_of(np.asarray(polygon), width, height, padding)
+        if window is not None:
+            straight = _straight_size(polygon, width, height, padding) or (0, 0)
+            left, top, right, bottom = window
+            pixels += max((right - left) * (bottom - top), straight[0] * straight[1])
+    if pixels > max(MOST_CROPS * width * height, LEAST_CROPS):
+        raise VramwiseError(
+            f"The crops of {len(polygons):,} regions would hold {pixels / 1e6:,.0f} megapixels of a page of "
+            f"{width * height / 1e6:.1f}. Pick fewer or smaller regions, by find, category, first and last."
+        )
+
+
+def _straight_size(polygon: Polygon, width: int, height: int, padding: int) -> tuple[int, int] | None:
+    """Width and height of the crop that is turned level; None where it need not be, or cannot: a polygon of
+    somebody's JSON may be far larger than its page.
+    """
+    if _is_upright(polygon):
+        return None
+    long, high = _sides(polygon, ordered=False)
+    if max(long, high) > 2 * (width + height) or long * high > 2 * width * height:
+        return None
+    return max(1, round(long)) + 2 * padding, max(1, round(high)) + 2 * padding
+
+
 def crop(
     picture: NDArray[float32], polygon: Polygon, padding: int, straighten: bool
 ) -> NDArray[float32] | None:
@@ -72,19 +107,16 @@ def crop(
     left, top, right, bottom = max(0, left), max(0, top), min(width, right), min(height, bottom)
     if left >= right or top >= bottom:
         return None
-    source = corners(polygon)
-    long, short = _sides(source, ordered=False)
-    beyond = max(long, short) > 2 * (width + height)  # a polygon of somebody's JSON; no room for such a crop
-    if not straighten or beyond or _is_upright(polygon):
+    size = _straight_size(polygon, width, height, padding) if straighten else None
+    if size is None:
         return np.ascontiguousarray(picture[top:bottom, left:right])
-    size = max(1, round(long)) + 2 * padding, max(1, round(short)) + 2 * padding
     inner = [
         (padding, padding),
         (size[0] - padding, padding),
         (size[0] - padding, size[1] - padding),
         (padding, size[1] - padding),
     ]
-    matrix = cv2.getPerspectiveTransform(np.asarray(source, np.float32), np.asarray(inner, np.float32))
+    matrix = cv2.getPerspectiveTransform(np.asarray(polygon, np.float32), np.asarray(inner, np.float32))
     # Whole channels only: warpPerspective takes four at most, and drops the axis of a single one.
     level = cv2.warpPerspective(
         picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE

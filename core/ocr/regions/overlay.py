@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..results.polygons import MAX_CORNERS
 from ..results.result import Point, Region
-from .masks import fill_polygons
+from .masks import FARTHEST, fill_polygons
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -33,6 +34,8 @@ def draw_overlay(picture: NDArray[float32], regions: Sequence[Region]) -> None:
     for region in regions:
         colour = UNREAD_COLOUR if region.category == "unread" else LINE_COLOUR
         points = _pixels(region.polygon)
+        if points is None:
+            continue
         cv2.polylines(picture, [points], True, colour, thick)
         x, y = (int(v) for v in points[0])
         _badge(picture, str(region.order + 1), x, y, colour, thick)
@@ -59,6 +62,12 @@ def _badge(picture: NDArray[float32], text: str, x: int, y: int, colour: Sequenc
 
 
 def _pixels(polygon: Sequence[Point]) -> Any:
+    """Corners in whole pixels; None where there are none, or one is no number."""
+    import cv2
     import numpy as np
 
-    return np.round(np.asarray(polygon, np.float64)).astype(np.int32)
+    points = np.asarray(polygon, np.float64).reshape(-1, 2)
+    if not len(points) or not np.isfinite(points).all():
+        return None
+    whole = np.round(points.clip(-FARTHEST, FARTHEST)).astype(np.int32)
+    return whole if len(whole) <= MAX_CORNERS else cv2.convexHull(whole).reshape(-1, 2)

@@ -52,6 +52,7 @@ COLUMN = 0.6  # width over height under which one unspaced run of characters is 
 SLACK = 0.12  # paper kept beside a word, in line heights, where there is as much
 REACH = 1.2  # how far, in line heights, a word may stand from where the engine says
 INK = 0.35  # share of the way from paper to full ink that counts as ink
+MOST_PAIRS = 1_000_000  # of spaces and gaps that are weighed against each other
 MAX_HEIGHT, MAX_LENGTH = 64, 8_192  # pixels of the strip in which gaps are looked for
 MOST_MATCHED = 1_000_000  # spaces times gaps of one row that are matched with each other
 MOST_FREED = 2_000  # finds of one region whose outline is looked at in the picture, one by one
@@ -203,6 +204,8 @@ def _settled(row: _Row, picture: NDArray[uint8], exact: bool) -> _Row:
 
     ``exact``: the places are the engine's own; otherwise they are first stretched over the ink that is there.
     """
+    if _is_beyond(row.polygon, picture):
+        return row
     height = min(MAX_HEIGHT, max(8, round(_length(row.polygon[0], row.polygon[3]))))
     length = min(MAX_LENGTH, max(8, round(height * _aspect(row.polygon))))
     edge = height // 12  # the line above and below may reach in here
@@ -217,6 +220,10 @@ def _settled(row: _Row, picture: NDArray[uint8], exact: bool) -> _Row:
     words = _split(cells)
     gaps = [gap for gap in _blank_runs(columns) if first < gap[0] and gap[1] < last]
     wanted = [(a[-1].end + b[0].start) / 2 * length for a, b in itertools.pairwise(words)]
+    if (
+        len(wanted) * len(gaps) > MOST_PAIRS
+    ):  # more words than a row has room for; weighing them takes minutes
+        return replace(row, cells=tuple(cells))
     chosen = _matched(wanted, gaps, height)
     starts, ends = [float(first)], []
     for gap, wanted_at in zip(chosen, wanted, strict=True):
@@ -233,12 +240,20 @@ def _settled(row: _Row, picture: NDArray[uint8], exact: bool) -> _Row:
 def _freed(part: Polygon, picture: NDArray[uint8]) -> Polygon:
     """``part`` without what hangs into it from the lines above and below: ink at its very edge with paper
     between it and the text."""
+    if _is_beyond(part, picture):
+        return part
     height = min(MAX_HEIGHT, max(8, round(_length(part[0], part[3]))))
     length = min(MAX_LENGTH, max(8, round(height * _aspect(part))))
     ink = _ink(_strip(picture, part, length, height))
     inked = [bool(row.any()) for row in ink]
     top, bottom = _hanging(inked), _hanging(inked[::-1])
     return _band(part, top / height, 1 - bottom / height) if top or bottom else part
+
+
+def _is_beyond(polygon: Polygon, picture: NDArray[uint8]) -> bool:
+    """Whether a row is far larger than its page, as no text of it is: somebody's JSON may say so."""
+    sides = _length(polygon[0], polygon[1]), _length(polygon[0], polygon[3])
+    return max(sides) > float(picture.shape[0] + picture.shape[1])
 
 
 def _hanging(inked: Sequence[bool]) -> int:

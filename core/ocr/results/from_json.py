@@ -9,14 +9,12 @@ from typing import Any
 from ...cancel import watched
 from ...errors import VramwiseError, nearest
 from ..images import MAX_SIDE
+from .polygons import MAX_COORDINATE, MAX_CORNERS, MAX_REGIONS
 from .result import FOUND_AT, SCHEMA_VERSION, OCRResult, Point, Region, Regions, Word
 
 MAX_CHARACTERS = 64_000_000
 MAX_PAGES = 10_000
-MAX_REGIONS = 100_000  # a page
 MAX_WORDS = 100_000  # a region
-MAX_CORNERS = 1_000
-MAX_COORDINATE = 1e6
 _HUGE = 1e300  # whole numbers in JSON may be too large for a float
 FINISH_REASONS = ("stop", "length", "loop", "blank")
 
@@ -162,7 +160,18 @@ def _polygon(data: Any, where: str) -> tuple[Point, ...]:
     points: list[Any] = _list_of_at_most(MAX_CORNERS)(data, where)
     if len(points) < 3:
         raise VramwiseError(f"{where} has {len(points)} corners; a polygon has at least 3. {_REMEDY}")
+    if all(map(_is_plain_point, points)):
+        return tuple((float(x), float(y)) for x, y in points)
     return tuple(_point(point, f"{where}, corner {number}") for number, point in enumerate(points, 1))
+
+
+def _is_plain_point(data: Any) -> bool:
+    """Whether a corner needs no closer look: of a million corners nobody wants the place of each in words."""
+    return (
+        type(data) is list
+        and len(data) == 2
+        and all(type(side) in (int, float) and -MAX_COORDINATE <= side <= MAX_COORDINATE for side in data)
+    )
 
 
 def _point(data: Any, where: str) -> Point:
