@@ -7,6 +7,7 @@ CURL_CA_BUNDLE those of requests and curl; each adds to the system's (docs/decis
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import ssl
@@ -25,10 +26,23 @@ def tls_context() -> ssl.SSLContext:
     """A context that checks certificates and names. A variable that names nothing usable is passed over here
     and named by ``remarks`` once a certificate cannot be checked.
     """
+    return _context(tuple((str(path), _changed(path)) for _, path in _named()))
+
+
+@functools.lru_cache(maxsize=4)
+def _context(named: tuple[tuple[str, int], ...]) -> ssl.SSLContext:
+    """Made once for what the variables name: reading all authorities takes a tenth of a second."""
     context = _system()
-    for _, path in _named():
-        _problem(context, path)
+    for path, _ in named:
+        _problem(context, Path(path))
     return context
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def remarks() -> list[str]:
