@@ -173,15 +173,32 @@ def masks_over(
 def crops_of(
     page: torch.Tensor, regions: Sequence[Region], padding: int, straighten: bool
 ) -> list[tuple[Region, torch.Tensor]]:
-    """Each region with its crop, IMAGE (1, h, w, C), of a page (H, W, C); those off the page are left out."""
+    """Each region with its crop, IMAGE (1, h, w, 3 or 4), of a page (H, W, C); none of one off the page."""
     from ...core.ocr.regions.crops import check_crops, crop
 
-    picture = page.detach().to("cpu", torch.float32).contiguous().numpy()
+    picture = _viewable(page.detach().to("cpu", torch.float32)).contiguous().numpy()
     height, width = picture.shape[:2]
     check_crops([region.polygon for region in regions], width, height, padding)
     cut = ((region, crop(picture, region.polygon, padding, straighten)) for region in watched(regions, 4))
     # A copy each: a view would keep the whole page alive, and nodes may write into what they are given.
     return [(region, torch.from_numpy(part.copy())[None]) for region, part in cut if part is not None]
+
+
+def _viewable(page: torch.Tensor) -> torch.Tensor:
+    """A page (H, W, C) with the channels that every node takes: PIL, and with it core's Preview and Save
+    Image, makes no picture of one grey channel, nor of grey with transparency.
+    """
+    channels = page.shape[-1]
+    if channels in (3, 4):
+        return page
+    if channels == 1:
+        return page.expand(-1, -1, 3)
+    if channels == 2:
+        return torch.cat((page[..., :1].expand(-1, -1, 3), page[..., 1:]), dim=-1)
+    raise VramwiseError(
+        f"The picture has {channels} channels; a picture has 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 "
+        "(RGBA). Check the node before this one."
+    )
 
 
 def nothing_follows() -> Any:
