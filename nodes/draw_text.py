@@ -183,12 +183,12 @@ class DrawText(io.ComfyNode):
         style = Style(spacing=(line_spacing or [1.2])[0], **{name: value[0] for name, value in look.items()})
         renderer = TextRenderer(style, font_shelf())
         results = [result for given in regions for result in _pages_of(given)]
-        batches = [_drawable(batch) for batch in image]
+        batches = [_drawable(batch, "image") for batch in image]
         pictures = [picture for batch in batches for picture in batch.numpy()]
         _same_number(pictures, results, "image")
         sources: list[Any] = [None] * len(pictures)
         if original:
-            sources = [picture for batch in original for picture in _drawable(batch).numpy()]
+            sources = [picture for batch in original for picture in _drawable(batch, "original").numpy()]
             _same_number(sources, results, "original")
         masks = [torch.zeros(batch.shape[:3]) for batch in batches]
         layers = [layer for mask in masks for layer in mask.numpy()]
@@ -217,14 +217,14 @@ def _pages_of(regions: Any) -> Any:
     return regions.pages
 
 
-def _drawable(image: Any) -> torch.Tensor:
+def _drawable(image: Any, name: str) -> torch.Tensor:
     """A private copy (B, H, W, 3) float32 on the CPU: inputs are shared between nodes. Transparency is laid
     over white."""
     if not isinstance(image, torch.Tensor) or image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
         shape = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
         raise VramwiseError(
-            f"The picture is {shape}, not (batch, height, width, channels) with 1, 3 or 4 channels. Check "
-            "the node before it."
+            f"The picture of {name} is {shape}, not (batch, height, width, channels) with 1, 3 or 4 "
+            "channels. Check the node before it."
         )
     picture = image.detach().to("cpu", torch.float32)
     if image.shape[-1] == 4:

@@ -41,8 +41,13 @@ def host_memory() -> HostMemory:
     from ...core.hardware import HostMemory
 
     remarks: dict[str, Remark] = {}
-    here = comfy_device()
-    known = {here: _host_device(mm.get_torch_device(), True, remarks)}
+    here: str | None = None
+    known: dict[str, HostDevice] = {}
+    try:
+        here = comfy_device()
+        known[here] = _host_device(mm.get_torch_device(), True, remarks)
+    except Exception as error:  # a CUDA that has died in this process, a driver that was updated under it
+        _unanswered(remarks, "its device", error)
     for name in device_names():
         if name not in (here, "cpu"):
             known[name] = _host_device(torch.device(name), False, remarks)

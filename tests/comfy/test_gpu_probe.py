@@ -64,6 +64,30 @@ print(json.dumps({
 }))
 """
 
+# Each question to ComfyUI and torch fails in turn; the probe goes on and names it.
+EACH_FAILS = (
+    TWO_CARDS.partition("host = memory.host_memory()")[0]
+    + """
+from vramwise_pack.core.hardware import machine
+
+def raises(*about, **named):
+    raise RuntimeError("CUDA error: device lost")
+
+said = {}
+calls = [(mm, "get_torch_device"), (mm, "get_free_memory"), (torch.cuda, "memory_reserved")]
+for module, name in [*calls, (mm.current_loaded_models[0].model, "loaded_size")]:
+    kept = getattr(module, name)
+    setattr(module, name, raises)
+    try:
+        report = machine.probe(torch=torch, host=memory.host_memory())
+        said[name] = [report.device.id, len(report.text()) > 100, *[remark.code for remark in report.remarks]]
+    except Exception as error:
+        said[name] = f"{type(error).__name__}: {error}"
+    setattr(module, name, kept)
+print(json.dumps(said))
+"""
+)
+
 
 def test_the_report_is_shown_as_text_and_as_data(client, graph, fresh):
     graph.node("probe", "VramwiseGPUProbe", device="auto", refresh=next(fresh)).show("report", "probe", 1)
@@ -97,3 +121,24 @@ def test_models_on_a_card_are_ours_or_the_hosts_and_an_unused_card_is_never_aske
     mib = 1024**2
     assert said["preferred"] == "cuda:0" and isinstance(said["dynamic"], bool)
     assert said["devices"] == {"cuda:0": [5000 * mib, 300 * mib, 2000 * mib], "cuda:1": [None, 0, 0]}
+
+
+def test_each_question_to_comfyui_may_fail(require: Callable[[object, str], None]) -> None:
+    from devtools.comfy.server import default_comfy_dir
+
+    checkout = default_comfy_dir()
+    require((checkout / "main.py").is_file(), f"There is no ComfyUI in {checkout}.")
+    done = subprocess.run(
+        [sys.executable, "-c", EACH_FAILS, str(ROOT), str(checkout)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    for name, answer in said.items():
+        assert isinstance(answer, list), f"{name}: {answer}"
+        assert answer[:2] == ["cpu" if name == "get_torch_device" else "cuda:0", True], name
+    for name in ("get_torch_device", "get_free_memory", "loaded_size"):
+        assert "unanswered" in said[name], name
