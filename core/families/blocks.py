@@ -44,6 +44,14 @@ def text_config(config: Config) -> dict[str, Any]:
     return {**_defaults(config, "text"), **config, **(config.get("text_config") or {})}
 
 
+def most_positions(config: Config) -> int | None:
+    """Tokens of prompt and answer together that the language model has positions for
+    (``max_position_embeddings`` of its config), or None where the config does not say.
+    """
+    most = text_config(config).get("max_position_embeddings")
+    return int(most) if isinstance(most, int) and most > 0 else None
+
+
 def vision_config(config: Config) -> dict[str, Any]:
     """The vision tower's part, with the defaults of its class."""
     return {**_defaults(config, "vision"), **(config.get("vision_config") or {})}

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ..catalog.precisions import precision as named
 from ..errors import VramwiseError
-from ..families.blocks import head_dim, text_config, vision_config
+from ..families.blocks import head_dim, most_positions, text_config, vision_config
 from ..families.family import ActivationCosts, Config, family_of_config
 from ..families.pictures import picture_size
 from ..units import gib_text
@@ -135,7 +135,9 @@ class _Reading:
         self.picture = picture_size(config, workload.pixels)
         self.picture_tokens = self.picture.tokens * workload.images
         self.prompt = self.picture_tokens + workload.prompt_tokens * workload.images
-        self.all_tokens = self.prompt + workload.new_tokens * workload.images
+        prompt, most = self.picture.tokens + workload.prompt_tokens, most_positions(config)
+        new_tokens = workload.new_tokens if most is None else min(workload.new_tokens, max(1, most - prompt))
+        self.all_tokens = self.prompt + new_tokens * workload.images
         self.patches = self.picture.patches * workload.images
 
     def kv_bytes(self, tokens: int) -> int:

@@ -337,6 +337,28 @@ def test_a_local_model_that_thinks_to_the_limit_has_given_no_blank_page(folder: 
     assert "max_new_tokens" in result.notes[-1]
 
 
+def test_an_answer_ends_where_the_model_has_no_more_positions(folder: Path) -> None:
+    page = from_pil(held_out("qwen3_vl")[0][0])
+    (folder / "chat_template.jinja").write_text(own_template(), encoding="utf-8")
+    prompt = len(prepared_tokens(folder, page))
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["text_config"]["max_position_embeddings"] = prompt + 3
+    edit(folder / "config.json", **config)
+    (result,) = read(folder, [page], say="Longer than three")
+    assert (result.tokens, result.finish_reason) == (3, "length")
+    assert f"{prompt + 3} tokens" in result.notes[-1]
+    config["text_config"]["max_position_embeddings"] = prompt
+    edit(folder / "config.json", **config)
+    with pytest.raises(VramwiseError, match="fewer megapixels"):
+        read(folder, [page])
+
+
+def prepared_tokens(folder: Path, page: Any) -> Any:
+    adapter = adapter_class(QWEN)(QWEN, folder)
+    prepared = adapter.prepare([Image.fromarray(page)], QWEN.tasks["text"].prompt, QWEN.tasks["text"])
+    return prepared.tensors["input_ids"][0]
+
+
 def without(*names: str) -> Callable[[Path], None]:
     return lambda at: [(at / name).unlink() for name in names] and None
 

@@ -128,8 +128,8 @@ class RapidReader:
         """Give back the tensors of OpenVINO's compiled detector, the largest there are: the recogniser's are
         a tenth of these and cost as much to have again. ONNX Runtime has nothing like it.
         """
-        request = getattr(getattr(self._ocr.text_det, "session", None), "session", None)
-        compiled = request.get_compiled_model() if hasattr(request, "get_compiled_model") else None
+        request: Any = getattr(getattr(self._ocr.text_det, "session", None), "session", None)
+        compiled: Any = request.get_compiled_model() if hasattr(request, "get_compiled_model") else None
         if hasattr(compiled, "release_memory"):  # OpenVINO before 2024.5 has none
             compiled.release_memory()
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import VramwiseError
-from ...families.family import Family, Task
+from ...families.blocks import most_positions
+from ...families.family import Config, Family, Task
+from ...weights.checkpoint_files import read_config
 from ..engines.protocol import ProgressCallback, ReadOptions
 from ..images import check_size, fit_pixels, is_blank
 from ..results.result import OCRResult
@@ -217,13 +219,17 @@ class _Reading:
         started = time.perf_counter()
         prepared = adapter.inputs(pictures, self.prompt, self.task)
         self.progress.check()
+        prompt_tokens = int(prepared.tensors["input_ids"].shape[1])
+        new_tokens, cut = within_positions(
+            engine.family.name, read_config(engine.path), prompt_tokens, self.new_tokens
+        )
         from .decoding import generate_rows
 
         peak, rows = generate_rows(
             adapter,
             prepared,
-            engine.owner.use(engine.limits.activation_bytes(pixels, len(images), self.new_tokens)),
-            self.new_tokens,
+            engine.owner.use(engine.limits.activation_bytes(pixels, len(images), new_tokens)),
+            new_tokens,
             self.progress,
         )
         taken = time.perf_counter() - started
@@ -231,7 +237,7 @@ class _Reading:
             MicroBatch(
                 pixels=max(width * height for width, height in prepared.seen),
                 images=len(images),
-                prompt_tokens=int(prepared.tensors["input_ids"].shape[1]),
+                prompt_tokens=prompt_tokens,
                 new_tokens=max(len(row.guard.ids) for row in rows),
                 activation_peak_bytes=_activation_peak(peak, engine.owner.spec.device),
                 seconds=taken,
@@ -246,11 +252,32 @@ class _Reading:
                 seen=seen,
                 seconds=seconds,
                 peak_bytes=peak,
-                notes=prepared.notes,
+                notes=prepared.notes + (() if row.ended or row.guard.tripped else cut),
                 opened=prepared.opened,
             )
             for row, seen in zip(rows, prepared.seen, strict=True)
         ]
+
+
+def within_positions(
+    name: str, config: Config, prompt_tokens: int, new_tokens: int
+) -> tuple[int, tuple[str, ...]]:
+    """How many of ``new_tokens`` the model has positions for behind the prompt, and the note for an answer
+    that they cut. Raises VramwiseError where the prompt alone takes all of them.
+    """
+    most = most_positions(config)
+    if most is None or prompt_tokens + new_tokens <= most:
+        return new_tokens, ()
+    if prompt_tokens >= most:
+        raise VramwiseError(
+            f"The picture and its prompt take {prompt_tokens} tokens, and {name} has positions for {most} "
+            f"with the answer. Read it at fewer megapixels, or crop it."
+        )
+    left = most - prompt_tokens
+    return left, (
+        f"{name} has positions for {most} tokens, of which the picture and its prompt took {prompt_tokens}: "
+        f"the answer was cut after {left}. Read the page at fewer megapixels, or in parts.",
+    )
 
 
 def _activation_peak(peak: int | None, device: str) -> int | None:
