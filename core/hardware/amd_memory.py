@@ -47,9 +47,13 @@ def amd_memory(folder: Path | None = None) -> tuple[AmdMemory, ...]:
 
 
 def memory_of(seen: TorchDevice, cards: Sequence[AmdMemory]) -> AmdMemory | None:
-    """The card that is torch's ``seen``: by PCI address, else the only one of that size."""
+    """The card that is torch's ``seen``: by PCI address, else the only one of that size. None for a part of a
+    card (MI300 in CPX mode), whose figures sysfs does not have.
+    """
     if seen.kind != "rocm":
         return None
+    if not seen.unified:
+        cards = [card for card in cards if _near(card.vram_total, seen.total_bytes)]
     if seen.bus is not None:
         return next((card for card in cards if card.bus == seen.bus), None)
     alike = [card for card in cards if _near(card.vram_total, seen.total_bytes)]

@@ -231,6 +231,17 @@ def test_of_two_equal_cards_the_pci_address_says_which(
     assert machine.probe(torch=torch).device.free_bytes == 15 * GIB
 
 
+def test_a_part_of_a_card_has_no_figures_of_the_whole(
+    tmp_path: Path, ram: Callable[[float, float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ram(1500, 1400)
+    monkeypatch.setattr(amd_memory, "_SYSFS", sysfs(tmp_path, ("0000:05:00.0", 192, 3, 750, 0)))
+    address = {"pci_domain_id": 0, "pci_bus_id": 5, "pci_device_id": 0, "is_integrated": 0}
+    torch = torch_with("rocm", "AMD Instinct MI300X", 24, 20, 2, **address)
+    device = machine.probe(torch=torch).device
+    assert (device.free_bytes, device.unified) == (20 * GIB, False)
+
+
 @pytest.mark.parametrize("said", ["", "many\n", "-1\n"])
 def test_a_sysfs_that_is_odd_says_nothing(said: str, tmp_path: Path) -> None:
     folder = sysfs(tmp_path, ("0000:03:00.0", 16, 14, 8, 0))
