@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
@@ -32,6 +32,19 @@ _DEQUANTISING = {
     "compressed-tensors": "CompressedTensorsConfig",
 }
 _CAST_NOTICE = "MatMul8bitLt: inputs will be cast"
+
+
+def key_mapping(rules: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """``rules`` for names of weights as ``from_pretrained`` takes them. transformers 4 puts the base model's
+    "model." before every name where none in the files begins so, after it has renamed them.
+    """
+    if version_of("transformers") >= (5, 0) or any(name.startswith("model.") for name in names):
+        return dict(rules)
+    followed = r"(?=(?:model)\.)"
+    return {
+        pattern.replace(followed, r"model\."): replacement.removeprefix("model.")
+        for pattern, replacement in rules.items()
+    }
 
 
 def version_of(distribution: str) -> tuple[int, ...]:

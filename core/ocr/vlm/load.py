@@ -93,7 +93,8 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
 def _renaming(spec: LoadSpec) -> dict[str, str]:
     """How names of the files become those of the class, where transformers did not know it by itself."""
     try:
-        return renaming(tensor_index(spec.path), read_config(spec.path))
+        names = tensor_index(spec.path)
+        return compat.key_mapping(renaming(names, read_config(spec.path)), names)
     except VramwiseError:
         return {}
 
