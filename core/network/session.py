@@ -16,7 +16,17 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 from ..errors import VramwiseError
-from .addresses import INTERNET, THIS_MACHINE, AddressRefused, check_name, check_peer, check_url, place, reach
+from .addresses import (
+    INTERNET,
+    THIS_MACHINE,
+    AddressRefused,
+    check_name,
+    check_peer,
+    check_url,
+    host_of,
+    place,
+    reach,
+)
 from .certificates import tls_context
 from .failures import asks_for_password, causes, failure, shown
 from .log_redaction import HiddenInLogs
@@ -84,7 +94,9 @@ class Session:
             if hop == 0:
                 # Where the first answer came from is where its word may lead: a mirror inside the local
                 # network may send there, one in the internet may not.
-                self._lines.least_reach = INTERNET if proxy else self._lines.reached
+                self._lines.least_reach = (
+                    INTERNET if proxy else self._lines.reached.get(host_of(url), INTERNET)
+                )
             following = self._followed(url, target)
             if urllib.parse.urlsplit(following)[:2] != urllib.parse.urlsplit(url)[:2]:
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
@@ -154,16 +166,18 @@ class Lines:
     """The connections of a session as the system has them: judged when they are made, and cut at will."""
 
     def __init__(self) -> None:
-        self.least_reach = self.reached = THIS_MACHINE
+        self.least_reach = THIS_MACHINE
+        self.reached: dict[str, int] = {}  # by host: a connection that is kept is not made again
         self._open: list[socket.socket] = []
 
     def made(self, line: socket.socket, host: str) -> None:
         """Raises AddressRefused, and then the connection is closed with nothing sent."""
         try:
-            self.reached = reach(check_peer(host, str(line.getpeername()[0]), self.least_reach))
+            peer = check_peer(host, str(line.getpeername()[0]), self.least_reach)
         except AddressRefused:
             line.close()
             raise
+        self.reached[host.lower().rstrip(".")] = reach(peer)
         self.kept(line)
 
     def kept(self, line: socket.socket) -> None:

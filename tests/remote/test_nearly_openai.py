@@ -261,6 +261,10 @@ REFUSALS: dict[str, tuple[str, int, Any]] = {
     "vLLM 0.6, a list of Python's": (
         "stream_options", 400,
         {"message": "[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options'), 'msg': 'Extra inputs'}]"}),
+    "words with a space": ("frequency_penalty", 400, {"error": "frequency penalty not supported"}),
+    "camel case": ("stream_options", 422, {"detail": [{"loc": ["body", "streamOptions"], "msg": "extra"}]}),
+    "status 500": ("stream_options", 500, {"error": {"message": "unsupported parameter stream_options"}}),
+    "status 501": ("stream", 501, "stream is not supported"),
     "in an answer of status 200": ("stream_options", 200, openai("stream_options")),
 }  # fmt: skip
 

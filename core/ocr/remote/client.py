@@ -123,7 +123,7 @@ class Client:
             verify=context,
             follow_redirects=False,
             trust_env=False,  # proxies and certificates are core/network's, as for the hub
-            proxy=self._through(context),
+            transport=self._through(context),
             timeout=self._http.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
             event_hooks={"request": [self._only_ours], "response": [self._bounded]},
         )
@@ -132,14 +132,17 @@ class Client:
         )
 
     def _through(self, context: ssl.SSLContext) -> Any:
-        """The proxy as the HTTP library wants it, None for a direct way."""
+        """The way through the proxy, None for a direct one."""
         if self._proxy is None:
             return None
         require_socks(self._proxy, "socksio", "socksio")
         check_url(self.url)
+        http = self._http
         try:
             secure = {"ssl_context": context} if self._proxy.url.startswith("https:") else {}
-            return self._http.Proxy(self._proxy.url, **secure)
+            proxy = http.Proxy(self._proxy.url, **secure)
+            limits = http.Limits(max_connections=1000, max_keepalive_connections=100)  # as openai has them
+            return http.AsyncHTTPTransport(verify=context, proxy=proxy, limits=limits, trust_env=False)
         except ValueError:
             raise VramwiseError(
                 f"The proxy {self._proxy.place} of {self._proxy.variable or 'the system'} is of a kind that "
@@ -297,8 +300,10 @@ class Client:
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             key_env = self._endpoint.key_env
             found = of_status(error.status_code, message, headers, self.place, model, key_env)
-            if error.status_code in (400, 422):
-                return _refused(found, error.body, of_message(message, self.place, model))
+            known = of_message(message, self.place, model)
+            unknown_field = known is None and _UNKNOWN_FIELD.search(message) and error.status_code != 429
+            if error.status_code in (400, 422) or (found.kind is not Kind.REFUSED and unknown_field):
+                return _refused(found, error.body, known)
             return found
         if isinstance(error, openai.APIConnectionError | http.HTTPError):
             return self._unreachable(error)

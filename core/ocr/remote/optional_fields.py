@@ -86,17 +86,23 @@ def points_at_fields(answer: Any) -> bool:
 def _named(answer: Any, said: Mapping[str, Any]) -> Iterator[str]:
     """Optional fields of ``said`` that a refusal names: where it points at, else in its words."""
     optional = [name for name in said if name not in NEEDED]
-    pointed = [name for name in optional if name in set(_pointers(answer))]
+    pointers = {_plain(name) for name in _pointers(answer)}
+    pointed = [name for name in optional if _plain(name) in pointers]
     if pointed:
         yield from pointed
         return
     words = " ".join(_sentences(answer))[:20_000]
     for name in optional:
         inner = said[name] if isinstance(said[name], Mapping) else ()
-        called = "|".join(re.escape(one) for one in (name, *inner))  # some name only what is in it
+        called = "|".join(one.replace("_", "[_ -]?") for one in (name, *inner))  # some name what is in it
         pattern = r"\bstream(ing|ed)?\b" if name == "stream" else rf"\b({called})\b"
         if re.search(pattern, words, re.IGNORECASE):
             yield name
+
+
+def _plain(name: str) -> str:
+    """streamOptions and stream-options are stream_options."""
+    return re.sub(r"[^a-z]", "", name.lower())
 
 
 def _pointers(answer: Any) -> Iterator[str]:
