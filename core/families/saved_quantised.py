@@ -216,10 +216,13 @@ def dense_bytes(tensors: Mapping[str, Tensor], saved: SavedQuantised) -> int:
     return total
 
 
-def largest_matrix_bytes(tensors: Mapping[str, Tensor] | None, weights: Iterable[Weight] = ()) -> int:
+def largest_matrix_bytes(
+    saved: SavedQuantised, tensors: Mapping[str, Tensor] | None, weights: Iterable[Weight] = ()
+) -> int:
     """16-bit bytes of the largest fp8 matrix: it is unpacked while it is computed with."""
     if tensors is None:
-        shapes = [weight.shape for weight in weights if weight.linear]
+        quantised = (one for one in weights if one.linear and not _stays(one.name, saved.skipped))
+        shapes = [weight.shape for weight in quantised]
     else:
         shapes = [one.shape for one in tensors.values() if one.dtype.upper().startswith("F8")]
     return max((2 * math.prod(shape) for shape in shapes), default=0)

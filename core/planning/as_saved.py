@@ -61,7 +61,7 @@ def how_it_runs(
         refused = why_not
     if refused is not None or why_not is None:
         note = f"This folder was saved as {saved.label} ({words}) and is read as it is, computed in {dtype}."
-        unpacked = largest_matrix_bytes(tensors, weights_of_config(config) if tensors is None else ())
+        unpacked = largest_matrix_bytes(saved, tensors, weights_of_config(config) if tensors is None else ())
         unpacked = unpacked if saved.method == "fp8" else 0
         return Running(saved, kept, saved.precision, note, unpacked, refused)
     dense = _dense_term(saved, config, tensors, dtype)
