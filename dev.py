@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The developer's one tool: `python dev.py demo | test | lint | bench | comfy | lock | new-node`.
+"""The developer's one tool: `python dev.py demo | test | lint | bench | comfy | lock | floors | new-node`.
 
 Each verb first prepares what it needs: a virtual environment in .venv, a ComfyUI in .comfy
 (devtools/environment.py). Everything up to there is standard library only.
@@ -86,6 +86,15 @@ def lock(args: argparse.Namespace, rest: list) -> int:
 
     write_locks()
     return 0
+
+
+def floors(args: argparse.Namespace, rest: list) -> int:
+    """What a dependency can break, on the lowest declared versions (constraints/floors.txt), in an environment
+    of its own. The rest goes to pytest.
+    """
+    from devtools.floors import run_floors
+
+    return run_floors(rest)
 
 
 def lint(args: argparse.Namespace, rest: list) -> int:
@@ -195,6 +204,7 @@ VERBS = {
     "comfy": (comfy, comfy_options, True),
     "workflows": (workflows, comfy_option, True),
     "lock": (lock, None, False),
+    "floors": (floors, None, True),
     "new-node": (new_node, new_node_options, False),
 }
 

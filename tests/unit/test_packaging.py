@@ -83,6 +83,33 @@ def test_requirements_txt_says_what_pyproject_says():
     assert requirement_lines() == PROJECT["dependencies"]
 
 
+def declared() -> dict[str, Version]:
+    """The lower bound of everything that a person may install; of dev alone what ComfyUI brings."""
+    extras = PROJECT["optional-dependencies"]
+    lines = [
+        *PROJECT["dependencies"],
+        *(line for name, its in extras.items() if name != "dev" for line in its),
+    ]
+    lines += [line for line in extras["dev"] if Requirement(line).name in ("numpy", "Pillow")]
+    found = map(Requirement, lines)
+    return {
+        canonicalize_name(one.name): Version(next(iter(one.specifier)).version)
+        for one in found
+        if one.name != "onnxruntime"  # for Intel Macs alone
+    }
+
+
+def test_the_floors_are_the_declared_lower_bounds():
+    """A bound of 2.1 is met by the first of the versions 2.1.x."""
+    lines = (ROOT / "constraints" / "floors.txt").read_text(encoding="utf-8").splitlines()
+    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    floors = {canonicalize_name(name): Version(version) for name, version in pinned.items()}
+    bounds = declared()
+    assert floors.keys() == bounds.keys()
+    for name, bound in bounds.items():
+        assert floors[name].release[: len(bound.release)] == bound.release, name
+
+
 def test_requirements_have_lower_bounds_only():
     for line in requirement_lines():
         requirement = Requirement(line)
