@@ -89,8 +89,8 @@ def lock(args: argparse.Namespace, rest: list) -> int:
 
 
 def floors(args: argparse.Namespace, rest: list) -> int:
-    """What a dependency can break, on the lowest declared versions (constraints/floors.txt), in an environment
-    of its own. The rest goes to pytest.
+    """What a dependency can break, on the lowest declared versions (constraints/floors.txt), in an
+    environment of its own. The rest goes to pytest.
     """
     from devtools.floors import run_floors
 

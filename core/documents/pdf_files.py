@@ -114,7 +114,8 @@ def _open_pdf(path: Path) -> tuple[Any, bool]:
         # asked first: pdfium opens no such file and leaves the code of an earlier error
         if re.search(rb"/Count\s+0\b", head) and not re.search(rb"/Type\s*/Page\b", head):
             raise without_pages(path) from error
-        if getattr(error, "err_code", None) == raw.FPDF_ERR_PASSWORD:
+        # pypdfium2 before 5 keeps pdfium's code in words alone
+        if getattr(error, "err_code", None) == raw.FPDF_ERR_PASSWORD or "password" in str(error).lower():
             raise VramwiseError(
                 f"{path.name} is locked with a password. Save a copy without one; "
                 "a workflow is no place for a password."

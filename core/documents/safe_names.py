@@ -6,6 +6,7 @@ One set of rules on every system, so that a workflow that works on Linux neither
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from pathlib import Path
@@ -36,8 +37,12 @@ def within(root: Path, name: str, what: str = "file", *, written: bool = False) 
     try:
         base = root.resolve()
         target = base.joinpath(*parts).resolve()
-    except (OSError, RuntimeError) as error:  # a ring of links: RuntimeError before Python 3.13
+        below = [place for place in (target, *target.parents) if base in place.parents]
+        ring = any(map(os.path.islink, below))  # which Python 3.13 and newer give back as it is
+    except (OSError, RuntimeError) as error:  # and before, it was a RuntimeError
         raise _refused(what, name, "cannot be followed to its end", written) from error
+    if ring:
+        raise _refused(what, name, "cannot be followed to its end", written)
     if target != base and base not in target.parents:
         raise _refused(what, name, f"leads out of the {root.name} folder by a link", written)
     return target
