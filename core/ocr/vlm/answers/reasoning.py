@@ -15,9 +15,13 @@ _NAMES = r"(?:[a-z]{2,12}[:_])?think(?:ing)?|thoughts?|reason(?:ing)?|scratchpad
 _FLAGS = re.IGNORECASE
 
 # How thinking opens and closes; {0} is the name that it opened with.
-_FORMS = (
+_NAMED = (
     (rf"<[ \t]*({_NAMES})[ \t]*>", r"<[ \t]*/[ \t]*{0}[ \t]*>"),
     (r"\[(think(?:ing)?)\]", r"\[/{0}\]"),  # Mistral
+    (r"<\|(think(?:ing)?|thoughts?)\|>", r"<\|/{0}\|>"),
+    (r"<(details) type=\"reasoning\"[^<>]{0,200}>", r"</{0}>"),  # Open WebUI as a proxy
+)
+_FORMS = (
     ("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi
     (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),  # OpenThinker
     (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),  # Cohere
@@ -31,14 +35,15 @@ _HARMONY = (  # gpt-oss
     r"<\|(?:end|call)\|>|(?=(?:<\|start\|>assistant\s*)?<\|channel\|>final)",
 )
 _UNMARKED = (r"analysis(?=\w)", r"assistantfinal")  # gpt-oss by a server that leaves its special tokens out
-_ALL = (*_FORMS, _HARMONY, _UNMARKED)
+_ALL = (*_NAMED, *_FORMS, _HARMONY, _UNMARKED)
 _OPENS = tuple(re.compile(rf"\s*{opens}", _FLAGS) for opens, _ in _ALL)
-_OPEN = re.compile("|".join(opens for opens, _ in _FORMS), _FLAGS)
+_OPEN = re.compile("|".join(opens for opens, _ in (*_NAMED, *_FORMS)), _FLAGS)
 _CLOSE = re.compile(
     "|".join(
         (
             r"<[ \t]*/[ \t]*(?:[a-z]{2,12}[:_])?think(?:ing)?[ \t]*>|\[/think(?:ing)?\]",
-            *(closes for _, closes in _FORMS[2:]),
+            r"<\|/(?:think(?:ing)?|thoughts?)\|>",
+            *(closes for _, closes in _FORMS),
         )
     ),
     _FLAGS,
@@ -48,11 +53,15 @@ _THINK_TAG = re.compile(r"\s*<[ \t]*(?:[a-z]{2,12}[:_])?think", _FLAGS)
 _LONGEST_MARK = 64
 _UNFINISHED = re.compile(  # what may become a mark with the next piece
     r"\s*(?:`{1,3}(?:[\w+-]{0,20}[ \t]*\n\s*)?)?"
-    r"(?:|[<\[\u25c1][^>\]\u25b7\n]{0,40}|<unused94>(?:thought)?|<\|start\|>[a-z]{0,9}\s*"
+    r"(?:|[<\[\u25c1][^>\]\u25b7\n]{0,40}|<unused94>(?:thought)?"
+    r"|<\|start\|>[a-z]{0,9}\s*|<\|im_start\|>[a-z]{0,9}\s*(?:<[^>]{0,40})?"
     r"|(?:<\|start\|>assistant\s*)?<\|channel\|?>[^<]{0,40}(?:<[^>]{0,12})?)\Z"
 )
 
 _FENCE_LINE = re.compile(r"\s*```[\w+-]*[ \t]*\n")
+_TURN_BEGINS = re.compile(
+    r"\s*(?:<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>|<start_of_turn>model)\s*"
+)
 _QUOTES = "`\"'\u201c\u201d\u00ab\u00bb"
 _STRUCTURE = "[{<"
 
@@ -60,11 +69,13 @@ _STRUCTURE = "[{<"
 _HEADER = re.compile(
     r"\s*(?:(?:<\|start\|>assistant\s*)?<\|channel\|>final[^<]*<\|message\|>|<\|START_(?:RESPONSE|TEXT)\|>)"
 )
-_ANSWER = re.compile(r"\s*(?:<(answer|final_answer|response|solution)>|<\|begin_of_solution\|>)", _FLAGS)
+_ANSWER = re.compile(
+    r"\s*(?:<(answer|final_answer|response|solution|output)>|<\|begin_of_solution\|>)", _FLAGS
+)
 _BOXES = re.compile(r"<\|(?:begin|end)_of_box\|>")
 _TURN_ENDS = re.compile(
-    r"(?:\s*(?:<\|(?:im_end|endoftext|eot_id|eom_id|end|return|end_of_text|end_of_solution|END_RESPONSE|END_TEXT"
-    r"|user|observation|endofassistant|END_OF_TURN_TOKEN)\|>|<end_of_turn>|<eos>|<turn\|>|</s>))+\s*\Z"
+    r"(?:\s*(?:<\|(?:im_end|endoftext|eot_id|eom_id|end|return|end_of_text|end_of_solution|END_RESPONSE"
+    r"|END_TEXT|user|observation|endofassistant|END_OF_TURN_TOKEN)\|>|<end_of_turn>|<eos>|<turn\|>|</s>))+\s*\Z"
 )
 _TALKS_ON = re.compile(r"<\|im_end\|>\s*<\|im_start\|>")
 
@@ -97,7 +108,7 @@ def taken_apart(answer: str, cut: bool, opened: bool = False) -> Thought:
     not come to its end; ``opened``: the prompt already opened the thinking.
     """
     at, guessed = _behind_fence(answer), False
-    fence = answer[:at]
+    fence = answer[:at] if "```" in answer[:at] else ""
     thoughts: list[str] = []
     found = _opening(answer, at)
     if found is None:
@@ -105,7 +116,7 @@ def taken_apart(answer: str, cut: bool, opened: bool = False) -> Thought:
         if closed is not None:
             thoughts.append(answer[: closed.start()])
             guessed = not opened and bool(thoughts[0].strip())
-            at = closed.end()
+            at = _behind_closes(answer, closed.end())
             found = _opening(answer, at)
         elif opened and cut:
             return Thought("", answer.strip(), unended=True)
@@ -118,9 +129,7 @@ def taken_apart(answer: str, cut: bool, opened: bool = False) -> Thought:
             thoughts.append(answer[opening.end() :])
             return Thought("", _joined(thoughts), unended=True)
         thoughts.append(answer[opening.end() : closing.start()])
-        at = closing.end()
-        while again := _CLOSE.match(answer, _after_space(answer, at)):  # written twice
-            at = again.end()
+        at = _behind_closes(answer, closing.end())
         found = _opening(answer, at)
     rest = _within(answer[at:]) if thoughts else answer[at:]
     return Thought(fence + _unmarked(rest), _joined(thoughts), guessed=guessed)
@@ -167,9 +176,9 @@ class VisibleStream:
 
 
 def _behind_fence(answer: str) -> int:
-    """Where the first line of a fence ends that stands before the thinking; 0 without one."""
-    fenced = _FENCE_LINE.match(answer)
-    return fenced.end() if fenced and _opening(answer, fenced.end()) else 0
+    """Where the first line of a fence, or a turn's, ends that stands before the thinking; 0 without one."""
+    before = _FENCE_LINE.match(answer) or _TURN_BEGINS.match(answer)
+    return before.end() if before and _opening(answer, before.end()) else 0
 
 
 def _opening(text: str, start: int) -> tuple[int, re.Match[str]] | None:
@@ -251,6 +260,13 @@ def _unmarked(text: str) -> str:
     if ends is None or ("</s>" in ends[0] and re.search(r"<s\b", text)):
         return text
     return text[: len(text) - len(tail) + ends.start()]
+
+
+def _behind_closes(text: str, at: int) -> int:
+    """Where the closing marks end that are written twice."""
+    while again := _CLOSE.match(text, _after_space(text, at)):
+        at = again.end()
+    return at
 
 
 def _after_space(text: str, at: int) -> int:
