@@ -20,6 +20,7 @@ from vramwise.ocr.remote.server_pool import RetryPolicy
 from vramwise.settings import load_settings
 
 from devtools.fakes.chat_server import MODEL, ChatServer, chunk
+from devtools.fakes.raw_server import RawServer, saying
 
 TEXT = "Invoice 17\nTotal 12.50"
 DONE = b"data: [DONE]\n\n"
@@ -124,6 +125,8 @@ ANSWERS: dict[str, tuple[bytes, str, str, str, int]] = {
         b'{"choices":[{"message":{"content":"a\tb"},"finish_reason":"stop"}]}', "a\tb", "", "stop", 1),
     "another choice beside ours": (
         SAID + event({"choices": [{"index": 1, "delta": {"content": "no"}}]}) + STOPPED, TEXT, "", "stop", 1),
+    "an error after the end": (SAID + STOPPED + event({"error": "usage"}) + DONE, TEXT, "", "stop", 1),
+    "damaged after the end": (SAID + STOPPED + b'data: {"usa\n\n' + DONE, TEXT, "", "stop", 1),
     "[DONE] as JSON, then more": (SAID + b'data: "[DONE]"\n\n' + SAID, TEXT, "", "stop", 1),
 }  # fmt: skip
 
@@ -139,6 +142,21 @@ def test_an_answer_whose_text_arrived_whole_is_a_result(name: str, step: int) ->
     text = reader.text
     assert reader.error is None and reader.ended and not reader.foreign and not reader.unknown
     assert [text.text(), text.reasoning(), text.finish_reason, text.count()] == expected
+
+
+@pytest.mark.parametrize(
+    "left",
+    [b"", b"Content-Length: 99999\r\n", b"Transfer-Encoding: chunked\r\n"],
+    ids=["close", "length", "chunks"],
+)
+def test_a_line_that_breaks_after_the_end_takes_nothing_away(
+    left: bytes, endpoints: Callable[..., None], pictures: Callable[..., list[Any]]
+) -> None:
+    body = SAID + STOPPED
+    sent = b"%x\r\n%b\r\n" % (len(body), body) if b"chunked" in left else body
+    with saying(lambda *_: [b"HTTP/1.1 200 OK\r\n" + left + b"\r\n" + sent]) as server:
+        (result,) = read(server, endpoints, pictures(1))
+    assert result.text == TEXT and result.finish_reason == "stop"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +227,7 @@ class Saying(ChatServer):
         return web.Response(status=status, body=sent, content_type="text/event-stream")
 
 
-def read(server: ChatServer, endpoints: Callable[..., None], pages: list[Any]) -> list[Any]:
+def read(server: ChatServer | RawServer, endpoints: Callable[..., None], pages: list[Any]) -> list[Any]:
     endpoints(studio={"urls": [server.url]})
     engine = RemoteEngine(resolve("studio", load_settings()), "", MODEL, "auto", 1, QUICK)
     return list(engine.read(pages, ReadOptions(), NoProgress()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from .answer_fields import BROKEN, FILTERED, LENGTH, STOP, AnswerFields, fields_of
@@ -49,19 +50,25 @@ class AnswerReader:
     def take(self, data: bytes) -> bool:
         """True where the text has grown. Raises ValueError, and Damaged of it, for what is no answer."""
         before = self.text.pieces
-        for event in self._wire.feed(data):
-            self._take(event)
-            if self.runaway or self.error is not None:
-                break
+        self._take_all(self._wire.feed(data))
         return self.text.pieces > before
 
     def finish(self) -> None:
         """Nothing more comes. Raises as ``take``."""
         if not self.runaway and self.error is None:
-            for event in self._wire.finish():
-                self._take(event)
+            self._take_all(self._wire.finish())
         if self.ended and not self.text.finish_reason:
             self.text.finish_reason = STOP
+
+    def _take_all(self, events: Iterator[Any]) -> None:
+        try:
+            for event in events:
+                self._take(event)
+                if self.runaway or self.error is not None:
+                    return
+        except ValueError:
+            if not self.ended:  # what comes after the end, damaged or not, is nobody's loss
+                raise
 
     def _take(self, event: Any) -> None:
         if self.error is not None or self.runaway:
@@ -74,7 +81,7 @@ class AnswerReader:
         self._events += 1
         found = fields_of(event)
         if found.error is not None:
-            self.error = found.error
+            self.error = None if self._ended else found.error
             return
         self._add(found)
         if found.tokens is not None:

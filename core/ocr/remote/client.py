@@ -117,13 +117,13 @@ class Client:
         # Without TLS nothing is vouched for by anybody, and reading the system's list takes a while.
         tls = url.startswith("https:") or (self._proxy is not None and self._proxy.url.startswith("https:"))
         context = tls_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        secrets = (key, *(self._proxy.secrets() if self._proxy else ()))
-        self._hidden = HiddenInLogs(secrets)
+        through = self._through(context)
+        self._hidden = HiddenInLogs((key, *(self._proxy.secrets() if self._proxy else ())))
         transport = openai.DefaultAsyncHttpxClient(
             verify=context,
             follow_redirects=False,
             trust_env=False,  # proxies and certificates are core/network's, as for the hub
-            transport=self._through(context),
+            transport=through,
             timeout=self._http.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
             event_hooks={"request": [self._only_ours], "response": [self._bounded]},
         )
@@ -160,8 +160,10 @@ class Client:
         await importlib.import_module("anyio").sleep(0)
 
     async def close(self) -> None:
-        self._hidden.end()
-        await self._client.close()
+        try:
+            await self._client.close()
+        finally:
+            self._hidden.end()
 
     async def _judged(self, event: str, info: Mapping[str, Any]) -> None:
         """Look where a new connection leads before anything is sent: names may resolve to anything."""
@@ -245,13 +247,14 @@ class Client:
         kind = self._without_key(response.headers.get("content-type", "").split(";")[0].strip())[:80].lower()
         answer = AnswerReader(request.max_new_tokens)
         try:
-            async for data in _until_ended(response.aiter_bytes(), answer):
-                if answer.take(data):
-                    on_stream(answer.text.pieces, self._without_key(answer.text.so_far))
+            try:
+                async for data in _until_ended(response.aiter_bytes(), answer):
+                    if answer.take(data):
+                        on_stream(answer.text.pieces, self._without_key(answer.text.so_far))
+            except self._http.HTTPError:
+                if not answer.ended:
+                    raise
             answer.finish()
-        except self._http.HTTPError:
-            if not answer.ended:  # what came after the end is nobody's loss
-                raise
         except Damaged as error:
             what = "JSON that is damaged" if kind == "application/json" else "damaged data"
             raise RequestError(Kind.FAILED, f"{self.place} answered with {what}, {_NOT}") from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ...errors import UnknownName, VramwiseError, nearest
+from ...network.addresses import place as place
 from ...settings import EndpointSettings, Settings
 
 # What the servers listen at unless told otherwise: vLLM and transformers serve, SGLang, llama.cpp, Ollama.
@@ -83,11 +84,6 @@ def resolve(name: str, settings: Settings) -> Endpoint:
         f'There is no endpoint "{name}" on this machine.{nearest(name, known)} Known: {", ".join(known)}. '
         f"Endpoints are added to {settings.config_path}."
     )
-
-
-def place(url: str) -> str:
-    """Host and port of ``url``, for sentences."""
-    return urlsplit(url).netloc
 
 
 def _configured(name: str, found: EndpointSettings, settings: Settings) -> Endpoint:
