@@ -27,6 +27,7 @@ LONG = (
     "remote",
     "widgets",
     "fuzz",
+    "growth",
     "liars",
     "soak",
     "long_life",

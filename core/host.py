@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -40,6 +41,27 @@ def default_places() -> Places:
         base = Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config"))
     user = base / "vramwise"
     return Places(user_dir=user, models_dirs=(user / "models",))
+
+
+def without_machine_paths(text: str) -> str:
+    """``text`` of ours, for a file or workflow that travels: this machine's folders by their names only."""
+    if "/" not in text and "\\" not in text:
+        return text
+    here = current_places()
+    named = {
+        Path(sys.executable): "<python>",
+        Path(sys.prefix): "<python>",
+        Path(__file__).resolve().parents[1]: "<VRAMwise>",
+        here.user_dir: "<user folder>",
+        **dict.fromkeys((*here.models_dirs, *here.checkpoint_dirs), "<models>"),
+        Path.cwd(): "<here>",
+    }
+    with contextlib.suppress(RuntimeError):  # nobody's home
+        named.setdefault(Path.home(), "<home>")
+    for path in sorted(named, key=lambda path: len(path.parts), reverse=True):
+        if len(path.parts) > 1:  # a root alone says nothing
+            text = text.replace(str(path), named[path]).replace(path.as_posix(), named[path])
+    return text
 
 
 class _Host:

@@ -22,6 +22,7 @@ DOWNLOAD_SOURCES = ("huggingface", "modelscope")
 PICTURES = ("png", "jpeg")
 MAX_CONCURRENCY = 256
 MOST_BYTES = 64_000  # of config.yaml: PyYAML takes a second for that much
+MOST_BRACKETS = 500  # in it: for those that lie in each other PyYAML takes the square of their number
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -137,6 +138,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
                 "Mend or remove the file."
             )
         text = path.read_text(encoding="utf-8")
+        if text.count("[") + text.count("{") > MOST_BRACKETS:
+            raise VramwiseError(
+                f"{path} has more than {MOST_BRACKETS} brackets. Write lists with a value a line instead."
+            )
         # An alias (*name) may stand for all before it, so that ten lines become a thousand million values
         # wherever they are printed. Nothing here needs one.
         if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):

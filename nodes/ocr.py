@@ -141,6 +141,9 @@ class OCR(io.ComfyNode):
         mask, overlay = masks_and_overlays(image, results)
         texts = [result.text for result in results]
         records = [result.to_dict() for result in results]
+        here = [
+            {**record, "notes": list(result.notes)} for record, result in zip(records, results, strict=True)
+        ]
         return io.NodeOutput(
             "\n\n".join(texts),
             texts,
@@ -149,7 +152,7 @@ class OCR(io.ComfyNode):
             mask,
             overlay,
             json.dumps(records, ensure_ascii=False),
-            ui={"text": texts, "ocr": records, "pages": previews(pages)},
+            ui={"text": texts, "ocr": here, "pages": previews(pages)},
         )
 
 

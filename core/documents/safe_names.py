@@ -76,7 +76,9 @@ def storable_stem(name: str) -> str:
     More than STEM_BYTES are cut to that with a hash of the whole name at the end, so that long names stay
     apart; two short ones may become one. A short name without any of that comes back as it is.
     """
-    plain = "".join("_" if _is_control(sign) or sign in UNPORTABLE + "/\\:" else sign for sign in name)
+    plain = "".join(
+        "_" if _is_control(sign) or sign in UNPORTABLE + "/\\:" else sign for sign in name[:MOST_LETTERS]
+    )
     stem = _without_edges(_ENCODED.sub("_", plain)) or "unnamed"
     if _is_device(stem):
         stem = f"_{stem}"

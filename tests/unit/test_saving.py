@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from PIL import Image
 from vramwise import atomic_files
 from vramwise.documents.saving import content, free_stem, save
 from vramwise.errors import VramwiseError
+from vramwise.host import Places
+from vramwise.ocr.results.result import OCRResult, Regions
+from vramwise.settings import Settings
 
 RED = np.full((4, 6, 3), (255, 0, 0), np.uint8)
 
@@ -97,3 +101,21 @@ def test_a_folder_in_the_place_of_the_file_is_a_sentence(tmp_path: Path) -> None
     with pytest.raises(VramwiseError, match="could not be written"):
         save(tmp_path, "a", "txt", "new")
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_saved_picture_and_json_name_no_folder_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = Places(tmp_path / "user", (tmp_path / "models",), (tmp_path / "more",), hosted=True)
+    monkeypatch.setattr("vramwise.host._Host.places", places)
+    command = Settings(places=places).command("download", "eslav")
+    note = f"Left unread. Run {command}; see {places.user_dir}/config.yaml, {tmp_path / 'more' / 'a'}."
+    page = OCRResult("a", "a", (), 9, 9, "stop", "rapid", "fp32", 0.1, notes=(note,))
+    saved = save(tmp_path, "page", "json", Regions((page,)).to_json(), np.zeros((9, 9, 3), np.uint8))
+    written = saved.text.read_text("utf-8")
+    for place in (str(tmp_path), sys.prefix, sys.executable, str(Path.home()), str(Path.cwd())):
+        assert place not in written
+    assert "<python>" in written and "--models-dir" in written, "the remedy is still known by its words"
+    assert saved.picture is not None
+    with Image.open(saved.picture) as picture:
+        assert picture.info == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...cancel import watched
 from ...errors import VramwiseError
 from ..results.from_json import MAX_PAGES, number_at
 from ..results.polygons import MAX_REGIONS
@@ -70,7 +71,7 @@ def _frames(data: Any) -> list[list[Any]]:
 
 
 def _page(frame: Sequence[Any], where: str, width: int, height: int) -> OCRResult:
-    regions = tuple(_region(box, f"{where}, box {n + 1}", n) for n, box in enumerate(frame))
+    regions = tuple(_region(box, f"{where}, box {n + 1}", n) for n, box in enumerate(watched(frame, 64)))
     text = "\n".join(region.text for region in regions if region.text)
     return OCRResult(
         text=text,

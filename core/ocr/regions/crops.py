@@ -56,7 +56,7 @@ class RegionFilter:
 
 def categories_of(text: str) -> frozenset[str]:
     """The category names in a text with commas between them, without regard to case."""
-    return frozenset(name.strip().casefold() for name in text.split(",") if name.strip())
+    return frozenset(name.strip().casefold() for name in watched(text.split(",")) if name.strip())
 
 
 def check_crops(polygons: Sequence[Polygon], width: int, height: int, padding: int) -> None:

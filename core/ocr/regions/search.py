@@ -63,7 +63,7 @@ def only(page: OCRResult, found: Sequence[Match]) -> OCRResult:
     """The page with the found parts as its regions, numbered anew."""
     places: dict[int, list[tuple[int, int, Word]]] = {}  # of the words of each line that has finds
     regions = []
-    for order, match in enumerate(watched(found)):
+    for order, match in enumerate(watched(found, 256)):
         line = match.line
         if id(line) not in places:
             places[id(line)] = _places(line)

@@ -22,7 +22,7 @@ MAX_PATTERN = 1_000  # characters of one alternative
 MAX_REPEATS = 100_000  # product of a pattern's counts: regex unrolls (a{1000}){1000}, 10^8 take all memory
 PATTERN_SECONDS = 5.0  # for all texts of one search; Python's own re could not be stopped
 MOST_FINDS = 1_000_000  # places of one search that may be looked at, over all texts
-MOST_COMPARED = 4_000_000_000  # fuzzy: letters of all runs of words that are compared, some seconds
+MOST_COMPARED = 600_000_000  # fuzzy: letters of all runs of words that are compared, about 10 s
 AT_ONCE = 20_000  # runs of words in one call that nothing can interrupt
 Span = tuple[int, int]
 

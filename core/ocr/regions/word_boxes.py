@@ -101,7 +101,7 @@ def place(region: Region, spans: Sequence[Span], picture: NDArray[uint8] | None 
     if picture is not None:
         rows = [_settled(line, picture, exact=row is not None) for line in watched(rows, 1)]
     indices = [[cell.index for cell in line.cells] for line in rows]
-    found = [_parts(rows, indices, span) for span in watched(spans)]
+    found = [_parts(rows, indices, span) for span in watched(spans, 256)]
     if picture is not None and len(spans) <= MOST_FREED:
         found = [[_freed(part, picture) for part in parts] for parts in watched(found, 1)]
     return [WordBoxes(tuple(parts), row is None) for parts in found]
@@ -151,7 +151,7 @@ def _estimated_rows(region: Region) -> list[_Row]:
         lines = _wrapped(*lines[0], _aspect(polygon))
     if not lines:
         return []
-    widest = max(_width(text.strip()) for _, text in lines)
+    widest = max(_width(text.strip()) for _, text in lines) or 1.0  # marks alone have no width
     rows = []
     for number, (at, text) in enumerate(watched(lines)):
         lead = len(text) - len(text.lstrip())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import VramwiseError
+from ...host import without_machine_paths
 
 SCHEMA_VERSION = 1
 FOUND_AT = ("file", "page")  # where a command or a job found the page; no part of what was read
@@ -77,6 +78,7 @@ class OCRResult:
         """Plain JSON types; the layout is versioned by ``version`` and described by ocr_schema.json.
 
         Positions are rounded to tenths of a pixel unless ``exact``. ``from_json.result_from_dict`` reads it.
+        Notes name no folder of this machine, because JSON travels.
         ``found_at``: entries of FOUND_AT, which stand first.
         """
         return {
@@ -102,7 +104,7 @@ class OCRResult:
             "language": self.language,
             "tokens": self.tokens,
             "peak_bytes": self.peak_bytes,
-            "notes": list(self.notes),
+            "notes": [without_machine_paths(note) for note in self.notes],
             "reasoning": self.reasoning,
         }
 

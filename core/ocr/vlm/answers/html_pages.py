@@ -37,7 +37,7 @@ LONGEST_TAG = 2_000  # letters
 _TAG = re.compile(rf"""</?[A-Za-z](?:[^<>"']|"[^"<]*"|'[^'<]*'){{0,{LONGEST_TAG}}}>""")
 _ODD_TAG = re.compile(rf"(</?[A-Za-z][^\s/<>]{{0,40}})[^<>]{{0,{LONGEST_TAG}}}>")
 _PASSED_OVER = re.compile(rf"<[!?][^<>]{{0,{LONGEST_TAG}}}>")
-_PIECE = 2**16  # letters that the parser is given at once
+_PIECE = 2**13  # letters that the parser is given at once
 
 
 def _whole_tags(text: str) -> Iterator[str]:
