@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from .colours import eight_bits
-from .tiff_pages import FromPage, TiffPage
+from .tiff_pages import FromPage, TiffPage, turn_off
 
 
 def by_opencv(file: IO[bytes], page: TiffPage | None, most_bytes: int, info: Any = None) -> Any:
@@ -31,6 +31,7 @@ def by_opencv(file: IO[bytes], page: TiffPage | None, most_bytes: int, info: Any
         how = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if page.full.planar else cv2.IMREAD_UNCHANGED
         head = FromPage(file, page.full.at).read(16)
         data[: len(head)] = head
+        turn_off(data, page.full.at)
     elif info is None and not _small_png(data, most_bytes):
         return None
     with _quiet_opencv():

@@ -119,6 +119,11 @@ class _Layout:
         self.big = head[2:4] in (b"+\0", b"\0+")
         self.count, self.entry, self.offset = ("Q", "HHQ8s", "Q") if self.big else ("H", "HHI4s", "I")
 
+    @property
+    def entry_value(self) -> bytes:
+        """The number 1 as the value of an entry."""
+        return struct.pack(self.order + "H", 1).ljust(8 if self.big else 4, b"\0")
+
     def unpack(self, form: str, data: bytes) -> tuple[Any, ...]:
         return struct.unpack(self.order + form, data)
 
@@ -228,6 +233,16 @@ def _with_levels(file: IO[bytes], layout: _Layout, full: Directory, chained: lis
 def _alike(one: Directory, other: Directory) -> bool:
     """Whether both have the same shape, but for what rounding takes."""
     return abs(one.width * other.height - one.height * other.width) <= 2 * max(other.width, other.height)
+
+
+def turn_off(data: bytearray, at: int) -> None:
+    """Take the orientation out of the directory at ``at`` of a whole TIFF in memory."""
+    layout = _Layout(bytes(data[:16]))
+    start, step = at + layout.size(layout.count), layout.size(layout.entry)
+    for number in range(layout.unpack(layout.count, bytes(data[at:start]))[0]):
+        place = start + number * step
+        if layout.unpack("H", bytes(data[place : place + 2])) == (ORIENTATION,):
+            data[place + step - len(layout.entry_value) : place + step] = layout.entry_value
 
 
 class FromPage(io.RawIOBase):
