@@ -29,7 +29,7 @@ def run() -> dict[str, Any]:
         )
     print(
         f"{life.prompts} prompts, {sum(seen.statuses.values())} questions: {len(life.faults)} and "
-        f"{len(seen.faults)} failed; from the middle third to the last {growth} % (at most {MOST_PERCENT:g})"
+        f"{len(seen.faults)} failed; the last third grew by {growth} % (at most {MOST_PERCENT:g})"
     )
     for fault in [*life.faults, *seen.faults][:10]:
         print(f"  {fault}")

@@ -59,3 +59,12 @@ def test_memory_threads_and_descriptors_stay_flat(client: ComfyClient, comfy: Co
     assert life.faults == [] and seen.faults == []
     print(life.growth(), life.rounds)
     assert max(life.growth().values()) < 2
+
+
+def test_a_leak_of_five_megabytes_a_round_would_be_seen() -> None:
+    from devtools.comfy.long_life import Life, Vitals
+
+    sums = [685, 737, 677, 737, 737, 685, 738, 740, 684]  # as measured: two sums at rest
+    flat = Life([Vitals(mb * 10**6, 10, 8) for mb in sums])
+    leaking = Life([Vitals((mb + 5 * at) * 10**6, 10, 8) for at, mb in enumerate(sums)])
+    assert flat.growth()["memory"] < 2 < leaking.growth()["memory"]
