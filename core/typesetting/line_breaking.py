@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ..cancel import watched
 from ..cjk import is_cjk, is_emoji
 
 CLOSING = frozenset(
@@ -45,7 +46,7 @@ def dense(character: str) -> bool:
 def pieces_of(paragraph: str) -> list[Piece]:
     """The pieces of one paragraph; runs of white space count as one space."""
     found: list[Piece] = []
-    for word in re.split(r"[^\S\u3000\u00a0]+", paragraph.strip()):
+    for word in watched(re.split(r"[^\S\u3000\u00a0]+", paragraph.strip())):
         spaced = bool(found)
         for piece in _unspaced_pieces(word):
             if found and not spaced and _inseparable(found[-1].text, piece):
@@ -84,7 +85,7 @@ def filled(
     """
     lines: list[str] = []
     current, used = "", 0.0
-    for piece in pieces:
+    for piece in watched(pieces, 64):  # measuring one may take a millisecond
         own = length(piece.text)
         if own > measure:
             return None

@@ -251,6 +251,7 @@ LONG = {
     "answer: otsl": "<fcel>a" * 5_000,
     "answer: doctags": "<text>a</text>" * 5_000,
     "answer: boxes in one row": "x" * 150_000,
+    "Draw Text: lines": "a " * 1_000,
 }
 
 

@@ -140,7 +140,7 @@ def quoted_parts(prompt: str) -> tuple[str, ...]:
         if start < end < len(prompt):
             found.append(prompt[start:end].strip())
             behind = end + 1
-    return tuple(part for part in found if part)
+    return tuple(filter(None, found))
 
 
 class _Ahead:
