@@ -268,6 +268,8 @@ def _files(found: list[tuple[Any, Any, Any, Any]], hub: str, model: OCRModel) ->
             continue
         if len(name) > 200 or name.casefold() in files:
             raise _lie(hub, model, f"{name[:80]} twice, or by too long a name")
+        if isinstance(size, str) and size.isdecimal() and len(size) < 16:
+            size = int(size)
         if isinstance(size, bool) or not (
             size is None or (isinstance(size, int) and 0 <= size < _MOST_BYTES)
         ):

@@ -114,6 +114,7 @@ LISTINGS: dict[str, tuple[Any, str]] = {
     "more than there is": ({"siblings": shard(size=1 << 62)}, "a size that is none"),
     "true": ({"siblings": shard(size=True)}, "a size that is none"),
     "an exabyte": ({"siblings": shard(size=1 << 49)}, "free"),
+    "a size as text": ({"siblings": shard(size=str(len(FILES[SHARDS[0]])))}, ""),
     "a list for lfs": ({"siblings": shard(lfs=["a"])}, ""),
     "another commit": ({"sha": "f" * 40}, "commit f{40} where"),
     "no commit": ({"sha": {"a": 1}}, "where"),
