@@ -330,7 +330,7 @@ def pins(lock: Path) -> dict[str, Version]:
 
 def test_there_is_a_lock_for_every_python_that_the_pack_names():
     named = {entry.rpartition(" ")[2] for entry in PROJECT["classifiers"] if ":: 3." in entry}
-    assert {f"py{version.replace('.', '')}.txt" for version in named} | {"frontend.txt"} == {
+    assert {f"py{version.replace('.', '')}.txt" for version in named} | {"frontend.txt", "floors.txt"} == {
         path.name for path in (ROOT / "constraints").iterdir()
     }
 

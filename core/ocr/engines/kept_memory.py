@@ -13,9 +13,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-FREE_ABOVE = 704 * 1024**2  # bytes a reader may have grown before its tensors are given back
-RENEW_ABOVE = 448 * 1024**2  # bytes that may be left after that before its models are compiled anew
-JUMP = 128 * 1024**2  # bytes between two pages that cannot come from handing pages on
+from ...units import MIB
+
+FREE_ABOVE = 704 * MIB  # bytes a reader may have grown before its tensors are given back
+RENEW_ABOVE = 448 * MIB  # bytes that may be left after that before its models are compiled anew
+JUMP = 128 * MIB  # bytes between two pages that cannot come from handing pages on
 PAGES_BETWEEN = 8  # pages between two renewals at least: large pages alone may exceed the bound
 
 

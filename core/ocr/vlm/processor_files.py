@@ -10,8 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ...units import MIB
+
 _SUFFIXES = (".json", ".txt", ".model", ".tiktoken")
-_LARGEST = 256 * 1024**2  # bytes of one file; the largest tokenizer.json has 33 MB
+_LARGEST = 256 * MIB  # bytes of one file; the largest tokenizer.json has 33 MB
 _WITHOUT_TEMPLATE = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
 
