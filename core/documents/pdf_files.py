@@ -143,7 +143,10 @@ def _document(path: Path, begin: int, end: int, size: int) -> Any:
             return pypdfium2.PdfDocument(part, autoclose=True)
         except pypdfium2.PdfiumError:
             part.close()
-    return pypdfium2.PdfDocument(path)
+    try:
+        return pypdfium2.PdfDocument(path)
+    except UnicodeEncodeError:  # before 5 it takes no name that is no Unicode
+        return pypdfium2.PdfDocument(path.open("rb"), autoclose=True)
 
 
 def _extent(file: IO[bytes], head: bytes, size: int) -> tuple[int, int, bool]:

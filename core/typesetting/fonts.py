@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import struct
 import sys
 import unicodedata
 from collections import Counter
@@ -203,7 +204,7 @@ def _faces(path: Path, stamp: int, own: bool) -> tuple[Face, ...]:
             for index, font in enumerate(fonts)
             if "cmap" in font and any(table in font for table in ("glyf", "CFF ", "CFF2"))
         )
-    except (OSError, TTLibError, ValueError, KeyError, AssertionError, IndexError):
+    except (OSError, TTLibError, ValueError, KeyError, AssertionError, IndexError, struct.error):
         return ()
 
 
@@ -232,7 +233,7 @@ def _coverage(path: Path, index: int, stamp: int) -> bytes:
     try:
         with TTFont(str(path), fontNumber=index, lazy=True) as font:
             points = list(font.getBestCmap() or ())
-    except (OSError, TTLibError, ValueError, KeyError, AssertionError, IndexError):
+    except (OSError, TTLibError, ValueError, KeyError, AssertionError, IndexError, struct.error):
         return b""
     has = np.zeros(sys.maxunicode + 1, bool)
     has[points] = True

@@ -27,7 +27,7 @@ GROWTH_BYTES = 1024**3
 LIMIT_BYTES = 4 * 1024**3
 # Python's own words, which no person should have to read.
 _RAW = re.compile(
-    r"Traceback|<class |NoneType|object has no|object is not|unhashable|indices must be|codec can't|"
+    r"Traceback|<class |NoneType|object has no|object is not|unhashable type|indices must be|codec can't|"
     r"not supported between|unsupported operand|__init__|0x[0-9a-f]{8,}|takes \d+ positional|"
     r"unexpected keyword|\bb['\"][^'\"]*\\x[0-9a-f]{2}|bytearray\("
 )
