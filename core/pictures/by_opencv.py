@@ -68,8 +68,15 @@ def _quiet_opencv() -> Iterator[None]:
 
 
 def _small_png(data: bytearray, most_bytes: int) -> bool:
-    """Whether this is a PNG with a header, that takes no more memory than is allowed at 8 bytes a pixel."""
+    """Whether this is a PNG with a header, that takes no more memory than is allowed at 8 bytes a pixel, and
+    whose chunks lie within it: OpenCV makes room for as many bytes as a chunk says that it has.
+    """
     if not data.startswith(b"\x89PNG\r\n\x1a\n") or data[12:16] != b"IHDR":
         return False
+    at = 8
+    while at + 8 <= len(data):
+        at += 12 + int(struct.unpack_from(">I", data, at)[0])
+        if at > len(data):
+            return False
     width, height = struct.unpack(">II", data[16:24])
     return bool(width * height * 12 <= most_bytes)

@@ -368,3 +368,19 @@ def test_all_frames_of_what_moves_are_pages_when_asked_for(tmp_path: Path, form:
     assert len(open_book(path)) == 1
     book = open_book(path, frames="all")
     assert [int(picture[8, 8, 0]) for _, picture in book] == pytest.approx(tones, abs=3)
+
+
+def test_a_png_whose_chunk_says_three_gigabytes_is_not_given_to_opencv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cv2
+
+    given: list[object] = []  # OpenCV makes room for what a chunk says that it has
+    path = tmp_path / "lie.png"
+    header = b"IHDR" + struct.pack(">II", 61, 43) + bytes([9, 2, 0, 0, 0])  # 9 bits: Pillow opens it not
+    chunk = struct.pack(">I", 13) + header + bytes(4)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 3_139_960_880) + b"PLTE" + bytes(100))
+    monkeypatch.setattr(cv2, "imdecode", lambda *words: given.append(words))
+    with pytest.raises(VramwiseError):
+        load_picture(path)
+    assert given == []
