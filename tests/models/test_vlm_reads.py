@@ -363,7 +363,11 @@ def test_out_of_memory_ends_in_the_remedies() -> None:
 
 def test_another_error_is_not_taken_for_out_of_memory() -> None:
     engine, _ = engine_of("qwen3_vl")
-    engine.adapter().prepare = lambda *given: (_ for _ in ()).throw(RuntimeError("mat1 and mat2"))  # type: ignore[method-assign]
+
+    def broken(*given: object) -> None:
+        raise RuntimeError("mat1 and mat2")
+
+    engine.adapter().generate = broken  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="mat1"):
         list(engine.read([page()], ReadOptions(), NoProgress()))
 

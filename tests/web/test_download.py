@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from vramwise.weights.file_transfer import CHUNK
 
 from devtools.fakes.model_hub import World, serving
 from devtools.tiny_models.build import held_out, trained_checkpoint
@@ -85,7 +86,8 @@ def test_a_model_is_fetched_by_the_button_stopped_taken_up_again_reads_and_is_ev
     missing.wait_for(state="detached")
     first, second = [wanted for path, wanted, _ in hub.asked if path == f"/cdn/{WEIGHTS}"]
     assert first is None and second is not None
-    assert int(second.removeprefix("bytes=").rstrip("-")) >= HALF, "what had arrived is not asked for again"
+    # what had arrived is not asked for again, but for the piece that Cancel cut off
+    assert int(second.removeprefix("bytes=").rstrip("-")) > HALF - CHUNK
     folder = server.base_dir / "models" / "LLM" / REPO.rsplit("/", 1)[-1]
     assert {file.name for file in folder.iterdir()} == {*hub.files, ".vramwise.json"}
     assert all(Path(folder, name).read_bytes() == content for name, content in hub.files.items())

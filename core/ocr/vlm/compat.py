@@ -119,6 +119,8 @@ def open_processor(path: Path) -> Any:
             f"The processor in {path} needs a package that is missing: {error}{hint}"
         ) from error
     except Exception as error:  # the tokenizers' own errors have no class of their own
+        if not any((path / name).is_file() for name in _PICTURE_PROCESSORS):
+            raise VramwiseError(f"{path} has no preprocessor_config.json. {BESIDE}") from error
         raise VramwiseError(
             f"The processor in {path} cannot be opened: {in_words(error)}. {BESIDE}"
         ) from error
@@ -130,6 +132,7 @@ def open_processor(path: Path) -> Any:
     return processor
 
 
+_PICTURE_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 BESIDE = (
     "The tokenizer's and processor's files belong beside the weights: download the model's folder again or, "
     "for a model of your own, copy them from the one that it was made from."
