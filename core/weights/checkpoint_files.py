@@ -15,7 +15,6 @@ from typing import Any
 
 from ..errors import VramwiseError, in_words
 from ..families.family import families
-from ..families.saved_quantised import details
 from .safetensors_headers import TensorInfo as TensorInfo
 from .safetensors_headers import header as header
 
@@ -73,6 +72,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _set_quantisation(config: dict[str, Any], path: Path) -> None:
+    from ..families.saved_quantised import details  # not at ComfyUI's start
+
     try:
         tensors = tensor_index(path)
     except VramwiseError:

@@ -15,7 +15,6 @@ from typing import Any
 
 from ..catalog import OCRModel, ocr_models
 from ..errors import VramwiseError
-from ..hardware.capabilities import pip_line
 from ..settings import Settings
 from .checkpoint_files import UNSAFE, has_weights, names_in, read_record
 from .safetensors_headers import TensorInfo, header
@@ -105,6 +104,8 @@ def why_not_on(found: LoRAFolder, base: Path | None, settings: Settings, searche
         )
     if find_spec("peft") is None:
         needed = f"To load it on top of {base.name} the package peft is needed"
+        from ..hardware.capabilities import pip_line  # not at ComfyUI's start
+
         return f"{is_one}. {needed}: {pip_line('peft')}; {merge}."
     header(found.path / ADAPTER_WEIGHTS)
     return ""

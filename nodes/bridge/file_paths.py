@@ -10,7 +10,6 @@ from typing import Any
 
 import folder_paths
 
-from ...core.documents.name_tokens import filled_in, widgets_of
 from ...core.documents.safe_names import within
 from ...core.errors import VramwiseError
 
@@ -40,6 +39,8 @@ def input_path(name: str, what: str = "file") -> Path:
 
 def check_prefix(prefix: str) -> None:
     """Raise VramwiseError where ``prefix`` leads elsewhere, whatever its tokens may become."""
+    from ...core.documents.name_tokens import filled_in
+
     stand_in = filled_in(prefix, datetime.now(), (0, 0), lambda _node, _widget: "x")
     within(Path(folder_paths.get_output_directory()), stand_in, "filename_prefix", written=True)
 
@@ -53,6 +54,8 @@ def output_numbering(
     ``size`` is (width, height) of the picture for %width% and %height%; ``prompt`` and ``png_info`` are the
     hidden inputs of those names, for %Node.widget%.
     """
+    from ...core.documents.name_tokens import filled_in, widgets_of
+
     workflow = png_info.get("workflow") if isinstance(png_info, dict) else None
     filled = filled_in(prefix, datetime.now(), size, widgets_of(prompt, workflow))
     within(Path(folder_paths.get_output_directory()), filled, "filename_prefix", written=True)
