@@ -40,7 +40,8 @@ def _read(way: str, pictures: int) -> dict[str, Any]:
 
     import cv2
     import numpy as np
-    from vramwise import ReadOptions, load_picture, ocr_handle, release_all
+    from vramwise import ReadOptions, load_picture, ocr_handle
+    from vramwise.models.handle import release_all
     from vramwise.ocr.engines import kept_memory
 
     from .pages import true_pages

@@ -45,9 +45,9 @@ def test_pages_of_one_size_give_nothing_back(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_tensors_go_first_and_models_when_these_do_not_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
-    process = Process(monkeypatch, 600, 200)
+    process = Process(monkeypatch, 800, 200)
     for _ in range(kept_memory.PAGES_BETWEEN):
-        process.page(900)
+        process.page(1000)
     assert process.calls == ["tensors"] * kept_memory.PAGES_BETWEEN + ["models"]
     assert process.size == 200
 
@@ -67,7 +67,7 @@ def test_a_model_loaded_beside_it_is_not_taken_for_its_own(monkeypatch: pytest.M
     process.page(process.size)
     assert process.calls == []
     process.size -= 9000  # and went
-    process.page(process.size + 500)
+    process.page(process.size + 600)
     assert process.calls == ["tensors"]
 
 
