@@ -8,6 +8,8 @@ from vramwise.errors import without_bytes
 from devtools.fuzzing.campaign import try_kind
 from devtools.fuzzing.kinds import names
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", names())
 def test_a_hundred_spoiled_ones_end_in_a_result_or_a_sentence(kind: str) -> None:

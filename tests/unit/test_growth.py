@@ -29,6 +29,8 @@ from vramwise.ocr.results.line import Line
 from devtools.text_inputs import TEXT_INPUTS, page
 from devtools.worst_texts import cost, texts
 
+pytestmark = pytest.mark.slow
+
 SMALL = 100  # dev.py bench growth takes 10 KB, 100 KB and 1 MB of each
 LOOKING_BACK = 1_024  # tokens that the loop guard looks at: below that, each more costs more
 MOST_DEAF = 200_000  # calls between two places where Cancel is heard: some 0.1 s

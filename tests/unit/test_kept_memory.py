@@ -71,6 +71,7 @@ def test_a_model_loaded_beside_it_is_not_taken_for_its_own(monkeypatch: pytest.M
     assert process.calls == ["tensors"]
 
 
+@pytest.mark.slow
 def test_what_is_read_stays_the_same_when_everything_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [load_picture(path) for path in sorted(PAGE.glob("*.png"))[:2]]
 
@@ -87,6 +88,7 @@ def test_what_is_read_stays_the_same_when_everything_is_given_back(monkeypatch: 
     assert read() == before and any(before[0])
 
 
+@pytest.mark.slow
 def test_openvino_is_asked_to_give_its_tensors_back() -> None:
     reader = RapidReader()
     if reader.runtime != "openvino":

@@ -28,6 +28,8 @@ from devtools.liars import (
     spoiled_listings,
 )
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz"  # noqa: S105 - no real one
 
 

@@ -246,6 +246,7 @@ print(page.height, page.width, status("VmHWM") - start)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize(
     ("name", "mode", "size"),

@@ -116,6 +116,7 @@ def test_an_outline_of_a_hundred_thousand_corners_is_filled_by_its_hull() -> Non
     assert mask[60:140, 60:140].all() and not mask[:, 160:].any()
 
 
+@pytest.mark.slow
 def test_thirty_spoiled_ones_end_in_a_result_or_a_sentence_everywhere() -> None:
     tally = try_kind("polygons", 30)
     assert not tally.faults, tally.faults[0]
