@@ -57,6 +57,12 @@ def precisions() -> tuple[Precision, ...]:
     return table("precisions.csv", _precision)
 
 
+@functools.cache
+def quantised_precisions() -> tuple[str, ...]:
+    """The ids of those that quantise while a model is loaded, in the order of the file."""
+    return tuple(row.id for row in precisions() if row.quantised)
+
+
 def _precision(row: Row) -> Precision:
     numbers = {name: count(row[name]) for name in ("linear_bits", "block", "nested_block")}
     counts = {

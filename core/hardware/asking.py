@@ -43,7 +43,7 @@ class Asking:
 
     def failed(self, name: str, error: Exception) -> None:
         if not any(known.question == name for known in self.unanswered):
-            self.unanswered.append(Unanswered(name, in_words(error)))
+            self.unanswered.append(Unanswered(name, with_kind(error)))
 
     def count(self, name: str, question: Callable[[], Any]) -> int:
         """How many cards; 0 where nobody says."""
@@ -58,7 +58,7 @@ class Asking:
         return bool(self.ask(name, lambda: bool(question()), False))
 
 
-def in_words(error: Exception) -> str:
+def with_kind(error: Exception) -> str:
     """The first line of what an exception says, with its kind."""
     line = next(iter(str(error).strip().splitlines()), "").rstrip(".")
     return f"{type(error).__name__}: {line[:_LONGEST]}" if line else type(error).__name__

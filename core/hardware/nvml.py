@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .asking import Asking, Unanswered, as_capability, in_words
+from .asking import Asking, Unanswered, as_capability, with_kind
 
 # NVML's clock event reasons (nvml.h, nvmlClocksEventReason*), without GpuIdle: an idle card is not held back.
 _REASONS = {
@@ -106,7 +106,7 @@ def read_nvml() -> NvmlReport:
             return NvmlReport(False)
         if code is not None:
             return NvmlReport(False, error=_words(error))
-        return NvmlReport(False, unanswered=(Unanswered("pynvml.nvmlInit", in_words(error)),))
+        return NvmlReport(False, unanswered=(Unanswered("pynvml.nvmlInit", with_kind(error)),))
     asking = _Asking(pynvml)
     try:
         driver = _text(asking.nvml("nvmlSystemGetDriverVersion"))

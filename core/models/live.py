@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..catalog.precisions import quantised_precisions
 from ..errors import VramwiseError
 from ..ocr.vlm.model_owner import owner_of
 from ..planning import reading_bytes, run_history
@@ -101,9 +102,7 @@ def _net(decided: LoadPlan, settings: Settings) -> tuple[torch.nn.Module, str]:
 
 def _is_kept(decided: LoadPlan, settings: Settings) -> bool:
     """Whether the cache has to do with it: on, quantised here, and no adapter on top of the weights."""
-    from ..ocr.vlm import load
-
-    quantised = decided.spec.precision in load.QUANTISED and decided.spec.adapter is None
+    quantised = decided.spec.precision in quantised_precisions() and decided.spec.adapter is None
     return quantised and settings.quantised_cache
 
 

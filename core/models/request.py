@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog import OCRModel, ocr_models
 from ..catalog.gpus import find_gpus, parse_memory
+from ..catalog.precisions import quantised_precisions
 from ..catalog.saved_formats import saved_format
 from ..errors import VramwiseError, in_words
 from ..families.blocks import Tensor
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     from ..weights.checkpoints import Checkpoint
 
 OWN = "own"
-# The precisions that quantise while loading, and with them the vision tower where that is asked for.
-QUANTISED = ("int8", "int4")
 
 
 @dataclass(frozen=True)
@@ -412,10 +411,14 @@ def noted(plan: Plan, request: ModelRequest, resolved: ResolvedModel, settings: 
         notes.append(f"{on_top}; its bytes are counted with the weights.")
     elif found is not None and (found.path / "adapter_config.json").exists():
         notes.append(f"An adapter lies beside the weights in {found.path}; it is not put on top of them.")
-    if request.quantise_vision and plan.chosen is not None and plan.chosen.precision not in QUANTISED:
+    if (
+        request.quantise_vision
+        and plan.chosen is not None
+        and plan.chosen.precision not in quantised_precisions()
+    ):
         notes.append(
             f"quantise_vision is ignored: at {plan.chosen.precision} nothing is quantised. "
-            f"It counts with {' and '.join(QUANTISED)}."
+            f"It counts with {' and '.join(quantised_precisions())}."
         )
     untested = untested_transformers()
     return replace(plan, notes=(*notes, untested) if untested else tuple(notes))

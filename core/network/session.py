@@ -197,7 +197,7 @@ def _adapter(lines: Lines, context: ssl.SSLContext) -> Any:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-    class Judged(HTTPConnection):
+    class Judging(HTTPConnection):
         def _new_conn(self) -> socket.socket:
             if self.proxy is not None:
                 line = super()._new_conn()
@@ -208,22 +208,14 @@ def _adapter(lines: Lines, context: ssl.SSLContext) -> Any:
             lines.made(line, self.host)
             return line
 
-    class JudgedTLS(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            if self.proxy is not None:
-                line = super()._new_conn()
-                lines.kept(line)
-                return line
-            check_name(self._dns_host, self.port, lines.least_reach)
-            line = super()._new_conn()
-            lines.made(line, self.host)
-            return line
+    class JudgingTLS(Judging, HTTPSConnection):
+        pass
 
     class Pool(HTTPConnectionPool):
-        ConnectionCls = Judged
+        ConnectionCls = Judging
 
     class PoolTLS(HTTPSConnectionPool):
-        ConnectionCls = JudgedTLS
+        ConnectionCls = JudgingTLS
 
     pools = {"http": Pool, "https": PoolTLS}
 

@@ -19,7 +19,7 @@ MODEL = OCRModel(
 )  # fmt: skip
 
 
-def _weights(tensor: str, rows: int) -> bytes:
+def safetensors(tensor: str, rows: int) -> bytes:
     entry = {"dtype": "U8", "shape": [rows, 64], "data_offsets": [0, rows * 64]}
     header = json.dumps({tensor: entry}).encode()
     return len(header).to_bytes(8, "little") + header + bytes(range(64)) * rows
@@ -29,8 +29,8 @@ SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 FILES = {
     "config.json": b'{"model_type": "qwen3_vl"}',
     "model.safetensors.index.json": json.dumps({"weight_map": {"a": SHARDS[0], "b": SHARDS[1]}}).encode(),
-    SHARDS[0]: _weights("a", 4_000),
-    SHARDS[1]: _weights("b", 2_000),
+    SHARDS[0]: safetensors("a", 4_000),
+    SHARDS[1]: safetensors("b", 2_000),
 }
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from devtools.fakes.local_server import listening
+
 
 @dataclass
 class World:
@@ -158,15 +160,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def serving(world: World, tls: ssl.SSLContext | None = None) -> Iterator[World]:
     """``world`` behind a free port, in a thread; its ``url`` is set."""
-    handler = type("Handler", (_Handler,), {"world": world})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    world.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield world
-    finally:
-        world.go.set()
-        server.shutdown()
-        server.server_close()
+    with listening(type("Handler", (_Handler,), {"world": world}), tls) as world.url:
+        try:
+            yield world
+        finally:
+            world.go.set()

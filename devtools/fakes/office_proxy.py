@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from devtools.fakes.local_server import listening
+
 
 @dataclass
 class OfficeProxy:
@@ -104,14 +106,5 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def proxying(proxy: OfficeProxy, tls: ssl.SSLContext | None = None) -> Iterator[OfficeProxy]:
     """``proxy`` behind a free port, in a thread, spoken to by TLS with ``tls``; its ``url`` is set."""
-    handler = type("Handler", (_Handler,), {"proxy": proxy})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    proxy.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
-    try:
+    with listening(type("Handler", (_Handler,), {"proxy": proxy}), tls) as proxy.url:
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,41 +103,34 @@ def test_the_report_is_shown_as_text_and_as_data(client, graph, fresh):
     assert f"Chosen: cpu: {processor['name']}" in shown["text"][0]
 
 
-def test_models_on_a_card_are_ours_or_the_hosts_and_an_unused_card_is_never_asked(
-    require: Callable[[object, str], None],
-) -> None:
+def said_by(program: str, require: Callable[[object, str], None]) -> dict[str, Any]:
+    """What ``program`` prints, which runs beside a ComfyUI without a server."""
     from devtools.comfy.server import default_comfy_dir
 
     checkout = default_comfy_dir()
     require((checkout / "main.py").is_file(), f"There is no ComfyUI in {checkout}.")
     done = subprocess.run(
-        [sys.executable, "-c", TWO_CARDS, str(ROOT), str(checkout)],
+        [sys.executable, "-c", program, str(ROOT), str(checkout)],
         capture_output=True,
         text=True,
         encoding="utf-8",
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout.splitlines()[-1])
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_models_on_a_card_are_ours_or_the_hosts_and_an_unused_card_is_never_asked(
+    require: Callable[[object, str], None],
+) -> None:
+    said = said_by(TWO_CARDS, require)
     mib = 1024**2
     assert said["preferred"] == "cuda:0" and isinstance(said["dynamic"], bool)
     assert said["devices"] == {"cuda:0": [5000 * mib, 300 * mib, 2000 * mib], "cuda:1": [None, 0, 0]}
 
 
 def test_each_question_to_comfyui_may_fail(require: Callable[[object, str], None]) -> None:
-    from devtools.comfy.server import default_comfy_dir
-
-    checkout = default_comfy_dir()
-    require((checkout / "main.py").is_file(), f"There is no ComfyUI in {checkout}.")
-    done = subprocess.run(
-        [sys.executable, "-c", EACH_FAILS, str(ROOT), str(checkout)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout.splitlines()[-1])
+    said = said_by(EACH_FAILS, require)
     for name, answer in said.items():
         assert isinstance(answer, list), f"{name}: {answer}"
         assert answer[:2] == ["cpu" if name == "get_torch_device" else "cuda:0", True], name

@@ -53,6 +53,12 @@ def whole(reason: str = "stop", **message: Any) -> bytes:
     return json.dumps({"object": "chat.completion", "choices": [choice]}).encode()
 
 
+def always_thinking(name: str, answer: bytes) -> Thinker:
+    """A server that no field keeps from thinking; ``name`` says whether its answer comes whole."""
+    kind = "application/json" if name.startswith("whole") else "text/event-stream"
+    return Thinker(answer, off="never", kind=kind)
+
+
 @pytest.fixture
 def read(endpoints: Callable[..., None], pictures: Callable[..., Any]) -> Callable[..., list[OCRResult]]:
     def run(server: Thinker, pages: int = 1, task: str = "text", shown: Any = None) -> list[OCRResult]:
@@ -81,8 +87,7 @@ ANSWERED = {
 def test_what_a_served_model_thought_is_in_reasoning_alone(
     name: str, read: Callable[..., list[OCRResult]]
 ) -> None:
-    kind = "application/json" if name.startswith("whole") else "text/event-stream"
-    with Thinker(ANSWERED[name], off="never", kind=kind) as server:
+    with always_thinking(name, ANSWERED[name]) as server:
         (result,) = read(server)
     assert (result.text, result.reasoning, result.finish_reason) == (PAGE, THOUGHT, "stop")
     assert THOUGHT not in result.markdown
@@ -101,8 +106,7 @@ ALONE = {
 def test_an_answer_of_thoughts_alone_is_asked_once_more_and_is_no_blank_page(
     name: str, read: Callable[..., list[OCRResult]]
 ) -> None:
-    kind = "application/json" if name.startswith("whole") else "text/event-stream"
-    with Thinker(ALONE[name], off="never", kind=kind) as server:
+    with always_thinking(name, ALONE[name]) as server:
         (result,) = read(server)
     assert (result.text, result.reasoning, result.finish_reason) == ("", THOUGHT, "length")
     assert ONLY_THOUGHT in result.notes

@@ -19,6 +19,7 @@ from vramwise.weights import DownloadStopped, download_model, file_transfer, loc
 from vramwise.weights import model_download as module
 from vramwise.weights.locks import only_writer
 
+from devtools.fakes.lying_hub import SHARDS, safetensors
 from devtools.fakes.model_hub import World, serving
 
 pytest.importorskip("huggingface_hub")
@@ -32,19 +33,11 @@ MODEL = OCRModel(
 )  # fmt: skip
 
 
-def weights(tensor: str, rows: int) -> bytes:
-    header = json.dumps(
-        {tensor: {"dtype": "U8", "shape": [rows, 64], "data_offsets": [0, rows * 64]}}
-    ).encode()
-    return len(header).to_bytes(8, "little") + header + bytes(range(64)) * rows
-
-
-SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 CONTENT = {
     "config.json": b'{"model_type": "qwen3_vl"}',
     "model.safetensors.index.json": json.dumps({"weight_map": {"a": SHARDS[0], "b": SHARDS[1]}}).encode(),
-    SHARDS[0]: weights("a", 40_000),
-    SHARDS[1]: weights("b", 20_000),
+    SHARDS[0]: safetensors("a", 40_000),
+    SHARDS[1]: safetensors("b", 20_000),
     "chat_template.jinja": b"{{ messages }}",
     "merges.txt": b"a b",
     "LICENSE": b"free",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from vramwise.errors import VramwiseError
+from vramwise.families.blocks import most_positions
 from vramwise.families.published import published_config
 from vramwise.ocr.vlm.engine import within_positions
 from vramwise.planning.activations import Workload
@@ -13,18 +14,18 @@ GRANITE = published_config("ibm-granite/granite-docling-258M") or {}
 
 
 def test_the_answer_takes_what_the_prompt_left() -> None:
-    assert within_positions("granite-docling", GRANITE, 1192, 7000) == (7000, ())
-    left, (note,) = within_positions("granite-docling", GRANITE, 1200, 8192)
+    assert within_positions("granite-docling", most_positions(GRANITE), 1192, 7000) == (7000, ())
+    left, (note,) = within_positions("granite-docling", most_positions(GRANITE), 1200, 8192)
     assert left == 6992 and "8192" in note and "1200" in note
 
 
 def test_a_config_without_a_limit_sets_none() -> None:
-    assert within_positions("any", {"text_config": {}}, 90_000, 8192) == (8192, ())
+    assert within_positions("any", most_positions({"text_config": {}}), 90_000, 8192) == (8192, ())
 
 
 def test_a_prompt_that_leaves_no_room_is_a_sentence() -> None:
     with pytest.raises(VramwiseError, match="fewer megapixels"):
-        within_positions("granite-docling", GRANITE, 8192, 1)
+        within_positions("granite-docling", most_positions(GRANITE), 8192, 1)
 
 
 def test_the_plan_counts_no_token_beyond_the_last_position() -> None:

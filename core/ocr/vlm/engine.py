@@ -4,6 +4,7 @@ limit.
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import VramwiseError
 from ...families.blocks import most_positions
-from ...families.family import Config, Family, Task
+from ...families.family import Family, Task
 from ...weights.checkpoint_files import read_config
 from ..engines.protocol import ProgressCallback, ReadOptions
 from ..images import check_size, fit_pixels, is_blank
@@ -130,6 +131,11 @@ class VLMEngine:
             f"{self.family.name} ran out of memory while it was loaded. {failed} {remedies}".strip()
         )
 
+    @functools.cached_property
+    def most_positions(self) -> int | None:
+        """Tokens of prompt and answer that the checkpoint has positions for, None where it does not say."""
+        return most_positions(read_config(self.path))
+
     def adapter(self) -> Adapter:
         """The family's adapter with the checkpoint's processor, opened at the first read."""
         if self._adapter is None:
@@ -221,7 +227,7 @@ class _Reading:
         self.progress.check()
         prompt_tokens = int(prepared.tensors["input_ids"].shape[1])
         new_tokens, cut = within_positions(
-            engine.family.name, read_config(engine.path), prompt_tokens, self.new_tokens
+            engine.family.name, engine.most_positions, prompt_tokens, self.new_tokens
         )
         from .decoding import generate_rows
 
@@ -260,12 +266,11 @@ class _Reading:
 
 
 def within_positions(
-    name: str, config: Config, prompt_tokens: int, new_tokens: int
+    name: str, most: int | None, prompt_tokens: int, new_tokens: int
 ) -> tuple[int, tuple[str, ...]]:
-    """How many of ``new_tokens`` the model has positions for behind the prompt, and the note for an answer
+    """How many of ``new_tokens`` fit behind the prompt into ``most`` positions, and the note for an answer
     that they cut. Raises VramwiseError where the prompt alone takes all of them.
     """
-    most = most_positions(config)
     if most is None or prompt_tokens + new_tokens <= most:
         return new_tokens, ()
     if prompt_tokens >= most:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ...catalog.precisions import AS_SAVED
+from ...catalog.precisions import AS_SAVED, quantised_precisions
 from ...errors import VramwiseError
 from ...families.family import Family
 from ...families.saved_names import renaming
@@ -27,7 +27,6 @@ from .families import adapter_class
 from .model_owner import LoadSpec
 
 log = logging.getLogger("vramwise.ocr.vlm")
-QUANTISED = ("int8", "int4")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 _PROCESSOR_SUFFIXES = (".json", ".jinja", ".txt", ".model", ".tiktoken")
 _WEIGHT_CONFIGS = ("config.json", "generation_config.json")
@@ -106,7 +105,7 @@ def compute_dtype(precision: str, device: str) -> torch.dtype:
     first = precision.partition(" ")[0]
     if precision in DTYPES or DEQUANTISED in precision:
         return DTYPES[first]
-    if precision not in QUANTISED and not precision.endswith(AS_SAVED):
+    if precision not in quantised_precisions() and not precision.endswith(AS_SAVED):
         raise VramwiseError(f'There is no precision "{precision}". Use one of: bf16, fp16, fp32, int8, int4.')
     kind = torch.device(
         "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
@@ -184,7 +183,7 @@ def _quantisation(spec: LoadSpec, family: Family) -> dict[str, Any]:
         if saved.method == "bitsandbytes":
             _import_quantiser(spec)
         return {"quantization_config": compat.dequantising(saved)} if _dequantises(spec) else {}
-    if spec.precision not in QUANTISED:
+    if spec.precision not in quantised_precisions():
         return {}
     skip = skip_modules(spec, family)
     if spec.precision == "int8" and int8_library(spec.device) == "torchao":
