@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vramwise.cjk import east_asian_script, has_word_ends, is_cjk, is_emoji, words_with_spaces
-from vramwise.ocr.engines.rapid import _words as rapid_words
+from vramwise.ocr.engines.word_places import words_on as rapid_words
 from vramwise.ocr.regions.text_diff import as_markdown, difference
 from vramwise.ocr.regions.text_match import Finder, Query
 from vramwise.ocr.results.reading_order import join_words

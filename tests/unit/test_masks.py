@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from vramwise.errors import VramwiseError
-from vramwise.ocr.engines.rapid import _words as words_in_crop
+from vramwise.ocr.engines.word_places import words_on as words_in_crop
 from vramwise.ocr.regions.crops import RegionFilter, categories_of, crop
 from vramwise.ocr.regions.masks import fill_polygons, upright_box
 from vramwise.ocr.regions.search import only, outlines, report, search

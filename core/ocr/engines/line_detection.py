@@ -1,0 +1,50 @@
+"""Where on a page are lines of text? RapidOCR's detector, on the page scaled once."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..images import fit_pixels
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+MAX_ASPECT = 8.0  # detection upscales the short side to 736; longer strips are padded instead
+MIN_SIDE = 320  # RapidOCR upscales the short side to 736: of a small strip it would make giant letters
+
+
+def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> NDArray[Any]:
+    """Four-point boxes (n, 4, 2) float32 in pixels of ``bgr``. ``ocr``: a live RapidOCR."""
+    import cv2
+    import numpy as np
+    from rapidocr.main import RapidOCRError
+
+    long, short = max(bgr.shape[:2]), min(bgr.shape[:2])
+    padded_share = short / max(short, math.ceil(long / MAX_ASPECT))  # the budget counts the padding
+    small = fit_pixels(bgr, max(1, int(max_pixels * padded_share)))
+    scale_x, scale_y = bgr.shape[1] / small.shape[1], bgr.shape[0] / small.shape[0]
+    height, width = small.shape[:2]
+    want_h = max(height, MIN_SIDE, math.ceil(width / MAX_ASPECT))
+    want_w = max(width, MIN_SIDE, math.ceil(height / MAX_ASPECT))
+    top, left = (want_h - height) // 2, (want_w - width) // 2
+    if (want_h, want_w) != (height, width):
+        paper = [int(c) for c in np.median(_border(small), axis=0)]
+        sides = top, want_h - height - top, left, want_w - width - left
+        small = cv2.copyMakeBorder(small, *sides, cv2.BORDER_CONSTANT, value=paper)
+    try:
+        _, found = ocr.detect_and_crop(small, {})
+    except RapidOCRError:  # its way of saying that nothing was detected
+        return np.zeros((0, 4, 2), np.float32)
+    boxes = (np.asarray(found.boxes, np.float32) - (left, top)) * (scale_x, scale_y)
+    boxes[..., 0] = boxes[..., 0].clip(0, bgr.shape[1])
+    boxes[..., 1] = boxes[..., 1].clip(0, bgr.shape[0])
+    level: NDArray[Any] = boxes.astype(np.float32)
+    return level
+
+
+def _border(image: NDArray[uint8]) -> NDArray[uint8]:
+    import numpy as np
+
+    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
