@@ -15,7 +15,7 @@ from vramwise.errors import VramwiseError
 from vramwise.jobs.outputs import encoded
 from vramwise.ocr.regions.bounding_boxes import boxes_of, is_boxes, pages_of_boxes
 from vramwise.ocr.results.from_json import regions_from_json, result_from_dict
-from vramwise.ocr.results.result import OCRResult, Region, Regions, Word
+from vramwise.ocr.results.result import Cell, OCRResult, Region, Regions, Table, Word
 
 SCHEMA = json.loads(
     (Path(__file__).resolve().parents[2] / "core" / "ocr" / "results" / "ocr_schema.json").read_text(
@@ -38,6 +38,10 @@ regions = st.builds(
     confidence=shares,
     words=st.lists(words, max_size=2).map(tuple),
 )
+TABLE = Table(
+    ((Cell("Both", (), across=2), Cell("")), (Cell("a|b"), Cell("1", (), down=1))),
+    header_rows=1,
+)
 pages = st.builds(
     OCRResult,
     text=st.text(max_size=12),
@@ -53,6 +57,7 @@ pages = st.builds(
     tokens=st.none() | st.integers(0, 2**40),
     peak_bytes=st.none() | st.integers(0, 2**40),
     notes=st.lists(filled, max_size=2).map(tuple),
+    tables=st.just(()) | st.just((TABLE,)),
 )
 PAGE = OCRResult(
     text="New York",
@@ -248,3 +253,38 @@ def test_what_is_no_box_is_named_with_its_place(data: Any, said: str) -> None:
     with pytest.raises(VramwiseError) as caught:
         pages_of_boxes(data, 100, 100)
     assert said in str(caught.value)
+
+
+def _with_table(**changes: Any) -> dict[str, Any]:
+    table: Any = {
+        "rows": [[{"text": "New York", "regions": [0], "across": 1, "down": 1}]],
+        "header_rows": 0,
+    }
+    cell = table["rows"][0][0]
+    cell.update({key: value for key, value in changes.items() if key in cell})
+    table.update({key: value for key, value in changes.items() if key in table})
+    return changed(("tables",), [table])
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"regions": [1]}, "table 1 names region 1, counted from 0, and the page has 1"),
+        ({"across": 2}, "row 1, cell 1 is .* not a cell that ends within the table"),
+        ({"across": 0}, "not a cell that ends within the table"),
+        ({"down": 2}, "not a cell that ends within the table"),
+        ({"header_rows": 2}, "not a table with as many rows as header_rows says"),
+        ({"rows": [[], [1]]}, "row 2, cell 1 is 1, not an object"),
+    ],
+)
+def test_a_table_that_is_none_is_named(changes: dict[str, Any], says: str) -> None:
+    assert result_from_dict(_with_table()).tables[0].rows[0][0].regions == (0,)
+    with pytest.raises(VramwiseError, match=says):
+        result_from_dict(_with_table(**changes))
+
+
+def test_rows_of_a_table_are_equally_long_and_older_files_have_no_tables() -> None:
+    cell = {"text": "", "regions": [], "across": 1, "down": 1}
+    with pytest.raises(VramwiseError, match="not a table whose rows are equally long"):
+        result_from_dict(_with_table(rows=[[cell], [cell, cell]]))
+    assert result_from_dict(changed(("tables",))).tables == ()

@@ -145,4 +145,4 @@ def chosen(page: OCRResult, regions: Iterable[Region]) -> OCRResult:
     """The page with only these of its regions; they keep their place in reading order."""
     kept = tuple(regions)
     text = "\n".join(region.text for region in kept if region.text)
-    return replace(page, text=text, markdown=text, regions=kept)
+    return replace(page, text=text, markdown=text, regions=kept, tables=())

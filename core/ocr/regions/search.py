@@ -69,7 +69,7 @@ def only(page: OCRResult, found: Sequence[Match]) -> OCRResult:
             places[id(line)] = _places(line)
         regions.append(_region(match, places[id(line)], order))
     text = "\n".join(region.text for region in regions)
-    return replace(page, text=text, markdown=text, regions=tuple(regions))
+    return replace(page, text=text, markdown=text, regions=tuple(regions), tables=())
 
 
 def _places(line: Region) -> list[tuple[int, int, Word]]:

@@ -10,11 +10,12 @@ from ...cancel import watched
 from ...errors import VramwiseError, nearest
 from ..images import MAX_SIDE
 from .polygons import MAX_COORDINATE, MAX_CORNERS, MAX_REGIONS
-from .result import FOUND_AT, SCHEMA_VERSION, OCRResult, Point, Region, Regions, Word
+from .result import FOUND_AT, SCHEMA_VERSION, Cell, OCRResult, Point, Region, Regions, Table, Word
 
 MAX_CHARACTERS = 64_000_000
 MAX_PAGES = 10_000
 MAX_WORDS = 100_000  # a region
+MAX_CELLS = 200_000  # a table
 _HUGE = 1e300  # whole numbers in JSON may be too large for a float
 FINISH_REASONS = ("stop", "length", "loop", "blank")
 
@@ -70,7 +71,9 @@ def result_from_dict(data: Any, where: str = "the page") -> OCRResult:
         peak_bytes=page.take("peak_bytes", _optional(_count)),
         notes=tuple(page.each("notes", _filled, MAX_REGIONS)),
         reasoning=page.take_if_there("reasoning", _string, ""),
+        tables=tuple(page.take_if_there("tables", _tables, ())),
     )
+    _check_cells(result, where)
     for key in FOUND_AT:
         page.pass_over(key, _filled)
     page.finish()
@@ -143,6 +146,55 @@ def _region(data: Any, where: str) -> Region:
     )
     region.finish()
     return result
+
+
+def _tables(data: Any, where: str) -> list[Table]:
+    items: list[Any] = _list_of_at_most(MAX_REGIONS)(data, where)
+    return [_table(item, f"{where}, table {number}") for number, item in watched(enumerate(items, 1), 64)]
+
+
+def _table(data: Any, where: str) -> Table:
+    table = _Object(data, where)
+    rows = table.each("rows", lambda row, at: tuple(_cells(row, at)), MAX_CELLS)
+    header_rows = table.take("header_rows", _count)
+    table.finish()
+    lengths = {len(row) for row in rows}
+    _check(len(lengths) < 2, data, where, "a table whose rows are equally long")
+    _check(sum(map(len, rows)) <= MAX_CELLS, data, where, f"a table of at most {MAX_CELLS:,} cells")
+    _check(header_rows <= len(rows), data, where, "a table with as many rows as header_rows says")
+    for y, row in watched(enumerate(rows)):
+        for x, cell in enumerate(row):
+            fits = 1 <= cell.across <= len(row) - x and 1 <= cell.down <= len(rows) - y
+            _check(fits, data, f"{where}, row {y + 1}, cell {x + 1}", "a cell that ends within the table")
+    return Table(tuple(rows), header_rows)
+
+
+def _cells(data: Any, where: str) -> list[Cell]:
+    items: list[Any] = _list_of_at_most(MAX_CELLS)(data, where)
+    return [_cell(item, f"{where}, cell {number}") for number, item in watched(enumerate(items, 1), 64)]
+
+
+def _cell(data: Any, where: str) -> Cell:
+    cell = _Object(data, where)
+    result = Cell(
+        text=cell.take("text", _string),
+        regions=tuple(cell.each("regions", _count, MAX_REGIONS)),
+        across=cell.take("across", _count),
+        down=cell.take("down", _count),
+    )
+    cell.finish()
+    return result
+
+
+def _check_cells(page: OCRResult, where: str) -> None:
+    """A cell names regions that are there."""
+    for number, table in enumerate(page.tables, 1):
+        named = max((place for row in table.rows for cell in row for place in cell.regions), default=-1)
+        if named >= len(page.regions):
+            raise VramwiseError(
+                f"{where}, table {number} names region {named}, counted from 0, and the page has "
+                f"{len(page.regions):,}. {_REMEDY}"
+            )
 
 
 def _word(data: Any, where: str) -> Word:

@@ -50,6 +50,28 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell of a table. ``regions`` are places in ``OCRResult.regions`` (none: empty, or the engine gives no
+    places); it takes ``across`` columns and ``down`` rows.
+    """
+
+    text: str
+    regions: tuple[int, ...] = ()
+    across: int = 1
+    down: int = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table on a page. All rows are equally long: what a merged cell covers beside its top left place are
+    empty cells. The first ``header_rows`` rows name the columns.
+    """
+
+    rows: tuple[tuple[Cell, ...], ...]
+    header_rows: int = 0
+
+
+@dataclass(frozen=True)
 class OCRResult:
     """One image, read.
 
@@ -57,6 +79,7 @@ class OCRResult:
     cut) or "blank" (nothing to read). ``notes`` are sentences for the person: what was ignored, routed or
     left unread. ``seconds`` is the time inside the engine; ``tokens`` and ``peak_bytes`` are None where the
     engine has none. ``reasoning`` is what the model thought before it answered, and in no other field.
+    ``tables`` in reading order; their words stand in ``text`` and ``regions`` too.
     """
 
     text: str
@@ -73,6 +96,7 @@ class OCRResult:
     peak_bytes: int | None = None
     notes: tuple[str, ...] = ()
     reasoning: str = ""
+    tables: tuple[Table, ...] = ()
 
     def to_dict(self, exact: bool = False, **found_at: str) -> dict[str, Any]:
         """Plain JSON types; the layout is versioned by ``version`` and described by ocr_schema.json.
@@ -106,7 +130,19 @@ class OCRResult:
             "peak_bytes": self.peak_bytes,
             "notes": [without_machine_paths(note) for note in self.notes],
             "reasoning": self.reasoning,
+            "tables": [_table(table) for table in self.tables],
         }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    rows = [
+        [
+            {"text": cell.text, "regions": list(cell.regions), "across": cell.across, "down": cell.down}
+            for cell in row
+        ]
+        for row in table.rows
+    ]
+    return {"rows": rows, "header_rows": table.header_rows}
 
 
 def _piece(piece: Region | Word, exact: bool) -> dict[str, Any]:
