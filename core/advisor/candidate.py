@@ -67,11 +67,14 @@ class Candidate:
 
     @property
     def _precision_key(self) -> tuple[float, ...]:
-        """Whole bits first; of the same ones what the card computes fast, then what keeps more."""
+        """Whole bits first; of the same ones a file that is listed, what the card computes fast, then what
+        keeps more.
+        """
         ours = [row.quality for row in precisions() if row.id == self.precision]  # bf16 before fp16
         place = ours[0] if ours else len(precisions())
         bits = min(self.bits, 16.0)
-        return (-math.floor(bits), 0.0 if self.fast else 1.0, -bits, float(place))
+        guessed = 1.0 if self.confidence == "estimated" else 0.0
+        return (-math.floor(bits), guessed, 0.0 if self.fast else 1.0, -bits, float(place))
 
     @property
     def rough(self) -> bool:

@@ -198,6 +198,7 @@ def diffusion_need(
         steps=model.steps,
         weights_source=f"{weights.precision} file; {weights.source}",
         activation_source=_activation_source(area, factor, value_bytes, flash, model.factor_source),
+        confidence="estimated" if weights.estimated else "computed",
         notes=_notes(model, weights, encoder, flash=flash, wide=wide),
     )
 

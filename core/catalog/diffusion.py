@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ..errors import UnknownName, nearest
 from ..units import GIB
 from .csv_rows import Row, number, table
+from .gguf_ladder import measured_bits, with_ladder
 
 # Undistilled models of the catalog sample 15 steps or more.
 _FEW_STEPS = 10
@@ -27,7 +28,8 @@ class DiffusionWeights:
 
     ``held_bytes`` is the diffusion model alone as it lies in VRAM, ``rest_bytes`` what else of the same file
     gets loaded (text encoder and VAE of an all-in-one file). ``at_once`` copies are needed in every step.
-    ``factor_scale`` multiplies the model's activations.
+    ``factor_scale`` multiplies the model's activations. ``estimated`` is True where nobody listed such a file
+    and its size is computed (gguf_ladder.py).
     """
 
     precision: str
@@ -43,6 +45,7 @@ class DiffusionWeights:
     note: str
     source: str
     date: str
+    estimated: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,18 +171,39 @@ class DiffusionModel:
 
 @functools.cache
 def diffusion_models() -> tuple[DiffusionModel, ...]:
-    """Every model, in the order of the file."""
-    weights = _grouped(
-        "diffusion/diffusion_weights.csv", _weights, lambda row: [f"{row['model']}@{row['precision']}"]
-    )
+    """Every model, in the order of the file, with a GGUF ladder beside the files that are listed."""
+    weights = listed_weights()
     encoders = _grouped("diffusion/text_encoders.csv", _text_encoder)
     published = _grouped("diffusion/diffusion_published.csv", _published)
-    return table(
+    models = table(
         "diffusion/diffusion.csv",
         lambda row: _model(
             row, tuple(weights[row["id"]]), tuple(encoders[row["id"]]), tuple(published[row["id"]])
         ),
         lambda row: [row["id"], row["name"]],
+    )
+    bits = measured_bits((model.parameters, row) for model in models for row in model.weights)
+    return tuple(
+        replace(model, weights=with_ladder(model.parameters, model.weights, bits, _relatives(model, models)))
+        for model in models
+    )
+
+
+def _relatives(model: DiffusionModel, models: Iterable[DiffusionModel]) -> list[DiffusionWeights]:
+    """Files of the other models of its family with as many parameters: base and Turbo, text and edit."""
+    return [
+        weights
+        for other in models
+        if other is not model and other.family.partition("-Edit")[0] == model.family.partition("-Edit")[0]
+        if abs(other.parameters - model.parameters) <= 0.01 * model.parameters
+        for weights in other.weights
+    ]
+
+
+def listed_weights() -> defaultdict[str, list[DiffusionWeights]]:
+    """The files of diffusion_weights.csv by model, without the computed ones."""
+    return _grouped(
+        "diffusion/diffusion_weights.csv", _weights, lambda row: [f"{row['model']}@{row['precision']}"]
     )
 
 

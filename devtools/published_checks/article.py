@@ -83,8 +83,10 @@ def check_opens(cell: Published) -> Check:
 
 def _found(target: Target, model: str, precision: str) -> list[Candidate]:
     """The candidates that count, best first: files below four bits a weight open nothing."""
-    found = [diffusion_candidate(target, model, precision)] if precision else model_candidates(target, model)
-    return sorted(found, key=lambda row: (row.verdict not in RESIDENT or row.rough, row.key))
+    if precision:
+        return [diffusion_candidate(target, model, precision)]
+    found = model_candidates(target, model)
+    return [row for row in found if not row.rough] or found
 
 
 def _check_gguf(cell: Published, model: str) -> Check:
@@ -104,7 +106,7 @@ def _check_gguf(cell: Published, model: str) -> Check:
 def check_not_on_tier(cell: Published) -> Check:
     """Not available means: resident at no precision."""
     target = target_of_memory(float(cell.limit))
-    found = model_candidates(target, cell.subjects[0])
+    found = _found(target, cell.subjects[0], "")
     best = found[0]
     facts = _facts(best, target.label, target.comfy_bytes)
     if best.verdict in RESIDENT:
