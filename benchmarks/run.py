@@ -33,7 +33,10 @@ LONG = (
     "long_life",
     "latency",
     "reading_memory",
+    "real_pictures",
 )
+# Benches that take options of their own behind their name.
+WITH_OPTIONS = ("real_pictures",)
 
 
 def machine() -> dict[str, object]:
@@ -61,15 +64,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__.split("\n")[0])
     known = f"{', '.join(BENCHES)} (all of these without a name); {', '.join(LONG)}"
     parser.add_argument("names", nargs="*", metavar="NAME", help=known)
-    names = parser.parse_args().names or list(BENCHES)
+    asked, options = parser.parse_known_args()
+    names = asked.names or list(BENCHES)
     unknown = [name for name in names if name not in (*BENCHES, *LONG)]
     if unknown:
         parser.error(f"unknown bench {unknown[0]}; known: {', '.join((*BENCHES, *LONG))}")
+    if options and (len(names) != 1 or names[0] not in WITH_OPTIONS):
+        parser.error(f"unrecognised: {' '.join(options)}. Options go to one of {', '.join(WITH_OPTIONS)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in names:
         print(f"\n## {name}", flush=True)
         started = time.perf_counter()
-        figures = importlib.import_module(f"benchmarks.{name}").run()
+        bench = importlib.import_module(f"benchmarks.{name}")
+        figures = bench.run(options) if name in WITH_OPTIONS else bench.run()
         record = {"bench": name, "date": time.strftime("%Y-%m-%d"), "machine": machine(), "figures": figures}
         (RESULTS / f"{name}.json").write_text(
             json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8"
