@@ -24,6 +24,7 @@ from ...weights.checkpoint_files import read_config, tensor_index, variant
 from . import compat, fp8_layers, lora
 from .adapter import token_ids
 from .families import adapter_class
+from .load_failures import remedy
 from .model_owner import LoadSpec
 
 log = logging.getLogger("vramwise.ocr.vlm")
@@ -76,7 +77,7 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
             raise
         raise VramwiseError(
             f"{family.name} in {spec.path} cannot be loaded at {spec.precision}: {compat.first_line(error)} "
-            "If other folders of this model load, download this one again."
+            f"{remedy(error)}"
         ) from error
     _check_keys({**info, "misshapen_keys": list(_misshapen(net))}, spec, family)
     if "device_map" not in arguments or (_dequantises(spec) and spec.device.startswith("mps")):
