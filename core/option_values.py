@@ -11,8 +11,8 @@ DEFAULT_MODEL = "rapid"
 CPU_ENGINES = ("rapid", "tesseract")
 KERNELS = ("flash_attention_2", "sdpa", "eager")
 ATTENTIONS = ("auto", *KERNELS)
-# What advice can be about: OCR, what an image or video model makes, the choice of a card.
-ADVICE_TASKS = ("all", "OCR", "image", "image edit", "video", "which GPU")
+# What advice can be about: OCR, what a model makes, the choice of a card. New ones come last.
+ADVICE_TASKS = ("all", "OCR", "image", "image edit", "video", "which GPU", "upscaling", "audio", "3d")
 TASKS = ("text", "markdown", "table", "formula", "layout", "spotting", "custom")
 # OCR Score: how texts are compared.
 UNICODE = ("NFKC", "NFC")

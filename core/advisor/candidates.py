@@ -30,10 +30,18 @@ if TYPE_CHECKING:
     from ..hardware.capabilities import Capability
 
 OCR, IMAGE, IMAGE_EDIT, VIDEO = "OCR", "image", "image edit", "video"
+UPSCALING, AUDIO, SHAPES = "upscaling", "audio", "3d"
 WHICH_GPU, ALL = "which GPU", "all"
 TASKS = ADVICE_TASKS
-MODEL_TASKS = (OCR, IMAGE, IMAGE_EDIT, VIDEO)
-_KINDS = {"image": IMAGE, "edit": IMAGE_EDIT, "video": VIDEO}
+MODEL_TASKS = (OCR, IMAGE, IMAGE_EDIT, VIDEO, UPSCALING, AUDIO, SHAPES)
+_KINDS = {
+    "image": IMAGE,
+    "edit": IMAGE_EDIT,
+    "video": VIDEO,
+    "upscale": UPSCALING,
+    "audio": AUDIO,
+    "3d": SHAPES,
+}
 _BITSANDBYTES = ("bitsandbytes", "accelerate")
 _PACKAGES = {"int8": _BITSANDBYTES, "int4": _BITSANDBYTES, "torchao": ("torchao",)}
 # The least that is worth reading: a quarter of a megapixel, and a paragraph for an answer.
@@ -258,12 +266,21 @@ def template_candidates(target: Target, templates: Iterable[Template]) -> tuple[
 
     found = []
     for template in templates:
-        need = template_need(template, system=target.system, gpu=target.gpu)
-        task = IMAGE_EDIT if any("edit" in tag.lower() for tag in template.tags) else template.kind
+        need, model = (
+            template_need(template, system=target.system, gpu=target.gpu),
+            model_of_template(template),
+        )
+        task = _task_of_template(template, model)
         if need is not None and task in MODEL_TASKS:
-            candidate = _diffusion_candidate(target, need, model_of_template(template), task)
+            candidate = _diffusion_candidate(target, need, model, task)
             found.append(replace(candidate, name=template.title, installed=template.installed))
     return tuple(sorted(found, key=lambda candidate: (not candidate.installed, candidate.key)))
+
+
+def _task_of_template(template: Template, model: DiffusionModel | None) -> str:
+    if model is not None and model.tasks == ("upscale",):
+        return UPSCALING
+    return IMAGE_EDIT if any("edit" in tag.lower() for tag in template.tags) else template.kind
 
 
 def models_of(templates: Iterable[Template]) -> set[str]:

@@ -8,7 +8,7 @@ from ..catalog.formats import addons, formats
 from ..catalog.words import sized, words
 from ..units import GIB, gib
 from .advise import Advice
-from .candidate import Candidate
+from .candidate import RESIDENT, Candidate
 from .candidates import ALL, MODEL_TASKS, OCR, WHICH_GPU
 from .gpu_ranking import TOLERANCE, balance, rating
 from .memory_ranges import tiers
@@ -92,11 +92,14 @@ def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
 
 def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: bool) -> Iterator[str]:
     usable = [candidate for candidate in found if candidate.usable]
-    shown = _first_of_each(usable)[:_FEW] if short else usable
+    shown = _first_of_each(usable)[:_FEW] if short else _without_idle_rungs(usable)
     if not shown:
         yield say["advise_nothing"]
     else:
         yield from _table(shown, lang, say, with_task=False)
+        if not short and len(shown) < len(usable):
+            yield ""
+            yield say["advise_smaller"].format(count=len(usable) - len(shown))
         if len(found) > len(usable):
             yield ""
             yield say["advise_more"].format(count=len(found) - len(usable))
@@ -123,6 +126,17 @@ def _first_of_each(found: Sequence[Candidate]) -> list[Candidate]:
     for candidate in found:
         best.setdefault(candidate.model, candidate)
     return list(best.values())
+
+
+def _without_idle_rungs(usable: Sequence[Candidate]) -> list[Candidate]:
+    """Without the estimated GGUF sizes of models that stay resident at more bits."""
+    shown, resident = [], set[str]()
+    for row in usable:
+        if row.confidence != "estimated" or row.model not in resident:
+            shown.append(row)
+        if row.verdict in RESIDENT and not row.rough:
+            resident.add(row.model)
+    return shown
 
 
 def _table(

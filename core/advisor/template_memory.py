@@ -6,12 +6,13 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from ..catalog.diffusion import DiffusionModel, DiffusionWeights, diffusion_models
+from ..catalog.diffusion import DiffusionModel, DiffusionWeights, diffusion_model, diffusion_models
+from ..catalog.file_names import named_file
 from ..catalog.gpus import GPU
 from ..catalog.templates import Template, TemplateFile
 from .diffusion_memory import DiffusionNeed, diffusion_need, reserve_bytes
 
-_MODELS = ("diffusion_models", "checkpoints", "unet")
+MODELS = ("diffusion_models", "checkpoints", "unet")
 _TEXT_ENCODERS = ("text_encoders", "clip")
 # What sits in VRAM beside the model while it samples.
 _BESIDE = ("loras", "model_patches", "controlnet", "style_models", "gligen", "hypernetworks")
@@ -22,8 +23,30 @@ _USUAL_STEPS = 20
 
 
 def model_of_template(template: Template) -> DiffusionModel | None:
-    """The catalog's model that the template is listed under, None where it is listed under none."""
-    return _by_template().get(template.id)
+    """The catalog's model that the template is listed under, else the one that the name of its largest model
+    file tells; None where neither does."""
+    listed = _by_template().get(template.id)
+    if listed is not None:
+        return listed
+    for file in sorted(template.needed, key=_size, reverse=True):
+        row = named_file(file.name) if file.directory in MODELS else None
+        if row is not None and row.model:
+            return diffusion_model(row.model)
+    return None
+
+
+def unmapped(template: Template) -> str:
+    """Why no model of the catalog stands for the template, in words; empty where one does."""
+    if model_of_template(template) is not None:
+        return ""
+    files = [file for file in template.needed if file.directory in MODELS]
+    if not files:
+        return "loads no diffusion model"
+    rows = {file.name: named_file(file.name) for file in files}
+    strange = [name for name, row in rows.items() if row is None]
+    if strange:
+        return f"no model of the catalog is known by the name of {', '.join(strange)}"
+    return "; ".join(dict.fromkeys(f"{name} {row.what}" for name, row in rows.items() if row is not None))
 
 
 def template_need(
@@ -32,14 +55,14 @@ def template_need(
     """The need of a template as it comes, None where it loads no model or a size is not known.
 
     Activations, steps and decode are those of the catalog's model at its usual size; a template of no model
-    in the catalog gets the 0.8 GiB that ComfyUI keeps at the least, and a note. ``model`` is the template's
-    id, ``precision`` the name of its largest model file. Switched-off nodes are not counted.
+    in the catalog gets the 0.8 GiB that ComfyUI keeps at the least, and a note that says why. ``model`` is
+    the template's id, ``precision`` the name of its largest model file. Switched-off nodes are not counted.
     """
     files = {(file.directory, file.name): file for file in template.needed}.values()
-    if template.file_bytes is None or not any(file.directory in _MODELS for file in files):
+    if template.file_bytes is None or not any(file.directory in MODELS for file in files):
         return None
     total = total_bytes or (gpu.vram_bytes if gpu is not None else None)
-    largest = max((file for file in files if file.directory in _MODELS), key=_size)
+    largest = max((file for file in files if file.directory in MODELS), key=_size)
     model = model_of_template(template)
     weights = _weights(model, largest)
     model_bytes = weights.held_bytes if weights is not None else _size(largest)
@@ -61,7 +84,8 @@ def template_need(
     )
     if model is None:
         notes.append(
-            f"no model of the catalog: ComfyUI's least for activations, {_USUAL_STEPS} steps for streaming"
+            f"no model of the catalog: {unmapped(template)}; ComfyUI's least for activations, "
+            f"{_USUAL_STEPS} steps for streaming"
         )
         return replace(need, notes=tuple(notes))
     precision = weights.precision if weights is not None else model.precisions[0]

@@ -68,8 +68,10 @@ class DiffusionModel:
     ``spatial`` and (``frames`` - 1) // ``temporal`` + 1 long, times ``area_channels`` where ComfyUI counts
     channels, times 1 + ``references`` for pictures or layers that go in beside the latent. ``fp16`` is False
     where ComfyUI computes it in bf16 or fp32 only. ``decoder`` is the kind of
-    VAE in core.planning.diffusion, empty where ComfyUI's estimate is not usable. ``steps`` is the sampling of
-    its template without a step-saving LoRA.
+    VAE in core.advisor.diffusion_memory, empty where ComfyUI's estimate is not usable. ``steps`` is the
+    sampling of its template without a step-saving LoRA. ``tasks`` are "image", "edit", "video", "upscale",
+    "audio" and "3d"; of sound ``width`` is the length of the latent, of shapes the number of tokens
+    (``spatial`` 1). "sound" beside "video" is a clip with sound.
     """
 
     id: str

@@ -67,7 +67,8 @@ def test_a_name_with_two_memory_sizes_is_answered_for_both() -> None:
 def test_the_json_of_one_card_is_one_object() -> None:
     found = json.loads(run("advise", "--gpu", "RTX 3090", "--json").stdout)
     assert found["gpu"] == "GeForce RTX 3090"
-    assert {pick["task"] for pick in found["picks"]} == {"OCR", "image", "image edit", "video"}
+    made = {"image", "image edit", "video", "upscaling", "audio", "3d"}
+    assert {pick["task"] for pick in found["picks"]} == {"OCR", *made}
 
 
 def test_the_other_verbs_have_their_json_too() -> None:
