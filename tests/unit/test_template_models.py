@@ -54,9 +54,7 @@ def test_every_installed_template_stands_for_a_model_or_for_none_and_says_why(
 
 
 def test_a_new_template_of_an_unknown_file_is_named_with_what_to_do() -> None:
-    (line,) = strangers(
-        (template("image_new", "brand_new_4b.safetensors"), template("old", "flux1-dev.sft"))
-    )
+    (line,) = strangers((template("image_new", "brand_new_4b.safetensors"), template("old", "flux1-dev.sft")))
     assert line.startswith("image_new: no model of the catalog is known by the name of brand_new_4b.safe")
     assert "file_names.csv" in line
 
