@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..catalog.formats import addons, formats
+from ..catalog.diffusion import diffusion_models
+from ..catalog.formats import AddOn, addons, formats
 from ..catalog.words import sized, words
 from ..units import GIB, gib
 from .advise import Advice
@@ -196,15 +197,15 @@ def _remote(found: Sequence[RemoteCandidate], say: Mapping[str, str]) -> Iterato
 
 
 def _addons(advice: Advice, best: Sequence[Candidate], say: Mapping[str, str]) -> Iterator[str]:
-    """ControlNet, LoRA and training: those of the best picks and those of no particular model."""
-    candidates = {candidate.model: candidate for candidate in best}
+    """ControlNets where they fit beside their model; LoRA and patches of the best picks and of no particular
+    model; training; and what a model made for few steps is, where one is advised."""
+    picked = {candidate.model: candidate for candidate in best}
     yield ""
     yield f"## {say['advise_addons']}"
     yield ""
+    yield from _distilled(advice, say)
     for addon in addons():
-        candidate, name = candidates.get(addon.model), say.get(f"advise_addon_name_{addon.name}", addon.name)
-        if addon.model and candidate is None and not addon.vram_gb:
-            continue
+        name = say.get(f"advise_addon_name_{addon.name}", addon.name)
         if addon.vram_gb:
             left = (advice.target.vram_gib or 0) - advice.taken_bytes / GIB
             fits = left >= addon.vram_gb * (1 - TOLERANCE)
@@ -212,12 +213,36 @@ def _addons(advice: Advice, best: Sequence[Candidate], say: Mapping[str, str]) -
             yield "- " + say["advise_addon_task"].format(**facts, verdict=_fits(fits, say))
         elif addon.gib is not None:
             size = f"{addon.gib[0]:g}" + (f"-{addon.gib[1]:g}" if addon.gib[1] != addon.gib[0] else "")
-            if candidate is None or candidate.optimal_bytes is None:
+            if not addon.model:
                 yield "- " + say["advise_addon_any"].format(name=name, size=size)
                 continue
-            fits = candidate.optimal_bytes + addon.gib[1] * GIB <= advice.target.comfy_bytes
-            facts = {"name": name, "size": size, "model": f"{candidate.name} {candidate.precision}"}
+            beside = _beside(advice, addon) or picked.get(addon.model)
+            if beside is None or (addon.kind != "controlnet" and addon.model not in picked):
+                continue
+            fits = _with(beside, addon) <= advice.target.comfy_bytes
+            facts = {"name": name, "size": size, "model": f"{beside.name} {beside.precision}"}
             yield "- " + say["advise_addon_beside"].format(**facts, verdict=_fits(fits, say))
+
+
+def _beside(advice: Advice, addon: AddOn) -> Candidate | None:
+    """The best candidate of its model that stays resident together with ``addon``."""
+    room = advice.target.comfy_bytes
+    found = [pick for pick in advice.picks if pick.model == addon.model and pick.verdict in RESIDENT]
+    return min(
+        (pick for pick in found if _with(pick, addon) <= room), key=lambda pick: pick.key, default=None
+    )
+
+
+def _with(candidate: Candidate, addon: AddOn) -> int:
+    return (candidate.optimal_bytes or 0) + round((addon.gib or (0, 0))[1] * GIB)
+
+
+def _distilled(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
+    """What Lightning, Turbo and schnell are, with the names of those that are advised."""
+    few = {model.id for model in diffusion_models() if model.distilled}
+    names = dict.fromkeys(pick.name.partition(" (")[0] for pick in advice.picks if pick.model in few)
+    if names:
+        yield "- " + say["advise_distilled"].format(names=", ".join(names))
 
 
 def _fits(fits: bool, say: Mapping[str, str]) -> str:
