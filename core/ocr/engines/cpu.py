@@ -15,6 +15,7 @@ from ...settings import Settings
 from ..images import check_size, is_blank
 from ..results import reading_order
 from ..results.line import Line
+from ..results.parted_lines import parted
 from ..results.result import OCRResult, Point, Region, Word
 from .language_routing import RapidRoute, Route, TesseractRoute, rapid_route, tesseract_route
 from .protocol import CPU_PRECISION, ProgressCallback, ReadOptions
@@ -232,7 +233,7 @@ def _result(
     options: ReadOptions,
     notes: tuple[str, ...],
 ) -> OCRResult:
-    read = [line for line in lines if not line.foreign]
+    read = parted([line for line in lines if not line.foreign])
     order = reading_order.arrange(read)
     regions = reading_order.regions_in_order(read, order)
     unread = [line for line in lines if line.foreign]

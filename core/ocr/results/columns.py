@@ -1,0 +1,315 @@
+"""Columns: a recursive XY-cut that judges whole cuts.
+
+A gutter is an empty upright strip between two boxes, as long as nothing crosses it. Of all strips of a part
+the longest is taken that parts columns of running text rather than the cells of a table; what stands above
+and below it (headings, figures and feet that cross it) becomes parts of its own, and each part is cut again.
+After G. Nagy and S. Seth, "Hierarchical representation of optically scanned documents" (1984), and, for
+strips that end at what crosses them, T. Breuel, "Two geometric algorithms for layout analysis" (2002).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from ...cancel import cancel_point
+from .line_boxes import Box
+
+# All in line heights (boxes of detectors stand about a fifth over their letters on each side).
+GUTTER = 0.4  # a narrower strip is a space between words
+WIDE_GUTTER = 1.2  # a strip that is seen between two lines already; narrower ones between three
+LONG_LINE = 8.0  # lines of running text are mostly longer, cells shorter
+MIDDLING_LINE = 5.0
+SHORT_LINE = 4.0
+PARTED = 2.5  # a blank band that is as high parts what is above from what is below, columns or not
+APART = 1.5  # and one that is as high parts a running head or a page number from the text
+SLACK = 0.13  # by so much boxes may reach into a strip
+LEVEL = 0.2  # middles that differ by less stand on one row
+MOST_OVER = 4  # lines at the foot of a column that belong to a headline below
+MOST_EDGES = 500  # places for strips in a part
+MOST_LOOKED = 3_000_000  # boxes, in all the tries to find columns on one page: some seconds
+_NUMBER = re.compile(r"[\W_]*\d[\d\W_]*[^\W\d_]{0,3}[\W_]*|[\W_]*")
+_ENDS_OPEN = re.compile(r"[^\W\d_A-Z]$|[,\-]$")
+
+
+@dataclass
+class Looks:
+    """How many boxes may still be looked at: on a page of thousands, such as a model may make up, strips
+    could be tried again and again.
+    """
+
+    left: int = MOST_LOOKED
+
+    def at(self, count: int) -> bool:
+        cancel_point()
+        self.left -= count
+        return self.left > 0
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """An empty strip around ``x`` from ``top`` to ``bottom``, the boxes beside it, its width between them and
+    the height along which there is text on both sides.
+    """
+
+    x: float
+    top: float
+    bottom: float
+    left: tuple[Box, ...]
+    right: tuple[Box, ...]
+    width: float
+    height: float
+
+
+def blocks(boxes: Sequence[Box]) -> list[list[Box]]:
+    """``boxes`` cut into blocks of one column each, in reading order."""
+    looks = Looks()
+    found: list[list[Box]] = []
+    open_parts = [list(boxes)]
+    while open_parts:
+        part = open_parts.pop()
+        strip = _gutter(part, looks)
+        if strip is None:
+            found.append(part)
+        else:
+            open_parts += [piece for piece in reversed(_cut(part, strip)) if piece]
+    return found
+
+
+def _gutter(part: Sequence[Box], looks: Looks) -> _Strip | None:
+    """The longest strip of ``part`` that parts columns, or None."""
+    if len(part) < 4 or not looks.at(len(part)):
+        return None
+    unit = median(b.height for b in part)
+    strips: dict[tuple[int, int, int], tuple[float, float, _Strip]] = {}  # height and width where shared
+    for strip in _strips(sorted(part, key=lambda b: b.middle), unit, looks):
+        key = strip.left[0].index, len(strip.left), len(strip.right)
+        if key not in strips or strips[key][1] < strip.width:
+            strips[key] = strip.height, strip.width, strip
+    for *_, strip in sorted(strips.values(), key=lambda one: (-one[0], -one[1])):
+        if not looks.at(len(strip.left) + len(strip.right)):
+            break
+        if parts_columns(strip.left, strip.right):
+            return strip
+    return None
+
+
+def _strips(part: Sequence[Box], unit: float, looks: Looks) -> Iterator[_Strip]:
+    """Every strip of ``part`` (sorted by middles) from one box that crosses it to the next, with two boxes
+    or more on each side that stand beside one another.
+    """
+    import numpy as np
+
+    x0, x1 = np.array([b.x0 for b in part]), np.array([b.x1 for b in part])
+    y0, y1 = np.array([b.y0 for b in part]), np.array([b.y1 for b in part])
+    grain = max(0.25 * unit, float(x1.max() - x0.min()) / MOST_EDGES)
+    for edge in np.unique(np.round(x0 / grain)) * grain:
+        if not looks.at(1 + len(part) // 8):
+            return
+        high = float(edge) - SLACK * unit
+        low = float(edge) - (GUTTER - SLACK) * unit
+        crossing = (x1 > low) & (x0 < high)
+        left = ~crossing & (x0 + x1 < low + high)
+        right = ~crossing & ~left
+        ends = np.concatenate(([-1], np.flatnonzero(crossing), [len(part)]))
+        lefts, rights = (np.concatenate(([0], np.cumsum(side))) for side in (left, right))
+        starts, stops = ends[:-1] + 1, ends[1:]
+        enough = (lefts[stops] - lefts[starts] > 1) & (rights[stops] - rights[starts] > 1)
+        for start, stop in zip(starts[enough].tolist(), stops[enough].tolist(), strict=True):
+            a, b = (np.flatnonzero(side[start:stop]) + start for side in (left, right))
+            top, bottom = max(y0[a].min(), y0[b].min()), min(y1[a].max(), y1[b].max())
+            if bottom - top > unit:
+                yield _Strip(
+                    (low + high) / 2,
+                    part[start - 1].middle if start else -math.inf,
+                    part[stop].middle if stop < len(part) else math.inf,
+                    tuple(part[i] for i in a),
+                    tuple(part[i] for i in b),
+                    float(x0[b].min() - x1[a].max()),
+                    float(bottom - top),
+                )
+
+
+def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
+    """Whether the strip between ``left`` and ``right`` parts columns that are read one after the other,
+    rather than cells, labels and prices that are read row by row.
+
+    Judged over the lines next to the strip: whether the two sides keep rows of their own, how long and how
+    even their lines are, whether sentences run on from line to line, and whether one side is numbers.
+    """
+    near_left, near_right = _next_to(left, on_the_right=True), _next_to(right, on_the_right=False)
+    low = max(min(b.y0 for b in near_left), min(b.y0 for b in near_right))
+    high = min(max(b.y1 for b in near_left), max(b.y1 for b in near_right))
+    a = [b for b in near_left if low <= b.middle <= high]
+    b = [b for b in near_right if low <= b.middle <= high]
+    if min(len(a), len(b)) < 2:
+        return False
+    unit = median(box.height for box in (*a, *b))
+    gap = min(box.x0 for box in b) - max(box.x1 for box in a)
+    if gap < WIDE_GUTTER * unit and min(len(a), len(b)) < 3:
+        return False
+    if max(_numbers(a), _numbers(b)) >= 0.6:
+        return False
+    return _likeness(a, b) >= 2.0
+
+
+def _likeness(a: Sequence[Box], b: Sequence[Box]) -> float:
+    """Points for two sides being columns of text; drawn pages of both sorts are told apart at 2."""
+    sides = (a, b)
+    points = 0.0
+    if _level_share(a, b) < 0.65:
+        points += 2.0 if min(len(a), len(b)) > 2 else 1.0
+    shortest = min(median(box.width / box.height for box in side) for side in sides)
+    if shortest >= LONG_LINE:
+        points += 1.5
+    elif shortest >= MIDDLING_LINE:
+        points += 0.5
+    elif shortest < SHORT_LINE:
+        points -= 1.5
+    evenness = min(map(_filled, sides))
+    if evenness < 0.5:
+        points -= 0.5
+    elif evenness >= 0.75 and shortest >= MIDDLING_LINE:
+        points += 1.0
+    for quality, least in ((_alike, 0.6), (_dense, 0.35), (_flush, 0.5)):
+        if min(map(quality, sides)) < least:
+            points -= 1.5
+    return points + sum(min(_runs_on(side), 0.5) for side in sides)
+
+
+def _next_to(side: Sequence[Box], on_the_right: bool) -> list[Box]:
+    """The boxes of ``side`` that nothing of it stands before, looking from the strip."""
+    ordered = sorted(side, key=lambda b: b.y0)
+    hidden: set[int] = set()
+    for place, box in enumerate(ordered):
+        for other in ordered[place + 1 :]:
+            if other.y0 > box.y1 - LEVEL * box.height:
+                break
+            both = min(box.y1, other.y1) - other.y0
+            if both < 0.4 * min(box.height, other.height):
+                continue
+            if box.x1 <= other.x0 + LEVEL * box.height:
+                hidden.add(box.index if on_the_right else other.index)
+            elif other.x1 <= box.x0 + LEVEL * box.height:
+                hidden.add(other.index if on_the_right else box.index)
+    return [b for b in ordered if b.index not in hidden] or ordered
+
+
+def _numbers(side: Sequence[Box]) -> float:
+    """The share of boxes that hold a number, a price or a date."""
+    said = [b for b in side if b.text.strip()]
+    return sum(bool(_NUMBER.fullmatch(b.text.strip())) for b in said) / len(said) if said else 0.0
+
+
+def _level_share(a: Sequence[Box], b: Sequence[Box]) -> float:
+    """The share of the shorter side's boxes that stand on one row with a box of the other side."""
+    few, many = (a, b) if len(a) <= len(b) else (b, a)
+    return sum(
+        any(abs(one.middle - other.middle) < LEVEL * min(one.height, other.height) for other in many)
+        for one in few
+    ) / len(few)
+
+
+def _dense(side: Sequence[Box]) -> float:
+    """How much of its height a column's lines cover: labels on a map or a chart are scattered."""
+    return sum(b.height for b in side) / (max(b.y1 for b in side) - min(b.y0 for b in side))
+
+
+def _alike(side: Sequence[Box]) -> float:
+    """The share of lines that are about as high as the usual one."""
+    usual = median(b.height for b in side)
+    return sum(0.8 * usual < b.height < 1.25 * usual for b in side) / len(side)
+
+
+def _flush(side: Sequence[Box]) -> float:
+    """The share of lines that begin, end or have their middle at one x."""
+    slack = 0.6 * median(b.height for b in side)
+    edges = [[b.x0 for b in side], [b.x1 for b in side], [b.centre for b in side]]
+    return max(sum(abs(x - median(xs)) <= slack for x in xs) for xs in edges) / len(side)
+
+
+def _filled(side: Sequence[Box]) -> float:
+    """How much of its column's width a usual line takes."""
+    widths = sorted(b.width for b in side)
+    return median(widths) / max(widths[int(0.9 * (len(widths) - 1))], 1e-9)
+
+
+def _runs_on(side: Sequence[Box]) -> float:
+    """The share of lines whose sentence goes on in the line below."""
+    ordered = sorted(side, key=lambda b: b.middle)
+    on = sum(
+        bool(_ENDS_OPEN.search(upper.text.strip())) and lower.text.strip()[:1].islower()
+        for upper, lower in itertools.pairwise(ordered)
+    )
+    return on / max(1, len(ordered) - 1)
+
+
+def _cut(part: Sequence[Box], strip: _Strip) -> list[list[Box]]:
+    """``part`` in reading order: what is above the strip, its left and its right side, what is below."""
+    above = [b for b in part if b.middle <= strip.top]
+    below = [b for b in part if b.middle >= strip.bottom]
+    band = [b for b in part if strip.top < b.middle < strip.bottom]
+    unit = median(b.height for b in part)
+    y = _blank_band(band, strip, unit)
+    if y is not None:
+        upper, lower = [b for b in band if b.middle < y], [b for b in band if b.middle > y]
+        return [above, upper, lower, below]
+    left = [b for b in band if b.centre < strip.x]
+    right = [b for b in band if b.centre >= strip.x]
+    left, right, below = _with_what_is_nearer(left, right, below, unit)
+    return [above, left, right, below]
+
+
+def _blank_band(band: Sequence[Box], strip: _Strip, unit: float) -> float | None:
+    """The y of the highest blank band through all of ``band`` that parts rows of columns, or a running head
+    or foot from them; None where there is none.
+    """
+    ordered = sorted(band, key=lambda b: b.y0)
+    reach, best, y = ordered[0].y1, 0.0, None
+    for place, box in enumerate(ordered):
+        gap = box.y0 - reach
+        few = min(place, len(ordered) - place) <= 2
+        wanted = APART * unit if few else max(PARTED * unit, strip.width)
+        if gap > wanted and gap > best:
+            best, y = gap, (reach + box.y0) / 2
+        reach = max(reach, box.y1)
+    return y
+
+
+def _with_what_is_nearer(
+    left: list[Box], right: list[Box], below: list[Box], unit: float
+) -> tuple[list[Box], list[Box], list[Box]]:
+    """A few lines at the foot of a column that stand far from it and close to what crosses below are read
+    with that (a line over a headline).
+    """
+    if not below:
+        return left, right, below
+    top = min(b.y0 for b in below)
+    edge = [b for b in below if b.y0 < top + unit]
+    moved: set[int] = set()
+    for side in (left, right):
+        groups: list[list[Box]] = []  # lines over the edge, from below
+        closed: list[list[Box]] = []  # those that are a column's own end
+        for box in sorted(side, key=lambda b: -b.y1):
+            mine = [g for g in groups if any(b.x0 < box.x1 and box.x0 < b.x1 for b in g)]
+            for group in mine:
+                gap = min(b.y0 for b in group) - box.y1
+                if gap < 0.5 * unit and len(group) < MOST_OVER:
+                    group.append(box)
+                elif gap < PARTED * unit:
+                    groups.remove(group)
+                    closed.append(group)
+            if not mine and any(b.x0 < box.x1 and box.x0 < b.x1 for b in edge):
+                (groups if top - box.y1 < 0.8 * unit else closed).append([box])
+        for group in groups:
+            if len(group) < len(side) / 2:
+                moved |= {b.index for b in group}
+    return (
+        [b for b in left if b.index not in moved],
+        [b for b in right if b.index not in moved],
+        [b for b in (*left, *right) if b.index in moved] + below,
+    )

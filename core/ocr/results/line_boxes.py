@@ -1,0 +1,108 @@
+"""Lines as upright boxes on a page that was turned so that most text runs left to right, and their rows."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from ...cancel import watched
+from .line import Line
+
+
+@dataclass(frozen=True)
+class Box:
+    """A line's upright box after the page was turned; y grows downwards."""
+
+    index: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    text: str = ""
+
+    @property
+    def width(self) -> float:
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        return self.y1 - self.y0
+
+    @property
+    def middle(self) -> float:
+        return (self.y0 + self.y1) / 2
+
+    @property
+    def centre(self) -> float:
+        return (self.x0 + self.x1) / 2
+
+
+def text_angle(lines: Sequence[Line]) -> float:
+    """The direction in which most text runs, in radians (0 is left to right, positive turns clockwise)."""
+    weighted = []
+    for line in lines:
+        (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
+        length = math.hypot(x1 - x0, y1 - y0)
+        if length > 0:
+            weighted.append((math.atan2(y1 - y0, x1 - x0), length))
+    if not weighted:
+        return 0.0
+    quarter = math.pi / 2
+    turns: dict[int, float] = {}
+    for angle, length in weighted:
+        turns[round(angle / quarter) % 4] = turns.get(round(angle / quarter) % 4, 0.0) + length
+    turn = max(turns, key=lambda key: turns[key])
+    return turn * quarter + skew(lines, turn * quarter)
+
+
+def skew(lines: Sequence[Line], angle: float) -> float:
+    """By how much more than ``angle`` the lines that run about that way are turned (radians)."""
+    rest = []
+    for line in lines:
+        (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
+        if (x0, y0) != (x1, y1):
+            rest.append((math.atan2(y1 - y0, x1 - x0) - angle + math.pi) % (2 * math.pi) - math.pi)
+    near = [one for one in rest if abs(one) < math.pi / 4]
+    return median(near) if near else 0.0
+
+
+def level_boxes(lines: Sequence[Line], angle: float) -> list[Box]:
+    """The lines' boxes once the page is turned back by ``angle`` (radians). A leaning line's box is cut to
+    the line's own height.
+    """
+    cos, sin = math.cos(-angle), math.sin(-angle)
+    boxes = []
+    for index, line in enumerate(lines):
+        turned = [(x * cos - y * sin, x * sin + y * cos) for x, y in line.polygon]
+        ys = sorted(y for _, y in turned)
+        top, bottom = (ys[0] + ys[1]) / 2, (ys[-1] + ys[-2]) / 2
+        left, right = min(x for x, _ in turned), max(x for x, _ in turned)
+        boxes.append(Box(index, left, top, right, max(bottom, top + 1), line.text))
+    return boxes
+
+
+def visual_rows(boxes: Sequence[Box]) -> list[list[Box]]:
+    """Group boxes whose middles lie on one line of text; rows top to bottom, boxes left to right."""
+    rows: list[list[Box]] = []
+    middles: list[float] = []  # of the last row, sorted
+    heights: list[float] = []
+    for box in watched(sorted(boxes, key=lambda b: b.middle)):
+        if rows and abs(box.middle - _median(middles)) < 0.5 * min(box.height, _median(heights)):
+            rows[-1].append(box)
+        else:
+            rows.append([box])
+            middles, heights = [], []
+        bisect.insort(middles, box.middle)
+        bisect.insort(heights, box.height)
+    for row in rows:
+        row.sort(key=lambda b: b.x0)
+    return rows
+
+
+def _median(ordered: Sequence[float]) -> float:
+    """As statistics.median, which sorts anew each time."""
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
