@@ -22,6 +22,7 @@ GROUPS = {
     "reading": ("ocr",),
     "fetching": ("download", "cache"),
     "machine": ("check-gpu",),
+    "doctor": ("doctor",),
     "plans": ("plan",),
     "advice": ("advise", "compare", "gpus", "models"),
 }

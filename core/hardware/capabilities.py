@@ -157,14 +157,13 @@ def _minor(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
-@functools.cache
-def check_opencv() -> str | None:
-    """A sentence when several OpenCV builds share one cv2 folder and the contrib modules were lost, else
-    None.
+def overwritten_opencv() -> tuple[tuple[str, ...], str] | None:
+    """The OpenCV builds that share one cv2 folder where the contrib modules were lost by it, and the
+    requirement that brings them back; else None.
 
     All four builds install into the same ``cv2`` folder and the one installed last wins. When that is no
     contrib build, packs that need cv2.ximgproc break; an empty ``ximgproc`` folder stays, so a function is
-    asked for, not the module. Logged once.
+    asked for, not the module.
     """
     present = {name: version for name in OPENCV_BUILDS if (version := _version(name))}
     contrib = next((name for name in present if "contrib" in name), None)
@@ -177,11 +176,21 @@ def check_opencv() -> str | None:
     newest = max(
         present.values(), key=lambda version: [int(part) for part in version.split(".") if part.isdigit()]
     )
+    return tuple(present), f"{contrib}=={newest}"
+
+
+@functools.cache
+def check_opencv() -> str | None:
+    """``overwritten_opencv`` as a sentence, else None. Logged once."""
+    lost = overwritten_opencv()
+    if lost is None:
+        return None
+    present, wanted = lost
+    contrib = wanted.partition("==")[0]
     hint = (
         f"Several OpenCV builds are installed ({', '.join(present)}) and the contrib modules "
-        f"(cv2.ximgproc) of "
-        f"{contrib} have been overwritten, so packs that need them will fail. Mend it with: "
-        f"{pip_line('--force-reinstall', '--no-deps', f'{contrib}=={newest}')}"
+        f"(cv2.ximgproc) of {contrib} have been overwritten, so packs that need them will fail. "
+        f"Mend it with: {pip_line('--force-reinstall', '--no-deps', wanted)}"
     )
     log.warning(hint)
     return hint

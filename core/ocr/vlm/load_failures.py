@@ -11,7 +11,7 @@ from ...hardware.capabilities import pip_line
 # What transformers, safetensors and torch say of files that are cut short, mixed up or of another kind.
 _DAMAGED = re.compile(
     r"incomplete.?metadata|metadata.?incomplete|header ?too|invalid ?header|deserializ|truncat|corrupt"
-    r"|unexpected (eof|end)|not a zip|failed finding central directory|pickle|size mismatch|invalid load key"
+    r"|unexpected (eof|end)|not a zip|failed finding central directory|size mismatch|invalid load key"
     r"|file is (empty|too (small|short))|buffer (is too small|size)|could not be parsed|is not a valid json",
     re.IGNORECASE,
 )
@@ -19,7 +19,7 @@ _DAMAGED_KINDS = (EOFError, JSONDecodeError, UnicodeDecodeError)
 _UNKNOWN_CLASS = re.compile(
     r"does not recognize this (architecture|model)|unrecognized (model|configuration)", re.IGNORECASE
 )
-_NAMED_IN_TEXT = re.compile(r"pip install (?:-U |--upgrade )?[`'\"]?([A-Za-z0-9][\w.\[\]-]*)")
+_NAMED_IN_TEXT = re.compile(r"\bpip\s+install (?:-U |--upgrade )?[`'\"]?([A-Za-z0-9][\w.\[\]-]*)")
 # What is installed under another name than it is imported by.
 _DISTRIBUTIONS = {
     "PIL": "pillow",

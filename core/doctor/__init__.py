@@ -1,0 +1,1 @@
+"""Is this installation as it should be? ``checks.py`` looks, ``core/cli/doctor.py`` prints."""
