@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from .errors import VramwiseError
 
@@ -33,12 +35,17 @@ def write_whole(path: Path, data: bytes) -> None:
 
     A link of that name is replaced and not followed. Raises NotWritten, and then nothing is left behind.
     """
+    write_whole_by(path, lambda file: file.write(data))
+
+
+def write_whole_by(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """As ``write_whole``, for what ``write`` puts into a new file that is open for reading and writing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{os.urandom(8).hex()}{SUFFIX}")
         try:
-            with unfinished.open("xb") as file:
-                file.write(data)
+            with unfinished.open("x+b") as file:
+                write(file)
                 file.flush()
                 os.fsync(file.fileno())
             move_into_place(unfinished, path)

@@ -31,7 +31,8 @@ NOTHING_TO_CROP = ("error", "skip what follows")
 # Load Pages and Save Text.
 ON_BROKEN = ("skip", "stop")
 FRAMES = ("first", "all")  # of a picture that moves
-TEXT_FORMATS = ("txt", "md", "json")
+TEXT_FORMATS = ("txt", "md", "json", "pdf", "xlsx", "csv")
+WHOLE_DOCUMENTS = ("pdf", "xlsx")  # one file for all pages of a document; the others are one a page
 IF_EXISTS = ("number on", "overwrite")
 # Draw Text.
 ALIGNMENTS = ("center", "left", "right")

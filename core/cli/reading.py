@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import language, languages
 from ..errors import VramwiseError
-from ..jobs.outputs import FORMATS
+from ..jobs.outputs import FORMATS, check_packages
 from ..models.names import model_ids
-from ..option_values import CPU_ENGINES, DEFAULT_MODEL, TASKS
+from ..option_values import CPU_ENGINES, DEFAULT_MODEL, TASKS, WHOLE_DOCUMENTS
 from ..settings import load_settings
 from .numbers import number, whole
 from .terminal import on_one_line, say, say_failure, say_json, say_xml
@@ -31,10 +31,17 @@ def add_verbs(verbs: Any) -> None:
     """Add ``ocr`` to the parser's verbs."""
     ocr = verbs.add_parser("ocr", help="read the text of pictures, PDFs and folders of them")
     ocr.add_argument("inputs", nargs="+", metavar="INPUT", help='files, folders or patterns ("scans/*.png")')
-    ocr.add_argument("--out", metavar="DIR", help="write one file a page there, with a manifest; else print")
+    ocr.add_argument(
+        "--out",
+        metavar="DIR",
+        help="write one file a page there (pdf, xlsx: one a document), with a manifest; else print",
+    )
     ocr.add_argument("--resume", action="store_true", help="go on with the job in --out where it stopped")
     ocr.add_argument(
-        "--format", choices=FORMATS, default="text", help="of the files, or of what is printed (%(default)s)"
+        "--format",
+        choices=FORMATS,
+        default="text",
+        help="of the files, or of what is printed (%(default)s); pdf: searchable; xlsx, csv: the tables",
     )
     ocr.add_argument(
         "--json", action="store_const", const="json", dest="format", help="short for that format"
@@ -71,6 +78,9 @@ def _ocr(arguments: argparse.Namespace) -> int:
 
     if arguments.resume and not arguments.out:
         raise VramwiseError("--resume goes on with the job in a folder: name it with --out DIR.")
+    if arguments.format in WHOLE_DOCUMENTS and not arguments.out:
+        raise VramwiseError(f"A {arguments.format} cannot be printed: name a folder for it with --out DIR.")
+    check_packages(arguments.format)
     options = ReadOptions(
         task=arguments.task,
         prompt=arguments.prompt,
@@ -124,10 +134,12 @@ def _job(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions
         )
     for page, sentence in report.failed:
         say_failure(f"{on_one_line(page)}: {sentence}")
+    for document, sentence in report.unwritten:
+        say_failure(f"{on_one_line(document)}: {sentence}")
     good = report.read + report.before - len(report.failed)
     earlier = f", {report.before} of them before" if report.before else ""
     say(f"{good} pages in {arguments.out}{earlier}; {len(report.failed)} failed.", sys.stderr)
-    if report.failed:
+    if report.failed or report.unwritten:
         return 3 if good else 1
     return 0
 
@@ -154,7 +166,7 @@ def _print(arguments: argparse.Namespace, reader: PageReader, options: ReadOptio
             records.append(outcome.to_dict(file=str(name)))
         else:
             heading = f"== {on_one_line(name)}\n" if len(pages) > 1 and arguments.format != "hocr" else ""
-            said = encoded(outcome, arguments.format, str(name)).decode("utf-8")
+            said = encoded(outcome, arguments.format, str(name)).decode("utf-8-sig")
             out = say_xml if arguments.format == "hocr" else say
             out(f"{heading}{said}", end="\n" if heading else "")
     if arguments.format == "json":

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from ..cancel import cancel_point
 from ..errors import VramwiseError
 from ..units import MIB
 
@@ -65,6 +66,37 @@ class PdfFile:
                 return pixels
             finally:
                 page.close()
+
+    def text_boxes(self, index: int) -> list[tuple[float, float, float, float]]:
+        """(left, bottom, right, top) of each letter that a page has as text, in its points as it is stored,
+        whatever its turn. None of a page that cannot be parsed.
+        """
+        import ctypes
+
+        from pypdfium2 import PdfiumError, raw
+
+        found: list[tuple[float, float, float, float]] = []
+        with pdfium_lock:
+            try:
+                page = self._page(index)
+            except VramwiseError:
+                return found
+            try:
+                text = page.get_textpage()
+            except PdfiumError:
+                page.close()
+                return found
+            sides = [ctypes.c_double() for _ in range(4)]
+            for number in range(max(0, raw.FPDFText_CountChars(text.raw))):
+                cancel_point()
+                if chr(raw.FPDFText_GetUnicode(text.raw, number) or 32).isspace():
+                    continue
+                if raw.FPDFText_GetCharBox(text.raw, number, *sides):
+                    left, right, bottom, top = (side.value for side in sides)
+                    found.append((left, bottom, right, top))
+            text.close()
+            page.close()
+        return found
 
     def _page(self, index: int) -> Any:
         from pypdfium2 import PdfiumError, raw

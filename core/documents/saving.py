@@ -34,6 +34,8 @@ def content(text: str, form: str) -> bytes:
     """
     if form == "json" and not _is_structure(text):
         text = json.dumps({"text": text}, ensure_ascii=False)
+    if form == "csv" and text:
+        text = f"\ufeff{text}"  # without this mark Excel takes it for cp1252
     return text.encode("utf-8", "replace")  # JSON may carry half a surrogate pair
 
 

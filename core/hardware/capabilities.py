@@ -51,6 +51,20 @@ def _installed(module: str) -> bool:
         return False
 
 
+def required(module: str, what: str, requirement: str) -> ModuleType:
+    """Import an optional package. Raises VramwiseError: ``what`` needs it, and the line that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        name = module.partition(".")[0]
+        why = (
+            "which this Python does not have" if not _installed(name) else f"which cannot be loaded ({error})"
+        )
+        raise VramwiseError(
+            f"{what} needs the package {name}, {why}. Install it with: {pip_line(requirement)}"
+        ) from error
+
+
 def rapid_runtime() -> str:
     """ "openvino" where it is installed, else "onnxruntime"; VramwiseError when PP-OCR cannot run at all."""
     if not _installed("rapidocr"):

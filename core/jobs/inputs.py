@@ -80,23 +80,28 @@ def find_files(inputs: Sequence[str], without: Path | None = None) -> list[tuple
 
 
 def pages_of(
-    found: Iterable[tuple[Path, str]], files: PageFiles, kept: Mapping[str, str] | None = None
+    found: Iterable[tuple[Path, str]],
+    files: PageFiles,
+    kept: Mapping[str, str] | None = None,
+    together: bool = False,
 ) -> Iterator[JobPage]:
     """Every page of ``found`` in order. Files are opened one after another as the pages are asked for.
 
     ``kept`` are the stems of the pages that were read before, by their keys and with the latest last. No
-    other page is given one of them; of two pages with the same the latest keeps it.
+    other page is given one of them; of two pages with the same the latest keeps it. ``together``: the pages
+    of a file go into one output, and have one stem.
     """
     kept = kept or {}
-    owners = {stem.casefold(): key for key, stem in kept.items()}
+    owner_of = document_key if together else str
+    owners = {stem.casefold(): owner_of(key) for key, stem in kept.items()}
     for file, wished in found:
         count, problem = _count(file, files)
-        for stem in _stems(file, wished, count, kept):
+        for stem in _stems(file, wished, count, kept, together):
             pages = [
-                JobPage(file, index, stem + page_suffix(index, count), problem, count)
+                JobPage(file, index, stem + ("" if together else page_suffix(index, count)), problem, count)
                 for index in range(count)
             ]
-            takers = {page.stem.casefold(): page.key for page in pages}
+            takers = {page.stem.casefold(): owner_of(page.key) for page in pages}
             if all(owners.get(name, key) == key for name, key in takers.items()):
                 owners.update(takers)
                 yield from pages
@@ -137,10 +142,18 @@ def _count(file: Path, files: PageFiles) -> tuple[int, str]:
     return (pages, "") if pages else (1, f"{file.name} has no pages.")
 
 
-def _stems(file: Path, wished: str, pages: int, kept: Mapping[str, str]) -> Iterator[str]:
+def document_key(key: str) -> str:
+    """A page's key without the page's number: names its file in the manifest."""
+    return key.rpartition("#")[0]
+
+
+def _stems(
+    file: Path, wished: str, pages: int, kept: Mapping[str, str], together: bool = False
+) -> Iterator[str]:
     """What ``file`` may be called, the best first: as before, then a, a_jpg, a_2, a_3 and so on."""
     for index in range(pages):
-        before, number = kept.get(JobPage(file, index, "").key, ""), page_suffix(index, pages)
+        before = kept.get(JobPage(file, index, "").key, "")
+        number = "" if together else page_suffix(index, pages)
         if before and before.endswith(number):
             yield before.removesuffix(number)
             break

@@ -12,10 +12,12 @@ from ..atomic_files import SUFFIX, NotWritten, write_whole
 from ..documents.pages import PageFiles
 from ..errors import VramwiseError
 from ..ocr.engines.protocol import NoProgress, ProgressCallback, ReadOptions
+from ..option_values import WHOLE_DOCUMENTS
 from ..weights.locks import only_writer
 from .inputs import JobPage, find_files, pages_of
 from .manifest import Entry, Manifest
-from .outputs import ENDINGS, encoded
+from .outputs import ENDINGS, check_packages, encoded
+from .whole_documents import Documents, disk_is_full
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -59,13 +61,14 @@ class JobOptions:
 
 @dataclass(frozen=True)
 class JobReport:
-    """How a run ended: pages taken up in this run, pages that were done before, and (page, sentence) of those
-    of this run that failed.
+    """How a run ended: pages taken up in this run, pages that were done before, (page, sentence) of those
+    of this run that failed, and (document, sentence) of documents that could not be written.
     """
 
     read: int
     before: int
     failed: tuple[tuple[str, str], ...]
+    unwritten: tuple[tuple[str, str], ...] = ()
 
 
 def run_job(
@@ -85,6 +88,7 @@ def run_job(
     Raises VramwiseError where the folder cannot be used and where the reader can read no page at all; a page
     that cannot be read is in the report.
     """
+    check_packages(job.form)
     found = find_files(inputs, out.resolve())
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -96,7 +100,7 @@ def run_job(
         try:
             _clear(out)
             files = PageFiles()
-            pages = pages_of(found, files, manifest.stems())
+            pages = pages_of(found, files, manifest.stems(), job.form in WHOLE_DOCUMENTS)
             return _run(pages, out, reader, job, manifest, files, progress, callback or NoProgress())
         finally:
             manifest.close()
@@ -112,43 +116,55 @@ def _run(
     progress: JobProgress | None,
     callback: ProgressCallback,
 ) -> JobReport:
-    todo, before = [], 0
-    for page in pages:
-        if _is_done(manifest.done.get(page.key), page, out, job):
-            before += 1
-        else:
-            todo.append(page)
-    count, failed = 0, []
+    everything = list(pages)
+    documents = Documents(everything, out, job.form, job.dpi, files) if job.form in WHOLE_DOCUMENTS else None
+    done = manifest.done
+    there = {page.key for page in everything if _is_read(done.get(page.key), page, job)}
+    there = documents.there(there) if documents else {key for key in there if _is_there(done[key], out)}
+    todo = [page for page in everything if page.key not in there]
+    count, failed, unwritten = 0, [], []
+    if documents:
+        unwritten += documents.finish_those_without(todo)
     for page, outcome in read_pages(todo, reader, job, files, callback):
-        entry = _keep(page, outcome, out, job)
+        entry = _keep(page, outcome, out, job, documents)
         manifest.add(entry)
         count += 1
         if entry.error:
             failed.append((page.name, entry.error))
+        if documents:
+            unwritten += documents.page_done(page)
         if progress is not None:
             progress(count, len(todo), entry)
-    return JobReport(count, before, tuple(failed))
+    return JobReport(count, len(everything) - len(todo), tuple(failed), tuple(unwritten))
 
 
-def _is_done(entry: Entry | None, page: JobPage, out: Path, job: JobOptions) -> bool:
+def _is_read(entry: Entry | None, page: JobPage, job: JobOptions) -> bool:
     return (
         entry is not None
         and not entry.error
         and entry.stamp == page.stamp()
         and entry.output == _output(page, job)
-        and (out / entry.output).is_file()
     )
 
 
-def _keep(page: JobPage, outcome: OCRResult | VramwiseError, out: Path, job: JobOptions) -> Entry:
+def _is_there(entry: Entry, out: Path) -> bool:
+    return (out / entry.output).is_file()
+
+
+def _keep(
+    page: JobPage, outcome: OCRResult | VramwiseError, out: Path, job: JobOptions, documents: Documents | None
+) -> Entry:
     if isinstance(outcome, VramwiseError):
         return _failed(page, str(outcome))
     output = _output(page, job)
     try:
-        write_whole(out / output, encoded(outcome, job.form, page.name))
+        if documents:
+            documents.keep(page, outcome)
+        else:
+            write_whole(out / output, encoded(outcome, job.form, page.name))
     except NotWritten as error:
         if error.disk_full:
-            raise VramwiseError(f"{error} Free space on the disk and go on with --resume.") from error
+            raise disk_is_full(error) from error
         return _failed(page, f"{error} See what is there; --resume tries again.")
     return Entry(page.key, page.stamp(), output, outcome.finish_reason, round(outcome.seconds, 4))
 

@@ -1,4 +1,4 @@
-"""One result as the bytes of a file: text, markdown, JSON or hOCR."""
+"""One result as the bytes of a file: text, markdown, JSON, hOCR or CSV."""
 
 from __future__ import annotations
 
@@ -8,14 +8,28 @@ from html import escape
 
 from ..ocr.results.result import OCRResult, Point, Word
 
-ENDINGS = {"text": "txt", "markdown": "md", "json": "json", "hocr": "hocr"}
+ENDINGS = {
+    "text": "txt",
+    "markdown": "md",
+    "json": "json",
+    "hocr": "hocr",
+    "pdf": "pdf",
+    "xlsx": "xlsx",
+    "csv": "csv",
+}
 FORMATS = tuple(ENDINGS)
 _NOT_XML = {code: None for code in range(32) if code not in (9, 10, 13)} | {0xFFFE: None, 0xFFFF: None}
 _NOT_XML |= dict.fromkeys(range(0xD800, 0xE000))
 
 
 def encoded(result: OCRResult, form: str, page: str) -> bytes:
-    """``result`` of ``page`` in UTF-8; ``form`` is one of FORMATS."""
+    """``result`` of ``page`` in UTF-8; ``form`` is one of FORMATS without WHOLE_DOCUMENTS."""
+    if form == "csv":
+        from ..documents.table_files import csv_of
+        from ..documents.written_tables import tables_of
+
+        # without the mark at its beginning Excel takes it for cp1252
+        return csv_of(tables_of(result)).encode("utf-8-sig", "replace")
     if form == "json":
         text = json.dumps(result.to_dict(page=page), ensure_ascii=False, indent=1) + "\n"
     elif form == "hocr":
@@ -23,6 +37,18 @@ def encoded(result: OCRResult, form: str, page: str) -> bytes:
     else:
         text = (result.markdown if form == "markdown" else result.text) + "\n"
     return text.encode("utf-8", "replace")
+
+
+def check_packages(form: str) -> None:
+    """Raise VramwiseError where ``form`` needs a package that is not here: before a page is read."""
+    if form == "pdf":
+        from ..documents.searchable_pdf import require_pikepdf
+
+        require_pikepdf()
+    elif form == "xlsx":
+        from ..documents.table_files import require_openpyxl
+
+        require_openpyxl()
 
 
 def hocr(result: OCRResult, page: str) -> str:

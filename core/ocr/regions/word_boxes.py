@@ -121,7 +121,7 @@ def _parts(rows: Sequence[_Row], indices: Sequence[Sequence[int]], span: Span) -
         after = row.cells[last + 1].start if last + 1 < len(row.cells) else end + 2 * slack
         start = (start + before) / 2 if before > start else start - min(slack, (start - before) / 2)
         end = (end + after) / 2 if after < end else end + min(slack, (after - end) / 2)
-        parts.append(_slice(row.polygon, start, end))
+        parts.append(sliced(row.polygon, start, end))
     return parts
 
 
@@ -374,7 +374,7 @@ def corners(polygon: Polygon) -> Polygon:
     return (min(xs), min(ys)), (max(xs), min(ys)), (max(xs), max(ys)), (min(xs), max(ys))
 
 
-def _slice(polygon: Polygon, start: float, end: float) -> Polygon:
+def sliced(polygon: Polygon, start: float, end: float) -> Polygon:
     """The part of a row between two shares of its length."""
     a, b, c, d = polygon
     return _between(a, b, start), _between(a, b, end), _between(d, c, end), _between(d, c, start)

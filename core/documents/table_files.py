@@ -1,0 +1,124 @@
+"""Tables as files for spreadsheets: CSV, and XLSX with a sheet a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from ..atomic_files import write_whole_by
+from ..cancel import watched
+from ..hardware.capabilities import required
+from ..ocr.results.result import OCRResult, Table
+from .written_tables import tables_of
+
+# What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"), also behind white space.
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+# What begins like one and computes nothing: dashes alone, a signed number, a telephone number.
+_NO_FORMULA = re.compile(r"[-+]+|[-+]\s?\d[\d .,]*\s?[%$\u20ac\u00a3\u20bd]?")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,14})?")
+MOST_DIGITS = 15  # that a spreadsheet's number keeps
+MOST_LETTERS = 32_767  # in a cell of XLSX
+MOST_ROWS, MOST_COLUMNS = 1_048_576, 16_384  # of a sheet
+_NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+NO_TABLE = "No table was found."
+
+
+def require_openpyxl() -> Any:
+    """The package openpyxl. Raises VramwiseError with the line that installs it."""
+    return required("openpyxl", "An XLSX file", "openpyxl>=3.1")
+
+
+def csv_of(tables: Sequence[Table]) -> str:
+    """The tables one below the other, with an empty line between them; "" without one.
+
+    A cell that a spreadsheet would run as a formula has an apostrophe in front; a number never has.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
+    for number, table in enumerate(tables):
+        if number:
+            out.write("\r\n")
+        for row in watched(table.rows, 64):
+            writer.writerow([harmless(cell.text) for cell in row])
+    return out.getvalue()
+
+
+def harmless(text: str) -> str:
+    """``text`` as no spreadsheet runs it."""
+    return f"'{text}" if _FORMULA.match(text) and not _NO_FORMULA.fullmatch(text) else text
+
+
+def number_of(text: str) -> int | float | None:
+    """The number that ``text`` is written as, where a spreadsheet shows and keeps the very same digits.
+
+    None for 007, 1,234, 12 %, +5, 1e5, -0 and what has more than 15 digits.
+    """
+    if not _NUMBER.fullmatch(text) or len(text.replace(".", "").lstrip("-0")) > MOST_DIGITS:
+        return None
+    value = float(text) if "." in text else int(text)
+    return value if _written(value, text) == text else None
+
+
+def _written(value: int | float, text: str) -> str:
+    decimals = len(text.partition(".")[2])
+    return f"{value:.{decimals}f}"
+
+
+def write_workbook(path: Path, pages: Iterable[tuple[int, OCRResult]]) -> None:
+    """The tables of ``pages`` (number, result), a sheet each, as an XLSX at ``path``, whole or not at all.
+
+    Numbers are numbers where nothing of them is lost, with the decimals they were written with; all else is
+    text and is never a formula. Merged cells are merged. Raises NotWritten.
+    """
+    openpyxl = require_openpyxl()
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    found = [(number, tables_of(result)) for number, result in pages]
+    several = len(found) > 1
+    for page, tables in found:
+        for number, table in enumerate(tables, 1):
+            name = f"page {page} table {number}" if several else f"table {number}"
+            _fill(openpyxl, book.create_sheet(name), table)
+    if not book.sheetnames:  # a workbook has a sheet
+        book.create_sheet("no table")["A1"] = NO_TABLE
+
+    def save(file: IO[bytes]) -> None:
+        book.save(file)
+
+    write_whole_by(path, save)
+
+
+def _fill(openpyxl: Any, sheet: Any, table: Table) -> None:
+    for y, row in enumerate(watched(table.rows[:MOST_ROWS], 16), 1):
+        for x, cell in enumerate(row[:MOST_COLUMNS], 1):
+            if cell.text:
+                _set(sheet.cell(y, x), cell.text, y <= table.header_rows, openpyxl)
+            if cell.across > 1 or cell.down > 1:
+                sheet.merge_cells(
+                    start_row=y,
+                    start_column=x,
+                    end_row=min(y + cell.down - 1, MOST_ROWS),
+                    end_column=min(x + cell.across - 1, MOST_COLUMNS),
+                )
+    if table.header_rows and table.header_rows < len(table.rows):
+        sheet.freeze_panes = sheet.cell(table.header_rows + 1, 1)
+
+
+def _set(cell: Any, text: str, head: bool, openpyxl: Any) -> None:
+    value = None if head else number_of(text)
+    if value is None:
+        cell.value = _NOT_XML.sub("", text)[:MOST_LETTERS]
+        cell.data_type = "s"  # else openpyxl takes "=1+1" for a formula and "#N/A" for an error
+        cell.quotePrefix = bool(_FORMULA.match(text))
+    else:
+        decimals = len(text.partition(".")[2])
+        cell.value = value
+        cell.number_format = f"0.{'0' * decimals}" if decimals else "0"
+    if head:
+        cell.font = openpyxl.styles.Font(bold=True)
+    if "\n" in text:
+        cell.alignment = openpyxl.styles.Alignment(wrap_text=True, vertical="top")
