@@ -23,3 +23,8 @@ def mib_text(size_bytes: int) -> str:
 def gb_text(size_bytes: int, decimals: int = 1) -> str:
     """Sizes of files and free room on disk, as file managers and the hub count: 10^9 bytes, "1.2 GB"."""
     return f"{size_bytes / 1e9:.{decimals}f} GB"
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds without a unit: "12.3"; below one to two digits that say something: "0.084", never "0.0"."""
+    return f"{seconds:.1f}" if seconds >= 1 or seconds <= 0 else f"{seconds:.2g}"

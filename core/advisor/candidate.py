@@ -13,6 +13,9 @@ from ..catalog.words import sized, words
 
 USABLE = ("fits", "tight", "reduced", "streams")
 RESIDENT = ("fits", "tight")
+# What a step may wait for streamed weights before a model counts as one tier lower, and as two. Our choice: a
+# step itself takes about a second for a picture and several for a clip.
+WAITS_SECONDS = (1.0, 4.0)
 # Below four bits a weight a picture visibly suffers: such a file is offered after every better one.
 _ROUGH_BITS = 4.0
 
@@ -23,10 +26,14 @@ class Candidate:
 
     ``verdict`` is fits, tight, reduced (smaller pictures only), streams (weights come over the bus at each
     step), no, unavailable or unknown (its size is nowhere published). ``optimal_bytes``: the working stage
-    resident; ``resident_bytes``: everything resident, nothing is swapped; ``floor_bytes``: the least that
-    runs. OCR models are never streamed: there optimal and resident are one picture of the usual size, the
-    floor is the smallest readable one. ``slow`` marks a model that the processor computes, for minutes where
-    a GPU takes seconds. ``why`` is a key of the words, ``facts`` fill it; a function where most go untold.
+    resident; ``resident_bytes``: everything resident, nothing is swapped; ``floor_bytes``: from there on
+    ComfyUI streams. OCR models are never streamed: there optimal and resident are one picture of the usual
+    size, the floor is the smallest readable one. ``ram_bytes`` is what it takes of RAM in this place, whether
+    that is there or not; None where RAM is not asked (OCR models, unified memory). ``slow`` marks a model
+    that the processor computes, for minutes where a GPU takes seconds. ``why`` is a key of the words,
+    ``facts`` fill it; a function where most go untold. ``tier`` is that of quality, 1 the best, ``asked_for``
+    marks what people ask about by name, ``yours`` a row of the person's own. ``much_ram``: more of it than
+    most machines have, and nobody said how much there is.
     """
 
     task: str
@@ -51,19 +58,32 @@ class Candidate:
     seconds: float | None = None
     installed: bool = False
     notes: tuple[str, ...] = ()
+    tier: int = 1
+    seconds_per_step: float | None = None
+    asked_for: bool = False
+    yours: bool = False
+    much_ram: bool = False
 
     @property
     def key(self) -> tuple[float, ...]:
-        """Sort key within a task, best first: resident before streaming, then the better model ("quantised
-        big before full small"), then the finer precision. More memory never makes it larger.
+        """Sort key within a task, best first: what is usable by ``grade``, then by what a step waits for the
+        bus (in tenths of a second, begun ones count), then the better model ("quantised big before full
+        small"), then the finer precision. More GPU memory or RAM never makes it larger.
         """
-        if self.verdict in RESIDENT:
-            return (1.0 if self.rough or self.slow else 0.0, self.rank, *self._precision_key)
-        if self.verdict == "reduced":
-            return (2.0, self.rank, *self._precision_key)
-        if self.verdict == "streams":
-            return (3.0, self.seconds or 0.0, self.rank, *self._precision_key)
-        return (4.0, self.rank, *self._precision_key)
+        better = (self.rank, *self._precision_key)
+        if self.verdict in RESIDENT or self.verdict == "streams":
+            streams = 0.0 if self.verdict in RESIDENT else 1.0
+            waits = float(math.ceil(10 * (self.seconds_per_step or 0.0)))
+            return (1.0 if self.slow or self.rough else 0.0, float(self.grade), waits, *better, streams)
+        return (2.0 if self.verdict == "reduced" else 4.0, *better)
+
+    @property
+    def grade(self) -> int:
+        """The tier of quality, and one more for each thing that spoils it: a step that waits over a second
+        for the bus, over four seconds; much RAM that nobody spoke of.
+        """
+        waits = sum((self.seconds_per_step or 0.0) > limit for limit in WAITS_SECONDS)
+        return self.tier + waits + int(self.much_ram)
 
     @property
     def _precision_key(self) -> tuple[float, ...]:
@@ -107,6 +127,9 @@ class Candidate:
             "confidence": self.confidence,
             "installed": self.installed,
             "reason": self.reason(),
+            "tier": self.tier,
+            "seconds_per_step": self.seconds_per_step,
+            "yours": self.yours,
         }
 
 

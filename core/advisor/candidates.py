@@ -11,7 +11,7 @@ from ..catalog import OCRModel, ocr_model, ocr_models
 from ..catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models
 from ..catalog.formats import Format, format_named
 from ..catalog.gpus import GPU
-from ..catalog.ranks import UNRANKED, ocr_rank, rank
+from ..catalog.ranks import TIERS_OF_QUALITY, UNRANKED, Quality, ocr_rank, quality, rank
 from ..errors import UnknownName, nearest
 from ..families.published import published_config
 from ..families.weights import weights_of_config
@@ -20,7 +20,7 @@ from ..hardware.capabilities import option_for, pip_line
 from ..option_values import ADVICE_TASKS, precision_choices
 from ..planning.footprint import reading_bytes
 from ..planning.plan import Plan, Verdict
-from ..units import gib
+from ..units import GIB, gib, seconds_text
 from .candidate import RESIDENT, Candidate, commercial_use
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability
 from .targets import Target
@@ -46,6 +46,8 @@ _BITSANDBYTES = ("bitsandbytes", "accelerate")
 _PACKAGES = {"int8": _BITSANDBYTES, "int4": _BITSANDBYTES, "torchao": ("torchao",)}
 # The least that is worth reading: a quarter of a megapixel, and a paragraph for an answer.
 _SMALL, _SHORT = 512 * 512, 512
+# What most machines with a card have (Steam Hardware Survey: 16 and 32 GB are two thirds and more of all).
+USUAL_RAM = 32 * GIB
 
 
 def candidates_of_task(target: Target, task: str, installed: Collection[str] = ()) -> tuple[Candidate, ...]:
@@ -300,6 +302,8 @@ def _diffusion_candidate(
     fast: bool = True,
 ) -> Candidate:
     use = _use(need, target)
+    its = Quality(TIERS_OF_QUALITY[-1]) if model is None else quality(task, model.id)
+    ram_bytes = use.least_ram_bytes
     return Candidate(
         task=task,
         model=need.model,
@@ -312,48 +316,45 @@ def _diffusion_candidate(
         licence="" if model is None else model.licence.licence,
         commercial="unknown" if model is None else model.licence.commercial,
         confidence=need.confidence,
-        why=_why(use, need, target),
-        facts=functools.partial(_facts, need, use, target.comfy_bytes),
+        why=use.why,
+        facts=functools.partial(_facts, need, use, target),
         rank=UNRANKED if model is None else rank(task, model.id),
         bits=bits,
         fast=fast,
-        ram_bytes=need.ram_bytes,
+        ram_bytes=ram_bytes,
         weights_bytes=need.weights_bytes,
         seconds=use.seconds_floor,
         notes=need.notes,
+        tier=its.tier,
+        seconds_per_step=use.seconds_per_step,
+        asked_for=its.asked_for,
+        much_ram=target.ram_bytes is None and (ram_bytes or 0) > USUAL_RAM,
     )
 
 
-def _facts(need: DiffusionNeed, use: Usability, room_bytes: int) -> dict[str, Any]:
+def _facts(need: DiffusionNeed, use: Usability, target: Target) -> dict[str, Any]:
+    room_bytes = target.comfy_bytes
     return {
         "need": gib(need.optimal_bytes),
         "room": gib(room_bytes),
         "floor": gib(need.floor_bytes),
         "whole": gib(need.resident_sampling_bytes),
-        "ram": gib(need.ram_bytes),
+        "ram": gib(use.least_ram_bytes),
+        "ram_there": gib(target.ram_bytes),
+        "ram_all": gib(need.ram_bytes),
         "spilled": gib(use.spilled_bytes),
         "steps": need.steps,
         "once": gib(max(0, need.encode_bytes - room_bytes)),
-        "seconds": f"{use.seconds_floor or 0:.1f}",
+        "step": seconds_text(use.seconds_per_step or 0),
+        "seconds": seconds_text(use.seconds_floor or 0),
         "bus": use.bus.bus if use.bus is not None else "",
     }
 
 
 def _use(need: DiffusionNeed, target: Target) -> Usability:
     if target.budget.kind == "cpu":
-        return Usability("no", None, "there is no GPU")
-    return usability(need, target.gpu, target.ram_bytes, vram_bytes=target.comfy_bytes)
-
-
-def _why(use: Usability, need: DiffusionNeed, target: Target) -> str:
-    """The key of the sentence that explains ``use``."""
-    if use.verdict != "no":
-        return "streams_once" if use.verdict == "streams" and not use.spilled_bytes else use.verdict
-    if target.budget.kind == "cpu":
-        return "no_gpu"
-    if target.gpu is not None and target.gpu.unified:
-        return "no_unified"
-    return "no_ram" if need.floor_bytes <= target.comfy_bytes else "below_floor"
+        return Usability("no", None, "there is no GPU", why="no_gpu")
+    return usability(need, target.gpu, target.ram_bytes, vram_bytes=target.comfy_bytes, system=target.system)
 
 
 def model_name(text: str) -> str:

@@ -11,14 +11,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..catalog.diffusion import DiffusionModel, DiffusionWeights, TextEncoder
 from ..catalog.formats import Bus, bus_of
 from ..catalog.gpus import GPU
 from ..errors import VramwiseError
+from ..planning.fit import tight_below
 from ..planning.footprint import Term
-from ..units import GIB, MIB, gib
+from ..units import GIB, MIB, gib, seconds_text
 
 # model_management.minimum_inference_memory: never less is kept free beside the weights.
 _LEAST_INFERENCE = int(0.8 * GIB)
@@ -26,8 +27,13 @@ _LEAST_INFERENCE = int(0.8 * GIB)
 _RESERVE, _RESERVE_WINDOWS, _RESERVE_LARGE = 400 * MIB, 600 * MIB, 100 * MIB
 # Streamed layers need room to arrive in. Estimated: the largest layers of the models in the catalog.
 _STREAM_BUFFERS = GIB // 2
-# Kept by the system and by ComfyUI itself beside the files. Our choice.
+# Kept by the system and by ComfyUI itself beside the files, at ease. Our choice.
 _SYSTEM_RAM = 8 * GIB
+# The least of it: an idle system and a ComfyUI with nothing loaded take 2 GiB each, Windows 4 of its own.
+# Estimated; below it the system ends the process, or swaps without end.
+_LEAST_SYSTEM_RAM, _LEAST_SYSTEM_RAM_WINDOWS = 4 * GIB, 6 * GIB
+# Sizes are published and shown to 0.1 GiB: a refusal by less is none.
+ROUNDING = GIB // 10
 # What a driver and an empty CUDA context keep of the memory on the box: an RTX 5070 Ti has 15.47 of 16 GiB.
 _DRIVER = GIB // 2
 # model_management: the AMD chips for which ComfyUI turns on PyTorch's attention (gfx1100, gfx1101, gfx1201).
@@ -107,8 +113,25 @@ class DiffusionNeed:
 
     @property
     def ram_bytes(self) -> int:
-        """RAM that holds the files beside the system."""
+        """RAM that holds the files beside the system: nothing is read from disk twice."""
         return self.file_bytes + _SYSTEM_RAM
+
+    def least_ram_bytes(self, vram_bytes: int, system: str = "linux") -> int:
+        """RAM below which the system would end ComfyUI, with ``vram_bytes`` of GPU memory for it.
+
+        Every model is made in RAM before it moves (model_management.unet_inital_load_device), so the largest
+        has to pass; and what the GPU does not hold while it samples waits there: streamed weights, which
+        ComfyUI pins, the text encoder, the other expert. More GPU memory never takes more RAM.
+        """
+        waiting = self.loaded_bytes - max(0, vram_bytes - self._working_bytes)
+        beside = _LEAST_SYSTEM_RAM_WINDOWS if system == "windows" else _LEAST_SYSTEM_RAM
+        return max(self.weights_bytes, self.text_encoder_bytes, waiting) + beside
+
+    @functools.cached_property
+    def margin_bytes(self) -> int:
+        """With less than this to spare it is tight, by the margin of our own models."""
+        widest = self.text_encoder_bytes if self.encode_bytes > self.sampling_bytes else self.weights_bytes
+        return tight_below(widest)
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -137,11 +160,15 @@ class DiffusionNeed:
 
 @dataclass(frozen=True)
 class Usability:
-    """``verdict`` is "fits" (no weight is streamed), "streams" or "no".
+    """``verdict`` is "fits" or "tight" (no weight is streamed), "streams" or "no"; ``why`` says which case of
+    it: "fits", "tight", "tight_ram" (files are read from disk again), "streams", "streams_once" (only the
+    text encoder), "below_floor", "no_ram" (what would stream has no RAM to wait in), "ram_kills" (it fits the
+    card and not this RAM), "no_unified".
 
     ``seconds_floor`` is the least that streaming alone takes for one picture or clip, 0 where nothing is
     streamed and None for "no": ``spilled_bytes`` of each step over ``bus`` at its nominal rate, and once what
-    the text encoder lacks. Real buses give about four fifths of that.
+    the text encoder lacks. Real buses give about four fifths of that. ``least_ram_bytes`` is what was asked
+    of RAM here, None where memory is unified.
     """
 
     verdict: str
@@ -149,6 +176,15 @@ class Usability:
     reason: str
     spilled_bytes: int = 0
     bus: Bus | None = None
+    why: str = ""
+    least_ram_bytes: int | None = None
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """What streaming adds to a step at the least, None for "no"."""
+        if self.seconds_floor is None:
+            return None
+        return 0.0 if self.bus is None else self.spilled_bytes / (self.bus.gb_s * 1e9)
 
 
 def diffusion_need(
@@ -241,11 +277,13 @@ def usability(
     *,
     vram_bytes: int | None = None,
     steps: int | None = None,
+    system: str = "linux",
 ) -> Usability:
     """Whether ``need`` can be used on ``gpu`` with ``ram_bytes`` of RAM (None: not known, not counted).
 
     ``vram_bytes`` is what is free for ComfyUI, measured or asked for, in place of the idle card's. Where
-    memory is unified nothing can be streamed: everything has to fit beside the system.
+    memory is unified nothing can be streamed: everything has to fit beside the system. RAM is judged whether
+    weights stream or not. What is short by less than ROUNDING is not refused.
 
     Raises VramwiseError where neither tells the size.
     """
@@ -256,21 +294,27 @@ def usability(
     bus = bus_of(gpu)
     if bus is None:
         return _unified(need, vram_bytes)
-    if need.optimal_bytes <= vram_bytes:
-        if ram_bytes is not None and ram_bytes < need.ram_bytes:
-            why = (
-                f"RAM of {gib(ram_bytes)} GiB does not hold all files, so they are read again at each change"
-            )
-            return Usability("fits", 0.0, f"needs {gib(need.optimal_bytes)} GiB; {why}", 0, bus)
-        spare = gib(vram_bytes - need.optimal_bytes)
-        return Usability("fits", 0.0, f"needs {gib(need.optimal_bytes)} GiB, {spare} to spare", 0, bus)
-    if need.floor_bytes > vram_bytes:
+    if need.optimal_bytes <= vram_bytes + ROUNDING:
+        found = _resident(need, vram_bytes, ram_bytes, bus)
+    elif need.floor_bytes > vram_bytes + ROUNDING:
         why = f"even with all weights in RAM it needs {gib(need.floor_bytes)} GiB of VRAM"
-        return Usability("no", None, f"{why}: {gib(vram_bytes)} are there", 0, bus)
+        found = Usability("no", None, f"{why}: {gib(vram_bytes)} are there", 0, bus, "below_floor")
+    else:
+        found = _streaming(need, vram_bytes, bus, steps or need.steps)
+    least = need.least_ram_bytes(vram_bytes, system)
+    if found.verdict == "no" or ram_bytes is None or ram_bytes >= least:
+        return replace(found, least_ram_bytes=least)
+    why = f"it takes {gib(least)} GiB of RAM and {gib(ram_bytes)} are there: the system would end it"
+    return Usability("no", None, why, 0, bus, "no_ram" if found.verdict == "streams" else "ram_kills", least)
+
+
+def _resident(need: DiffusionNeed, vram_bytes: int, ram_bytes: int | None, bus: Bus) -> Usability:
+    spare, needs = vram_bytes - need.optimal_bytes, f"needs {gib(need.optimal_bytes)} GiB"
     if ram_bytes is not None and ram_bytes < need.ram_bytes:
-        why = f"its weights would have to stream from RAM, which takes {gib(need.ram_bytes)} GiB"
-        return Usability("no", None, f"{why}: {gib(ram_bytes)} are there", 0, bus)
-    return _streaming(need, vram_bytes, bus, steps or need.steps)
+        why = f"{needs}; RAM of {gib(ram_bytes)} GiB does not hold all files, so they are read again"
+        return Usability("tight", 0.0, f"{why} at each change", 0, bus, "tight_ram")
+    verdict = "tight" if spare < need.margin_bytes else "fits"
+    return Usability(verdict, 0.0, f"{needs}, {gib(max(0, spare))} to spare", 0, bus, verdict)
 
 
 def _streaming(need: DiffusionNeed, vram_bytes: int, bus: Bus, steps: int) -> Usability:
@@ -283,16 +327,20 @@ def _streaming(need: DiffusionNeed, vram_bytes: int, bus: Bus, steps: int) -> Us
     if once:
         parts.append(f"{gib(once)} GiB of the text encoder cross {bus.bus} once")
     assumed = " (assumed)" if bus.assumed else ""
-    reason = f"{' and '.join(parts)}{assumed}: {seconds:.1f} seconds at the least"
-    return Usability("streams", seconds, reason, spilled, bus)
+    reason = f"{' and '.join(parts)}{assumed}: {seconds_text(seconds)} seconds at the least"
+    return Usability("streams", seconds, reason, spilled, bus, "streams" if spilled else "streams_once")
 
 
 def _unified(need: DiffusionNeed, vram_bytes: int) -> Usability:
     wanted = need.resident_sampling_bytes
     there = f"{gib(wanted)} GiB of unified memory with every file in it; {gib(vram_bytes)} are there"
-    if wanted <= vram_bytes:
-        return Usability("fits", 0.0, f"needs {there}")
-    return Usability("no", None, f"needs {there}, and nothing can be streamed from elsewhere")
+    spare = vram_bytes - wanted
+    if spare >= -ROUNDING:
+        verdict = "tight" if spare < tight_below(need.weights_bytes) else "fits"
+        return Usability(verdict, 0.0, f"needs {there}", why=verdict)
+    return Usability(
+        "no", None, f"needs {there}, and nothing can be streamed from elsewhere", why="no_unified"
+    )
 
 
 def _latent(model: DiffusionModel, width: int, height: int, frames: int) -> tuple[int, int, int]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..catalog.diffusion import diffusion_models
 from ..catalog.formats import AddOn, addons, formats
 from ..catalog.words import sized, words
-from ..units import GIB, gib
+from ..units import GIB, gib, seconds_text
 from .advise import Advice
-from .candidate import RESIDENT, Candidate
-from .candidates import ALL, MODEL_TASKS, OCR, WHICH_GPU
+from .candidate import RESIDENT, WAITS_SECONDS, Candidate
+from .candidates import ALL, MODEL_TASKS, OCR, USUAL_RAM, WHICH_GPU
 from .gpu_ranking import TOLERANCE, balance, rating
 from .memory_ranges import tiers
 from .remote_candidates import RemoteCandidate
@@ -44,6 +44,9 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
         yield say["advise_nothing"]
     else:
         yield from _table(best, lang, say, with_task=True)
+    if set(tasks) - {OCR}:
+        yield ""
+        yield _order(say)
     for task in tasks:
         found = [candidate for candidate in advice.candidates if candidate.task == task]
         yield ""
@@ -82,6 +85,8 @@ def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
         yield "- " + say["advise_taken"].format(taken=gib(advice.taken_bytes), names=names)
     if target.ram_bytes:
         yield "- " + say["advise_ram"].format(ram=gib(target.ram_bytes))
+    elif advice.task != OCR and not (target.gpu is not None and target.gpu.unified):
+        yield "- " + say["advise_ram_unknown"]
     if target.gpu is not None:
         yield "- " + say["advise_card"].format(
             colour=say[f"advise_colour_{rating(target.gpu)}"],
@@ -91,24 +96,58 @@ def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
             yield "- " + say["advise_rumour"]
 
 
+def _order(say: Mapping[str, str]) -> str:
+    first, second = WAITS_SECONDS
+    return say["advise_order"].format(first=f"{first:g}", second=f"{second:g}", ram=gib(USUAL_RAM, 0))
+
+
 def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: bool) -> Iterator[str]:
     usable = [candidate for candidate in found if candidate.usable]
-    shown = _first_of_each(usable)[:_FEW] if short else _without_idle_rungs(usable)
+    each = _first_of_each(usable)
+    first = [row for place, row in enumerate(each) if place < _FEW or row.asked_for]
+    shown = first if short else _without_idle_rungs(usable)
     if not shown:
         yield say["advise_nothing"]
     else:
         yield from _table(shown, lang, say, with_task=False)
-        if not short and len(shown) < len(usable):
-            yield ""
-            yield say["advise_smaller"].format(count=len(usable) - len(shown))
-        if len(found) > len(usable):
-            yield ""
-            yield say["advise_more"].format(count=len(found) - len(usable))
+    if not short and len(shown) < len(usable):
+        yield ""
+        yield say["advise_smaller"].format(count=len(usable) - len(shown))
+    if short and len(each) > len(shown):
+        yield ""
+        yield say["advise_more_run"].format(count=len(each) - len(shown))
+    yield from _not_here(found, {row.model for row in each}, lang, say)
     yield from _installable(found, lang, say)
     for candidate in found:
         if candidate.verdict == "unknown":
             yield ""
             yield f"{candidate.name}: {candidate.reason(lang)}"
+
+
+def _not_here(found: Sequence[Candidate], run: set[str], lang: str, say: Mapping[str, str]) -> Iterator[str]:
+    """Why the models that people ask for by name do not run, each at the precision that comes nearest; the
+    others are counted."""
+    nearest: dict[str, Candidate] = {}
+    for row in found:
+        if row.model not in run and row.verdict != "unknown":
+            before = nearest.setdefault(row.model, row)
+            if (row.optimal_bytes or 0) < (before.optimal_bytes or 0):
+                nearest[row.model] = row
+    told = [row for row in nearest.values() if row.asked_for]
+    if told:
+        yield ""
+        yield say["advise_not_here"]
+        yield ""
+        for row in told:
+            facts = {"name": _named(row, say), "precision": row.precision, "reason": row.reason(lang)}
+            yield "- " + say["advise_not_here_line"].format(**facts)
+    if len(nearest) > len(told):
+        yield ""
+        yield say["advise_more"].format(count=len(nearest) - len(told))
+
+
+def _named(row: Candidate, say: Mapping[str, str]) -> str:
+    return f"{row.name} ({say['advise_yours']})" if row.yours else row.name
 
 
 def _installable(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) -> Iterator[str]:
@@ -143,15 +182,22 @@ def _without_idle_rungs(usable: Sequence[Candidate]) -> list[Candidate]:
 def _table(
     found: Sequence[Candidate], lang: str, say: Mapping[str, str], *, with_task: bool
 ) -> Iterator[str]:
-    heads = ["model", "precision", "verdict", "optimal", "resident", "floor", "licence", "commercial"]
+    streamed = any(row.task != OCR for row in found)  # OCR models are of one tier and wait for no bus
+    heads = ["model", "precision", "verdict", *(["tier", "step"] if streamed else [])]
+    heads += ["optimal", "resident", "floor", *(["ram"] if streamed else []), "licence", "commercial"]
     heads += ["confidence", "installed", "reason"]
     heads = (["task"] if with_task else []) + heads
     yield "| " + " | ".join(say[f"advise_head_{head}"] for head in heads) + " |"
     yield "|" + "---|" * len(heads)
     for row in found:
         cells = [say[f"advise_task_{row.task}"]] if with_task else []
-        cells += [row.name, row.precision, say[f"advise_verdict_{row.verdict}"]]
+        cells += [_named(row, say), row.precision, say[f"advise_verdict_{row.verdict}"]]
+        if streamed:
+            cells += (
+                ["-", "-"] if row.task == OCR else [str(row.tier), seconds_text(row.seconds_per_step or 0)]
+            )
         cells += [gib(size) for size in (row.optimal_bytes, row.resident_bytes, row.floor_bytes)]
+        cells += [gib(row.ram_bytes)] if streamed else []
         cells += [row.licence, say[f"advise_commercial_{row.commercial}"]]
         cells += [say[f"advise_confidence_{row.confidence}"], say["advise_yes"] if row.installed else ""]
         cells.append(row.reason(lang))

@@ -26,6 +26,13 @@ _READABLE_PIXELS = 512 * 512
 _MOST_IMAGES = 8
 
 
+def tight_below(weights_bytes: int) -> int:
+    """Spare bytes below which a load is tight: ComfyUI makes room for 1.1 x the weights and keeps 400 MiB
+    more (model_management.load_models_gpu). Of our models and of image and video models alike.
+    """
+    return weights_bytes // 10 + 400 * MIB
+
+
 def make_plan(
     model: str,
     family: Family,
@@ -144,9 +151,7 @@ class _Case:
         most = self.max_pixels(precision, attention)
         left = room - need.need_bytes
         if left >= 0:
-            # ComfyUI makes room for 1.1 x the weights and keeps 400 MiB more
-            # (model_management.load_models_gpu).
-            tight = left < need.weights_bytes // 10 + 400 * MIB
+            tight = left < tight_below(need.weights_bytes)
             most = max(most or 0, usual)
             spare = f"{gib_text(left, 2)} to spare"
             return Verdict(precision, "tight" if tight else "fits", need, spare, most)

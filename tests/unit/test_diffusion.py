@@ -28,7 +28,7 @@ from vramwise.units import GIB
 
 MIB = 1024**2
 GB = 10**9
-RANK = {"no": 0, "streams": 1, "fits": 2}
+RANK = {"no": 0, "streams": 1, "tight": 2, "fits": 3}
 
 
 def needs() -> list[tuple[DiffusionModel, DiffusionNeed]]:
