@@ -11,9 +11,10 @@ from vramwise.advisor.candidate import RESIDENT, WAITS_SECONDS, Candidate
 from vramwise.advisor.candidates import MODEL_TASKS, OCR, candidates, diffusion_candidate
 from vramwise.advisor.diffusion_memory import ROUNDING, diffusion_need, usability
 from vramwise.advisor.targets import Target, target_of_memory
+from vramwise.catalog.csv_rows import table
 from vramwise.catalog.diffusion import diffusion_models
 from vramwise.catalog.ranks import TIERS_OF_QUALITY, quality
-from vramwise.catalog.words import LANGUAGES
+from vramwise.catalog.words import LANGUAGES, words
 from vramwise.planning.fit import tight_below
 from vramwise.units import GIB, seconds_text
 
@@ -175,6 +176,12 @@ def test_the_order_is_said_in_every_language() -> None:
     assert "| 1 |" in first
 
 
+def test_every_tier_is_of_a_model_that_there_is_and_every_ranked_one_has_one() -> None:
+    ranked = set(table("ranks.csv", lambda row: (row["task"], row["model"])))
+    tiered = set(table("quality_tiers.csv", lambda row: (row["task"], row["model"])))
+    assert {key for key in tiered ^ ranked if key[0] != OCR} == set()
+
+
 def test_a_model_without_a_tier_stands_in_that_of_its_neighbour_by_rank() -> None:
     assert quality("video", "svd-xt").stated and quality("video", "svd-xt").tier == 4
     assert quality("video", "no-such-model").tier == TIERS_OF_QUALITY[-1]
@@ -188,10 +195,12 @@ def test_a_model_without_a_tier_stands_in_that_of_its_neighbour_by_rank() -> Non
 
 @pytest.mark.parametrize("gpu", ["RTX 3070", "4 GB", "RTX 4060", "RTX 4090"])
 def test_well_known_models_are_named_whether_they_run_or_not_and_the_cut_is_counted(gpu: str) -> None:
-    answer = advise(gpu=gpu)
+    answer, say = advise(gpu=gpu), words("en")
     text = report(answer)
     for task in MODEL_TASKS:
-        part = text.partition(f"## Models and precisions: {task}\n")[2].partition("\n## ")[0]
+        part = text.partition("## " + say["advise_all"].format(task=say[f"advise_task_{task}"]) + "\n")[
+            2
+        ].partition("\n## ")[0]
         found = [one for one in answer.candidates if one.task == task]
         for one in found:
             assert not one.asked_for or one.name in part, one.name
