@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,32 @@ class Places:
     models_dirs: tuple[Path, ...]
     checkpoint_dirs: tuple[Path, ...] = ()
     hosted: bool = False
+
+
+@dataclass(frozen=True)
+class HostArchitecture:
+    """How the host counts memory for one class of models; None where its version does not say.
+
+    ``factor`` is ComfyUI's memory_usage_factor, ``spatial`` and ``temporal`` the pixels and frames that one
+    position of its latent stands for.
+    """
+
+    factor: float
+    spatial: int | None = None
+    temporal: float | None = None
+
+
+@dataclass(frozen=True)
+class HostModels:
+    """What the host knows of diffusion models. Nothing is asked before advice is.
+
+    ``architecture`` takes a class of ComfyUI ("WAN21_T2V") and its configuration ({"dim": 5120}) and gives
+    None for one that this version does not know; ``files`` are the model files in the host's folders.
+    """
+
+    name: str
+    architecture: Callable[[str, Mapping[str, int]], HostArchitecture | None]
+    files: Callable[[], Iterable[Path]]
 
 
 def default_places() -> Places:
@@ -70,6 +96,7 @@ class _Host:
     places: Places | None = None
     memory: MemorySource | None = None
     out_of_memory: Callable[[Exception], bool] | None = None
+    models: HostModels | None = None
 
 
 def set_places(places: Places) -> None:
@@ -90,6 +117,16 @@ def set_memory_source(source: MemorySource) -> None:
 def host_memory() -> HostMemory | None:
     """What the host's memory manager knows now; None in a script."""
     return None if _Host.memory is None else _Host.memory()
+
+
+def set_host_models(models: HostModels | None) -> None:
+    """Let the running host say how it counts, and which model files it has."""
+    _Host.models = models
+
+
+def host_models() -> HostModels | None:
+    """What the running host knows of diffusion models; None in a script."""
+    return _Host.models
 
 
 def set_out_of_memory_test(test: Callable[[Exception], bool]) -> None:

@@ -19,7 +19,7 @@ PLACE = COMFY / "venv-floors"
 EXTRAS = "models,nvidia,pretty,remote,rtl,tesseract"
 # What tests need beside the pack, as it is locked. import-linter wants a newer rich: its tests stay out.
 TOOLS = (
-    *("aiohttp", "comfyui-workflow-templates-core", "comfyui-workflow-templates-json", "hypothesis"),
+    *("aiohttp", "comfyui-workflow-templates-core", "comfyui-workflow-templates-json", "gguf", "hypothesis"),
     *(
         "jsonschema",
         "packaging",

@@ -6,6 +6,7 @@ from ..core.host import set_memory_source
 from .bridge.folders import announce_places, offer_sample
 from .bridge.managed import manage_models
 from .bridge.memory import host_memory, listen_to_free
+from .bridge.model_facts import announce_models
 from .bridge.routes import serve
 from .bridge.schema import ComfyExtension, io
 from .bridge.widget_values import checked
@@ -50,6 +51,7 @@ class VramwiseExtension(ComfyExtension):
         serve()
         manage_models()
         set_memory_source(host_memory)
+        announce_models()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [checked(node) for node in NODES]

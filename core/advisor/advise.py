@@ -26,6 +26,7 @@ from .candidates import (
     template_candidates,
 )
 from .gpu_ranking import TOLERANCE, balance, offered_cards, rating
+from .models_here import asking
 from .published.checks import Check, contradictions
 from .remote_candidates import RemoteCandidate, remote_candidates
 from .targets import (
@@ -151,10 +152,36 @@ def advise_each(
     machine: MachineReport | None = None,
 ) -> tuple[Advice, ...]:
     """As ``advise``, one answer for each memory size that ``gpu`` is sold with."""
+    with asking(templates):
+        return _advise_each(
+            gpu,
+            vram_gib,
+            task,
+            ram_gib,
+            tuple(also_loaded),
+            installed,
+            installed_only,
+            templates,
+            served,
+            machine,
+        )
+
+
+def _advise_each(
+    gpu: str | None,
+    vram_gib: float | None,
+    task: str,
+    ram_gib: float | None,
+    also: tuple[str | int, ...],
+    installed: Collection[str],
+    installed_only: bool,
+    templates: Sequence[Template],
+    served: Mapping[str, str] | None,
+    machine: MachineReport | None,
+) -> tuple[Advice, ...]:
     check_choice("task", task, TASKS)
     if gpu is not None and vram_gib is not None:
         raise VramwiseError("Give a card or a memory size, not both.")
-    also = tuple(also_loaded)
     if task == WHICH_GPU:
         return (_which_gpu(also),)
     on_disk = {*installed, *models_of(templates)}

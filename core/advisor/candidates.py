@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import OCRModel, ocr_model, ocr_models
-from ..catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models
+from ..catalog.diffusion import DiffusionModel, DiffusionWeights, diffusion_models
 from ..catalog.formats import Format, format_named
 from ..catalog.gpus import GPU
 from ..catalog.ranks import TIERS_OF_QUALITY, UNRANKED, Quality, ocr_rank, quality, rank
@@ -23,6 +23,7 @@ from ..planning.plan import Plan, Verdict
 from ..units import GIB, gib, seconds_text
 from .candidate import RESIDENT, Candidate, commercial_use
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability
+from .models_here import current_model, current_models
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -226,36 +227,38 @@ def ocr_candidate(target: Target, model: str, precision: str = "") -> Candidate:
 
 def diffusion_candidates(target: Target, task: str) -> Iterator[Candidate]:
     """Computed as ComfyUI does: every model of diffusion.csv that does ``task``, at every precision."""
-    for model in diffusion_models():
+    for model in current_models():
         if task in {_KINDS.get(kind) for kind in model.tasks}:
             yield from _candidates_of_model(target, model, task)
 
 
 def model_candidates(target: Target, name: str) -> list[Candidate]:
     """One image or video model at every precision, best first."""
-    model = diffusion_model(name)
+    model = current_model(name)
     task = next((_KINDS[kind] for kind in model.tasks if kind in _KINDS), model.tasks[0])
     return sorted(_candidates_of_model(target, model, task), key=lambda candidate: candidate.key)
 
 
 def diffusion_candidate(target: Target, name: str, precision: str) -> Candidate:
     """One image or video model at one precision."""
-    wanted = diffusion_model(name).of(precision).precision
+    wanted = current_model(name).of(precision).precision
     return next(row for row in model_candidates(target, name) if row.precision == wanted)
 
 
 def _candidates_of_model(target: Target, model: DiffusionModel, task: str) -> Iterator[Candidate]:
-    for form, need in _needs(model, target.system, target.needing):
-        yield _diffusion_candidate(
-            target, need, model, task, form.bits, form.fast_on(target.budget.capability)
-        )
+    for file, form, need in _needs(model, target.system, target.needing):
+        fast = form.fast_on(target.budget.capability)
+        candidate = _diffusion_candidate(target, need, model, task, form.bits, fast)
+        yield replace(candidate, installed=True) if file.on_disk else candidate
 
 
 # Room for every model on two cards: the one asked about and the one of the next size.
 @functools.lru_cache(maxsize=512)
-def _needs(model: DiffusionModel, system: str, gpu: GPU | None) -> tuple[tuple[Format, DiffusionNeed], ...]:
+def _needs(
+    model: DiffusionModel, system: str, gpu: GPU | None
+) -> tuple[tuple[DiffusionWeights, Format, DiffusionNeed], ...]:
     return tuple(
-        (format_named(file.format), diffusion_need(model, file.precision, system=system, gpu=gpu))
+        (file, format_named(file.format), diffusion_need(model, file.precision, system=system, gpu=gpu))
         for file in model.weights
     )
 

@@ -6,13 +6,13 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from ..catalog.diffusion import DiffusionModel, DiffusionWeights, diffusion_model, diffusion_models
+from ..catalog.diffusion import DiffusionModel, DiffusionWeights, diffusion_models
 from ..catalog.file_names import named_file
 from ..catalog.gpus import GPU
-from ..catalog.templates import Template, TemplateFile
+from ..catalog.templates import MODEL_FOLDERS, Template, TemplateFile
 from .diffusion_memory import DiffusionNeed, diffusion_need, reserve_bytes
+from .models_here import current_model
 
-MODELS = ("diffusion_models", "checkpoints", "unet")
 _TEXT_ENCODERS = ("text_encoders", "clip")
 # What sits in VRAM beside the model while it samples.
 _BESIDE = ("loras", "model_patches", "controlnet", "style_models", "gligen", "hypernetworks")
@@ -27,11 +27,11 @@ def model_of_template(template: Template) -> DiffusionModel | None:
     file tells; None where neither does."""
     listed = _by_template().get(template.id)
     if listed is not None:
-        return listed
+        return current_model(listed.id)
     for file in sorted(template.needed, key=_size, reverse=True):
-        row = named_file(file.name) if file.directory in MODELS else None
+        row = named_file(file.name) if file.directory in MODEL_FOLDERS else None
         if row is not None and row.model:
-            return diffusion_model(row.model)
+            return current_model(row.model)
     return None
 
 
@@ -39,7 +39,7 @@ def unmapped(template: Template) -> str:
     """Why no model of the catalog stands for the template, in words; empty where one does."""
     if model_of_template(template) is not None:
         return ""
-    files = [file for file in template.needed if file.directory in MODELS]
+    files = [file for file in template.needed if file.directory in MODEL_FOLDERS]
     if not files:
         return "loads no diffusion model"
     rows = {file.name: named_file(file.name) for file in files}
@@ -59,10 +59,10 @@ def template_need(
     the template's id, ``precision`` the name of its largest model file. Switched-off nodes are not counted.
     """
     files = {(file.directory, file.name): file for file in template.needed}.values()
-    if template.file_bytes is None or not any(file.directory in MODELS for file in files):
+    if template.file_bytes is None or not any(file.directory in MODEL_FOLDERS for file in files):
         return None
     total = total_bytes or (gpu.vram_bytes if gpu is not None else None)
-    largest = max((file for file in files if file.directory in MODELS), key=_size)
+    largest = max((file for file in files if file.directory in MODEL_FOLDERS), key=_size)
     model = model_of_template(template)
     weights = _weights(model, largest)
     model_bytes = weights.held_bytes if weights is not None else _size(largest)

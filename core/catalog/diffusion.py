@@ -71,7 +71,8 @@ class DiffusionModel:
     VAE in core.advisor.diffusion_memory, empty where ComfyUI's estimate is not usable. ``steps`` is the
     sampling of its template without a step-saving LoRA. ``tasks`` are "image", "edit", "video", "upscale",
     "audio" and "3d"; of sound ``width`` is the length of the latent, of shapes the number of tokens
-    (``spatial`` 1). "sound" beside "video" is a clip with sound.
+    (``spatial`` 1). "sound" beside "video" is a clip with sound. ``config`` is what ComfyUI's class needs to
+    count its factor ("dim").
     """
 
     id: str
@@ -104,6 +105,7 @@ class DiffusionModel:
     published: tuple[PublishedNeed, ...]
     source: str
     date: str
+    config: tuple[tuple[str, int], ...] = ()
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -229,6 +231,11 @@ def _model(
         "vae_bytes": _bytes(row["vae_gib"]),
         "tasks": tuple(row["tasks"].split("|")),
         "templates": tuple(filter(None, row["templates"].split("|"))),
+        "config": tuple(
+            (name, int(value))
+            for name, _, value in (part.partition("=") for part in row["config"].split())
+            if name
+        ),
         "licence": licences()[row["licence"]],
         "weights": weights,
         "text_encoders": text_encoders,

@@ -12,7 +12,7 @@ class DiffusionWeights:
     ``held_bytes`` is the diffusion model alone as it lies in VRAM, ``rest_bytes`` what else of the same file
     gets loaded (text encoder and VAE of an all-in-one file). ``at_once`` copies are needed in every step.
     ``factor_scale`` multiplies the model's activations. ``estimated`` is True where nobody listed such a file
-    and its size is computed (gguf_ladder.py).
+    and its size is computed (gguf_ladder.py), ``on_disk`` where its bytes are those of a file here.
     """
 
     precision: str
@@ -29,3 +29,4 @@ class DiffusionWeights:
     source: str
     date: str
     estimated: bool = False
+    on_disk: bool = False

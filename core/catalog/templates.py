@@ -23,6 +23,8 @@ Finder = Callable[[str, str], Path | None]
 # template id -> its workflow, or None where it is not installed.
 Reader = Callable[[str], "Mapping[str, Any] | None"]
 
+# Folders of ComfyUI's models in which diffusion models lie.
+MODEL_FOLDERS = ("diffusion_models", "checkpoints", "unet")
 _UNITS = {"KB": KIB, "MB": MIB, "GB": GIB}  # the notes write GB and mean GiB
 # The limits keep a note full of opening brackets from taking the square of its length.
 _NOTE = re.compile(

@@ -68,7 +68,8 @@ def test_the_pick_for_another_card_is_a_model_and_a_precision_of_the_loader(clie
 def test_every_task_has_picks_for_another_card_and_the_templates_of_this_comfyui(client, graph):
     advisor(graph, what_if="24 GB")
     text, advice = told(client.run(graph))
-    assert {pick["task"] for pick in advice["picks"]} == {"OCR", "image", "image edit", "video"}
+    made = {"image", "image edit", "video", "upscaling", "audio", "3d"}
+    assert {pick["task"] for pick in advice["picks"]} == {"OCR", *made}
     assert "## Why figures differ" in text
     assert advice["templates"]
     assert all(template["installed"] in (True, False) for template in advice["templates"])
@@ -128,6 +129,36 @@ def test_only_what_is_on_disk_when_asked_so(client, graph):
     _, advice = told(client.run(graph))
     assert "rapid" in {pick["model"] for pick in advice["picks"]}
     assert all(pick["installed"] for pick in advice["picks"])
+
+
+def test_the_running_comfyui_counts_its_own_way_and_files_on_disk_their_own_bytes(comfy, client, graph):
+    """ComfyUI 0.3.75 has 1.7 for Z-Image, the catalog a later version's 2.8. The file is a header and a
+    hole."""
+    folder = comfy.base_dir / "models" / "diffusion_models"
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {"cap_embedder.1.weight": (3840, 2560), "layers": (6145, 1_000_000)}
+    entries, end = {}, 0
+    for name, (rows, columns) in tensors.items():
+        entries[name] = {
+            "dtype": "BF16",
+            "shape": [rows, columns],
+            "data_offsets": [end, end + 2 * rows * columns],
+        }
+        end += 2 * rows * columns
+    head = json.dumps(entries).encode()
+    file = folder / "my_tune_of_z_image_turbo.safetensors"
+    with file.open("wb") as stream:
+        stream.write(len(head).to_bytes(8, "little") + head)
+        stream.truncate(8 + len(head) + end)
+    try:
+        advisor(graph, what_if="24 GB", task="image", installed_only=True)
+        _, advice = told(client.run(graph))
+    finally:
+        file.unlink()
+    (mine,) = [row for row in advice["models"] if row["model"] == "z-image-turbo"]
+    assert mine["precision"] == "bf16" and mine["installed"]
+    least = int(0.8 * 2**30)  # 1.7 needs less than what is kept anyway, 2.8 would need more
+    assert mine["optimal_bytes"] == end + least + 400 * 2**20
 
 
 def test_a_new_row_of_the_catalog_is_offered_by_the_loaders_combo(comfy, tmp_path):
