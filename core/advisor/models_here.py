@@ -115,29 +115,33 @@ def _kind(comfy_class: str) -> str:
 def with_file(weights: tuple[DiffusionWeights, ...], file: ModelFile) -> tuple[DiffusionWeights, ...]:
     """``weights`` with the exact bytes of ``file``: in place of the listed or estimated row that it is, else
     as a row of its own."""
-    exact = {
-        "file_bytes": file.file_bytes,
-        "held_bytes": file.held_bytes,
-        "rest_bytes": file.rest_bytes,
-        "with_text_encoder": file.rest_bytes > 0,
-        "with_vae": file.rest_bytes > 0,
-        "note": f"{file.path.name} on this machine",
-        "source": f"header of {file.path.name}",
-        "estimated": False,
-        "on_disk": True,
-    }
     for place, row in enumerate(weights):
         same = abs(row.held_bytes - file.held_bytes) <= _SAME_FILE * file.held_bytes
         # two experts are two files of one row; an AIO is no bare file
         if row.format == file.format and (same or row.estimated) and _aio(row) == (file.rest_bytes > 0):
-            return (*weights[:place], replace(row, **exact), *weights[place + 1 :])
+            return (*weights[:place], _exact(row, file), *weights[place + 1 :])
     if not weights or file.format not in {row.format for row in formats()}:
         return weights
     taken = {row.precision.lower() for row in weights}
     name = file.format if file.format.lower() not in taken else f"{file.format} {file.path.stem}"
     if name.lower() in taken:
         return weights
-    return (*weights, replace(weights[0], precision=name, format=file.format, **exact))
+    return (*weights, _exact(replace(weights[0], precision=name, format=file.format), file))
+
+
+def _exact(row: DiffusionWeights, file: ModelFile) -> DiffusionWeights:
+    return replace(
+        row,
+        file_bytes=file.file_bytes,
+        held_bytes=file.held_bytes,
+        rest_bytes=file.rest_bytes,
+        with_text_encoder=file.rest_bytes > 0,
+        with_vae=file.rest_bytes > 0,
+        note=f"{file.path.name} on this machine",
+        source=f"header of {file.path.name}",
+        estimated=False,
+        on_disk=True,
+    )
 
 
 def _aio(row: DiffusionWeights) -> bool:

@@ -36,7 +36,14 @@ def test_the_five_families_have_one() -> None:
     assert {"sd15", "sdxl", "flux1-dev", "qwen-image", "z-image-turbo"} <= models
 
 
-@pytest.mark.parametrize(("lang", "said"), [("en", "not smaller"), ("ru", "не меньше"), ("zh", "不会更小")])
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("en", "not smaller"),
+        ("ru", "\u043d\u0435 \u043c\u0435\u043d\u044c\u0448\u0435"),
+        ("zh", "\u4e0d\u4f1a\u66f4\u5c0f"),
+    ],
+)
 def test_what_lightning_is_stands_where_such_a_model_is_advised(lang: str, said: str) -> None:
     (line,) = [line for line in on_top(16, lang) if "Lightning" in line and "Z-Image-Turbo" in line]
     assert said in line and "Qwen-Image /" not in line
