@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The developer's one tool: `python dev.py demo | test | lint | bench | comfy | lock | floors | new-node`.
+"""The developer's one tool: `python dev.py demo | test | lint | bench | catalog | comfy | lock | floors |
+new-node`.
 
 Each verb first prepares what it needs: a virtual environment in .venv, a ComfyUI in .comfy
 (devtools/environment.py). Everything up to there is standard library only.
@@ -135,6 +136,14 @@ def comfy(args: argparse.Namespace, rest: list) -> int:
     return serve("comfy", args, [*more, *rest])
 
 
+def catalog(args: argparse.Namespace, rest: list) -> int:
+    """Write the template part of the catalog anew from the newest comfyui-workflow-templates, and print what
+    changes. --check writes nothing; --installed and --from DIR take other packages than the newest.
+    """
+    prepare(comfy=False)
+    return run([PYTHON, "-m", "devtools.catalog_update", *rest])
+
+
 def workflows(args: argparse.Namespace, rest: list) -> int:
     """Write workflows/api/ from workflows/*.json by the real frontend; with --previews, the pictures too."""
     comfy = chosen_comfy(args)
@@ -201,6 +210,7 @@ VERBS = {
     "test": (test, test_options, True),
     "lint": (lint, None, False),
     "bench": (bench, comfy_option, True),
+    "catalog": (catalog, None, True),
     "comfy": (comfy, comfy_options, True),
     "workflows": (workflows, comfy_option, True),
     "lock": (lock, None, False),

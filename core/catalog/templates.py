@@ -40,7 +40,8 @@ class TemplateFile:
 
     ``directory`` is a folder of ComfyUI's models ("diffusion_models", "loras"). ``bytes`` is None where no
     size is known; ``size_from`` is "disk", "note" (rounded), "catalog" or empty. ``optional`` files belong to
-    nodes that are switched off as the template comes. Files of one ``loader`` are loaded together.
+    nodes that are switched off as the template comes. Files of one ``loader`` are loaded together. ``sha256``
+    is what the template says of it, empty where it says none.
     """
 
     name: str
@@ -51,6 +52,7 @@ class TemplateFile:
     on_disk: bool
     optional: bool
     loader: int
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,17 @@ def _files(workflow: Mapping[str, Any], find: Finder) -> tuple[TemplateFile, ...
                 continue
             file = find(directory, model["name"])
             size, size_from = _size(name, file, noted)
+            digest = model.get("hash") if str(model.get("hash_type", "")).lower() == "sha256" else ""
             found[directory, name] = TemplateFile(
-                name, directory, model.get("url", ""), size, size_from, file is not None, not runs, loader
+                name,
+                directory,
+                model.get("url", ""),
+                size,
+                size_from,
+                file is not None,
+                not runs,
+                loader,
+                str(digest or ""),
             )
     return tuple(found.values())
 
