@@ -11,14 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from vramwise.ocr.engines.script_detection import (
     SCRIPTS,
-    LineEvidence,
     ScriptGuess,
     character_spans,
     explained_share,
-    foreign_lines,
     guess_scripts,
     normalise_line,
 )
+from vramwise.ocr.engines.script_judge import LineEvidence, foreign_lines
 
 LINES = Path(__file__).resolve().parents[1] / "fixtures" / "lines"
 STRIP_HEIGHT = 40  # of one line in a strip of training/script_net.py --strips

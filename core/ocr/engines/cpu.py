@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...catalog import Language, default_language, language
@@ -16,7 +15,8 @@ from ..images import check_size, is_blank
 from ..results import reading_order
 from ..results.line import Line
 from ..results.parted_lines import parted
-from ..results.result import OCRResult, Point, Region, Word
+from ..results.result import OCRResult, Region
+from .foreign_text import ForeignPage
 from .language_routing import RapidRoute, Route, TesseractRoute, rapid_route, tesseract_route
 from .protocol import CPU_PRECISION, ProgressCallback, ReadOptions
 from .reader_pool import ReaderPool
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 log = logging.getLogger("vramwise.ocr")
-# The share of a page's text length in one foreign script from which that script's reader takes the page.
-MOSTLY = 0.6
 # What lines and their places are an answer to.
 _TASKS = ("text", "markdown", "spotting")
 
@@ -122,22 +120,18 @@ class CPUEngine:
         """
         notes: list[str] = []
         for script in sorted({line.foreign for line in lines if line.foreign}):
-            share = _share(lines, script)
+            page = ForeignPage(image, lines, script)
             try:
                 route = self._route_for_script(script, chosen)
             except VramwiseError as error:
-                if share >= 0.5 and chosen is None:
+                if page.share >= 0.5 and chosen is None:
                     raise VramwiseError(f"This picture's text is in {script} script. {error}") from error
                 count = sum(line.foreign == script for line in lines)
                 notes.append(f"{count} line{'s' * (count != 1)} in {script} script left unread. {error}")
                 log.warning(notes[-1])
                 continue
-            read = self._by(route, image, options, progress)
-            others = [line for line in lines if line.foreign != script]
-            if share >= MOSTLY and not any(line.foreign for line in others) and not _has_cjk(others):
-                lines = read
-            else:
-                lines = [_filled(line, read) if line.foreign == script else line for line in lines]
+            with self._pool.acquire(route, route.open) as reader:
+                lines = page.read(reader, options.max_pixels, progress)
             notes.append(f"{script} text was found and read by {route}.")
         return lines, notes
 
@@ -166,63 +160,6 @@ def not_used(options: ReadOptions, model: str, in_vain: Sequence[str] = ()) -> I
         yield f"The prompt is ignored: {name} reads what is there and takes no instructions."
     if options.max_new_tokens:
         yield f"max_new_tokens is ignored: {name} generates no tokens."
-
-
-def _share(lines: Sequence[Line], script: str) -> float:
-    """Share of the page's text length (along the lines) that is in ``script``."""
-
-    def length(line: Line) -> float:
-        (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
-        return abs(complex(x1 - x0, y1 - y0))
-
-    total = sum(map(length, lines))
-    return sum(length(line) for line in lines if line.foreign == script) / total if total else 0.0
-
-
-def _has_cjk(lines: Sequence[Line]) -> bool:
-    return any(is_cjk(character) for line in lines for character in line.text)
-
-
-def _filled(line: Line, read: Sequence[Line]) -> Line:
-    """``line`` with the words that another reader found inside its polygon; still foreign when it found
-    none.
-    """
-    words = [
-        word for other in read for word in _words_of(other) if _inside(_centre(word.polygon), line.polygon)
-    ]
-    if not words:
-        return line
-    (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
-    words.sort(
-        key=lambda word: (
-            (_centre(word.polygon)[0] - x0) * (x1 - x0) + (_centre(word.polygon)[1] - y0) * (y1 - y0)
-        )
-    )
-    known = [word.confidence for word in words if word.confidence is not None]
-    return replace(
-        line,
-        text=reading_order.join_words([word.text for word in words]),
-        confidence=sum(known) / len(known) if known else None,
-        words=tuple(words),
-        foreign=None,
-    )
-
-
-def _words_of(line: Line) -> tuple[Word, ...]:
-    return line.words or (Word(line.text, line.polygon, line.confidence),)
-
-
-def _centre(polygon: Sequence[Point]) -> Point:
-    return sum(x for x, _ in polygon) / len(polygon), sum(y for _, y in polygon) / len(polygon)
-
-
-def _inside(point: Point, polygon: Sequence[Point]) -> bool:
-    """Whether ``point`` lies in a convex clockwise polygon."""
-    px, py = point
-    for (x0, y0), (x1, y1) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
-        if (x1 - x0) * (py - y0) - (y1 - y0) * (px - x0) < 0:
-            return False
-    return True
 
 
 def _result(

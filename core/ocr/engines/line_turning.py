@@ -1,9 +1,10 @@
-"""Which way up is a line of text, and the page? Lines are cut from the full picture here."""
+"""Cut every line from the full picture, and know how it stands: level, turned by a quarter, or unclear."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..results.result import Point
@@ -16,50 +17,70 @@ TALL = 1.5  # RapidOCR turns crops that are this much higher than wide
 NARROW_GLYPH = 2.5  # below this, among level lines, a tall crop is one narrow character and stays upright
 
 
-def upright(
-    ocr: Any, bgr: NDArray[uint8], boxes: NDArray[Any]
-) -> tuple[list[tuple[Point, ...]], list[NDArray[uint8]]]:
-    """Cut every line from the full picture, right way up, and give its polygon from its own top left
-    corner.
-
-    RapidOCR turns tall crops by a quarter and asks a small net about each half turn. Single lines are
-    often judged wrongly, so the half turn is decided by the majority of the page.
+@dataclass(frozen=True)
+class Cut:
+    """One line cut from its page. ``crop``: uint8 BGR (height, width, 3). ``polygon``: clockwise from the
+    crop's own top left. ``quarters``: how often the crop was turned counterclockwise. ``unclear``: among
+    lines turned by a quarter, a box too square to tell whether it is too.
     """
-    import cv2
+
+    crop: NDArray[uint8]
+    polygon: tuple[Point, ...]
+    quarters: int = 0
+    unclear: bool = False
+
+    @property
+    def aspect(self) -> float:
+        """Width over height: about twice the number of its letters, for Han once."""
+        return float(self.crop.shape[1] / max(1, self.crop.shape[0]))
+
+    @property
+    def tall(self) -> bool:
+        """Whether its text runs up or down the page."""
+        return self.quarters % 2 == 1
+
+    @cached_property
+    def other_way_up(self) -> Cut:
+        return self.turned(2)
+
+    def turned(self, quarters: int) -> Cut:
+        """Turned counterclockwise by so many quarters more, as ``numpy.rot90`` does."""
+        import numpy as np
+
+        k = quarters % 4
+        crop = np.ascontiguousarray(np.rot90(self.crop, k))
+        polygon = self.polygon[k:] + self.polygon[:k]
+        return replace(self, crop=crop, polygon=polygon, quarters=(self.quarters + k) % 4)
+
+
+def cut_lines(ocr: Any, bgr: NDArray[uint8], boxes: NDArray[Any]) -> list[Cut]:
+    """The lines of a page, tall ones turned by a quarter as RapidOCR does, which way up is not known yet."""
     import numpy as np
 
     wide = [_length(b[0], b[1]) >= _length(b[0], b[3]) for b in boxes]
     level = sum(wide) >= len(wide) / 2
-    crops, polygons = [], []
+    cuts = []
     for box, crop in zip(boxes, ocr.crop_text_regions(bgr, list(boxes)), strict=True):
-        points = [(float(x), float(y)) for x, y in box]
+        points = tuple((float(x), float(y)) for x, y in box)
         ratio = crop.shape[1] / max(1, crop.shape[0])  # RapidOCR has turned it already
-        turned = int(_height(box)) / max(1, int(_width(box))) >= TALL
-        if turned and level and ratio < NARROW_GLYPH:
+        shape = int(_height(box)) / max(1, int(_width(box)))
+        quarters = 0
+        if shape >= TALL and level and ratio < NARROW_GLYPH:
             crop = np.rot90(crop, -1)
-        elif turned:
-            points = points[1:] + points[:1]
-        crops.append(np.ascontiguousarray(crop))
-        polygons.append(tuple(points))
-    usable = [i for i, crop in enumerate(crops) if min(crop.shape[:2]) > 0]
-    crops, polygons = [crops[i] for i in usable], [polygons[i] for i in usable]
-    if not crops:
-        return [], []
-    _, judged = ocr.cls_and_rotate(crops)
-    if _upside_down(crops, [score if label == "180" else 1 - score for label, score in judged.cls_res]):
-        crops = [cv2.rotate(crop, cv2.ROTATE_180) for crop in crops]
-        polygons = [polygon[2:] + polygon[:2] for polygon in polygons]
-    return polygons, crops
+        elif shape >= TALL:
+            points, quarters = points[1:] + points[:1], 1
+        if min(crop.shape[:2]) > 0:
+            unclear = not level and 1 / TALL < shape < TALL
+            cuts.append(Cut(np.ascontiguousarray(crop), points, quarters, unclear))
+    return cuts
 
 
-def _upside_down(crops: Sequence[NDArray[uint8]], chances: Sequence[float]) -> bool:
-    """Whether the page hangs upside down: the lines' chances of that, weighed by how long each line is.
-
-    One or two short lines say little, so these must be sure.
-    """
-    weights = [crop.shape[1] / max(1, crop.shape[0]) for crop in crops]
-    mean = sum(w * float(c) for w, c in zip(weights, chances, strict=True)) / sum(weights)
-    return bool(mean > (0.5 if len(crops) > 2 else 0.9))
+def half_turns(ocr: Any, cuts: list[Cut]) -> list[float]:
+    """RapidOCR's small net on each line: the chance (0 to 1) that it hangs upside down."""
+    if not cuts:
+        return []
+    _, judged = ocr.cls_and_rotate([cut.crop for cut in cuts])
+    return [float(score) if label == "180" else 1 - float(score) for label, score in judged.cls_res]
 
 
 def _length(a: Any, b: Any) -> float:

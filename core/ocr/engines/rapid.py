@@ -7,7 +7,7 @@ are kept as evidence instead of dropped, and a cancel is noticed between line ba
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,10 @@ from ..results.line import Line
 from .kept_memory import KeptMemory, trim
 from .line_detection import detect
 from .line_recognition import recognise
-from .line_turning import upright
+from .line_turning import cut_lines, half_turns
 from .protocol import ProgressCallback
-from .script_detection import LineEvidence, explained_share, foreign_lines, guess_scripts
+from .script_judge import LineEvidence, foreign_lines
+from .way_up import Stand, WayUp
 from .word_places import words_on
 
 if TYPE_CHECKING:
@@ -101,17 +102,20 @@ class RapidReader:
         if not len(boxes):
             return []
         progress.check()
-        polygons, crops = upright(self._ocr, bgr, boxes)
-        read = recognise(self._ocr, crops, progress)
-        foreign = self._foreign(crops, read) if self._builtin else {}
+        cuts = cut_lines(self._ocr, bgr, boxes)
+        chances = half_turns(self._ocr, cuts)
+        way_up = WayUp(lambda crops: recognise(self._ocr, crops, progress), self._skip())
+        stands = way_up.stands(cuts, chances)
+        foreign = foreign_lines([_evidence(stand) for stand in stands]) if self._builtin else {}
         lines = []
-        for index, (text, score, spans, confidences) in enumerate(read):
+        for index, stand in enumerate(stands):
+            text, score, spans, confidences = stand.reading
             if not text.strip() and index not in foreign:
                 continue
             if score < TEXT_SCORE and index not in foreign:
                 continue
-            words = words_on(text, spans, confidences, crops[index].shape[1], polygons[index])
-            lines.append(Line(text, polygons[index], score, words, foreign.get(index)))
+            words = words_on(text, spans, confidences, stand.cut.crop.shape[1], stand.cut.polygon)
+            lines.append(Line(text, stand.cut.polygon, score, words, foreign.get(index)))
         return lines
 
     def release(self) -> None:
@@ -131,10 +135,16 @@ class RapidReader:
     def _renew(self) -> None:
         self._ocr = self._made()
 
-    def _foreign(self, crops: Sequence[NDArray[uint8]], read: Sequence[tuple[Any, ...]]) -> dict[int, str]:
-        guesses = guess_scripts(crops)
-        evidence = [
-            LineEvidence(text, explained_share(crop, spans), guess)
-            for crop, (text, _, spans, _), guess in zip(crops, read, guesses, strict=True)
-        ]
-        return foreign_lines(evidence)
+    def _skip(self) -> Callable[[Sequence[Stand]], str | None] | None:
+        return _one_foreign_script if self._builtin else None
+
+
+def _evidence(stand: Stand) -> LineEvidence:
+    return LineEvidence(stand.reading[0], stand.explained, stand.guess, stand.reading[1], stand.cut.aspect)
+
+
+def _one_foreign_script(sample: Sequence[Stand]) -> str | None:
+    """The script that all lines of a sample are in and the built-in recogniser cannot read, or None."""
+    foreign = foreign_lines([_evidence(stand) for stand in sample])
+    scripts = set(foreign.values())
+    return scripts.pop() if len(sample) > 2 and len(foreign) == len(sample) and len(scripts) == 1 else None

@@ -64,30 +64,6 @@ INK_LEVEL, INK_ROWS, INK_ROW_SHARE = 0.45, 0.06, 0.08
 TURN_UNDER, TURN_OVER = 0.7, 0.95
 TURN_NEVER = frozenset({"Cyrillic", "Greek", "Armenian", "Georgian", "Common"})
 
-# The rules of `foreign_lines`, measured (2026-11-22, PP-OCRv6 small by RapidOCR 3.10) on the 92 committed
-# pages of tests/fixtures/pages and on 240 pages of tests/fixtures/draw_pages.py in other fonts, with other
-# sentences. Ink left unread: 518 of 576 Cyrillic lines, explained to 0.03 in the median; of 712 Latin and
-# Han lines with two letters or more none was explained to less than 0.90. Net on such Cyrillic lines: 0.77 in
-# the lowest twentieth. On the committed pages the weakest Cyrillic page clears its threshold by 0.22, the
-# nearest other page stays 0.23 below.
-UNREAD, UNREAD_SURE = 0.65, 0.5
-# Ink read in part: a Cyrillic word with many look-alikes. Two letters at least: arcs in drawings are read as
-# one.
-READ, PARTLY_SURE, PARTLY_LETTERS = 0.93, 0.6, 2
-# All ink "read": only the net speaks. Of 2400 drawn Latin lines of one or two words one was called foreign
-# this surely.
-READ_SURE, READ_LETTERS = 0.9, 4
-# On a page where more lines were read than not. A Latin line cut upside down was called Cyrillic with more
-# than 0.85.
-STRAY_SURE = 0.9
-# On a foreign page a line stays as it was read from this confidence in Latin, Han or Common, unless its
-# letters are all capitals that both alphabets have ("MOCKBA").
-CLEAR = 0.85
-LOOK_ALIKE = frozenset("ABCEHKMOPTXY")
-# Nothing is sure and nothing read: spaces between vanished words. Of 32 pages of English too small or blurred
-# to read none looked so.
-VANISHED = 0.3
-
 
 @dataclass(frozen=True)
 class ScriptGuess:
@@ -95,15 +71,6 @@ class ScriptGuess:
 
     script: str
     confidence: float
-
-
-@dataclass(frozen=True)
-class LineEvidence:
-    """One line: the text that the recogniser returned, the share of ink it accounts for, the net's guess."""
-
-    text: str
-    explained: float
-    guess: ScriptGuess
 
 
 def normalise_line(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -165,11 +132,9 @@ def _inked(grey: NDArray[np.uint8], paper: float, reach: float, level: float) ->
 
 
 def guess_scripts(crops: Sequence[NDArray[np.uint8]]) -> list[ScriptGuess]:
-    """The script of each text line picture, uint8 (h, w, 3), any channel order and polarity.
-
-    Lines should be upright; one that makes little sense is also looked at turned half round, because the
-    angle classifier of PP-OCR turns Hebrew, Thai and Indic lines upside down. A crop without pixels is
-    `Common` with confidence 0.
+    """The script of each text line picture, uint8 (h, w, 3), any channel order and polarity; a line that
+    makes little sense is also looked at turned half round. A crop without pixels is `Common` with
+    confidence 0.
     """
     lines = {i: normalise_line(crop) for i, crop in enumerate(crops) if min(crop.shape[:2]) > 0}
     guesses = _judge(lines)
@@ -179,6 +144,12 @@ def guess_scripts(crops: Sequence[NDArray[np.uint8]]) -> list[ScriptGuess]:
     for i, guess in turned.items():
         if guess.confidence > TURN_OVER and guess.script not in TURN_NEVER:
             guesses[i] = guess
+    return [guesses.get(i, ScriptGuess("Common", 0.0)) for i in range(len(crops))]
+
+
+def guess_as_they_stand(crops: Sequence[NDArray[np.uint8]]) -> list[ScriptGuess]:
+    """`guess_scripts` of lines whose way up is being decided: none is looked at turned."""
+    guesses = _judge({i: normalise_line(crop) for i, crop in enumerate(crops) if min(crop.shape[:2]) > 0})
     return [guesses.get(i, ScriptGuess("Common", 0.0)) for i in range(len(crops))]
 
 
@@ -312,73 +283,3 @@ def explained_share(crop: NDArray[np.uint8], spans: Sequence[tuple[float, float]
     for x0, x1 in spans:
         covered |= (centres >= x0) & (centres <= x1)
     return float((inked & covered).sum() / total)
-
-
-def foreign_lines(lines: Sequence[LineEvidence]) -> dict[int, str]:
-    """The lines of one page that the built-in recogniser did not really read: index to script name.
-
-    A line is foreign on its own evidence when the net names a script that the recogniser lacks; the more of
-    the ink was accounted for, the surer it must be. Where most lines were read it must be surer still, so
-    that a logo or a drawing is not. Such lines then draw in the doubtful ones of their page: unread ink of no
-    clear script, and capitals that look alike in both alphabets.
-    """
-    alone = {i: line.guess.script for i, line in enumerate(lines) if _is_foreign(line)}
-    read = sum(_is_read(line) for i, line in enumerate(lines) if i not in alone)
-    votes = list(alone.values())
-    found = {
-        i: name
-        for i, name in alone.items()
-        if votes.count(name) >= read or lines[i].guess.confidence >= STRAY_SURE
-    }
-    if not found and not read:
-        return {i: "Cyrillic" for i, line in enumerate(lines) if _is_vanished(line)}
-    if not found:
-        return {}
-    votes = list(found.values())
-    home = max(sorted(set(votes)), key=votes.count)
-    at_home = votes.count(home) >= read
-    for i, line in enumerate(lines):
-        if i not in found and _is_drawn_in(line, home, at_home):
-            found[i] = home
-    return dict(sorted(found.items()))
-
-
-def _is_foreign(line: LineEvidence) -> bool:
-    name, confidence = line.guess.script, line.guess.confidence
-    if name in READABLE:
-        return False
-    if line.explained <= UNREAD:
-        return confidence >= UNREAD_SURE
-    letters = sum(map(str.isalpha, line.text))
-    if line.explained <= READ or (name == "Greek" and _is_greek(line.text)):
-        return confidence >= PARTLY_SURE and letters >= PARTLY_LETTERS
-    return confidence >= READ_SURE and letters >= READ_LETTERS
-
-
-def _is_greek(text: str) -> bool:
-    """Whether most letters that came back are Greek; the recogniser knows them, but none with accents."""
-    letters = [char for char in text if char.isalpha()]
-    greek = sum(unicodedata.name(char, "").startswith("GREEK") for char in letters)
-    return greek >= 4 and greek > len(letters) / 2
-
-
-def _is_vanished(line: LineEvidence) -> bool:
-    """Words of which little but the spaces came back, in an alphabet that the net may take for Cyrillic."""
-    like = line.guess.script in ("Cyrillic", "Greek", "Latin")
-    return like and line.explained <= VANISHED and line.text.count(" ") >= 2
-
-
-def _is_read(line: LineEvidence) -> bool:
-    return line.explained > READ and any(map(str.isalpha, line.text))
-
-
-def _is_drawn_in(line: LineEvidence, home: str, at_home: bool) -> bool:
-    name, confidence = line.guess.script, line.guess.confidence
-    if not at_home:
-        return name == home and line.explained <= READ and confidence >= UNREAD_SURE
-    if line.explained <= UNREAD:
-        return name != "Common" or confidence < CLEAR
-    if not any(map(str.isalpha, line.text)):
-        return False
-    look_alike = all(char in LOOK_ALIKE for char in line.text if char.isalpha())
-    return name == home or confidence < CLEAR or (look_alike and home in ("Cyrillic", "Greek"))

@@ -4,13 +4,15 @@ person.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...catalog import Language
+from ...cjk import is_cjk
 from ...errors import VramwiseError
 from ...hardware import capabilities
 from ...settings import Settings
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AUTO_PIXELS = 24_000_000  # Tesseract works at full size; only scans beyond A4 at 400 dpi are scaled down
+LINE_PIXELS = 60  # height of a single line with its paper; Tesseract's nets were trained on letters of 36
+# With these Tesseract says the direction of what it wrote; Tamil words end in the last for no reason.
+MARKS = "\u200e\u200f\u202a\u202b\u202c\u200c"
+NO_MARKS = dict.fromkeys(map(ord, MARKS))
+LINES_AHEAD = 40  # of the page's text that are looked through for a line of the table
 
 
 def tessdata_folders(settings: Settings) -> list[Path]:
@@ -97,12 +104,33 @@ class TesseractReader:
 
     def lines(self, image: NDArray[uint8], max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
         """Read one uint8 RGB image (height, width, 3) with Tesseract's own page analysis."""
-        from PIL import Image
-
         small = fit_pixels(image, max_pixels or AUTO_PIXELS)
         scale = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
         progress.check()
-        self._api.SetImage(Image.fromarray(small))
+        return self._read(small, self._tesserocr.PSM.AUTO, scale)
+
+    def line(self, crop: NDArray[uint8]) -> tuple[str, float]:
+        """Text and confidence (0 to 1) of one upright line, uint8 RGB, with some paper around it."""
+        import cv2
+
+        scale = LINE_PIXELS / max(1, crop.shape[0])
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        size = max(1, round(crop.shape[1] * scale)), LINE_PIXELS
+        found = self._read(
+            cv2.resize(crop, size, interpolation=method), self._tesserocr.PSM.SINGLE_LINE, (1, 1)
+        )
+        sure = [word.confidence or 0.0 for line in found for word in line.words]
+        return join_words([line.text for line in found]), sum(sure) / len(sure) if sure else 0.0
+
+    def release(self) -> None:
+        """Free Tesseract's memory; the object is not used afterwards."""
+        self._api.End()
+
+    def _read(self, picture: Any, mode: Any, scale: tuple[float, float]) -> list[Line]:
+        from PIL import Image
+
+        self._api.SetPageSegMode(mode)
+        self._api.SetImage(Image.fromarray(picture))
         try:
             if not self._api.Recognize():
                 return []
@@ -110,64 +138,120 @@ class TesseractReader:
         finally:
             self._api.Clear()
 
-    def release(self) -> None:
-        """Free Tesseract's memory; the object is not used afterwards."""
-        self._api.End()
-
     def _collect(self, scale: tuple[float, float]) -> list[Line]:
+        """The table of words (TSV) has places and letters, the page's text the spaces between them: Thai and
+        Chinese have none between the "words" of the table. tesserocr's iterator has the baselines, but its
+        GetUTF8Text is the left-to-right base class's and would give Arabic and Hebrew backwards.
+        """
         level = self._tesserocr.RIL
+        baselines = []
         iterator = self._api.GetIterator()
-        lines: list[Line] = []
-        words: list[Word] = []
-        paragraph = -1
-        if iterator is None:
-            return lines
-        while True:
-            if iterator.IsAtBeginningOf(level.PARA):
-                paragraph += 1
-            text = (iterator.GetUTF8Text(level.WORD) or "").strip() if not iterator.Empty(level.WORD) else ""
-            box = iterator.BoundingBox(level.WORD)
-            if text and box:
-                words.append(Word(text, _rectangle(box, scale), float(iterator.Confidence(level.WORD)) / 100))
-            if iterator.IsAtFinalElement(level.TEXTLINE, level.WORD):
-                if words:
-                    lines.append(self._line(words, iterator.Baseline(level.TEXTLINE), scale, paragraph))
-                words = []
-            if not iterator.Next(level.WORD):
+        while iterator is not None:
+            if not iterator.Empty(level.TEXTLINE):
+                baselines.append(iterator.Baseline(level.TEXTLINE))
+            if not iterator.Next(level.TEXTLINE):
                 break
-        if words:
-            lines.append(self._line(words, None, scale, paragraph))
+        spaced = [line.strip() for line in self._api.GetUTF8Text().splitlines()]
+        lines: list[Line] = []
+        paragraphs: dict[tuple[str, ...], int] = {}
+        for number, (place, words) in enumerate(_lines_of_table(self._api.GetTSVText(0), scale)):
+            paragraph = paragraphs.setdefault(place[:2], len(paragraphs))
+            baseline = baselines[number] if number < len(baselines) else None
+            if words:
+                lines.append(_line(words, _with_spaces(words, spaced), baseline, scale, paragraph))
         return lines
 
-    def _line(self, words: Sequence[Word], baseline: Any, scale: tuple[float, float], paragraph: int) -> Line:
-        known = [word.confidence for word in words if word.confidence is not None]
-        return Line(
-            text=join_words([word.text for word in words]),
-            polygon=_line_polygon(words, baseline, scale),
-            confidence=sum(known) / len(known) if known else None,
-            words=tuple(words),
-            paragraph=paragraph,
-        )
+
+def _lines_of_table(table: str, scale: tuple[float, float]) -> Iterator[tuple[tuple[str, ...], list[Word]]]:
+    """Each line's (block, paragraph, line) and its words in reading order. Columns of the table: level, page,
+    block, paragraph, line, word, left, top, width, height, confidence (percent), text.
+    """
+    rows = [row.split("\t") for row in table.splitlines()]
+    words = [row for row in rows if len(row) == 12 and row[0] == "5"]
+    for place, found in itertools.groupby(words, key=lambda row: tuple(row[2:5])):
+        line = []
+        for row in found:
+            left, top, width, height = map(int, row[6:10])
+            text = row[11].strip().strip(MARKS)
+            if text:
+                box = _rectangle((left, top, left + width, top + height), scale)
+                line.append(Word(text, box, max(0.0, float(row[10])) / 100))
+        yield place, line
 
 
-def _rectangle(box: tuple[int, int, int, int], scale: tuple[float, float]) -> tuple[Point, ...]:
+def _with_spaces(words: Sequence[Word], spaced: list[str]) -> str:
+    """The words of one line as the page's text has them, whose line is then taken from ``spaced``. Where no
+    line there has these letters: the words with spaces between them.
+    """
+    letters = _letters("".join(word.text for word in words))
+    for place, line in enumerate(spaced[:LINES_AHEAD]):
+        if letters and _letters(line) == letters:
+            del spaced[: place + 1]
+            return " ".join(word.strip(MARKS) for word in line.split())
+    return join_words([word.text for word in words])
+
+
+def _letters(text: str) -> str:
+    return "".join(text.translate(NO_MARKS).split())
+
+
+def _line(
+    words: Sequence[Word], text: str, baseline: Any, scale: tuple[float, float], paragraph: int
+) -> Line:
+    known = [word.confidence for word in words if word.confidence is not None]
+    return Line(
+        text=text,
+        polygon=_line_polygon(words, baseline, scale),
+        confidence=sum(known) / len(known) if known else None,
+        words=tuple(_words_of_text(words, text)),
+        paragraph=paragraph,
+    )
+
+
+def _words_of_text(words: Sequence[Word], text: str) -> Iterator[Word]:
+    """The pieces of a line put together to the words of its text: where that has no space, one word. Pieces
+    that are no such parts stay as they are. Chinese and Japanese stay in single characters' pieces.
+    """
+    if any(map(is_cjk, text)) or _letters(text) != _letters("".join(word.text for word in words)):
+        yield from words
+        return
+    rest = list(words)
+    for whole in text.split():
+        pieces = [rest.pop(0)] if rest else []
+        while rest and len(_letters("".join(piece.text for piece in pieces))) < len(_letters(whole)):
+            pieces.append(rest.pop(0))
+        if pieces:
+            corners = [point for piece in pieces for point in piece.polygon]
+            box = _rectangle(hull(corners), (1.0, 1.0))
+            yield Word(whole, box, sum(piece.confidence or 0.0 for piece in pieces) / len(pieces))
+
+
+def hull(points: Sequence[Point]) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of points."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _rectangle(box: tuple[float, float, float, float], scale: tuple[float, float]) -> tuple[Point, ...]:
     x0, y0, x1, y1 = box[0] * scale[0], box[1] * scale[1], box[2] * scale[0], box[3] * scale[1]
     return ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
 
 
 def _line_polygon(words: Sequence[Word], baseline: Any, scale: tuple[float, float]) -> tuple[Point, ...]:
     """A parallelogram along the baseline that holds every word; the upright hull where Tesseract gives no
-    baseline.
+    baseline, from the text's own top left where the line runs up or down the page.
 
     Tesseract's line box is upright, so on a page turned by a few degrees it would cover the neighbours too.
     """
-    points = [point for word in words for point in word.polygon]
-    x0, x1 = min(x for x, _ in points), max(x for x, _ in points)
+    x0, top, x1, bottom = hull([point for word in words for point in word.polygon])
     slope = 0.0
     if baseline is not None:
         (bx0, by0), (bx1, by1) = ((x * scale[0], y * scale[1]) for x, y in baseline)
-        if bx1 - bx0 > 1:
-            slope = (by1 - by0) / (bx1 - bx0)
+        along, down = bx1 - bx0, by1 - by0
+        if abs(down) > abs(along):
+            box = _rectangle((x0, top, x1, bottom), (1.0, 1.0))
+            return box[1:] + box[:1] if down > 0 else box[3:] + box[:3]
+        slope = down / along if along > 1 else 0.0
     tops, bottoms = [], []
     for word in words:
         middle = (word.polygon[0][0] + word.polygon[1][0]) / 2

@@ -1,0 +1,153 @@
+"""Lines in scripts that the built-in recogniser lacks: whoever can reads them, and their words go where they
+stood.
+
+Tesseract reads level pages only, so it is given the picture turned until these lines run level, and what it
+found is brought back. A line that it missed on the page, or is not sure of, is shown to it alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import TYPE_CHECKING
+
+from ...cjk import is_cjk
+from ..results.line import Line
+from ..results.reading_order import join_words, text_angle
+from ..results.result import Point, Word
+from .language_routing import LineReader
+from .level_picture import level_picture, straight_line
+from .protocol import ProgressCallback
+from .tesseract import TesseractReader
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+# The share of a page's text length in one foreign script from which that script's reader takes the page.
+MOSTLY = 0.6
+SURE_ON_PAGE = 0.7  # below this confidence on the page a line is also read alone
+ALONE_AT_LEAST = 0.5  # and what is less sure alone is not taken
+# Lines lower than this many pixels are enlarged to the second figure, at most so many times and pixels.
+SMALL_LINE, GOOD_LINE, MOST_TIMES, MOST_ENLARGED = 24, 40, 4.0, 12_000_000
+PAPER = 0.25  # of a line's height, around it
+# What Tesseract sees where PP-OCR saw no text is a drawing, unless it is this sure.
+NO_DRAWING = 0.85
+
+
+@dataclass(frozen=True)
+class ForeignPage:
+    """``lines``: all of the page, those in ``script`` marked so and not read yet. ``image``: uint8 RGB."""
+
+    image: NDArray[uint8]
+    lines: Sequence[Line]
+    script: str
+
+    @property
+    def share(self) -> float:
+        """The share of the page's text length (along the lines) that is in the script."""
+        total = sum(map(_length, self.lines))
+        return sum(map(_length, self._own)) / total if total else 0.0
+
+    @property
+    def _own(self) -> list[Line]:
+        return [line for line in self.lines if line.foreign == self.script]
+
+    def read(self, reader: LineReader, max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
+        """The page's lines, those of the script read by ``reader``; what it could not read stays foreign."""
+        if isinstance(reader, TesseractReader):
+            level = level_picture(self.image, text_angle(self._own), self._enlarged())
+            found = [level.line(line) for line in reader.lines(level.picture, max_pixels, progress)]
+        else:
+            found = reader.lines(self.image, max_pixels, progress)
+        filled = {id(line): _filled(line, found) for line in self._own}
+        if isinstance(reader, TesseractReader):
+            for line in self._own:
+                progress.check()
+                filled[id(line)] = self._alone(reader, line, filled[id(line)])
+        others = [line for line in self.lines if line.foreign != self.script]
+        if self.share < MOSTLY or any(line.foreign for line in others) or any(map(_has_cjk, others)):
+            return [filled.get(id(line), line) for line in self.lines]
+        return self._page_of(found, filled)
+
+    def _enlarged(self) -> float:
+        """How many times the picture is enlarged so that Tesseract sees letters of its size."""
+        high = median(math.dist(line.polygon[1], line.polygon[2]) for line in self._own)
+        height, width = self.image.shape[:2]
+        room = math.sqrt(MOST_ENLARGED / (height * width))
+        return max(1.0, min(GOOD_LINE / max(high, 1.0), MOST_TIMES, room)) if high < SMALL_LINE else 1.0
+
+    def _alone(self, reader: TesseractReader, line: Line, read: Line) -> Line:
+        """The surer of a line as it was read on its page and read alone."""
+        if not read.foreign and (read.confidence or 0.0) >= SURE_ON_PAGE:
+            return read
+        text, sure = reader.line(straight_line(self.image, line.polygon, PAPER))
+        if not text or sure < max(ALONE_AT_LEAST, 0.0 if read.foreign else read.confidence or 0.0):
+            return read
+        return replace(line, text=text, confidence=sure, words=(), foreign=None)
+
+    def _page_of(self, found: list[Line], filled: dict[int, Line]) -> list[Line]:
+        """A page of the script: the reader's own lines, and the single ones that it read better alone."""
+        alone = [line for line in filled.values() if not line.foreign and not line.words]
+        unread = [line for line in filled.values() if line.foreign]
+        kept = []
+        for line in found:
+            middle = [_centre(word.polygon) for word in _words_of(line)]
+            if any(_inside(at, other.polygon) for other in alone for at in middle):
+                continue
+            seen = any(_inside(at, other.polygon) for other in self.lines for at in middle)
+            if seen or (line.confidence or 1.0) >= NO_DRAWING:
+                kept.append(line)
+        return [*kept, *alone, *unread]
+
+
+def _length(line: Line) -> float:
+    return math.dist(line.polygon[0], line.polygon[1])
+
+
+def _has_cjk(line: Line) -> bool:
+    return any(map(is_cjk, line.text))
+
+
+def _filled(line: Line, read: Sequence[Line]) -> Line:
+    """``line`` with the words that another reader found inside its polygon; still foreign when it found
+    none. The text is that reader's where a whole line of it lies inside.
+    """
+    inside = [[w for w in _words_of(other) if _inside(_centre(w.polygon), line.polygon)] for other in read]
+    parts = [(other, words) for other, words in zip(read, inside, strict=True) if words]
+    if not parts:
+        return line
+    (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
+
+    def along(words: Sequence[Word]) -> float:
+        middles = [_centre(word.polygon) for word in words]
+        return sum((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0) for x, y in middles) / len(middles)
+
+    parts.sort(key=lambda part: along(part[1]))
+    texts = [
+        other.text if len(words) == len(_words_of(other)) else join_words([word.text for word in words])
+        for other, words in parts
+    ]
+    words = [word for _, some in parts for word in some]
+    known = [word.confidence for word in words if word.confidence is not None]
+    sure = sum(known) / len(known) if known else None
+    return replace(line, text=join_words(texts), confidence=sure, words=tuple(words), foreign=None)
+
+
+def _words_of(line: Line) -> tuple[Word, ...]:
+    return line.words or (Word(line.text, line.polygon, line.confidence),)
+
+
+def _centre(polygon: Sequence[Point]) -> Point:
+    return sum(x for x, _ in polygon) / len(polygon), sum(y for _, y in polygon) / len(polygon)
+
+
+def _inside(point: Point, polygon: Sequence[Point]) -> bool:
+    """Whether ``point`` lies in a convex clockwise polygon."""
+    px, py = point
+    for (x0, y0), (x1, y1) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
+        if (x1 - x0) * (py - y0) - (y1 - y0) * (px - x0) < 0:
+            return False
+    return True

@@ -1,0 +1,146 @@
+"""Which way up do the lines of a page stand, and which of them need not be read?
+
+RapidOCR asks a small net whether a line hangs upside down. Of single lines it is often wrong, of a page of
+two or three lines sometimes, of other scripts often. What a line says when it is read does not lie so: the
+right way up the recogniser is sure of nearly all its ink, or the script net of its shapes (measured on
+2026-11-28 on 192 drawn Latin pages: 0.98 of 1 at least, upside down 0.83 at most; on 105 pages of 21
+languages the right way won on each). So the vote says which way is tried first, and a few lines decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .line_turning import Cut
+from .script_detection import READABLE, ScriptGuess, explained_share, guess_as_they_stand
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+SAMPLE = 6  # lines that decide: one batch of RapidOCR's
+TELLING = 8.0  # the aspect of a line that tells most for its cost, some ten letters
+SURE = 0.9  # a sample of so much sense stands the right way up
+NET_TRUST = 0.9  # "number" upside down is good Armenian: what was read goes before what was guessed
+# A single line is turned against the others when the other way makes so much sense, and so much more.
+ALONE, ALONE_MORE = 0.75, 0.15
+MOST_ALONE = 24  # lines of a page that are tried alone
+ASKED_ALONE = 0.7  # the half-turn net's chance from which a line of little sense is tried alone
+# Lines are not read where the sample was foreign, all of it in one script, and the net sees it with so much.
+SKIP_SURE = 0.85
+
+Reading = tuple[str, float, list[tuple[float, float]], list[float]]
+"""As `recognise` gives it: text, score, spans, confidences."""
+UNREAD: Reading = ("", 0.0, [], [])
+Recognise = Callable[[Sequence["NDArray[uint8]"]], Sequence[Reading]]
+
+
+@dataclass(frozen=True)
+class Stand:
+    """One line as it stands: what was read of it, the share of ink that this explains, the net's guess."""
+
+    cut: Cut
+    reading: Reading
+    explained: float
+    guess: ScriptGuess
+
+    @property
+    def sense(self) -> float:
+        """0 to 1: how surely and how much of it was read, or how surely it is in a script that cannot be."""
+        seen = 0.0 if self.guess.script in READABLE else NET_TRUST * self.guess.confidence
+        return max(self.reading[1] * self.explained, seen)
+
+
+@dataclass
+class WayUp:
+    """Turns the lines of one page. ``skip`` tells from the sample's lines which script the page is in, so
+    that the rest of its lines is not read in vain; None where all are to be read.
+    """
+
+    recognise: Recognise
+    skip: Callable[[Sequence[Stand]], str | None] | None = None
+    _tried: dict[int, Stand] = field(default_factory=dict)
+
+    def stands(self, cuts: Sequence[Cut], chances: Sequence[float]) -> list[Stand]:
+        """Every line the right way up. ``chances``: of each to hang upside down, by the half-turn net."""
+        upright = list(cuts)
+        found: dict[int, Stand] = {}
+        for tall in self._directions(cuts):
+            group = [i for i, cut in enumerate(cuts) if cut.tall == tall]
+            turn, tried = self._group([cuts[i] for i in group], [chances[i] for i in group])
+            for place, i in enumerate(group):
+                upright[i] = cuts[i].other_way_up if turn else cuts[i]
+                if place in tried:
+                    found[i] = tried[place]
+        rest = [i for i in range(len(cuts)) if i not in found]
+        script = self.skip(list(found.values())) if self.skip and rest else None
+        guesses = dict(zip(rest, guess_as_they_stand([upright[i].crop for i in rest]), strict=True))
+        unread = {i for i in rest if guesses[i].script == script and guesses[i].confidence >= SKIP_SURE}
+        to_read = [i for i in rest if i not in unread]
+        for i, reading in zip(to_read, self.recognise([upright[i].crop for i in to_read]), strict=True):
+            found[i] = _stand(upright[i], reading, guesses[i])
+        for i in unread:
+            found[i] = Stand(upright[i], UNREAD, 0.0, guesses[i])
+        if not script:
+            self._alone(cuts, chances, found)
+        return [found[i] for i in range(len(cuts))]
+
+    @staticmethod
+    def _directions(cuts: Sequence[Cut]) -> list[bool]:
+        """Whether tall, of each group of lines that there is."""
+        return sorted({cut.tall for cut in cuts})
+
+    def _group(self, cuts: Sequence[Cut], chances: Sequence[float]) -> tuple[bool, dict[int, Stand]]:
+        """Whether lines of one direction are to be turned, and those that were read to know."""
+        weights = [cut.aspect for cut in cuts]
+        turn = sum(w * c for w, c in zip(weights, chances, strict=True)) > 0.5 * sum(weights)
+        places = sorted(range(len(cuts)), key=lambda i: abs(math.log(max(cuts[i].aspect, 0.01) / TELLING)))
+        places = places[:SAMPLE]
+        first = self._read([cuts[i].other_way_up if turn else cuts[i] for i in places])
+        if _mean_sense(first) < SURE:
+            second = self._read([cuts[i] if turn else cuts[i].other_way_up for i in places])
+            if _mean_sense(second) > _mean_sense(first):
+                turn, first = not turn, second
+        return turn, dict(zip(places, first, strict=True))
+
+    def _alone(self, cuts: Sequence[Cut], chances: Sequence[float], found: dict[int, Stand]) -> None:
+        """Turn single lines that make no sense among the others, and sense when turned: side text that runs
+        the other way, answers printed upside down, short words of a page turned by a quarter.
+        """
+        lengths = {tall: sum(c.aspect for c in cuts if c.tall == tall) for tall in (False, True)}
+        mostly_tall = lengths[True] > lengths[False]
+        tall = [stand.cut for stand in found.values() if stand.cut.tall]
+        quarters = max((1, 3), key=lambda k: sum(cut.aspect for cut in tall if cut.quarters == k))
+        tries = []
+        for i, stand in sorted(found.items()):
+            if stand.sense >= SURE:
+                continue
+            hangs = chances[i] if stand.cut.quarters == cuts[i].quarters else 1 - chances[i]
+            if stand.cut.tall != mostly_tall or hangs > ASKED_ALONE:
+                tries.append((i, stand.cut.other_way_up))
+            if stand.cut.unclear and not stand.cut.tall:
+                tries.append((i, stand.cut.turned(quarters - stand.cut.quarters)))
+        tries = tries[:MOST_ALONE]
+        for (i, _), stand in zip(tries, self._read([cut for _, cut in tries]), strict=True):
+            if stand.sense >= max(ALONE, found[i].sense + ALONE_MORE):
+                found[i] = stand
+
+    def _read(self, cuts: Sequence[Cut]) -> list[Stand]:
+        crops = [cut.crop for cut in cuts]
+        if not crops:
+            return []
+        readings = self.recognise(crops)
+        guesses = guess_as_they_stand(crops)
+        return [_stand(*parts) for parts in zip(cuts, readings, guesses, strict=True)]
+
+
+def _stand(cut: Cut, reading: Reading, guess: ScriptGuess) -> Stand:
+    return Stand(cut, reading, explained_share(cut.crop, reading[2]), guess)
+
+
+def _mean_sense(stands: Sequence[Stand]) -> float:
+    weights = [min(stand.cut.aspect, TELLING) for stand in stands]
+    return sum(w * s.sense for w, s in zip(weights, stands, strict=True)) / (sum(weights) or 1.0)
