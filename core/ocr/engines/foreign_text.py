@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from ...cjk import is_cjk
 from ..results.line import Line
-from ..results.reading_order import join_words, text_angle
+from ..results.line_boxes import text_angle
+from ..results.reading_order import join_words
 from ..results.result import Point, Word
 from .language_routing import LineReader
 from .level_picture import level_picture, straight_line
