@@ -11,10 +11,10 @@ from .lazy_imports import from_modules
 
 if TYPE_CHECKING:
     from .advisor import advise
+    from .advisor.picture_plan import plan
     from .errors import VramwiseError
     from .hardware import DeviceReport, MachineReport, probe
     from .models.handle import OCRHandle, ocr_handle
-    from .models.request import plan
     from .models.script_api import LoadedModel, ModelLoader
     from .ocr.engines.protocol import ReadOptions
     from .ocr.images import load_picture
@@ -39,7 +39,7 @@ _HOME = {
     "Regions": "ocr.results.result",
     "Word": "ocr.results.result",
     "advise": "advisor",
-    "plan": "models.request",
+    "plan": "advisor.picture_plan",
     "regions_from_json": "ocr.results.from_json",
     "result_from_dict": "ocr.results.from_json",
 }

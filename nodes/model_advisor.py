@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from ..core.advisor.advise import Advice
 
 
+_SIZES = (
+    ("width", 0, 32_768, "Of what the model is to make or read, in pixels. 0: its usual size."),
+    ("height", 0, 32_768, "Of what the model is to make or read, in pixels. 0: its usual size."),
+    ("frames", 0, 100_000, "Length of a clip. 0: the model's usual length."),
+    ("batch", 1, 4096, "How many at once."),
+)
+
+
 class ModelAdvisor(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -71,6 +79,28 @@ class ModelAdvisor(io.ComfyNode):
                     optional=True,
                     tooltip="Language of the report.",
                 ),
+                field(
+                    io.String.Input,
+                    "model",
+                    default="",
+                    optional=True,
+                    tooltip=(
+                        "One model, by id or name: its plan at every precision instead of the advice. "
+                        "Empty: advice on all."
+                    ),
+                ),
+                *(
+                    field(
+                        io.Int.Input,
+                        name,
+                        default=default,
+                        min=default,
+                        max=most,
+                        optional=True,
+                        tooltip=tooltip,
+                    )
+                    for name, default, most, tooltip in _SIZES
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="report"),
@@ -95,6 +125,11 @@ class ModelAdvisor(io.ComfyNode):
         gpu: Any = None,
         also_loaded: Any = None,
         language: str = "en",
+        model: str = "",
+        width: int = 0,
+        height: int = 0,
+        frames: int = 0,
+        batch: int = 1,
     ) -> io.NodeOutput:
         from ..core.advisor import report
         from ..core.advisor.graph_memory import loaded_in_graph
@@ -103,25 +138,56 @@ class ModelAdvisor(io.ComfyNode):
         from .bridge.templates import installed_templates
 
         _check(task, language)
+        also = loaded_in_graph(also_loaded)
+        if model.strip():
+            size = (width or None, height or None, frames or None, batch)
+            return _plans(model, what_if.strip(), ram_gib or None, gpu, also, size, language)
         answers = _answers(
             what_if,
             gpu=what_if.strip() or None,
             task=task,
             ram_gib=ram_gib or None,
-            also_loaded=loaded_in_graph(also_loaded),
+            also_loaded=also,
             installed=_on_disk(),
             installed_only=installed_only,
             templates=installed_templates(),
             served=said_to_serve(load_settings()),
-            machine=None if what_if.strip() or task == "which GPU" else gpu or _this_machine(),
+            machine=None if task == "which GPU" else gpu or _this_machine(),
         )
         text = "\n".join(report(answer, language) for answer in answers)
         # of two memory sizes the smaller decides: it runs on both
         smallest = min(answers, key=lambda answer: answer.target.vram_gib or 0.0)
-        model, precision = _wired(smallest)
+        picked, precision = _wired(smallest)
         tables = [answer.table() for answer in answers]
         table = json.dumps(tables[0] if len(tables) == 1 else tables, ensure_ascii=False)
-        return io.NodeOutput(text, model, precision, table, ui={"text": [text], "advice": tables})
+        return io.NodeOutput(text, picked, precision, table, ui={"text": [text], "advice": tables})
+
+
+def _plans(
+    model: str,
+    what_if: str,
+    ram_gib: float | None,
+    gpu: Any,
+    also_loaded: tuple[str | int, ...],
+    size: tuple[int | None, int | None, int | None, int],
+    language: str,
+) -> io.NodeOutput:
+    """The plan of one model in place of the advice."""
+    from ..core.advisor.advise import places_beside
+    from ..core.advisor.candidate import ResultSize
+    from ..core.advisor.picture_plan import PicturePlan, plans_of
+
+    machine = gpu or _this_machine()
+    targets = places_beside(what_if or None, ram_gib, machine, also_loaded)
+    live = not what_if and not also_loaded
+    plans = plans_of(model, targets, ResultSize(*size), live=live)
+    texts = [one.text(language) if isinstance(one, PicturePlan) else one.text() for one in plans]
+    told = [one.to_dict() for one in plans]
+    chosen = plans[-1].chosen
+    precision = "" if chosen is None else chosen.precision
+    table = json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False)
+    text = "\n".join(texts)
+    return io.NodeOutput(text, told[-1]["model"], precision, table, ui={"text": [text]})
 
 
 def _answers(what_if: str, **asked: Any) -> tuple[Advice, ...]:

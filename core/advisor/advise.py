@@ -29,15 +29,7 @@ from .gpu_ranking import TOLERANCE, balance, offered_cards, rating
 from .models_here import asking
 from .published.checks import Check, contradictions
 from .remote_candidates import RemoteCandidate, remote_candidates
-from .targets import (
-    TIERS,
-    Target,
-    resized,
-    target_of_gpu,
-    target_of_machine,
-    target_of_memory,
-    targets_of_text,
-)
+from .targets import TIERS, Target, resized, target_of_gpu, targets_of
 from .unlocks import Unlock, gains, next_tier
 
 if TYPE_CHECKING:
@@ -115,7 +107,8 @@ def advise(
 
     ``also_loaded`` are models of the catalog in the same graph ("flux1-dev" or "flux1-dev@fp8"), or bytes;
     for the task "which GPU" they are the goal. ``installed`` names models (ids) on disk; ``templates`` are
-    ComfyUI's, with what is on disk marked; ``served`` is what endpoints are said to serve, by their names.
+    ComfyUI's, with what is on disk marked; ``machine`` beside a card lends it this machine's RAM where it is
+    the machine's own; ``served`` is what endpoints are said to serve, by their names.
 
     Raises UnknownName for a name that is in no list, VramwiseError for a card that is sold with several
     memory sizes when none is said (``advise_each`` answers for all of them).
@@ -187,22 +180,16 @@ def _advise_each(
     on_disk = {*installed, *models_of(templates)}
     return tuple(
         _advise(target, task, also, on_disk, installed_only, templates, served)
-        for target in _targets(gpu, vram_gib, ram_gib, machine)
+        for target in targets_of(gpu, vram_gib, ram_gib, machine)
     )
 
 
-def _targets(
-    gpu: str | None, vram_gib: float | None, ram_gib: float | None, machine: MachineReport | None
+def places_beside(
+    gpu: str | None, ram_gib: float | None, machine: MachineReport | None, also: Sequence[str | int]
 ) -> tuple[Target, ...]:
-    if gpu is not None:
-        return targets_of_text(gpu, ram_gib)
-    if vram_gib is not None:
-        return (target_of_memory(vram_gib, ram_gib),)
-    if machine is None:
-        from ..models.request import machine_now
-
-        machine = machine_now()
-    return (target_of_machine(machine, ram_gib),)
+    """The places that are asked about, each without what else is loaded there."""
+    found = targets_of(gpu, None, ram_gib, machine)
+    return tuple(target.less(_taken(target, also)[1]) for target in found)
 
 
 def _advise(

@@ -21,6 +21,19 @@ _ROUGH_BITS = 4.0
 
 
 @dataclass(frozen=True)
+class ResultSize:
+    """What an image or video model is to make: pixels, frames and how many at once; None is its usual one."""
+
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    batch: int = 1
+
+
+USUAL_SIZE = ResultSize()
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One model at one precision.
 

@@ -21,7 +21,7 @@ from ..option_values import ADVICE_TASKS, precision_choices
 from ..planning.footprint import reading_bytes
 from ..planning.plan import Plan, Verdict
 from ..units import GIB, gib, seconds_text
-from .candidate import RESIDENT, Candidate, commercial_use
+from .candidate import RESIDENT, USUAL_SIZE, Candidate, ResultSize, commercial_use
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability
 from .models_here import current_model, current_models
 from .targets import Target
@@ -235,8 +235,7 @@ def diffusion_candidates(target: Target, task: str) -> Iterator[Candidate]:
 def model_candidates(target: Target, name: str) -> list[Candidate]:
     """One image or video model at every precision, best first."""
     model = current_model(name)
-    task = next((_KINDS[kind] for kind in model.tasks if kind in _KINDS), model.tasks[0])
-    return sorted(_candidates_of_model(target, model, task), key=lambda candidate: candidate.key)
+    return sorted(_candidates_of_model(target, model, task_of(model)), key=lambda candidate: candidate.key)
 
 
 def diffusion_candidate(target: Target, name: str, precision: str) -> Candidate:
@@ -245,8 +244,27 @@ def diffusion_candidate(target: Target, name: str, precision: str) -> Candidate:
     return next(row for row in model_candidates(target, name) if row.precision == wanted)
 
 
-def _candidates_of_model(target: Target, model: DiffusionModel, task: str) -> Iterator[Candidate]:
-    for file, form, need in _needs(model, target.system, target.needing):
+def sized_candidates(
+    target: Target, model: DiffusionModel, size: ResultSize
+) -> list[tuple[Candidate, DiffusionNeed]]:
+    """``model_candidates`` for a result of another size, each with what it needs.
+
+    Raises VramwiseError for a size that the model cannot make.
+    """
+    needs = (need for _, _, need in _needs(model, target.system, target.needing, size))
+    rows = _candidates_of_model(target, model, task_of(model), size)
+    return sorted(zip(rows, needs, strict=True), key=lambda pair: pair[0].key)
+
+
+def task_of(model: DiffusionModel) -> str:
+    """The task that the model is listed under first."""
+    return next((_KINDS[kind] for kind in model.tasks if kind in _KINDS), model.tasks[0])
+
+
+def _candidates_of_model(
+    target: Target, model: DiffusionModel, task: str, size: ResultSize = USUAL_SIZE
+) -> Iterator[Candidate]:
+    for file, form, need in _needs(model, target.system, target.needing, size):
         fast = form.fast_on(target.budget.capability)
         candidate = _diffusion_candidate(target, need, model, task, form.bits, fast)
         yield replace(candidate, installed=True) if file.on_disk else candidate
@@ -255,12 +273,21 @@ def _candidates_of_model(target: Target, model: DiffusionModel, task: str) -> It
 # Room for every model on two cards: the one asked about and the one of the next size.
 @functools.lru_cache(maxsize=512)
 def _needs(
-    model: DiffusionModel, system: str, gpu: GPU | None
+    model: DiffusionModel, system: str, gpu: GPU | None, size: ResultSize
 ) -> tuple[tuple[DiffusionWeights, Format, DiffusionNeed], ...]:
-    return tuple(
-        (file, format_named(file.format), diffusion_need(model, file.precision, system=system, gpu=gpu))
-        for file in model.weights
-    )
+    def need(precision: str) -> DiffusionNeed:
+        return diffusion_need(
+            model,
+            precision,
+            width=size.width,
+            height=size.height,
+            frames=size.frames,
+            batch=size.batch,
+            system=system,
+            gpu=gpu,
+        )
+
+    return tuple((file, format_named(file.format), need(file.precision)) for file in model.weights)
 
 
 def template_candidates(target: Target, templates: Iterable[Template]) -> tuple[Candidate, ...]:
@@ -304,7 +331,7 @@ def _diffusion_candidate(
     bits: float = 16.0,
     fast: bool = True,
 ) -> Candidate:
-    use = _use(need, target)
+    use = use_of(need, target)
     its = Quality(TIERS_OF_QUALITY[-1]) if model is None else quality(task, model.id)
     ram_bytes = use.least_ram_bytes
     return Candidate(
@@ -354,7 +381,8 @@ def _facts(need: DiffusionNeed, use: Usability, target: Target) -> dict[str, Any
     }
 
 
-def _use(need: DiffusionNeed, target: Target) -> Usability:
+def use_of(need: DiffusionNeed, target: Target) -> Usability:
+    """Whether ``need`` can be used in this place."""
     if target.budget.kind == "cpu":
         return Usability("no", None, "there is no GPU", why="no_gpu")
     return usability(need, target.gpu, target.ram_bytes, vram_bytes=target.comfy_bytes, system=target.system)

@@ -14,6 +14,7 @@ from .candidates import ALL, MODEL_TASKS, OCR, USUAL_RAM, WHICH_GPU
 from .gpu_ranking import TOLERANCE, balance, rating
 from .memory_ranges import tiers
 from .remote_candidates import RemoteCandidate
+from .targets import Target
 from .unlocks import Unlock
 
 # Lines of a task's table when every task is shown.
@@ -43,7 +44,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
     if not best:
         yield say["advise_nothing"]
     else:
-        yield from _table(best, lang, say, with_task=True)
+        yield from table_lines(best, lang, say, with_task=True)
     if set(tasks) - {OCR}:
         yield ""
         yield _order(say)
@@ -58,7 +59,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
         yield f"## {say['advise_templates']}"
         yield ""
         ready = [template for template in advice.templates if template.usable]
-        yield from _table(ready[:_MANY], lang, say, with_task=True)
+        yield from table_lines(ready[:_MANY], lang, say, with_task=True)
     if set(tasks) - {OCR}:
         yield from _addons(advice, best, say)
         yield from _formats(advice, say)
@@ -70,7 +71,15 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
 
 
 def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
-    target = advice.target
+    names = ", ".join(sized(name, say) for name in advice.taken)
+    taken = say["advise_taken"].format(taken=gib(advice.taken_bytes), names=names) if names else ""
+    yield from place_lines(advice.target, say, taken=taken, ram_counts=advice.task != OCR)
+
+
+def place_lines(
+    target: Target, say: Mapping[str, str], *, taken: str = "", ram_counts: bool = True
+) -> Iterator[str]:
+    """The memory that was judged by, and the card."""
     facts = {
         "ocr": gib(target.budget.budget_bytes),
         "comfy": gib(target.comfy_bytes),
@@ -80,12 +89,11 @@ def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
     yield "- " + say[room].format(**facts)
     if target.budget.set_by_hand:
         yield "- " + say["check_by_hand"].format(value=target.budget.set_by_hand)
-    if advice.taken:
-        names = ", ".join(sized(name, say) for name in advice.taken)
-        yield "- " + say["advise_taken"].format(taken=gib(advice.taken_bytes), names=names)
+    if taken:
+        yield f"- {taken}"
     if target.ram_bytes:
         yield "- " + say["advise_ram"].format(ram=gib(target.ram_bytes))
-    elif advice.task != OCR and not (target.gpu is not None and target.gpu.unified):
+    elif ram_counts and not (target.gpu is not None and target.gpu.unified):
         yield "- " + say["advise_ram_unknown"]
     if target.gpu is not None:
         yield "- " + say["advise_card"].format(
@@ -109,7 +117,7 @@ def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: 
     if not shown:
         yield say["advise_nothing"]
     else:
-        yield from _table(shown, lang, say, with_task=False)
+        yield from table_lines(shown, lang, say, with_task=False)
     if not short and len(shown) < len(usable):
         yield ""
         yield say["advise_smaller"].format(count=len(usable) - len(shown))
@@ -179,9 +187,10 @@ def _without_idle_rungs(usable: Sequence[Candidate]) -> list[Candidate]:
     return shown
 
 
-def _table(
-    found: Sequence[Candidate], lang: str, say: Mapping[str, str], *, with_task: bool
+def table_lines(
+    found: Sequence[Candidate], lang: str, say: Mapping[str, str], *, with_task: bool = False
 ) -> Iterator[str]:
+    """A markdown table, a row a candidate."""
     streamed = any(row.task != OCR for row in found)  # OCR models are of one tier and wait for no bus
     heads = ["model", "precision", "verdict", *(["tier", "step"] if streamed else [])]
     heads += ["optimal", "resident", "floor", *(["ram"] if streamed else []), "licence", "commercial"]
@@ -193,9 +202,9 @@ def _table(
         cells = [say[f"advise_task_{row.task}"]] if with_task else []
         cells += [_named(row, say), row.precision, say[f"advise_verdict_{row.verdict}"]]
         if streamed:
-            cells += (
-                ["-", "-"] if row.task == OCR else [str(row.tier), seconds_text(row.seconds_per_step or 0)]
-            )
+            waits = seconds_text(row.seconds_per_step) if row.seconds_per_step else "0"
+            waits = waits if row.usable else "-"
+            cells += ["-", "-"] if row.task == OCR else [str(row.tier), waits]
         cells += [gib(size) for size in (row.optimal_bytes, row.resident_bytes, row.floor_bytes)]
         cells += [gib(row.ram_bytes)] if streamed else []
         cells += [row.licence, say[f"advise_commercial_{row.commercial}"]]

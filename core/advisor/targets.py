@@ -86,6 +86,35 @@ def targets_of_text(text: str, ram_gib: float | None = None) -> tuple[Target, ..
     return tuple(target_of_gpu(gpu, ram_gib) for gpu in find_gpus(text))
 
 
+def targets_of(
+    gpu: str | None,
+    vram_gib: float | None = None,
+    ram_gib: float | None = None,
+    machine: MachineReport | None = None,
+) -> tuple[Target, ...]:
+    """An empty card by name, one place for each of its memory sizes, or of a size; ``machine`` (or this one,
+    looked at now) where neither is given. A card that ``machine`` has gets its RAM where none is named.
+    """
+    if gpu is not None:
+        found = targets_of_text(gpu, ram_gib)
+        return found if machine is None else tuple(_with_own_ram(target, machine) for target in found)
+    if vram_gib is not None:
+        return (target_of_memory(vram_gib, ram_gib),)
+    if machine is None:
+        from ..models.request import machine_now
+
+        machine = machine_now()
+    return (target_of_machine(machine, ram_gib),)
+
+
+def _with_own_ram(target: Target, machine: MachineReport) -> Target:
+    cards = [device for device in machine.devices if device.kind != "cpu"]
+    own = {gpu_of_device(device.name, device.total_bytes) for device in cards}
+    if target.ram_bytes is not None or target.gpu not in own - {None}:
+        return target
+    return replace(target, ram_bytes=machine.ram_total_bytes)
+
+
 def target_of_machine(report: MachineReport, ram_gib: float | None = None) -> Target:
     """This machine now: what is free on the chosen device and what ComfyUI itself could give back.
 
@@ -103,6 +132,11 @@ def target_of_machine(report: MachineReport, ram_gib: float | None = None) -> Ta
     # without torch nothing can be loaded: then the question is what the card could hold
     available = report.options if report.torch else {}
     return Target(device.name, budget, budget.budget_bytes, box, gpu, ram, True, system, available)
+
+
+def target_of_budget(budget: Budget, ram_gib: float | None = None) -> Target:
+    """A place that a script describes by its memory alone."""
+    return Target(budget.name or budget.device, budget, budget.budget_bytes, ram_bytes=_ram(ram_gib))
 
 
 def resized(target: Target, vram_gib: float) -> Target:

@@ -73,7 +73,7 @@ def _advise(arguments: argparse.Namespace) -> int:
         ram_gib=arguments.ram_gib,
         also_loaded=arguments.also,
         served=said_to_serve(load_settings()),
-        machine=_machine() if here and task != "which GPU" else None,
+        machine=machine_asked_about(here, arguments) if task != "which GPU" else None,
     )
     if arguments.json and arguments.tiers:
         say_failure("--tiers is ignored: it is a table for people, without --json.")
@@ -90,7 +90,18 @@ def _advise(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _machine() -> Any:
+def machine_asked_about(here: bool, arguments: argparse.Namespace) -> Any:
+    """This machine where it is asked about, or where a card is that may be its own and no RAM is named."""
+    if here:
+        return machine_with_gpu()
+    if arguments.gpu is None or arguments.ram_gib is not None:
+        return None
+    from ..models.request import machine_now
+
+    return machine_now()
+
+
+def machine_with_gpu() -> Any:
     """This machine; where its driver tells enough, torch stays out of it."""
     from ..models.request import machine_now
 

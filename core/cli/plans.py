@@ -6,18 +6,19 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..errors import VramwiseError, shown
-from .numbers import whole
-from .terminal import drawing, on_one_line, say, say_failure, say_json
+from ..errors import UnknownName, VramwiseError, shown
+from .numbers import number, whole
+from .terminal import drawing, on_one_line, say, say_failure, say_json, say_markdown
 
 if TYPE_CHECKING:
+    from ..catalog.diffusion import DiffusionModel
     from ..hardware.budget import Budget
     from ..planning import Plan
 
 
 def add_verbs(verbs: Any) -> None:
     """Add ``plan`` to the parser's verbs."""
-    plan = verbs.add_parser("plan", help="which precision of an OCR model fits, and how large a picture")
+    plan = verbs.add_parser("plan", help="which precision of a model fits, and how large a picture or clip")
     plan.add_argument(
         "model",
         metavar="MODEL",
@@ -28,7 +29,23 @@ def add_verbs(verbs: Any) -> None:
         "--gpu", metavar="NAME", help="an empty card of `vramwise gpus`; default: this machine"
     )
     place.add_argument("--vram-gib", type=float, metavar="N", help="an empty card of this size")
-    plan.add_argument("--image", type=_size, default=(1024, 1024), metavar="WxH", help="default: 1024x1024")
+    plan.add_argument(
+        "--size",
+        "--image",
+        dest="image",
+        type=_size,
+        metavar="WxH",
+        help="of what is read or made; default: 1024x1024 for OCR, else the model's usual size",
+    )
+    plan.add_argument(
+        "--frames", type=whole(1, 100_000, "number of frames"), metavar="N", help="of a clip; default: usual"
+    )
+    plan.add_argument(
+        "--ram-gib",
+        type=number(0.25, 65_536, "size in GiB"),
+        metavar="N",
+        help="RAM that an image or video model has",
+    )
     plan.add_argument(
         "--batch",
         type=whole(1, 4096, "number of pictures"),
@@ -44,15 +61,21 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", text)
+    found = re.fullmatch(r"\s*(\d{1,6})\s*[xX*\u00d7\u0445\u0425]\s*(\d{1,6})\s*", text)
     if found is None or not int(found[1]) or not int(found[2]):
         raise argparse.ArgumentTypeError(f'"{text}" is no size in pixels; write it as 2480x3508')
     return int(found[1]), int(found[2])
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    from ..advisor.picture_plan import among_all_models, named_picture_model
     from ..models.request import plan
 
+    model = named_picture_model(arguments.model)
+    if model is not None:
+        return _picture_plan(arguments, model)
+    if arguments.frames is not None:
+        raise VramwiseError(f"{arguments.model} makes no clips, so it has no frames. Leave out --frames.")
     plans, refused = [], []
     for budget in _budgets(arguments):
         try:
@@ -61,10 +84,12 @@ def _plan(arguments: argparse.Namespace) -> int:
                     arguments.model,
                     arguments.precision,
                     budget=budget,
-                    image=arguments.image,
+                    image=arguments.image or (1024, 1024),
                     batch=arguments.batch,
                 )
             )
+        except UnknownName as error:
+            raise among_all_models(arguments.model, error) from error
         except VramwiseError as error:
             # of two memory sizes one may refuse a precision that the other takes
             refused.append(error)
@@ -79,6 +104,36 @@ def _plan(arguments: argparse.Namespace) -> int:
         for number, made in enumerate(plans):
             say("\n" * bool(number), end="")
             show(made)
+    for refusal in refused:
+        say_failure(refusal)
+    return 1 if refused else 0
+
+
+def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
+    """Of a model that makes something, for each memory size that the card is sold with."""
+    from ..advisor.candidate import ResultSize
+    from ..advisor.picture_plan import picture_plan
+    from ..advisor.targets import targets_of
+    from .advice import machine_asked_about
+
+    here = arguments.gpu is None and arguments.vram_gib is None
+    machine = machine_asked_about(here, arguments)
+    width, height = arguments.image or (None, None)
+    size = ResultSize(width, height, arguments.frames, arguments.batch)
+    plans, refused = [], []
+    for target in targets_of(arguments.gpu, arguments.vram_gib, arguments.ram_gib, machine):
+        try:
+            plans.append(picture_plan(model, target, size, arguments.precision))
+        except VramwiseError as error:
+            refused.append(error)
+    if not plans:
+        raise refused[0]
+    if arguments.json:
+        told = [made.to_dict() for made in plans]
+        say_json(told if len(told) > 1 else told[0])
+    else:
+        for made in plans:
+            say_markdown(made.text())
     for refusal in refused:
         say_failure(refusal)
     return 1 if refused else 0
@@ -109,8 +164,8 @@ def show(plan: Plan) -> None:
 
     console, colours = Console(highlight=False), {"fits": "green", "tight": "yellow", "reduced": "yellow"}
     table = Table(title=opening(plan), title_justify="left", title_style="bold")
-    for number, name in enumerate(COLUMNS):
-        table.add_column(name, justify="left" if number in (0, 1, len(COLUMNS) - 1) else "right")
+    for place, name in enumerate(COLUMNS):
+        table.add_column(name, justify="left" if place in (0, 1, len(COLUMNS) - 1) else "right")
     for row in table_rows(plan):
         table.add_row(*map(on_one_line, row), style=colours.get(row[1], "red"))
     console.print(table)

@@ -181,3 +181,31 @@ def test_a_new_row_of_the_catalog_is_offered_by_the_loaders_combo(comfy, tmp_pat
     nodes = {node["id"]: node for node in json.loads(done.stdout)}
     combo = next(slot for slot in nodes["VramwiseOCRModelLoader"]["inputs"] if slot["id"] == "model")
     assert "new_ocr" in combo["options"]
+
+
+def test_one_model_is_planned_at_any_size_in_place_of_the_advice(client, graph):
+    advisor(
+        graph,
+        what_if="RTX 4060 Ti 16 GB",
+        model="wan2.2-14b",
+        width=832,
+        height=480,
+        frames=121,
+        ram_gib=64.0,
+    )
+    graph.show("model", "advisor", 1).show("precision", "advisor", 2).show("table", "advisor", 3)
+    result = client.run(graph)
+    assert result.ok, result.error_text
+    assert "832 x 480, 121 frames" in result.outputs["advisor"]["text"][0]
+    table = json.loads(result.outputs["table"]["text"][0])
+    assert table["size"]["frames"] == 121 and table["ram_bytes"] == 64 * 1024**3
+    assert result.outputs["model"]["text"][0] == "wan2.2-14b"
+    assert result.outputs["precision"]["text"][0] == table["chosen"]["precision"]
+
+
+def test_an_ocr_model_and_a_wrong_name_are_planned_and_refused_there(client, graph):
+    advisor(graph, what_if="8 GB", model="qwen3_vl_2b@int4")
+    result = client.run(graph)
+    assert result.ok and "Chosen: int4" in result.outputs["advisor"]["text"][0]
+    advisor(graph, "wrong", what_if="8 GB", model="flux1-dve")
+    assert 'Did you mean "flux1-dev"' in client.run(graph).error_text
