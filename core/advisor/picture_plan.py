@@ -18,6 +18,7 @@ from ..units import gib
 from .candidate import RESIDENT, Candidate, ResultSize
 from .candidates import model_name, sized_candidates, use_of
 from .diffusion_memory import DiffusionNeed, diffusion_need
+from .models_here import asking, current_model
 from .targets import Target, target_of_budget, targets_of
 
 if TYPE_CHECKING:
@@ -200,6 +201,8 @@ def picture_plan(
     """The plan of ``model`` in one place. Raises UnknownName for a precision that it has not, VramwiseError
     for a size that it cannot make and for a forced precision that does not run.
     """
+    with asking():
+        model = current_model(model.id)
     size = _whole(model, size)
     rows = tuple(sized_candidates(target, model, size))
     runs = [row for row, _ in rows if row.usable]
