@@ -6,7 +6,7 @@ import { badge } from './loader.js'
 import { deviceBar } from './memory.js'
 import { language, loadWords, size, t } from './words.js'
 
-const TASKS = ['OCR', 'image', 'image edit', 'video']
+const TASKS = ['OCR', 'image', 'image edit', 'video', 'upscaling', 'audio', '3d']
 
 // `again` makes it anew, in another language.
 export async function sidebar(root, graph, again) {

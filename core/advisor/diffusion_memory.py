@@ -22,7 +22,7 @@ from ..planning.footprint import Term
 from ..units import GIB, MIB, gib, seconds_text
 
 # model_management.minimum_inference_memory: never less is kept free beside the weights.
-_LEAST_INFERENCE = int(0.8 * GIB)
+LEAST_INFERENCE = int(0.8 * GIB)
 # model_management.EXTRA_RESERVED_VRAM: Linux, Windows, and more on Windows from 15 GiB on.
 _RESERVE, _RESERVE_WINDOWS, _RESERVE_LARGE = 400 * MIB, 600 * MIB, 100 * MIB
 # Streamed layers need room to arrive in. Estimated: the largest layers of the models in the catalog.
@@ -78,13 +78,14 @@ class DiffusionNeed:
     weights_source: str = ""
     activation_source: str = ""
     notes: tuple[str, ...] = ()
+    vae_bytes: int = 0
 
     @functools.cached_property
     def encode_bytes(self) -> int:
         """The stage that reads the prompt; 0 where there is no text encoder."""
         if not self.text_encoder_bytes:
             return 0
-        return self.text_encoder_bytes + _LEAST_INFERENCE + self.reserve_bytes
+        return self.text_encoder_bytes + LEAST_INFERENCE + self.reserve_bytes
 
     @functools.cached_property
     def sampling_bytes(self) -> int:
@@ -139,7 +140,7 @@ class DiffusionNeed:
         reserve = Term("context", self.reserve_bytes, "ComfyUI's EXTRA_RESERVED_VRAM")
         if self.encode_bytes > self.sampling_bytes:
             weights = Term("weights", self.text_encoder_bytes, "the text encoder, larger than the model")
-            least = Term("activations", _LEAST_INFERENCE, "ComfyUI's minimum_inference_memory")
+            least = Term("activations", LEAST_INFERENCE, "ComfyUI's minimum_inference_memory")
             return (weights, least, reserve)
         return (
             Term("weights", self.weights_bytes, self.weights_source),
@@ -155,7 +156,7 @@ class DiffusionNeed:
 
     @functools.cached_property
     def _working_bytes(self) -> int:
-        return max(_LEAST_INFERENCE, self.activation_bytes) + self.reserve_bytes
+        return max(LEAST_INFERENCE, self.activation_bytes) + self.reserve_bytes
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,7 @@ def diffusion_need(
         activation_source=_activation_source(area, factor, value_bytes, flash, model.factor_source),
         confidence="estimated" if weights.estimated else "computed",
         notes=_notes(model, weights, encoder, flash=flash, wide=wide),
+        vae_bytes=model.vae_bytes or model.vae_parameters * 2,
     )
 
 
