@@ -124,7 +124,8 @@ class Candidate:
         return sentence(f"advise_reason_{self.why}", facts, lang)
 
     def to_dict(self) -> dict[str, Any]:
-        """One row of the JSON."""
+        """One row of the JSON. ``peak_bytes`` is what a monitor shows here, null where that is not known."""
+        facts = self.facts() if callable(self.facts) else self.facts
         return {
             "task": self.task,
             "model": self.model,
@@ -143,6 +144,7 @@ class Candidate:
             "tier": self.tier,
             "seconds_per_step": self.seconds_per_step,
             "yours": self.yours,
+            "peak_bytes": facts.get("peak_bytes"),
         }
 
 

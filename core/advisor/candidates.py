@@ -24,6 +24,7 @@ from ..units import GIB, gib, seconds_text
 from .candidate import RESIDENT, USUAL_SIZE, Candidate, ResultSize, commercial_use
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability
 from .models_here import current_model, current_models
+from .peak_on_card import peak_on_card
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -378,6 +379,7 @@ def _facts(need: DiffusionNeed, use: Usability, target: Target) -> dict[str, Any
         "step": seconds_text(use.seconds_per_step or 0),
         "seconds": seconds_text(use.seconds_floor or 0),
         "bus": use.bus.bus if use.bus is not None else "",
+        "peak_bytes": None if use.bus is None else peak_on_card(need, room_bytes).bytes,
     }
 
 

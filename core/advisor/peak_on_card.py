@@ -1,9 +1,9 @@
 """What a monitor shows at the peak on a card of a size: not the need, but what ComfyUI leaves in VRAM.
 
 ComfyUI unloads only what the next stage wants room for (model_management.free_memory), so a card with room
-shows text encoder, model and the decode at once, and a small one is full whatever the model. A published "VRAM
-used" is such a peak. Here the three stages are walked through as model_management.load_models_gpu of ComfyUI
-0.3.75 does, for a first picture on an empty card.
+shows text encoder, model and the decode at once, and a small one is full whatever the model. A published
+"VRAM used" is such a peak. Here the three stages are walked through as model_management.load_models_gpu of
+ComfyUI 0.3.75 does, for a first picture on an empty card.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Peak:
 
 
 def peak_on_card(need: DiffusionNeed, vram_bytes: int) -> Peak:
-    """The highest use of a card on which ``vram_bytes`` are free for ComfyUI (diffusion_memory.usable_bytes)."""
+    """The highest use of a card on which ``vram_bytes`` are free for ComfyUI."""
     card = _Card(vram_bytes)
     working = {
         "encode": (need.text_encoder_bytes, 0, 0),
@@ -68,7 +68,9 @@ class _Card:
 
     def _free(self, wanted: int) -> None:
         """What is streamed already goes first, then the smallest; each only as far as is needed."""
-        for stage in sorted(self.loaded, key=lambda name: (self.loaded[name] - self.whole[name], self.whole[name])):
+        for stage in sorted(
+            self.loaded, key=lambda name: (self.loaded[name] - self.whole[name], self.whole[name])
+        ):
             missing = wanted - (self.vram - self.held)
             if missing <= 0:
                 return

@@ -43,13 +43,12 @@ def with_ladder(
     if whole is None or not parameters:
         return tuple(listed)
     known = {weights.format: weights.held_bytes for weights in listed if weights.format in RUNGS}
-    own = [
-        weights.held_bytes * 8 / parameters / bits[weights.format][0]
-        for weights in (*listed, *relatives)
-        if weights.format in RUNGS
-    ]
+    anchors = {
+        weights.format: weights.held_bytes for weights in (*relatives, *listed) if weights.format in RUNGS
+    }
+    own = [size * 8 / parameters / bits[rung][0] for rung, size in anchors.items()]
     sizes = {rung: round(parameters / 8 * bits[rung][0] * (median(own) if own else 1.0)) for rung in RUNGS}
-    sizes = _between(sizes, known)
+    sizes = _between(sizes, anchors)
     made = [_rung(rung, sizes[rung], whole, bits[rung]) for rung in RUNGS if rung not in known]
     return (*listed, *made)
 
