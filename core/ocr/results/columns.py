@@ -26,6 +26,7 @@ LONG_LINE = 8.0  # lines of running text are mostly longer, cells shorter
 MIDDLING_LINE = 5.0
 SHORT_LINE = 4.0
 PARTED = 2.5  # a blank band that is as high parts what is above from what is below, columns or not
+HEADED = 0.5  # one from a heading in the middle over all columns
 APART = 1.5  # and one that is as high parts a running head or a page number from the text
 SLACK = 0.13  # by so much boxes may reach into a strip
 LEVEL = 0.2  # middles that differ by less stand on one row
@@ -68,15 +69,16 @@ class _Strip:
 def blocks(boxes: Sequence[Box]) -> list[list[Box]]:
     """``boxes`` cut into blocks of one column each, in reading order."""
     looks = Looks()
+    page = (min(b.y0 for b in boxes), max(b.y1 for b in boxes)) if boxes else (0.0, 0.0)
     found: list[list[Box]] = []
-    open_parts = [list(boxes)]
+    open_parts = [(list(boxes), False)]
     while open_parts:
-        part = open_parts.pop()
+        part, in_column = open_parts.pop()
         strip = _gutter(part, looks)
         if strip is None:
             found.append(part)
         else:
-            open_parts += [piece for piece in reversed(_cut(part, strip)) if piece]
+            open_parts += [piece for piece in reversed(_cut(part, strip, in_column, page)) if piece[0]]
     return found
 
 
@@ -106,8 +108,10 @@ def _strips(part: Sequence[Box], unit: float, looks: Looks) -> Iterator[_Strip]:
 
     x0, x1 = np.array([b.x0 for b in part]), np.array([b.x1 for b in part])
     y0, y1 = np.array([b.y0 for b in part]), np.array([b.y1 for b in part])
-    grain = max(0.25 * unit, float(x1.max() - x0.min()) / MOST_EDGES)
-    for edge in np.unique(np.round(x0 / grain)) * grain:
+    grain = 0.1 * unit
+    if len(part) > MOST_EDGES:
+        grain = max(grain, float(x1.max() - x0.min()) / MOST_EDGES)
+    for edge in np.unique(np.floor(x0 / grain)) * grain:
         if not looks.at(1 + len(part) // 8):
             return
         high = float(edge) - SLACK * unit
@@ -150,19 +154,20 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
         return False
     unit = median(box.height for box in (*a, *b))
     gap = min(box.x0 for box in b) - max(box.x1 for box in a)
-    if gap < WIDE_GUTTER * unit and min(len(a), len(b)) < 3:
+    if gap < WIDE_GUTTER * unit and min(len(near_left), len(near_right)) < 3:
         return False
     if max(_numbers(a), _numbers(b)) >= 0.6:
         return False
-    return _likeness(a, b) >= 2.0
+    return _likeness((near_left, near_right), _level_share(a, b), min(len(a), len(b))) >= 2.0
 
 
-def _likeness(a: Sequence[Box], b: Sequence[Box]) -> float:
-    """Points for two sides being columns of text; drawn pages of both sorts are told apart at 2."""
-    sides = (a, b)
+def _likeness(sides: tuple[Sequence[Box], Sequence[Box]], level: float, rows: int) -> float:
+    """Points for two sides being columns of text; drawn pages of both sorts are told apart at 2. ``level``:
+    the share of lines that stand on one row with one of the other side, of ``rows`` there are.
+    """
     points = 0.0
-    if _level_share(a, b) < 0.65:
-        points += 2.0 if min(len(a), len(b)) > 2 else 1.0
+    if level < 0.65:
+        points += 2.0 if rows > 2 else 1.0
     shortest = min(median(box.width / box.height for box in side) for side in sides)
     if shortest >= LONG_LINE:
         points += 1.5
@@ -175,9 +180,10 @@ def _likeness(a: Sequence[Box], b: Sequence[Box]) -> float:
         points -= 0.5
     elif evenness >= 0.75 and shortest >= MIDDLING_LINE:
         points += 1.0
-    for quality, least in ((_alike, 0.6), (_dense, 0.35), (_flush, 0.5)):
-        if min(map(quality, sides)) < least:
-            points -= 1.5
+    scattered = max(map(_dense, sides)) < 0.5 or min(map(_dense, sides)) < 0.15
+    uneven = min(map(_alike, sides)) < 0.6
+    ragged = min(map(_flush, sides)) < 0.5
+    points -= 1.5 * (scattered + uneven + ragged)
     return points + sum(min(_runs_on(side), 0.5) for side in sides)
 
 
@@ -226,10 +232,17 @@ def _alike(side: Sequence[Box]) -> float:
 
 
 def _flush(side: Sequence[Box]) -> float:
-    """The share of lines that begin, end or have their middle at one x."""
-    slack = 0.6 * median(b.height for b in side)
-    edges = [[b.x0 for b in side], [b.x1 for b in side], [b.centre for b in side]]
-    return max(sum(abs(x - median(xs)) <= slack for x in xs) for xs in edges) / len(side)
+    """The share of lines that begin, end or have their middle at one x; indents are small."""
+    slack = median(b.height for b in side)
+    edges = [sorted(b.x0 for b in side), sorted(b.x1 for b in side), sorted(b.centre for b in side)]
+    most = 0
+    for xs in edges:
+        start = 0
+        for end, x in enumerate(xs):
+            while x - xs[start] > 1.5 * slack:
+                start += 1
+            most = max(most, end - start + 1)
+    return most / len(side)
 
 
 def _filled(side: Sequence[Box]) -> float:
@@ -248,36 +261,70 @@ def _runs_on(side: Sequence[Box]) -> float:
     return on / max(1, len(ordered) - 1)
 
 
-def _cut(part: Sequence[Box], strip: _Strip) -> list[list[Box]]:
-    """``part`` in reading order: what is above the strip, its left and its right side, what is below."""
+def _cut(
+    part: Sequence[Box], strip: _Strip, in_column: bool, page: tuple[float, float]
+) -> list[tuple[list[Box], bool]]:
+    """``part`` in reading order: what is above the strip, its left and its right side, what is below. Each
+    with whether it is a side, or was part of one (``in_column``): columns beside it may go on there.
+    """
     above = [b for b in part if b.middle <= strip.top]
     below = [b for b in part if b.middle >= strip.bottom]
     band = [b for b in part if strip.top < b.middle < strip.bottom]
     unit = median(b.height for b in part)
-    y = _blank_band(band, strip, unit)
+    y = _blank_band(band, strip, unit, page if not in_column else None)
     if y is not None:
         upper, lower = [b for b in band if b.middle < y], [b for b in band if b.middle > y]
-        return [above, upper, lower, below]
+        return [(above, in_column), (upper, in_column), (lower, in_column), (below, in_column)]
     left = [b for b in band if b.centre < strip.x]
     right = [b for b in band if b.centre >= strip.x]
     left, right, below = _with_what_is_nearer(left, right, below, unit)
-    return [above, left, right, below]
+    return [(above, in_column), (left, True), (right, True), (below, in_column)]
 
 
-def _blank_band(band: Sequence[Box], strip: _Strip, unit: float) -> float | None:
-    """The y of the highest blank band through all of ``band`` that parts rows of columns, or a running head
-    or foot from them; None where there is none.
+def _blank_band(
+    band: Sequence[Box], strip: _Strip, unit: float, page: tuple[float, float] | None
+) -> float | None:
+    """The y of the highest blank band through all of ``band`` that parts rows of columns, a running head or
+    foot from them, or a heading in the middle over all columns; None where there is none.
     """
     ordered = sorted(band, key=lambda b: b.y0)
-    reach, best, y = ordered[0].y1, 0.0, None
+    centre = (min(b.x0 for b in band) + max(b.x1 for b in band)) / 2
+    reach = ordered[0].y1
+    gaps = []  # place of the first box below, height, y
     for place, box in enumerate(ordered):
-        gap = box.y0 - reach
-        few = min(place, len(ordered) - place) <= 2
-        wanted = APART * unit if few else max(PARTED * unit, strip.width)
-        if gap > wanted and gap > best:
-            best, y = gap, (reach + box.y0) / 2
+        if box.y0 - reach > HEADED * unit:
+            gaps.append((place, box.y0 - reach, (reach + box.y0) / 2))
         reach = max(reach, box.y1)
-    return y
+    top, bottom = page or (-math.inf, math.inf)
+    best, found = 0.0, None
+    starts, ends = [0, *(gap[0] for gap in gaps)], [*(gap[0] for gap in gaps), len(ordered)]
+    for number, (place, height, y) in enumerate(gaps):
+        head, foot = ordered[:place], ordered[place:]
+        wanted = math.inf
+        if page and _on_both_sides(head, strip) and _on_both_sides(foot, strip, level=0.5 * unit):
+            wanted = max(PARTED, strip.width / unit)
+        running_head = len(head) <= 2 and ordered[0].y0 <= top
+        page_number = len(foot) <= 2 and reach >= bottom and all(b.width < SHORT_LINE * unit for b in foot)
+        if (running_head or page_number) and height > APART * unit:
+            return y
+        for below, group in enumerate(ordered[starts[k] : ends[k]] for k in (number, number + 1)):
+            over_all = all(abs(b.centre - centre) < 1.5 * unit for b in group)
+            if over_all and len(group) <= MOST_OVER and group[-1] is not ordered[-1]:
+                if below:
+                    return y
+                wanted = HEADED
+        if height > wanted * unit and height > best:
+            best, found = height, y
+    return found
+
+
+def _on_both_sides(some: Sequence[Box], strip: _Strip, level: float = math.inf) -> bool:
+    """Whether there are lines on both sides of the strip, which begin at about one height (as articles and
+    cards do; what stands below two pictures seldom does).
+    """
+    left = sorted(b.y0 for b in some if b.x1 < strip.x)
+    right = sorted(b.y0 for b in some if b.x0 > strip.x)
+    return min(len(left), len(right)) > 1 and abs(left[0] - right[0]) < level
 
 
 def _with_what_is_nearer(

@@ -11,6 +11,8 @@ from statistics import median
 from ...cancel import watched
 from .line import Line
 
+INITIAL = 1.6  # an initial is so many times as high as a usual line
+
 
 @dataclass(frozen=True)
 class Box:
@@ -97,9 +99,36 @@ def visual_rows(boxes: Sequence[Box]) -> list[list[Box]]:
             middles, heights = [], []
         bisect.insort(middles, box.middle)
         bisect.insort(heights, box.height)
+    _raise_initials(rows)
     for row in rows:
         row.sort(key=lambda b: b.x0)
     return rows
+
+
+def _raise_initials(rows: list[list[Box]]) -> None:
+    """Move each initial, a letter as high as two rows or more, to the first of the rows beside it."""
+    usual = median(b.height for row in rows for b in row) if rows else 0.0
+    high = [
+        (at, b)
+        for at, row in enumerate(rows)
+        for b in row
+        if b.height > INITIAL * usual and b.width < b.height * 1.3
+    ]
+    for at, initial in high:
+        beside = [
+            place
+            for place in range(max(0, at - 5), min(len(rows), at + 6))
+            if any(
+                -0.5 * usual < b.x0 - initial.x1 < 1.5 * usual
+                and b.height < 0.7 * initial.height
+                and initial.y0 - 0.3 * usual < b.middle < initial.y1
+                for b in rows[place]
+            )
+        ]
+        if len(beside) > 1 and beside[0] < at:
+            rows[at].remove(initial)
+            rows[beside[0]].append(initial)
+    rows[:] = [row for row in rows if row]
 
 
 def _median(ordered: Sequence[float]) -> float:

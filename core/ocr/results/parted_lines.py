@@ -69,24 +69,26 @@ def _goes_on(
             at += step
             if abs(other.middle - here.middle) < 0.4 * unit:
                 continue
-            if other.x1 <= (low + high) / 2:
+            if other.x1 < high and other.x0 < low:
                 left, low = [*left, other], max(low, other.x1)
-            elif other.x0 >= (low + high) / 2:
+            elif other.x0 > low and other.x1 > high:
                 right, high = [*right, other], min(high, other.x0)
             elif not any(a < high and b > low for _, a, b in gaps.get(other.index, [])):
                 break  # crosses: the gutter ends here
     return (
         high - low > OPEN * unit
-        and _of_one_column(Box(-1, here.x0, 0, x0, 0), left, unit)
-        and _of_one_column(Box(-1, x1, 0, here.x1, 0), right, unit)
+        and min(len(left), len(right)) >= NEEDED
+        and abs(median(b.height for b in (*left, *right)) - unit) < 0.3 * unit
+        # a headline across both columns begins elsewhere
+        and max(_near(here.x0, [b.x0 for b in left], unit), _near(x0, [b.x1 for b in left], 0.3 * unit))
+        >= NEEDED
+        and max(_near(x1, [b.x0 for b in right], 0.5 * unit), _near(here.x1, [b.x1 for b in right], unit))
+        >= NEEDED
     )
 
 
-def _of_one_column(piece: Box, others: Sequence[Box], unit: float) -> bool:
-    """Whether ``piece`` begins or ends where some of the ``others`` do: a headline across both does not."""
-    begins = sum(abs(piece.x0 - other.x0) < unit for other in others)
-    ends = sum(abs(piece.x1 - other.x1) < unit for other in others)
-    return len(others) >= NEEDED and max(begins, ends) >= NEEDED
+def _near(x: float, others: Sequence[float], slack: float) -> int:
+    return sum(abs(x - other) < slack for other in others)
 
 
 def _pieces(line: Line, cuts: Sequence[int]) -> list[Line]:

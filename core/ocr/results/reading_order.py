@@ -7,6 +7,7 @@ here depends on resolution.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from statistics import median
 from ...cjk import is_cjk
 from .columns import blocks
 from .line import Line
-from .line_boxes import Box, level_boxes, text_angle, visual_rows
+from .line_boxes import INITIAL, Box, level_boxes, text_angle, visual_rows
 from .result import Region
 
 PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heights, is smaller than this
@@ -97,7 +98,28 @@ def markdown(lines: Sequence[Line], order: ReadingOrder) -> str:
 
 
 def _row_text(lines: Sequence[Line], row: Sequence[int]) -> str:
-    return " ".join(text for text in (lines[index].text.strip() for index in row) if text)
+    texts = [(text, index) for text, index in ((lines[index].text.strip(), index) for index in row) if text]
+    if len(texts) > 1 and _is_initial(lines[texts[0][1]], lines[texts[1][1]]):
+        texts[:2] = [(texts[0][0] + texts[1][0], texts[1][1])]
+    return " ".join(text for text, _ in texts)
+
+
+def _is_initial(first: Line, second: Line) -> bool:
+    """Whether ``first`` is the large first letter of the word with which ``second`` begins. A, I and O may be
+    words of their own.
+    """
+    letter = first.text.strip()
+    return (
+        len(letter) == 1
+        and letter.isalpha()
+        and letter not in "AIO"
+        and second.text[:1].isalpha()
+        and _height(first) > INITIAL * _height(second)
+    )
+
+
+def _height(line: Line) -> float:
+    return math.dist(line.polygon[0], line.polygon[-1])
 
 
 def join_words(words: Sequence[str]) -> str:

@@ -1,0 +1,108 @@
+"""Reading order on pages laid out at random: from boxes alone, and a few by reading a picture."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from vramwise.ocr.results import reading_order
+from vramwise.ocr.results.line import Line
+from vramwise.ocr.results.parted_lines import parted
+from vramwise.ocr.results.result import Word
+
+from devtools.drawn_layouts import Laid, boxes, columns_page, rows_page
+
+PAGES = 200  # of each sort; of 1,500 others with columns 6 have a fault, of rows none
+
+
+def read_wrongly(make: Callable[[int], Laid], texts: bool) -> list[int]:
+    """The seeds of pages whose lines are not read in their order, however they were detected."""
+    wrong = []
+    for seed in range(10_000, 10_000 + PAGES):
+        lines = boxes(make(seed), seed, texts)
+        places = list(range(len(lines)))
+        random.Random(seed).shuffle(places)
+        order = reading_order.arrange([lines[place] for place in places])
+        if [places[index] for row in order.rows for index in row] != list(range(len(lines))):
+            wrong.append(seed)
+    return wrong
+
+
+@pytest.mark.parametrize("texts", [True, False], ids=["with texts", "boxes alone"])
+def test_columns_are_read_one_by_one_whatever_spans_them(texts: bool) -> None:
+    assert len(read_wrongly(columns_page, texts)) <= 2
+
+
+@pytest.mark.parametrize("texts", [True, False], ids=["with texts", "boxes alone"])
+def test_receipts_forms_and_contents_are_read_row_by_row(texts: bool) -> None:
+    assert read_wrongly(rows_page, texts) == []
+
+
+def line(text: str, x0: float, y0: float, x1: float, height: float = 20.0, words: bool = False) -> Line:
+    """``words``: each letter 8 wide, beginning at ``x0``; a | in the text is the gutter, up to ``x1``."""
+    corners = ((x0, y0), (x1, y0), (x1, y0 + height), (x0, y0 + height))
+    spans: list[Word] = []
+    if words:
+        first, second = text.split("|")
+        for some, end in ((first, None), (second, x1)):
+            at = x0 if end is None else end - 8 * len(some)
+            for word in some.split():
+                x = at + 8 * some.index(word)
+                box = ((x, y0), (x + 8 * len(word), y0), (x + 8 * len(word), y0 + 20), (x, y0 + 20))
+                spans.append(Word(word, box, 0.9))
+    return Line(text.replace("|", " "), corners, 0.9, tuple(spans))
+
+
+def two_columns(first: Line, gutter: float = 16.0) -> list[Line]:
+    right = 240 + gutter
+    lines = [first]
+    for row in range(1, 8):
+        lines.append(line(f"left {row} goes on", 0, 24 * row, 240))
+        lines.append(line(f"right {row} goes on", right, 24 * row, right + 240))
+    return lines
+
+
+def test_a_line_drawn_through_the_gutter_is_parted_there() -> None:
+    lines = parted(
+        two_columns(line("she sighed and then she|cause of her great sadness", 0, 0, 496, words=True))
+    )
+    order = reading_order.arrange(lines)
+    text = reading_order.plain_text(lines, order).split("\n")
+    assert text[0] == "she sighed and then she" and text[8] == "cause of her great sadness"
+    assert [word.text for word in lines[0].words] == ["she", "sighed", "and", "then", "she"]
+    assert lines[0].polygon[1][0] < 240 < lines[1].polygon[0][0]
+
+
+@pytest.mark.parametrize("start", [60, 100, 130])
+def test_a_headline_over_both_columns_stays_whole(start: int) -> None:
+    lines = two_columns(line("the great headline of|this page", start, -30, start + 280, words=True))
+    assert parted(lines) == lines
+
+
+def test_an_initial_is_read_with_the_first_line_beside_it() -> None:
+    lines = [line("S", 0, 2, 40, 66)]
+    lines += [line(text, 44, 24 * k, 240) for k, text in enumerate(("HE SIGHED and", "then went", "away to"))]
+    lines += [line(f"line {k} of it", 0, 24 * k, 240) for k in (3, 4, 5)]
+    order = reading_order.arrange(lines)
+    assert reading_order.plain_text(lines, order).startswith("SHE SIGHED and\nthen went\naway to\nline 3")
+
+
+def test_a_line_over_a_headline_is_read_with_it_and_not_with_the_column_above() -> None:
+    lines = [line(f"left {row} goes on and on", 0, 24 * row, 240) for row in range(12)]
+    lines += [line(f"right {row} goes on and on", 256, 24 * row, 496) for row in range(20)]
+    lines += [
+        line("Listen to us", 20, 24 * 20 - 30, 180, 24),
+        line("What All Need Most", 20, 24 * 20, 490, 60),
+    ]
+    order = reading_order.arrange(lines)
+    read = reading_order.plain_text(lines, order).split("\n")
+    assert read[-2:] == ["Listen to us", "What All Need Most"]
+
+
+def test_labels_scattered_over_a_map_are_no_columns() -> None:
+    places = [(180, 20), (360, 12), (530, 270), (360, 326), (480, 318), (196, 434), (350, 436), (20, 446)]
+    lines = [line(f"Place {k}", x, y, x + 80, 18 + k % 3 * 8) for k, (x, y) in enumerate(places)]
+    read = [lines[index] for row in reading_order.arrange(lines).rows for index in row]
+    tops = [one.polygon[0][1] // 40 for one in read]
+    assert tops == sorted(tops)
