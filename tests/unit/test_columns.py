@@ -104,5 +104,5 @@ def test_labels_scattered_over_a_map_are_no_columns() -> None:
     places = [(180, 20), (360, 12), (530, 270), (360, 326), (480, 318), (196, 434), (350, 436), (20, 446)]
     lines = [line(f"Place {k}", x, y, x + 80, 18 + k % 3 * 8) for k, (x, y) in enumerate(places)]
     read = [lines[index] for row in reading_order.arrange(lines).rows for index in row]
-    tops = [one.polygon[0][1] // 40 for one in read]
+    tops = [one.polygon[0][1] // 60 for one in read]
     assert tops == sorted(tops)
