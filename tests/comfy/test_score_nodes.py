@@ -281,3 +281,43 @@ def test_unequal_numbers_of_texts_and_images_are_a_sentence(client, graph, poste
     inputs = {"text": ["pages", 1], "image": ["p", 0], "format": "txt", "filename_prefix": "x/y"}
     result = client.run(graph.node("save", "VramwiseSaveText", **inputs))
     assert result.status == "error" and "There are 4 texts and 1 images" in result.error_text
+
+
+def test_pages_of_one_name_become_a_searchable_pdf(client, graph, new_graph, comfy, scans):
+    import pypdfium2
+
+    graph.node("pages", "VramwiseLoadPages", file=scans, pages="2-4").read("ocr", "pages")
+    links = {"text": ["ocr", 1], "regions": ["ocr", 3], "image": ["pages", 0], "names": ["pages", 1]}
+    graph.node("save", "VramwiseSaveText", format="pdf", filename_prefix="searchable/any", **links)
+    result = client.run(graph)
+    assert result.ok, result.error_text
+    assert [entry["filename"] for entry in result.outputs["save"]["files"]] == ["2.pdf"]
+    document = pypdfium2.PdfDocument(comfy.base_dir / "output" / "searchable" / "2.pdf")
+    read = [page.get_textpage().get_text_bounded().strip() for page in document]
+    document.close()
+    assert read == ["First", "Second", "Third"]
+    without = new_graph().node("pages", "VramwiseLoadPages", file=scans)
+    without.node("save", "VramwiseSaveText", text=["pages", 1], format="pdf", filename_prefix="searchable/x")
+    failed = client.run(without)
+    assert failed.status == "error" and "connect their images to image" in failed.error_text
+
+
+def test_the_tables_of_a_text_become_a_workbook_and_csv(client, graph, comfy):
+    import openpyxl
+
+    table = "| Item | Price |\n|---|---|\n| Tea | 1.50 |\n| =1+1 | 007 |"
+    graph.node("text", "PrimitiveStringMultiline", value=table)
+    for form in ("xlsx", "csv"):
+        graph.node(form, "VramwiseSaveText", text=["text", 0], format=form, filename_prefix="tables/one")
+    result = client.run(graph)
+    assert result.ok, result.error_text
+    folder = comfy.base_dir / "output" / "tables"
+    (book,) = folder.glob("*.xlsx")  # the two run in any order, and number on from each other
+    sheet = openpyxl.load_workbook(book).active
+    assert [[cell.value for cell in row] for row in sheet] == [
+        ["Item", "Price"],
+        ["Tea", 1.5],
+        ["=1+1", "007"],
+    ]
+    (written,) = folder.glob("*.csv")
+    assert written.read_text("utf-8-sig") == "Item,Price\nTea,1.50\n'=1+1,007\n"
