@@ -14,6 +14,8 @@ ATTENTIONS = ("auto", *KERNELS)
 # What advice can be about: OCR, what a model makes, the choice of a card. New ones come last.
 ADVICE_TASKS = ("all", "OCR", "image", "image edit", "video", "which GPU", "upscaling", "audio", "3d")
 TASKS = ("text", "markdown", "table", "formula", "layout", "spotting", "custom")
+# Who finds the lines that a vision-language model reads: itself, or the built-in engine.
+HYBRID = ("off", "lines", "paragraphs")
 # OCR Score: how texts are compared.
 UNICODE = ("NFKC", "NFC")
 CASE = ("exact", "ignore")

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.catalog import language, languages
 from ..core.errors import VramwiseError
-from ..core.option_values import TASKS, check_choice
+from ..core.option_values import HYBRID, TASKS, check_choice
 from .bridge.clip_engine import ClipReader, is_clip, model_input
 from .bridge.images import Pages, masks_and_overlays
 from .bridge.previews import previews
@@ -81,6 +81,18 @@ class OCR(io.ComfyNode):
                     advanced=True,
                     tooltip="A limit for models that generate text. 0: automatic.",
                 ),
+                field(
+                    io.Combo.Input,
+                    "hybrid",
+                    options=list(HYBRID),
+                    default="off",
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "The built-in engine finds lines or paragraphs and ocr_model, here or on a server, "
+                        "reads them: exact boxes from one, letters from the other."
+                    ),
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="text", tooltip="All pages joined by a blank line."),
@@ -98,8 +110,14 @@ class OCR(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, task: str | None = None, language: str | None = None) -> bool | str:
-        return valid(lambda: _check(task or "text", language or "auto"))
+    def validate_inputs(
+        cls, task: str | None = None, language: str | None = None, hybrid: str | None = None
+    ) -> bool | str:
+        def check() -> None:
+            _check(task or "text", language or "auto")
+            check_choice("hybrid", hybrid or "off", HYBRID)
+
+        return valid(check)
 
     @classmethod
     @interruptible
@@ -112,8 +130,10 @@ class OCR(io.ComfyNode):
         language: str = "auto",
         megapixels: float = 0.0,
         max_new_tokens: int = 0,
+        hybrid: str = "off",
     ) -> io.NodeOutput:
         from ..core.models.handle import OCRHandle
+        from ..core.models.hybrid import with_hybrid
         from ..core.ocr.engines.protocol import ReadOptions
         from ..core.ocr.results.result import Regions as RegionsValue
 
@@ -134,10 +154,9 @@ class OCR(io.ComfyNode):
             max_pixels=int(megapixels * 1_000_000) or None,
             max_new_tokens=max_new_tokens or None,
         )
+        reader = with_hybrid(reader or OCRHandle(), hybrid)
         pages = Pages(image)
-        results = list(
-            (reader or OCRHandle()).read(pages, options, NodeProgress(len(pages), cls.hidden.unique_id))
-        )
+        results = list(reader.read(pages, options, NodeProgress(len(pages), cls.hidden.unique_id)))
         mask, overlay = masks_and_overlays(image, results)
         texts = [result.text for result in results]
         records = [result.to_dict() for result in results]

@@ -12,7 +12,7 @@ from ..catalog import language, languages
 from ..errors import VramwiseError
 from ..jobs.outputs import FORMATS, check_packages
 from ..models.names import model_ids
-from ..option_values import CPU_ENGINES, DEFAULT_MODEL, TASKS, WHOLE_DOCUMENTS
+from ..option_values import CPU_ENGINES, DEFAULT_MODEL, HYBRID, TASKS, WHOLE_DOCUMENTS
 from ..settings import load_settings
 from .numbers import number, whole
 from .terminal import on_one_line, say, say_failure, say_json, say_xml
@@ -49,6 +49,12 @@ def add_verbs(verbs: Any) -> None:
     where = ocr.add_mutually_exclusive_group()
     where.add_argument("--model", choices=model_ids(), help=f"default: {DEFAULT_MODEL} (built in)")
     where.add_argument("--endpoint", metavar="NAME", help="a server of config.yaml that reads instead")
+    ocr.add_argument(
+        "--hybrid",
+        choices=HYBRID,
+        default="off",
+        help="the built-in engine finds lines or paragraphs, and --model or --endpoint reads them",
+    )
     ocr.add_argument("--precision", default="auto", help="of --model; auto: the best that fits")
     ocr.add_argument(
         "--language",
@@ -74,6 +80,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _ocr(arguments: argparse.Namespace) -> int:
+    from ..models.hybrid import with_hybrid
     from ..ocr.engines.protocol import ReadOptions
 
     if arguments.resume and not arguments.out:
@@ -87,7 +94,7 @@ def _ocr(arguments: argparse.Namespace) -> int:
         language=arguments.language,
         max_pixels=int(arguments.megapixels * 1_000_000) or None,
     )
-    reader = _reader(arguments)
+    reader = with_hybrid(_reader(arguments), arguments.hybrid)
     if arguments.endpoint and arguments.precision != "auto":
         say_failure(f"--precision {arguments.precision} is ignored: the endpoint's server has decided it.")
     if arguments.out:  # without it every page has its notes
@@ -127,6 +134,8 @@ def _job(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions
     from ..jobs import JobOptions, run_job
 
     name = arguments.endpoint or f"{arguments.model or DEFAULT_MODEL} {arguments.precision}"
+    if arguments.hybrid != "off":
+        name = f"{name} hybrid {arguments.hybrid}"
     job = JobOptions(name, arguments.format, arguments.dpi, options)
     with _Bar() as bar:
         report = run_job(

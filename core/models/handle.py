@@ -159,6 +159,11 @@ def ocr_handle(
     return OCRHandle(model, precision, attention, device, quantise_vision)
 
 
+def shared_readers() -> ReaderPool:
+    """The engines outside torch that all handles share."""
+    return _readers
+
+
 def release_all() -> int:
     """Drop every resident model of ours. Returns how many; busy CPU engines go when their page is done."""
     owners = [owner for owner in living_owners() if owner.resident_bytes()]

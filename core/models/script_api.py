@@ -116,16 +116,26 @@ class LoadedModel:
         return self.handle.release()
 
     def read(
-        self, images: Any, task: str = "text", *, language: str = "auto", prompt: str = "", **more: Any
+        self,
+        images: Any,
+        task: str = "text",
+        *,
+        language: str = "auto",
+        prompt: str = "",
+        hybrid: str = "off",
+        **more: Any,
     ) -> list[OCRResult]:
         """Read one picture or several: file paths, PIL images or uint8 RGB arrays. Always a list, in
-        order.
+        order. ``hybrid`` "lines" or "paragraphs": the built-in engine finds them, this model reads them.
         """
         from ..ocr.images import as_picture
 
         several = images if isinstance(images, list | tuple) else [images]
         options = ReadOptions(task=task, language=language, prompt=prompt, **more)
-        return list(self.handle.read([as_picture(image) for image in several], options))
+        from .hybrid import with_hybrid
+
+        reader = with_hybrid(self.handle, hybrid)
+        return list(reader.read([as_picture(image) for image in several], options))
 
 
 def _without_flash(model: str, settings: Settings) -> str:

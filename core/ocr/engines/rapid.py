@@ -85,16 +85,24 @@ class RapidReader:
             }
         )
 
-    def lines(self, image: NDArray[uint8], max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
+    def lines(
+        self,
+        image: NDArray[uint8],
+        max_pixels: int | None,
+        progress: ProgressCallback,
+        unsure: bool = False,
+    ) -> list[Line]:
         """Detect and read the lines of one uint8 RGB image (height, width, 3).
 
         With the built-in recogniser, ``Line.foreign`` names the script of lines it cannot read. Lines under
-        RapidOCR's own score threshold are left out.
+        RapidOCR's own score threshold are left out, unless ``unsure``.
         """
         with self._kept.page():
-            return self._lines(image, max_pixels, progress)
+            return self._lines(image, max_pixels, progress, unsure)
 
-    def _lines(self, image: NDArray[uint8], max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
+    def _lines(
+        self, image: NDArray[uint8], max_pixels: int | None, progress: ProgressCallback, unsure: bool = False
+    ) -> list[Line]:
         import numpy as np
 
         bgr = np.ascontiguousarray(image[:, :, ::-1])
@@ -112,7 +120,7 @@ class RapidReader:
             text, score, spans, confidences = stand.reading
             if not text.strip() and index not in foreign:
                 continue
-            if score < TEXT_SCORE and index not in foreign:
+            if score < TEXT_SCORE and index not in foreign and not unsure:
                 continue
             words = words_on(text, spans, confidences, stand.cut.crop.shape[1], stand.cut.polygon)
             lines.append(Line(text, stand.cut.polygon, score, words, foreign.get(index)))

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .adapter import Adapter
 
 log = logging.getLogger("vramwise.ocr.vlm")
+MOST_AT_ONCE = 32  # pictures that are smaller than pages
+LEAST_PIXELS = 65_536  # that a picture is counted with: processors enlarge what is smaller
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,32 @@ class VLMEngine:
         task, prompt = task_prompt(self.family, options)
         for image in images:
             check_size(image)
-        size = max(1, self.limits.micro_batch)
         done = 0
-        for start in range(0, len(images), size):
+        while done < len(images):
             progress.check()
-            for result in self._batch(images[start : start + size], options, task, prompt, progress):
+            size = self._at_once(images[done:], options)
+            for result in self._batch(images[done : done + size], options, task, prompt, progress):
                 done += 1
                 progress.page_done(done, len(images))
                 yield result
+
+    def _at_once(self, images: Sequence[NDArray[uint8]], options: ReadOptions) -> int:
+        """How many of the next ``images`` are read at once: as many as the plan says of whole pages, and of
+        smaller pictures (lines, crops) as many as take no more memory than those.
+        """
+        limits = self.limits
+        usual = max(1, limits.micro_batch)
+        planned = limits.max_pixels or self.family.default_pixels
+        most_tokens = limits.max_new_tokens or self.family.max_new_tokens
+        tokens = min(options.max_new_tokens or most_tokens, most_tokens)
+        allowed = limits.activation_bytes(planned, usual, most_tokens)
+        largest, size = 0, 0
+        for image in images[: max(usual, MOST_AT_ONCE)]:
+            largest = max(largest, min(image.shape[0] * image.shape[1], planned), LEAST_PIXELS)
+            if size >= usual and not 0 < limits.activation_bytes(largest, size + 1, tokens) <= allowed:
+                break
+            size += 1
+        return size
 
     def _batch(
         self,
@@ -146,13 +166,14 @@ class VLMEngine:
 
 
 class _Reading:
-    """One micro-batch on its way: shrinks once in number and once in pixels when memory runs out."""
+    """One micro-batch on its way: shrinks in number, then once in pixels, when memory runs out."""
 
     def __init__(
         self, engine: VLMEngine, options: ReadOptions, task: Task, prompt: str, progress: ProgressCallback
     ) -> None:
         self.engine, self.task, self.prompt, self.progress = engine, task, prompt, progress
         self.notes = list(ignored(options))
+        self.halved = False
         planned = engine.limits.max_pixels or engine.family.default_pixels
         asked = options.max_pixels or planned
         if asked > planned:
@@ -168,8 +189,8 @@ class _Reading:
         )
 
     def all(self, images: Sequence[NDArray[uint8]]) -> list[Answer]:
-        """Answers for ``images``. Out of memory: half as many at once, then half the pixels, then
-        VramwiseError.
+        """Answers for ``images``. Out of memory: half as many at once (small ones down to as many as were
+        planned of pages), then half the pixels, then VramwiseError.
         """
         if not images:
             return []
@@ -196,11 +217,15 @@ class _Reading:
 
     def _smaller(self, size: int, largest: int, failed: str) -> int:
         log.warning("Out of memory: %s", failed)
-        if size > 1 and not any("at once" in note for note in self.notes):
+        planned = max(1, self.engine.limits.micro_batch)
+        fewer = max(planned, size // 2) if size > planned else size // 2  # planned ones are halved once
+        if fewer and (size > planned or not self.halved):
+            self.halved = size <= planned
+            self.notes = [note for note in self.notes if "pictures at once" not in note]
             self.notes.append(
-                f"Memory ran out with {size} pictures at once; they were read {size // 2} at a time."
+                f"Memory ran out with {size} pictures at once; they were read {fewer} at a time."
             )
-            return size // 2
+            return fewer
         tried = min(self.max_pixels, largest)
         if not any("megapixels" in note for note in self.notes):
             self.max_pixels = tried // 2

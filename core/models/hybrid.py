@@ -1,0 +1,95 @@
+"""A handle with the built-in engine in front: it finds the lines, the handle's model reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import VramwiseError
+from ..ocr.engines.protocol import NoProgress, ProgressCallback, ReadOptions
+from ..option_values import HYBRID, check_choice
+from .names import is_cpu_engine
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+    from ..ocr.hybrid.engine import HybridEngine
+    from ..ocr.results.line import Line
+    from ..ocr.results.result import OCRResult
+
+
+@dataclass(frozen=True)
+class HybridHandle:
+    """Reads as ``reader`` does, a handle of a vision-language model here or on a server, with the places of
+    the built-in engine. ``unit``: "lines" or "paragraphs", what the model is shown at once.
+    """
+
+    reader: Any
+    unit: str = "lines"
+
+    def read(
+        self,
+        images: Iterable[NDArray[uint8]],
+        options: ReadOptions | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Iterator[OCRResult]:
+        """One OCRResult per uint8 RGB image (height, width, 3), in order. Raises VramwiseError."""
+        return self._engine().read(images, options or ReadOptions(), progress or NoProgress())
+
+    def read_each(
+        self,
+        images: Iterable[NDArray[uint8]],
+        options: ReadOptions | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Iterator[OCRResult | VramwiseError]:
+        """As ``read``, with a page that fails as its VramwiseError in its place."""
+        return self._engine().read_each(images, options or ReadOptions(), progress or NoProgress())
+
+    def plan(self) -> str:
+        return f"The built-in engine finds the {self.unit}, this model reads them:\n{self.reader.plan()}"
+
+    def not_used(self, options: ReadOptions) -> tuple[str, ...]:
+        """As OCRHandle's."""
+        from ..ocr.hybrid.engine import ignored
+
+        its = getattr(self.reader, "not_used", None)
+        language = ReadOptions(language=options.language)
+        return (*ignored(options, self.unit), *(its(language) if its else ()))
+
+    def release(self) -> bool:
+        return bool(self.reader.release())
+
+    def _engine(self) -> HybridEngine:
+        from ..ocr.hybrid.engine import HybridEngine
+
+        return HybridEngine(self.reader, found_lines, self.unit, str(getattr(self.reader, "model", "")))
+
+
+def with_hybrid(reader: Any, unit: str) -> Any:
+    """``reader`` itself for "off", else as a HybridHandle. Raises VramwiseError for an engine that finds the
+    lines by itself.
+    """
+    check_choice("hybrid", unit, HYBRID)
+    if unit == "off":
+        return reader
+    model = str(getattr(reader, "model", ""))
+    if is_cpu_engine(model):
+        raise VramwiseError(
+            f"hybrid {unit} has the built-in engine find lines and a vision-language model read them, and "
+            f"{model} is no such model. Choose one, here or on a server, or set hybrid to off."
+        )
+    return HybridHandle(reader, unit)
+
+
+def found_lines(image: NDArray[uint8], max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
+    """Every line that the built-in engine finds, those too that it cannot read."""
+    from ..ocr.engines.language_routing import RapidRoute
+    from ..ocr.engines.rapid import RapidReader
+    from .handle import shared_readers
+
+    route = RapidRoute()
+    with shared_readers().acquire(route, route.open) as reader:
+        assert isinstance(reader, RapidReader)  # noqa: S101 - for the type checker
+        return reader.lines(image, max_pixels, progress, unsure=True)

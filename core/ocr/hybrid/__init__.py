@@ -1,0 +1,3 @@
+"""Lines found by the built-in engine, read by a vision-language model: places from one, letters from the
+other.
+"""
