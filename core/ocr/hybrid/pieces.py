@@ -102,10 +102,13 @@ def _on_paper(level: NDArray[uint8], scale: float) -> NDArray[uint8]:
     height, width = level.shape[:2]
     scale = min(scale, MOST_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    scaled = cv2.resize(level, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    scaled: NDArray[uint8] = cv2.resize(level, size, interpolation=way)
     lacking = max(0, LEAST_WIDTH - size[0]), max(0, ROW - size[1])
     if not any(lacking):
         return scaled
     edge = np.concatenate([scaled[0], scaled[-1], scaled[:, 0], scaled[:, -1]])
     paper = [int(value) for value in np.median(edge, axis=0)]
-    return cv2.copyMakeBorder(scaled, 0, lacking[1], 0, lacking[0], cv2.BORDER_CONSTANT, value=paper)
+    sides = 0, lacking[1], 0, lacking[0]
+    laid: NDArray[uint8] = cv2.copyMakeBorder(scaled, *sides, cv2.BORDER_CONSTANT, value=paper)
+    return laid
