@@ -162,21 +162,31 @@ def diffusion_models() -> tuple[DiffusionModel, ...]:
         lambda row: [row["id"], row["name"]],
     )
     bits = measured_bits((model.parameters, row) for model in models for row in model.weights)
+    families = defaultdict[str, list[DiffusionModel]](list)
+    for model in models:
+        families[_family(model)].append(model)
     return tuple(
-        replace(model, weights=with_ladder(model.parameters, model.weights, bits, _relatives(model, models)))
+        replace(
+            model, weights=with_ladder(model.parameters, model.weights, bits, _relatives(model, families))
+        )
         for model in models
     )
 
 
-def _relatives(model: DiffusionModel, models: Iterable[DiffusionModel]) -> list[DiffusionWeights]:
+def _relatives(
+    model: DiffusionModel, families: Mapping[str, Iterable[DiffusionModel]]
+) -> list[DiffusionWeights]:
     """Files of the other models of its family with as many parameters: base and Turbo, text and edit."""
     return [
         weights
-        for other in models
-        if other is not model and other.family.partition("-Edit")[0] == model.family.partition("-Edit")[0]
-        if abs(other.parameters - model.parameters) <= 0.01 * model.parameters
+        for other in families[_family(model)]
+        if other is not model and abs(other.parameters - model.parameters) <= 0.01 * model.parameters
         for weights in other.weights
     ]
+
+
+def _family(model: DiffusionModel) -> str:
+    return model.family.partition("-Edit")[0]
 
 
 def listed_weights() -> defaultdict[str, list[DiffusionWeights]]:

@@ -78,6 +78,7 @@ def formats() -> tuple[Format, ...]:
     return table("formats.csv", _format)
 
 
+@functools.cache
 def format_named(name: str) -> Format:
     """The format of this name. Raises UnknownName with the nearest."""
     for row in formats():

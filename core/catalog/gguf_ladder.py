@@ -9,7 +9,6 @@ between the listed ones. It is marked as estimated until a file is listed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from statistics import median
 
 from .diffusion_files import DiffusionWeights
@@ -77,13 +76,19 @@ def _between(sizes: Mapping[str, int], known: Mapping[str, int]) -> dict[str, in
 
 def _rung(rung: str, size: int, whole: DiffusionWeights, bits: tuple[float, int]) -> DiffusionWeights:
     each, files = bits
-    return replace(
-        whole,
+    return DiffusionWeights(
         precision=rung,
         format=rung,
         file_bytes=size + whole.rest_bytes,
         held_bytes=size,
+        rest_bytes=whole.rest_bytes,
+        copies=whole.copies,
+        at_once=whole.at_once,
+        with_text_encoder=whole.with_text_encoder,
+        with_vae=whole.with_vae,
+        factor_scale=whole.factor_scale,
         note="size estimated: no GGUF file of this model is listed",
         source=f"computed: {each:.2f} bits a weight, the median of {files} published files",
+        date=whole.date,
         estimated=True,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vramwise.catalog.diffusion import diffusion_models
 
 SCRIPT = Path(__file__).resolve().parent / "inside" / "installed.py"
 
@@ -43,6 +44,18 @@ def ask(require: Callable[[object, str], None], tmp_path: Path) -> Callable[...,
     return run
 
 
+def the_running_comfyui_tells_its_factors_and_latents_and_the_files_it_has(said: dict[str, Any]) -> None:
+    assert said["files"] == ["z_image_turbo_bf16.safetensors"]
+    ours = {model.id: model.factor for model in diffusion_models()}
+    # 0.3.75 counts most as the catalog does, which is of a later version
+    same = {name for name, factor in said["counted"].items() if factor == pytest.approx(ours[name])}
+    assert same >= {"wan2.1-1.3b", "wan2.2-5b", "wan2.1-vace-14b", "flux1-dev", "sdxl", "qwen-image"}
+    assert said["counted"]["z-image-turbo"] == 1.7 != ours["z-image-turbo"]
+    assert "krea2-turbo" not in said["counted"], "this version does not know it"
+    assert said["newer"] == [pytest.approx(2.0), 32, 6]
+    assert said["strange"] == [None, None, None, None]
+
+
 def test_installed_templates_are_found_and_what_is_on_disk_is_marked(
     ask: Callable[..., dict[str, Any]], require: Callable[[object, str], None]
 ) -> None:
@@ -55,6 +68,7 @@ def test_installed_templates_are_found_and_what_is_on_disk_is_marked(
     assert said["templates"] >= 258 and said["with_files"] >= 250
     assert said["on_disk"] == ["diffusion_models/z_image_turbo_bf16.safetensors 5"]
     assert said["unknown_kind"] is None
+    the_running_comfyui_tells_its_factors_and_latents_and_the_files_it_has(said)
 
 
 def test_without_the_template_packages_there_are_no_templates(ask: Callable[..., dict[str, Any]]) -> None:

@@ -72,7 +72,7 @@ def test_the_tab_shows_the_machine_and_what_fits_with_an_empty_graph(
     machine.locator("[data-device]").first.wait_for()
     assert machine.locator("[data-device]").count() == len(client.get_json("/vramwise/machine")["devices"])
     panel.get_by_role("heading", name="On ").wait_for()
-    assert panel.locator(".vw-picks dt").count() == 4
+    assert panel.locator(".vw-picks dt").count() == 7
 
 
 def test_a_card_that_is_typed_is_asked_about(visit: Callable[..., Frontend], client: ComfyClient) -> None:

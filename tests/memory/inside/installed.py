@@ -34,8 +34,33 @@ assert spec is not None and spec.loader is not None
 sys.modules["vramwise_pack"] = pack = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(pack)
 
+import comfy.latent_formats  # noqa: E402
+import comfy.supported_models  # noqa: E402
+from vramwise_pack.core.catalog.diffusion import diffusion_models  # noqa: E402
+from vramwise_pack.nodes.bridge.model_facts import architecture, model_files  # noqa: E402
 from vramwise_pack.nodes.bridge.templates import file_on_disk, installed_templates  # noqa: E402
 
+
+class NewerLatent(comfy.latent_formats.Wan21):  # type: ignore[misc]
+    spacial_downscale_ratio, temporal_downscale_ratio = 32, 6
+
+
+class Newer(comfy.supported_models.WAN21_T2V):  # type: ignore[misc]
+    latent_format = NewerLatent
+
+
+class Broken:
+    def __init__(self, _config: object) -> None:
+        raise KeyError("hidden_size")
+
+
+comfy.supported_models.Newer, comfy.supported_models.Broken = Newer, Broken
+newer = architecture("Newer", {"dim": 4444})
+counted = {
+    model.id: told.factor
+    for model in diffusion_models()
+    if (told := architecture(model.comfy_class, dict(model.config))) is not None
+}
 found = installed_templates()
 here = [file for template in found for file in template.files if file.on_disk]
 print(
@@ -45,6 +70,10 @@ print(
             "with_files": sum(bool(template.files) for template in found),
             "on_disk": sorted({f"{file.directory}/{file.name} {file.bytes}" for file in here}),
             "unknown_kind": file_on_disk("no_such_kind", "x.safetensors"),
+            "files": [path.name for path in model_files()],
+            "counted": counted,
+            "newer": None if newer is None else [newer.factor, newer.spatial, newer.temporal],
+            "strange": [architecture(name, {}) for name in ("Broken", "NoSuchClass", "torch", "")],
         }
     )
 )
