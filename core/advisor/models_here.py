@@ -1,7 +1,7 @@
 """The catalog's models as they are here: the running ComfyUI counts its own way, templates that are newer
 than this version name newer files, and files on disk tell their exact bytes.
 
-Outside of ComfyUI the catalog stands as it is shipped.
+Outside of ComfyUI only the files in the models folders of config.yaml count.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..catalog.formats import formats
 from ..catalog.templates import MODEL_FOLDERS
 from ..errors import VramwiseError
 from ..host import HostModels, host_models
+from ..settings import load_settings
 from ..weights.model_headers import ModelFile, model_file
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def asking(templates: Sequence[Template] = ()) -> Iterator[None]:
 def models_here(host: HostModels | None, templates: Sequence[Template] = ()) -> tuple[DiffusionModel, ...]:
     """The catalog as ``host`` counts, with rows for files that templates or the disk have and it has not."""
     named = _files_of_templates(templates)
-    found = tuple(_files_on_disk(host)) if host is not None else ()
+    found = tuple(_files_on_disk(host))
     return _overlaid(host, named, found)
 
 
@@ -162,14 +163,30 @@ def _as_counted(model: DiffusionModel, host: HostModels | None) -> DiffusionMode
     return replace(model, factor=told.factor, factor_source=source, spatial=spatial, temporal=float(temporal))
 
 
-def _files_on_disk(host: HostModels) -> Iterator[ModelFile]:
+def _files_on_disk(host: HostModels | None) -> Iterator[ModelFile]:
     """By header; a file that cannot be read is no model here, and is told by whoever loads it."""
-    for path in [path for path in host.files() if path.suffix.lower() in (".safetensors", ".sft", ".gguf")][
-        :_MOST_FILES
-    ]:
-        with contextlib.suppress(VramwiseError, OSError):
-            stat = path.stat()
-            yield _model_file(path, stat.st_size, stat.st_mtime_ns)
+    paths = host.files() if host is not None else _files_of_places()
+    kinds = (".safetensors", ".sft", ".gguf")
+    for path in [path for path in paths if path.suffix.lower() in kinds][:_MOST_FILES]:
+        found = header_of(path)
+        if found is not None:
+            yield found
+
+
+def _files_of_places() -> Iterator[Path]:
+    """Of a script: what lies in its models folders as in ComfyUI's."""
+    with contextlib.suppress(OSError, VramwiseError):
+        for folder in load_settings().all_models_dirs:
+            for kind in MODEL_FOLDERS:
+                yield from sorted((folder / kind).glob("**/*.*"))
+
+
+def header_of(path: Path) -> ModelFile | None:
+    """What ``path`` says of itself, None where it is no whole safetensors or GGUF file."""
+    with contextlib.suppress(VramwiseError, OSError):
+        stat = path.stat()
+        return _model_file(path, stat.st_size, stat.st_mtime_ns)
+    return None
 
 
 @functools.lru_cache(maxsize=4 * _MOST_FILES)

@@ -11,7 +11,7 @@ from ..catalog.file_names import named_file
 from ..catalog.gpus import GPU
 from ..catalog.templates import MODEL_FOLDERS, Template, TemplateFile
 from .diffusion_memory import DiffusionNeed, diffusion_need, reserve_bytes
-from .models_here import current_model
+from .models_here import current_model, header_of, model_of_file
 
 _TEXT_ENCODERS = ("text_encoders", "clip")
 # What sits in VRAM beside the model while it samples.
@@ -23,16 +23,26 @@ _USUAL_STEPS = 20
 
 
 def model_of_template(template: Template) -> DiffusionModel | None:
-    """The catalog's model that the template is listed under, else the one that the name of its largest model
-    file tells; None where neither does."""
+    """The catalog's model that the template is listed under, else the one that its largest model file is, by
+    its header where it is on disk, by its name where not; None where nothing tells."""
     listed = _by_template().get(template.id)
     if listed is not None:
         return current_model(listed.id)
     for file in sorted(template.needed, key=_size, reverse=True):
-        row = named_file(file.name) if file.directory in MODEL_FOLDERS else None
-        if row is not None and row.model:
-            return current_model(row.model)
+        name = _model_of(file) if file.directory in MODEL_FOLDERS else ""
+        if name:
+            return current_model(name)
     return None
+
+
+def _model_of(file: TemplateFile) -> str:
+    """The id of the model that a file is; empty where neither header nor name tell."""
+    here = header_of(file.path) if file.path is not None else None
+    model = model_of_file(here) if here is not None else None
+    if model is not None:
+        return model.id
+    row = named_file(file.name)
+    return row.model if row is not None else ""
 
 
 def unmapped(template: Template) -> str:

@@ -41,7 +41,7 @@ class TemplateFile:
     ``directory`` is a folder of ComfyUI's models ("diffusion_models", "loras"). ``bytes`` is None where no
     size is known; ``size_from`` is "disk", "note" (rounded), "catalog" or empty. ``optional`` files belong to
     nodes that are switched off as the template comes. Files of one ``loader`` are loaded together. ``sha256``
-    is what the template says of it, empty where it says none.
+    is what the template says of it, empty where it says none; ``path`` is the file where it is on disk.
     """
 
     name: str
@@ -53,6 +53,7 @@ class TemplateFile:
     optional: bool
     loader: int
     sha256: str = ""
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def _files(workflow: Mapping[str, Any], find: Finder) -> tuple[TemplateFile, ...
                 not runs,
                 loader,
                 str(digest or ""),
+                file,
             )
     return tuple(found.values())
 

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from vramwise.advisor.advise import advise
 from vramwise.advisor.diffusion_memory import diffusion_need
 from vramwise.advisor.models_here import current_models, format_of_name, model_of_file, models_here
+from vramwise.advisor.template_memory import model_of_template, template_need, unmapped
 from vramwise.catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models
 from vramwise.catalog.templates import Template, TemplateFile
 from vramwise.errors import VramwiseError
-from vramwise.host import HostArchitecture, HostModels, set_host_models
+from vramwise.host import HostArchitecture, HostModels, Places, set_host_models
 from vramwise.units import GIB
 from vramwise.weights.gguf_headers import gguf_header
 from vramwise.weights.model_headers import architectures, model_file
@@ -267,3 +269,27 @@ def test_a_format_is_told_by_a_name(name: str, kind: str) -> None:
 def test_equal_questions_share_what_was_computed(tmp_path: Path) -> None:
     here = host(flux(tmp_path / "flux1-dev-mine.safetensors"))
     assert models_here(here) is models_here(here)
+
+
+def test_a_template_of_an_unknown_name_is_known_by_the_header_on_disk(tmp_path: Path) -> None:
+    path = flux(tmp_path / "brand_new_4b.safetensors")
+    size = path.stat().st_size
+    file = TemplateFile(path.name, "diffusion_models", "", size, "disk", True, False, 0, "", path)
+    named = Template("newest", "Newest", "image", "", (), (), "", (file,))
+    model, need = model_of_template(named), template_need(named)
+    assert model is not None and model.comfy_class == "Flux" and not unmapped(named)
+    assert need is not None and need.activation_bytes == diffusion_need(model, "bf16").activation_bytes
+    gone = replace(named, files=(replace(file, path=None, on_disk=False),))
+    assert model_of_template(gone) is None and "brand_new_4b" in unmapped(gone)
+
+
+def test_outside_of_comfyui_the_models_folders_of_config_yaml_are_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models" / "diffusion_models" / "flux"
+    folder.mkdir(parents=True)
+    flux(folder / "flux1-dev-mine.safetensors", "F8_E4M3")
+    places = Places(user_dir=tmp_path, models_dirs=(tmp_path / "models",))
+    monkeypatch.setattr("vramwise.host._Host.places", places)
+    found = advise(vram_gib=24, task="image", installed_only=True)
+    assert [pick.precision for pick in found.picks if pick.model == "flux1-dev"] == ["fp8"]
