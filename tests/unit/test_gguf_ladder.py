@@ -27,7 +27,16 @@ def test_each_rung_is_there_and_smaller_than_the_one_above(model: DiffusionModel
 # What was published of models whose other rungs are known here: GB of 10^9 bytes.
 @pytest.mark.parametrize(
     ("model", "rung", "gb"),
-    [("wan2.1-14b", "Q4_K_M", 9.65), ("qwen-image", "Q4_K_M", 13.07), ("wan2.2-14b", "Q5_K_M", 10.79)],
+    [
+        ("wan2.1-14b", "Q4_K_M", 9.65),
+        ("wan2.2-14b", "Q5_K_M", 10.79),
+        ("qwen-image", "Q4_K_M", 13.07),
+        ("qwen-image", "Q2_K", 7.06),
+        ("hunyuanvideo", "Q6_K", 11.0),
+        ("hunyuanvideo", "Q4_K_S", 7.74),
+        ("hunyuanvideo", "Q3_K_M", 6.24),
+        ("flux1-schnell", "Q5_K_S", 8.26),
+    ],
 )
 def test_published_files_are_within_7_percent_of_what_is_computed_without_them(
     model: str, rung: str, gb: float
