@@ -277,3 +277,79 @@ def font_width(font_file: str) -> Width:
         return float(ImageFont.truetype(font_file, round(size)).getlength(text))
 
     return width
+
+
+@dataclass(frozen=True)
+class LaidTable:
+    """A page with a table: ``cells`` are (row, column, across, text), ``rules`` lines (x0, y0, x1, y1)."""
+
+    page: Laid
+    cells: tuple[tuple[int, int, int, str], ...]
+    rules: tuple[tuple[float, float, float, float], ...]
+
+
+def table_page(seed: int, width: Width | None = None) -> LaidTable:
+    """A table between two paragraphs: names and numbers, empty cells, cells of several lines, a merged
+    heading, with rules or without.
+    """
+    rng = random.Random(seed)
+    page = _Setter(rng, width or average_width(rng.choice((0.85, 1.0, 1.1))))
+    size, across = page.size, 0.0
+    columns, rows = rng.randint(2, 6), rng.randint(3, 12)
+    kinds = ["words", *(rng.choice(("number", "number", "words", "wrapped")) for _ in range(columns - 1))]
+    if "number" not in kinds:
+        kinds[-1] = "number"
+    widths = [{"words": 8, "number": 6, "wrapped": 10}[kind] * size for kind in kinds]
+    gap, ruled = rng.uniform(1.0, 2.5) * size, rng.random() < 0.5
+    loose = rng.uniform(1.7, 2.4) if ruled or "wrapped" in kinds else rng.uniform(1.2, 2.0)
+    middle, empty = rng.random() < 0.5, rng.choice((0.0, 0.1, 0.25))
+    lefts = []
+    left = rng.uniform(2, 5) * size
+    for one in widths:
+        lefts.append(left + across)
+        across += one + gap
+    style = {"size": size, "indent": 0.0, "justified": False, "between": 0.0}
+    page.leading = 1.3
+    y = page.paragraph(left, 2 * size, max(across, 24 * size), 30, style) + 1.5 * size
+    cells: list[tuple[int, int, int, str]] = []
+    edges = [y - 0.3 * size]
+    number = 0
+    if columns > 3 and rng.random() < 0.3:
+        text = " ".join(page.words(2)).title()
+        span = (lefts[1], lefts[columns - 1] + widths[-1])
+        page.put(text, sum(span) / 2 - page.measure(text, size) / 2, y, size)
+        cells.append((0, 1, columns - 1, text))
+        number, y = 1, y + loose * size
+        edges.append(y - 0.3 * size)
+    for row in range(rows):
+        texts = []
+        for kind, one in zip(kinds, widths, strict=True):
+            if row == 0:
+                texts.append([page.words(1)[0].title()])
+            elif kind == "number":
+                texts.append([rng.choice(PRICES) if rng.random() >= empty else ""])
+            else:
+                count = rng.randint(3, 7) if kind == "wrapped" else 1
+                texts.append(page.filled([w.title() for w in page.words(count)], one, size)[:3])
+        most = max(map(len, texts))
+        for column, (lines, kind) in enumerate(zip(texts, kinds, strict=True)):
+            top = y + (most - len(lines)) / 2 * 1.25 * size * middle
+            for text in filter(None, lines):
+                w = page.measure(text, size)
+                page.lines.append(
+                    Placed(text, lefts[column] + (widths[column] - w) * (kind == "number"), top, size, w)
+                )
+                top += 1.25 * size
+            if lines != [""]:
+                cells.append((number, column, 1, " ".join(lines)))
+        number, y = number + 1, y + ((most - 1) * 1.25 + loose) * size
+        edges.append(y - (loose - 1) / 2 * size - 0.1 * size)
+    page.paragraph(left, y + 1.2 * size, max(across, 24 * size), 30, style)
+    side = 0.5 * gap
+    rules = [(left - side, at, left + across - side, at) for at in edges] if ruled else []
+    rules += [(x - side, edges[0], x - side, edges[-1]) for x in (*lefts, left + across)] if ruled else []
+    return LaidTable(
+        Laid(tuple(page.lines), left + max(across, 26 * size) + 3 * size, y + 8 * size),
+        tuple(cells),
+        tuple(rules),
+    )

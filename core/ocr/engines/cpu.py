@@ -192,4 +192,5 @@ def _result(
         seconds=seconds,
         language=options.language,
         notes=notes,
+        tables=reading_order.tables(read, order),
     )

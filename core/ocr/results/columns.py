@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ...cancel import cancel_point
-from .line_boxes import Box
+from .line_boxes import Box, blank_bands
 
 # All in line heights (boxes of detectors stand about a fifth over their letters on each side).
 GUTTER = 0.4  # a narrower strip is a space between words
@@ -31,6 +31,8 @@ APART = 1.5  # and one that is as high parts a running head or a page number fro
 SLACK = 0.13  # by so much boxes may reach into a strip
 LEVEL = 0.2  # middles that differ by less stand on one row
 MOST_OVER = 4  # lines at the foot of a column that belong to a headline below
+LARGER = 0.3  # a space between rows of cells is so much larger than one between lines
+MOST_IN_STEP = 3  # spaces between paragraphs that go through two columns by chance
 MOST_EDGES = 500  # places for strips in a part
 MOST_LOOKED = 3_000_000  # boxes, in all the tries to find columns on one page: some seconds
 _NUMBER = re.compile(r"[\W_]*\d[\d\W_]*[^\W\d_]{0,3}[\W_]*|[\W_]*")
@@ -156,9 +158,21 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     gap = min(box.x0 for box in b) - max(box.x1 for box in a)
     if gap < WIDE_GUTTER * unit and min(len(near_left), len(near_right)) < 3:
         return False
-    if max(_numbers(a), _numbers(b)) >= 0.6:
+    if max(_numbers(a), _numbers(b)) >= 0.6 or _in_rows(a, b, unit):
         return False
     return _likeness((near_left, near_right), _level_share(a, b), min(len(a), len(b))) >= 2.0
+
+
+def _in_rows(a: Sequence[Box], b: Sequence[Box], unit: float) -> bool:
+    """Whether larger spaces go through both sides again and again, as between the rows of a table whose cells
+    have several lines: the paragraphs of two columns do not end side by side.
+    """
+    spaces = [[height for _, height in blank_bands(side)] for side in (a, b, (*a, *b))]
+    if min(map(len, spaces)) < MOST_IN_STEP:
+        return False
+    tight = min(sorted(some)[len(some) // 5] for some in spaces[:2]) + LARGER * unit
+    left, right, both = (sum(height > tight for height in some) for some in spaces)
+    return both >= MOST_IN_STEP and both >= 0.9 * max(left, right)
 
 
 def _likeness(sides: tuple[Sequence[Box], Sequence[Box]], level: float, rows: int) -> float:

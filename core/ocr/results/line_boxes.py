@@ -11,6 +11,7 @@ from statistics import median
 from ...cancel import watched
 from .line import Line
 
+MARGIN = 0.15  # of a box is no letter, above and below
 INITIAL = 1.6  # an initial is so many times as high as a usual line
 
 
@@ -135,3 +136,17 @@ def _median(ordered: Sequence[float]) -> float:
     """As statistics.median, which sorts anew each time."""
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def blank_bands(boxes: Sequence[Box]) -> list[tuple[float, float]]:
+    """The blank bands through all ``boxes``, from above: (y of its middle, height in pixels). Boxes are taken
+    without the room that detectors leave above and below letters.
+    """
+    bands = []
+    reach = None
+    for box in sorted(boxes, key=lambda b: b.y0):
+        top, bottom = box.y0 + MARGIN * box.height, box.y1 - MARGIN * box.height
+        if reach is not None and top > reach:
+            bands.append(((top + reach) / 2, top - reach))
+        reach = bottom if reach is None else max(reach, bottom)
+    return bands

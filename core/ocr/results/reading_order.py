@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from ...cjk import is_cjk
 from .columns import blocks
 from .line import Line
 from .line_boxes import INITIAL, Box, level_boxes, text_angle, visual_rows
-from .result import Region
+from .result import Cell, Region, Table
+from .table_grid import Grid, GridCell, find_grids
 
 PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heights, is smaller than this
 HEADING = 1.45  # a heading is this many times as high as the page's usual line
@@ -27,11 +28,13 @@ _MARKDOWN_START = re.compile(r"^(\s*)(#{1,6}\s|>|[-+*]\s|\d+[.)]\s|=+\s*$|-{3,}\
 @dataclass(frozen=True)
 class ReadingOrder:
     """Lines in reading order: ``rows`` are visual rows (line indices left to right), ``breaks`` the rows
-    that start a new paragraph, ``heights`` the height of each row in pixels."""
+    that start a new paragraph, ``heights`` the height of each row in pixels, ``grids`` the tables among
+    them."""
 
     rows: tuple[tuple[int, ...], ...]
     breaks: frozenset[int]
     heights: tuple[float, ...]
+    grids: tuple[Grid, ...] = ()
 
 
 def arrange(lines: Sequence[Line]) -> ReadingOrder:
@@ -42,15 +45,21 @@ def arrange(lines: Sequence[Line]) -> ReadingOrder:
     rows: list[tuple[int, ...]] = []
     heights: list[float] = []
     breaks: set[int] = set()
+    grids: list[Grid] = []
     for block in blocks(boxes):
+        block_rows = visual_rows(block)
+        grids += [
+            replace(grid, first=grid.first + len(rows), stop=grid.stop + len(rows))
+            for grid in find_grids(block_rows)
+        ]
         previous: list[Box] | None = None
-        for row in visual_rows(block):
+        for row in block_rows:
             if previous is None or _starts_paragraph(previous, row):
                 breaks.add(len(rows))
             rows.append(tuple(box.index for box in row))
             heights.append(median(box.height for box in row))
             previous = row
-    return ReadingOrder(tuple(rows), frozenset(breaks), tuple(heights))
+    return ReadingOrder(tuple(rows), frozenset(breaks), tuple(heights), tuple(grids))
 
 
 def _starts_paragraph(upper: list[Box], lower: list[Box]) -> bool:
@@ -79,22 +88,66 @@ def plain_text(lines: Sequence[Line], order: ReadingOrder) -> str:
     return "\n".join(_row_text(lines, row) for row in order.rows)
 
 
+def tables(lines: Sequence[Line], order: ReadingOrder) -> tuple[Table, ...]:
+    """The tables, with the places of their cells' lines in ``regions_in_order``."""
+    place = {index: number for number, index in enumerate(i for row in order.rows for i in row)}
+    return tuple(
+        Table(
+            tuple(
+                tuple(
+                    Cell(
+                        _cell_text(lines, cell),
+                        tuple(sorted(place[index] for index in cell.lines)),
+                        cell.across,
+                        cell.down,
+                    )
+                    for cell in row
+                )
+                for row in grid.rows
+            ),
+            grid.header_rows,
+        )
+        for grid in order.grids
+    )
+
+
+def _cell_text(lines: Sequence[Line], cell: GridCell) -> str:
+    return join_words([text for index in cell.lines if (text := lines[index].text.strip())])
+
+
 def markdown(lines: Sequence[Line], order: ReadingOrder) -> str:
-    """Paragraphs set apart by blank lines, headings by their height, characters that would be markup
-    escaped.
+    """Paragraphs set apart by blank lines, headings by their height, tables in the way of GitHub, characters
+    that would be markup escaped.
     """
     if not order.rows:
         return ""
     usual = median(order.heights)
     several = len(order.rows) > 2
+    begun = {grid.first: grid for grid in order.grids}
     out: list[str] = []
-    for number, row in enumerate(order.rows):
-        text = _MARKDOWN_START.sub(lambda m: f"{m[1]}\\{m[2]}", _row_text(lines, row))
+    number = 0
+    while number < len(order.rows):
+        grid = begun.get(number)
+        if grid is not None:
+            out += [*([""] if out else []), *_table_lines(lines, grid), ""]
+            number = grid.stop
+            continue
+        text = _MARKDOWN_START.sub(lambda m: f"{m[1]}\\{m[2]}", _row_text(lines, order.rows[number]))
         heading = several and order.heights[number] > HEADING * usual
-        if out and (number in order.breaks or heading):
+        if out and out[-1] and (number in order.breaks or heading):
             out.append("")
         out.append(f"## {text}" if heading else text)
-    return "\n".join(out)
+        number += 1
+    return "\n".join(out).rstrip("\n")
+
+
+def _table_lines(lines: Sequence[Line], grid: Grid) -> list[str]:
+    """The first row is the heading, because GitHub's tables have one."""
+    rows = [
+        "| " + " | ".join(_cell_text(lines, cell).replace("|", "\\|") for cell in row) + " |"
+        for row in grid.rows
+    ]
+    return [rows[0], "|" + " --- |" * len(grid.rows[0]), *rows[1:]]
 
 
 def _row_text(lines: Sequence[Line], row: Sequence[int]) -> str:
