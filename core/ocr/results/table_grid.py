@@ -15,10 +15,11 @@ from .line_boxes import MARGIN, Box
 # In line heights.
 CELL_GAP = 0.5  # cells of one row are at least so far apart
 LONG_CELL = 14.0  # two columns of lines that are mostly longer are no table
-JUMP = 0.4  # spaces between rows are larger than those within cells by this share
+JUMP = 0.15  # spaces between rows are by so much larger than those within cells
 TIGHT = 0.85  # lines of one cell stand closer than this share of the distance between rows
 CLOSE = 2.6  # a heading across columns stands no farther above them
 LOOSE = 1.4  # and what is below a heading farther than that
+MOST_LINES = 6  # of one cell
 MOST_SPANNING = 0.3  # the share of lines that may cross from one column into the next
 FULL = 0.6  # a row with cells in this share of the columns is full
 MOST_CELLS = 20_000
@@ -83,11 +84,11 @@ def _has_cells(row: Sequence[Box]) -> bool:
 
 
 def _one_table(rows: Sequence[Sequence[Box]]) -> bool:
-    """Whether two rows with cells go on with each other: at most two rows of one line in between, none of
-    which reaches over what are two columns in both.
+    """Whether two rows with cells go on with each other: few rows of one line in between, none of which
+    reaches over what are two columns in both.
     """
     upper, *between, lower = rows
-    if len(between) > 3:
+    if len(between) > MOST_LINES:
         return False
     unit = median(b.height for row in rows for b in row)
     for a, b in itertools.pairwise(rows):
@@ -175,8 +176,8 @@ def _heading_over_columns(
         for i in range(free, start + 1):
             for j in range(end, len(columns) + 1):
                 away = abs((columns[i][0] + columns[j - 1][1]) / 2 - box.centre)
-                if j - i == end - start:
-                    away -= 0.2 * unit  # rather over what it covers
+                away -= 0.2 * unit * (j - i == end - start)  # rather over what it covers
+                away -= 2.0 * unit * (j == len(columns) > i + 1)  # where the last column ends is unknown
                 if away < best:
                     best, start, end = away, i, j
         placed.append((box, start, end))
@@ -320,13 +321,11 @@ def _space_within_cells(spaces: Sequence[float], full: Sequence[bool], height: f
     """Up to which space two visual rows are lines of the same cells: where the spaces fall into smaller and
     larger ones. -1 where they do not.
     """
-    kinds = sorted(set(spaces))
     between_full = [space for number, space in enumerate(spaces) if full[number] and full[number + 1]]
-    best, found = 1.0 + JUMP, -1.0
-    for small, large in itertools.pairwise(kinds):
-        jump = (large + 0.1 * height) / (small + 0.1 * height)
-        if jump > best and small < 0.7 * height and not any(space <= small for space in between_full):
-            best, found = jump, small
+    widest, found = JUMP * height, -1.0
+    for small, large in itertools.pairwise(sorted(spaces)):
+        if large - small > widest and small < 0.7 * height and not any(s <= small for s in between_full):
+            widest, found = large - small, small
     return found
 
 
