@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _SAME_FILE = 0.03
 # A fine-tune has as many weights as its model; another model of the same architecture has not.
 _SAME_MODEL = 0.15
+# A cut or grown variant keeps its model's name to about this share; LTX-Video 13B is no LTX-Video 2B.
+_CUT = 0.6
 # More headers are not read: a folder of thousands of checkpoints must not hold advice up.
 _MOST_FILES = 400
 _current: ContextVar[tuple[DiffusionModel, ...] | None] = ContextVar("models_here", default=None)
@@ -90,14 +92,16 @@ def _overlaid(
 
 
 def model_of_file(file: ModelFile) -> DiffusionModel | None:
-    """By its name where its header does not speak against it, else by its architecture and number of weights;
-    None where neither tells."""
+    """By its name where neither architecture nor number of weights of its header speak against it, else by
+    these two; None where neither tells."""
     named = named_file(file.path.name)
     by_name = diffusion_model(named.model) if named is not None and named.model else None
     if not file.comfy_class or (named is not None and not named.model):
         return by_name
     if by_name is not None and _kind(by_name.comfy_class) == _kind(file.comfy_class):
-        return by_name
+        share = file.parameters / by_name.parameters
+        if _CUT <= share <= 1 / _CUT:
+            return by_name
     alike = [model for model in diffusion_models() if _kind(model.comfy_class) == _kind(file.comfy_class)]
     closest = min(alike, key=lambda model: abs(model.parameters - file.parameters), default=None)
     if closest is None or abs(closest.parameters - file.parameters) > _SAME_MODEL * closest.parameters:
