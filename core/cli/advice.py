@@ -20,7 +20,10 @@ def add_verbs(verbs: Any) -> None:
     where.add_argument("--gpu", metavar="NAME", help='a card, such as "RTX 4060 Ti"; default: this machine')
     where.add_argument("--vram-gib", type=float, metavar="N", help="an empty card of N GiB")
     advise.add_argument(
-        "--task", default="all", metavar="TASK", help="OCR, image, image-edit, video, which-gpu; default: all"
+        "--task",
+        default="all",
+        metavar="TASK",
+        help="OCR, image, image-edit, video, upscaling, audio, 3d, which-gpu; default: all",
     )
     advise.add_argument(
         "--ram-gib", type=number(0.25, 65_536, "size in GiB"), metavar="N", help="RAM, which streaming needs"
