@@ -145,6 +145,7 @@ class Candidate:
             "seconds_per_step": self.seconds_per_step,
             "yours": self.yours,
             "peak_bytes": facts.get("peak_bytes"),
+            "notes": list(self.notes),
         }
 
 

@@ -10,14 +10,17 @@ from ..catalog.diffusion import DiffusionModel, DiffusionWeights, diffusion_mode
 from ..catalog.file_names import named_file
 from ..catalog.gpus import GPU
 from ..catalog.templates import MODEL_FOLDERS, Template, TemplateFile
+from ..units import MIB
 from .diffusion_memory import DiffusionNeed, diffusion_need, reserve_bytes
-from .models_here import current_model, header_of, model_of_file
+from .models_here import current_model, format_of_name, header_of, model_of_file
 
 _TEXT_ENCODERS = ("text_encoders", "clip")
 # What sits in VRAM beside the model while it samples.
 _BESIDE = ("loras", "model_patches", "controlnet", "style_models", "gligen", "hypernetworks")
 # A size in a note is rounded to two digits; files of two precisions differ by far more.
 _SAME_FILE = 0.03
+# The median of the 71 LoRA, ControlNet and patch files of template_files.csv.
+_USUAL_BESIDE = 810 * MIB
 # Where no model of the catalog tells: what most templates sample.
 _USUAL_STEPS = 20
 
@@ -62,22 +65,28 @@ def unmapped(template: Template) -> str:
 def template_need(
     template: Template, *, system: str = "linux", total_bytes: int | None = None, gpu: GPU | None = None
 ) -> DiffusionNeed | None:
-    """The need of a template as it comes, None where it loads no model or a size is not known.
+    """The need of a template as it comes, None where it loads no model or nothing tells a size.
 
+    A size that nobody states is the catalog's for that model and format, and the confidence "estimated".
     Activations, steps and decode are those of the catalog's model at its usual size; a template of no model
     in the catalog gets the 0.8 GiB that ComfyUI keeps at the least, and a note that says why. ``model`` is
     the template's id, ``precision`` the name of its largest model file. Switched-off nodes are not counted.
     """
-    files = {(file.directory, file.name): file for file in template.needed}.values()
-    if template.file_bytes is None or not any(file.directory in MODEL_FOLDERS for file in files):
+    model = model_of_template(template)
+    stated = {(file.directory, file.name): file for file in template.needed}.values()
+    files = [file if file.bytes is not None else _estimated(file, model) for file in stated]
+    models = [file for file in files if file.directory in MODEL_FOLDERS]
+    if not models or None in [file.bytes for file in files]:
         return None
     total = total_bytes or (gpu.vram_bytes if gpu is not None else None)
-    largest = max((file for file in files if file.directory in MODEL_FOLDERS), key=_size)
-    model = model_of_template(template)
+    largest = max(models, key=_size)
+    whole = sum(_size(file) for file in files)
+    guessed = [file.name for file in files if file.size_from == "estimated"]
     weights = _weights(model, largest)
     model_bytes = weights.held_bytes if weights is not None else _size(largest)
     beside = sum(_size(file) for file in files if file.directory in _BESIDE)
     notes = [] if all(file.size_from == "disk" for file in files) else ["sizes as published, rounded"]
+    notes += [f"size estimated, nobody states it: {', '.join(guessed)}"] if guessed else []
     need = DiffusionNeed(
         model=template.id,
         precision=largest.name,
@@ -86,11 +95,13 @@ def template_need(
         activation_bytes=0,
         decode_bytes=0,
         reserve_bytes=reserve_bytes(system, total),
-        loaded_bytes=template.file_bytes,
-        file_bytes=template.file_bytes,
+        loaded_bytes=whole,
+        file_bytes=whole,
         steps=model.steps if model is not None else _USUAL_STEPS,
         weights_source="files that the template names",
         activation_source="0.8 GiB, the least that ComfyUI keeps",
+        confidence="estimated" if guessed else "computed",
+        vae_bytes=sum(_size(file) for file in files if file.directory == "vae"),
     )
     if model is None:
         notes.append(
@@ -105,8 +116,24 @@ def template_need(
         activation_bytes=usual.activation_bytes,
         decode_bytes=usual.decode_bytes,
         activation_source=usual.activation_source,
-        notes=(*notes, *usual.notes[-1:]),
+        notes=(*notes, *(note for note in usual.notes if "ComfyUI" in note)),
     )
+
+
+def _estimated(file: TemplateFile, model: DiffusionModel | None) -> TemplateFile:
+    """``file`` with the size that the catalog has for its kind; unchanged where it has none."""
+    size = None
+    if model is not None and file.directory in MODEL_FOLDERS:
+        kind = format_of_name(file.name)
+        size = next((row.file_bytes for row in model.weights if row.format == kind), None)
+    elif model is not None and file.directory in _TEXT_ENCODERS:
+        encoder = model.text_encoder()
+        size = None if encoder is None else encoder.bytes
+    elif model is not None and file.directory == "vae":
+        size = model.vae_bytes or None
+    elif file.directory in _BESIDE:
+        size = _USUAL_BESIDE
+    return file if size is None else replace(file, bytes=size, size_from="estimated")
 
 
 def _together(files: Iterable[TemplateFile], directories: tuple[str, ...]) -> Mapping[int, int]:
@@ -122,7 +149,9 @@ def _weights(model: DiffusionModel | None, file: TemplateFile) -> DiffusionWeigh
     """The catalog's row of this very file, known by its size."""
     if model is None:
         return None
-    nearest = min(model.weights, key=lambda weights: abs(weights.file_bytes - _size(file)))
+    nearest = min(
+        model.weights, key=lambda weights: (weights.estimated, abs(weights.file_bytes - _size(file)))
+    )
     same = abs(nearest.file_bytes - _size(file)) <= _SAME_FILE * nearest.file_bytes
     return nearest if same else None
 

@@ -12,9 +12,9 @@ from vramwise.advisor.candidates import AUDIO, SHAPES, UPSCALING, template_candi
 from vramwise.advisor.report import report
 from vramwise.advisor.targets import target_of_memory
 from vramwise.advisor.template_memory import model_of_template, template_need, unmapped
-from vramwise.catalog.diffusion import diffusion_models
+from vramwise.catalog.diffusion import diffusion_model, diffusion_models
 from vramwise.catalog.file_names import file_names, named_file
-from vramwise.catalog.templates import Template, TemplateFile, templates_of_folder
+from vramwise.catalog.templates import MODEL_FOLDERS, Template, TemplateFile, templates_of_folder
 
 GIB = 1024**3
 
@@ -150,3 +150,26 @@ def test_templates_of_sound_shapes_and_upscaling_are_offered_under_them(real: tu
     assert tasks["utility_seedvr2_3b_int8_upscale_image"] == UPSCALING
     assert tasks["audio_ace_step_1_5_split"] == AUDIO and tasks["3d_hunyuan3d-v2.1"] == SHAPES
     assert len(tasks) >= 220
+
+
+def test_a_size_that_nobody_states_is_the_catalogs_and_said_to_be_one(real: tuple[Template, ...]) -> None:
+    by_id = {found.id: found for found in real}
+    fibo, edit = (
+        template_need(by_id["image_fibo2_edit_dev_pe"]),
+        template_need(by_id["image_moss_image_edit"]),
+    )
+    assert fibo is not None and edit is not None
+    assert fibo.confidence == edit.confidence == "estimated"
+    assert any("fibo2_dev_int8_convrot" in note for note in fibo.notes)
+    assert fibo.weights_bytes == diffusion_model("fibo2").of("int8_convrot").held_bytes
+    assert template_need(template("image_new", "brand_new_4b.safetensors")).confidence == "computed"  # type: ignore[union-attr]
+    for found in real:
+        assert template_need(found) is not None or not any(
+            file.directory in MODEL_FOLDERS for file in found.needed
+        ), found.id
+
+
+def test_the_json_of_a_template_says_what_it_stands_on(real: tuple[Template, ...]) -> None:
+    rows = {row.model: row.to_dict() for row in template_candidates(target_of_memory(48), real)}
+    assert any("no model of the catalog" in note for note in rows["image_lotus_depth_v1_1"]["notes"])
+    assert rows["image_fibo2_edit_dev_pe"]["confidence"] == "estimated"
