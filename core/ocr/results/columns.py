@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ...cancel import cancel_point
+from ...cancel import cancel_point, watched
 from .line_boxes import Box, blank_bands
 
 # All in line heights (boxes of detectors stand about a fifth over their letters on each side).
@@ -205,8 +205,9 @@ def _next_to(side: Sequence[Box], on_the_right: bool) -> list[Box]:
     """The boxes of ``side`` that nothing of it stands before, looking from the strip."""
     ordered = sorted(side, key=lambda b: b.y0)
     hidden: set[int] = set()
-    for place, box in enumerate(ordered):
-        for other in ordered[place + 1 :]:
+    for place, box in watched(enumerate(ordered)):
+        for at in range(place + 1, len(ordered)):
+            other = ordered[at]
             if other.y0 > box.y1 - LEVEL * box.height:
                 break
             both = min(box.y1, other.y1) - other.y0
@@ -230,7 +231,7 @@ def _level_share(a: Sequence[Box], b: Sequence[Box]) -> float:
     few, many = (a, b) if len(a) <= len(b) else (b, a)
     return sum(
         any(abs(one.middle - other.middle) < LEVEL * min(one.height, other.height) for other in many)
-        for one in few
+        for one in watched(few)
     ) / len(few)
 
 

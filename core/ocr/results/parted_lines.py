@@ -13,7 +13,7 @@ from .line_boxes import Box, level_boxes, text_angle
 from .result import Word
 
 OPEN = 0.2  # line heights: a narrower space between two words is one (recognisers' spans mostly touch)
-AROUND = 6.0  # line heights above and below in which the gutter must go on
+AROUND = 12.0  # line heights above and below in which the gutter must go on
 NEEDED = 3  # boxes on each side of it there
 
 

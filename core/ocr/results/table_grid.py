@@ -20,6 +20,7 @@ TIGHT = 0.85  # lines of one cell stand closer than this share of the distance b
 CLOSE = 2.6  # a heading across columns stands no farther above them
 LOOSE = 1.4  # and what is below a heading farther than that
 MOST_LINES = 6  # of one cell
+FAR = 2.5  # rows that stand farther from one another are of two tables
 MOST_SPANNING = 0.3  # the share of lines that may cross from one column into the next
 FULL = 0.6  # a row with cells in this share of the columns is full
 MOST_CELLS = 20_000
@@ -65,56 +66,75 @@ def _runs(rows: Sequence[Sequence[Box]]) -> list[tuple[int, int]]:
     """Where several lines stand on a row again and again: from row, up to row."""
     runs: list[tuple[int, int]] = []
     first = last = -1
+    gutters: list[tuple[float, float]] = []
     for number, row in watched(enumerate(rows)):
-        if not _has_cells(row):
+        own = _gaps(row)
+        if not own:
             continue
-        if first >= 0 and _one_table(rows[last : number + 1]):
-            last = number
+        open_still = _still_open(gutters, rows[last : number + 1]) if first >= 0 else []
+        if open_still:
+            last, gutters = number, open_still
             continue
         if last > first >= 0:
             runs.append((first, _with_tail(rows, first, last)))
         first = last = number
+        gutters = own
     if last > first >= 0:
         runs.append((first, _with_tail(rows, first, last)))
     return runs
 
 
-def _has_cells(row: Sequence[Box]) -> bool:
-    return any(b.x0 - a.x1 > CELL_GAP * min(a.height, b.height) for a, b in itertools.pairwise(row))
-
-
-def _one_table(rows: Sequence[Sequence[Box]]) -> bool:
-    """Whether two rows with cells go on with each other: few rows of one line in between, none of which
-    reaches over what are two columns in both.
-    """
-    upper, *between, lower = rows
-    if len(between) > MOST_LINES:
-        return False
-    unit = median(b.height for row in rows for b in row)
-    for a, b in itertools.pairwise(rows):
-        if min(x.y0 for x in b) - max(x.y1 for x in a) > 2.5 * unit:
-            return False
-    edges = [
-        (max(a.x1, c.x1), min(b.x0, d.x0))
-        for a, b in itertools.pairwise(upper)
-        for c, d in itertools.pairwise(lower)
+def _gaps(row: Sequence[Box]) -> list[tuple[float, float]]:
+    """The spaces between the lines of a row that are wide enough to part cells."""
+    return [
+        (a.x1, b.x0) for a, b in itertools.pairwise(row) if b.x0 - a.x1 > CELL_GAP * min(a.height, b.height)
     ]
-    gutters = [(x0, x1) for x0, x1 in edges if x1 - x0 > 0.3 * unit]
-    return bool(gutters) and not any(
-        b.x0 < x0 and b.x1 > x1 for row in between for b in row for x0, x1 in gutters
-    )
+
+
+def _still_open(
+    gutters: Sequence[tuple[float, float]], rows: Sequence[Sequence[Box]]
+) -> list[tuple[float, float]]:
+    """What of ``gutters`` the last of ``rows`` leaves open, if it goes on with the table in the first of
+    them: close enough, and with cells on both sides of a gutter or across none.
+    """
+    *before, last = rows
+    if len(before) - 1 > MOST_LINES:
+        return []
+    unit = median(b.height for row in rows for b in row)
+    if any(min(b.y0 for b in c) - max(b.y1 for b in a) > FAR * unit for a, c in itertools.pairwise(rows)):
+        return []
+    left_open: list[tuple[float, float]] = []
+    beside = False
+    for x0, x1 in gutters:
+        low, high = x0, x1
+        for box in (b for row in rows[1:] for b in row):
+            if box.centre < (x0 + x1) / 2:
+                low = max(low, box.x1)
+            else:
+                high = min(high, box.x0)
+        if high - low > 0.3 * unit:
+            left_open.append((low, high))
+            beside |= last[0].x1 <= low and last[-1].x0 >= high
+    return left_open if beside or len(left_open) == len(gutters) else []
 
 
 def _with_tail(rows: Sequence[Sequence[Box]], first: int, last: int) -> int:
-    """The row after the table: a line that goes on within a cell of the last row belongs to it."""
-    left = min(b.x0 for row in rows[first : last + 1] for b in row)
+    """The row after the table: lines that go on within a cell of the last row belong to it, and rows in
+    whose first column alone is something.
+    """
+    body = [b for row in rows[first : last + 1] for b in row]
+    left = min(b.x0 for b in body)
+    first_column = max(row[0].x1 for row in rows[first : last + 1] if row[0].x0 < left + row[0].height)
     usual = median(_pitch(a, b) for a, b in itertools.pairwise(rows[first : last + 1]))
     stop = last + 1
     while stop < len(rows) and len(rows[stop]) == 1:
         (box,) = rows[stop]
+        pitch = _pitch(rows[stop - 1], rows[stop])
         over = [b for b in rows[last] if b.x0 < box.x1 and box.x0 < b.x1]
-        own = box.x0 > left + box.height and len(over) == 1 and abs(over[0].x0 - box.x0) < 0.5 * box.height
-        if not own or _pitch(rows[stop - 1], rows[stop]) > min(TIGHT * usual, LOOSE * box.height):
+        flush = len(over) == 1 and abs(over[0].x0 - box.x0) < 0.5 * box.height
+        goes_on = flush and box.x0 > left + box.height and pitch < LOOSE * box.height
+        alone = abs(box.x0 - left) < 0.5 * box.height and box.x1 < first_column + box.height
+        if not goes_on and not (alone and pitch < 1.15 * usual):
             break
         stop += 1
     return stop
@@ -131,7 +151,7 @@ def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box]) -> Gr
     columns = _columns(rows)
     if len(columns) < 2 or len(rows) * len(columns) > MOST_CELLS:
         return None
-    placed = [[(box, *_taken(box, columns)) for box in row] for row in rows]
+    placed = [[(box, *_taken(box, columns)) for box in row] for row in watched(rows)]
     spanning = sum(end - start > 1 for row in placed for _, start, end in row)
     if spanning > MOST_SPANNING * sum(map(len, rows)) or not _is_table(placed, columns):
         return None
@@ -141,7 +161,7 @@ def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box]) -> Gr
         table_rows, first = [[over], *table_rows], first - 1
     elif wider := _heading_over_columns(rows[0], rows[1], columns):
         table_rows[0] = [wider]
-    cells = [tuple(_cells_of(group, len(columns))) for group in table_rows]
+    cells = [tuple(_cells_of(group, len(columns))) for group in watched(table_rows)]
     count = sum(len(group) for group in table_rows)
     return Grid(first, first + count, tuple(cells), _header_rows(table_rows))
 
@@ -150,9 +170,8 @@ def _cells_of(group: Sequence[Placed], columns: int) -> list[GridCell]:
     row = [GridCell()] * columns
     for _, start, end in (one for line in group for one in line):
         row[start] = GridCell((), max(row[start].across, end - start))
-    for line in group:
-        for box, start, _ in line:
-            row[start] = GridCell((*row[start].lines, box.index), row[start].across)
+    for box, start, _ in sorted((one for line in group for one in line), key=lambda one: one[0].middle):
+        row[start] = GridCell((*row[start].lines, box.index), row[start].across)
     return _without_overlaps(row)
 
 
@@ -254,7 +273,7 @@ def _is_table(placed: Sequence[Placed], columns: Sequence[tuple[float, float]]) 
         return False
     texts: list[list[str]] = [[] for _ in columns]
     widths: list[list[float]] = [[] for _ in columns]
-    for row in placed:
+    for row in watched(placed):
         for box, start, end in row:
             if end - start == 1:
                 texts[start].append(box.text.strip())
@@ -287,7 +306,7 @@ def _tidy(several: Sequence[Placed], columns: int) -> bool:
         for b, _, _ in row
     )
     flush = 0
-    for column in range(columns):
+    for column in watched(range(columns)):
         mine = [box for row in several for box, start, end in row if start == column and end == column + 1]
         edges = [[b.x0 for b in mine], [b.x1 for b in mine], [b.centre for b in mine]]
         flush += max(sum(abs(x - median(xs)) < 0.6 * height for x in xs) if xs else 0 for xs in edges)
@@ -303,7 +322,7 @@ def _table_rows(placed: Sequence[Placed], columns: int) -> list[list[Placed]]:
     height = median(box.height for row in boxes for box in row)
     spaces = []  # between a row and the next; none where they overlap
     reach = -math.inf
-    for upper, lower in itertools.pairwise(boxes):
+    for upper, lower in watched(itertools.pairwise(boxes)):
         reach = max(reach, *(b.y1 - MARGIN * b.height for b in upper))
         spaces.append(max(0.0, min(b.y0 + MARGIN * b.height for b in lower) - reach))
     within = _space_within_cells(spaces, full, height)
