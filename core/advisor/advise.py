@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..catalog.own.faults import own_faults
 from ..errors import VramwiseError
 from ..hardware.budget import Budget
 from ..option_values import check_choice
@@ -33,6 +34,7 @@ from .targets import TIERS, Target, resized, target_of_gpu, targets_of
 from .unlocks import Unlock, gains, next_tier
 
 if TYPE_CHECKING:
+    from ..catalog.own.rows import Fault
     from ..catalog.templates import Template
     from ..hardware import MachineReport
 
@@ -59,6 +61,11 @@ class Advice:
     remote: tuple[RemoteCandidate, ...] = ()
 
     @property
+    def own_faults(self) -> tuple[Fault, ...]:
+        """What of the person's own rows is not used."""
+        return own_faults()
+
+    @property
     def gpu(self) -> str:
         return self.target.label
 
@@ -72,7 +79,7 @@ class Advice:
 
     def to_dict(self) -> dict[str, Any]:
         """The stable JSON form. Bytes are integers; null where nobody knows; "set_by_hand" only where
-        config.yaml sets the memory.
+        config.yaml sets the memory, "own_rows" where rows of the person's are not used.
         """
         by_hand = self.target.budget.set_by_hand
         return {
@@ -82,6 +89,7 @@ class Advice:
             "contradictions": [check.to_dict() for check in self.contradictions],
             "elsewhere": [candidate.to_dict() for candidate in self.remote],
             **({"set_by_hand": by_hand} if by_hand else {}),
+            **({"own_rows": [fault.text() for fault in self.own_faults]} if self.own_faults else {}),
         }
 
     def table(self) -> dict[str, Any]:

@@ -143,6 +143,8 @@ def _ocr_candidate(
         why=why,
         facts=facts or {},
         rank=ocr_rank(row, _parameters),
+        yours=row.yours,
+        asked_for=quality(OCR, row.id).asked_for,
         bits={"fp32": 32.0, "int8": 8.0, "fp8 as saved": 8.0, "int4": 4.0}.get(precision, 16.0),
     )
 
@@ -268,6 +270,7 @@ def _candidates_of_model(
     for file, form, need in _needs(model, target.system, target.needing, size):
         fast = form.fast_on(target.budget.capability)
         candidate = _diffusion_candidate(target, need, model, task, form.bits, fast)
+        candidate = replace(candidate, yours=True) if file.yours else candidate
         yield replace(candidate, installed=True) if file.on_disk else candidate
 
 
@@ -333,7 +336,7 @@ def _diffusion_candidate(
     fast: bool = True,
 ) -> Candidate:
     use = use_of(need, target)
-    its = Quality(TIERS_OF_QUALITY[-1]) if model is None else quality(task, model.id)
+    its = Quality(TIERS_OF_QUALITY[-1]) if model is None else _quality(task, model)
     ram_bytes = use.least_ram_bytes
     return Candidate(
         task=task,
@@ -358,9 +361,24 @@ def _diffusion_candidate(
         notes=need.notes,
         tier=its.tier,
         seconds_per_step=use.seconds_per_step,
+        yours=model is not None and model.yours,
         asked_for=its.asked_for,
         much_ram=target.ram_bytes is None and (ram_bytes or 0) > USUAL_RAM,
     )
+
+
+@functools.cache
+def _quality(task: str, model: DiffusionModel) -> Quality:
+    """A person's own row stands in the tier of ComfyUI's class that it is of."""
+    its = quality(task, model.id)
+    if not model.yours or its.stated:
+        return its
+    alike = [
+        quality(task, other.id).tier
+        for other in diffusion_models()
+        if other.comfy_class == model.comfy_class != "" and rank(task, other.id) != UNRANKED
+    ]
+    return Quality(min(alike, default=its.tier), stated=False)
 
 
 def _facts(need: DiffusionNeed, use: Usability, target: Target) -> dict[str, Any]:

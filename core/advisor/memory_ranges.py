@@ -38,6 +38,7 @@ class Range:
     optimum_precision: str
     tier: int | None
     published: tuple[PublishedNeed, ...] = ()
+    yours: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,6 +77,7 @@ def _range(group: list[Candidate], told: tuple[PublishedNeed, ...]) -> Range:
         optimum_precision=full.precision if full else "",
         tier=_tier(small),
         published=told,
+        yours=first.yours,
     )
 
 

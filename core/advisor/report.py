@@ -66,6 +66,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
     yield from _unlocks(advice.unlocks, say)
     yield from _remote(advice.remote, say)
     yield from _differ(advice, lang, say)
+    yield from _own_faults(advice, lang, say)
     yield ""
     yield say["advise_end"]
 
@@ -102,6 +103,8 @@ def place_lines(
         )
         if target.gpu.status != "released":
             yield "- " + say["advise_rumour"]
+        if target.gpu.yours:
+            yield "- " + say["advise_own_card"]
 
 
 def _order(say: Mapping[str, str]) -> str:
@@ -112,7 +115,7 @@ def _order(say: Mapping[str, str]) -> str:
 def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: bool) -> Iterator[str]:
     usable = [candidate for candidate in found if candidate.usable]
     each = _first_of_each(usable)
-    first = [row for place, row in enumerate(each) if place < _FEW or row.asked_for]
+    first = [row for place, row in enumerate(each) if place < _FEW or row.asked_for or row.yours]
     shown = first if short else _without_idle_rungs(usable)
     if not shown:
         yield say["advise_nothing"]
@@ -137,11 +140,11 @@ def _not_here(found: Sequence[Candidate], run: set[str], lang: str, say: Mapping
     others are counted."""
     nearest: dict[str, Candidate] = {}
     for row in found:
-        if row.model not in run and row.verdict != "unknown":
+        if row.model not in run and row.verdict != "unknown" and row.why != "not_installed":
             before = nearest.setdefault(row.model, row)
             if (row.optimal_bytes or 0) < (before.optimal_bytes or 0):
                 nearest[row.model] = row
-    told = [row for row in nearest.values() if row.asked_for]
+    told = [row for row in nearest.values() if row.asked_for or row.yours]
     if told:
         yield ""
         yield say["advise_not_here"]
@@ -331,6 +334,16 @@ def _differ(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
             published=check.row.printed(say),
             reason=check.reason(lang),
         )
+
+
+def _own_faults(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
+    if not advice.own_faults:
+        return
+    yield ""
+    yield f"## {say['advise_own_rows']}"
+    yield ""
+    for fault in advice.own_faults:
+        yield f"- {fault.text(lang)}"
 
 
 def tiers_report(task: str = ALL, lang: str = "en") -> str:

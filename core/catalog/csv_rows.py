@@ -52,6 +52,22 @@ def table(
     return csv_rows(__package__, f"tables/{name}", make, names)
 
 
+def header(name: str) -> tuple[str, ...]:
+    """The columns of a file of the catalog."""
+    text = resources.files(__package__).joinpath(f"tables/{name}").read_text(encoding="utf-8-sig")
+    return tuple(next(csv.reader([text.split("\n", 1)[0].rstrip("\r")])))
+
+
+def cells_of_line(line: str, delimiter: str) -> list[str] | None:
+    """One line of somebody's file, parsed alone, so that it swallows no other; None where a quote is not
+    closed."""
+    try:
+        (cells,) = csv.reader([line], delimiter=delimiter, strict=True)
+    except (csv.Error, ValueError):
+        return None
+    return cells
+
+
 def number(text: str) -> float | None:
     """A cell that may be empty."""
     return float(text) if text else None

@@ -7,6 +7,7 @@ encoder, diffusion_published.csv what others said it needs, licences.csv what ma
 from __future__ import annotations
 
 import functools
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +15,10 @@ from typing import TypeVar
 
 from ..errors import UnknownName, nearest
 from ..units import GIB
-from .csv_rows import Row, number, table
+from .csv_rows import Row, header, number, table
 from .diffusion_files import DiffusionWeights as DiffusionWeights
 from .gguf_ladder import measured_bits, with_ladder
+from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 # Undistilled models of the catalog sample 15 steps or more.
 _FEW_STEPS = 10
@@ -106,6 +108,7 @@ class DiffusionModel:
     source: str
     date: str
     config: tuple[tuple[str, int], ...] = ()
+    yours: bool = False
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -150,18 +153,15 @@ class DiffusionModel:
 
 @functools.cache
 def diffusion_models() -> tuple[DiffusionModel, ...]:
-    """Every model, in the order of the file, with a GGUF ladder beside the files that are listed."""
-    weights = listed_weights()
-    encoders = _grouped("diffusion/text_encoders.csv", _text_encoder)
-    published = _grouped("diffusion/diffusion_published.csv", _published)
-    models = table(
-        "diffusion/diffusion.csv",
-        lambda row: _model(
-            row, tuple(weights[row["id"]]), tuple(encoders[row["id"]]), tuple(published[row["id"]])
-        ),
-        lambda row: [row["id"], row["name"]],
-    )
-    bits = measured_bits((model.parameters, row) for model in models for row in model.weights)
+    """Every model, in the order of the file, with a GGUF ladder beside the files that are listed. A person's
+    own rows stand in the place of those of their id, the others behind; their own files beside ours.
+    """
+    shipped = _shipped()
+    bits = measured_bits((model.parameters, row) for model in shipped for row in model.weights)
+    own = {model.id.casefold(): model for model in own_diffusion_models().rows}
+    models = [*(own.pop(model.id.casefold(), model) for model in shipped), *own.values()]
+    files = own_diffusion_files().rows
+    models = [_with_files(model, [row for name, row in files if name == model.id]) for model in models]
     families = defaultdict[str, list[DiffusionModel]](list)
     for model in models:
         families[_family(model)].append(model)
@@ -171,6 +171,122 @@ def diffusion_models() -> tuple[DiffusionModel, ...]:
         )
         for model in models
     )
+
+
+def _shipped() -> tuple[DiffusionModel, ...]:
+    weights = listed_weights()
+    encoders = _grouped("diffusion/text_encoders.csv", _text_encoder)
+    published = _grouped("diffusion/diffusion_published.csv", _published)
+    return table(
+        "diffusion/diffusion.csv",
+        lambda row: _model(
+            row, tuple(weights[row["id"]]), tuple(encoders[row["id"]]), tuple(published[row["id"]])
+        ),
+        lambda row: [row["id"], row["name"]],
+    )
+
+
+_shipped_once = functools.cache(_shipped)
+
+
+def _with_files(model: DiffusionModel, files: list[DiffusionWeights]) -> DiffusionModel:
+    """``model`` with a person's ``files``, each in the place of one of its precision."""
+    if not files:
+        return model
+    named = {row.precision.casefold() for row in files}
+    others = [row for row in model.weights if row.precision.casefold() not in named]
+    return replace(model, weights=(*others, *files))
+
+
+# --- a person's own rows -----------------------------------------------------------------------------------
+
+# What most models of the catalog have; ComfyUI's class for what it does not know has the factor 2.
+_USUAL = {
+    **{"text_encoder_parameters": "0", "vae_parameters": "0", "vae_gib": "0", "fp16": "yes", "factor": "2"},
+    **{"factor_source": "estimated: none given, the default of ComfyUI's BASE", "licence": "not read"},
+    **{"width": "1024", "height": "1024", "frames": "1", "spatial": "8", "temporal": "1"},
+    **{"area_channels": "1", "references": "0", "steps": "20", "steps_source": "assumed"},
+}
+_COUNTS = ("text_encoder_parameters", "vae_parameters", "references")
+_POSITIVE = ("width", "height", "frames", "spatial", "area_channels", "steps")
+_MOST_PIXELS, _MOST_GIB = 1_000_000, 65_536
+
+
+@functools.cache
+def own_diffusion_models() -> OwnRows[DiffusionModel]:
+    """The models of a person's diffusion.csv. Without files of its own (diffusion_weights.csv) a model has
+    16-bit ones by its parameters, and the ladder.
+    """
+    columns = header("diffusion/diffusion.csv")
+    return own_rows("diffusion.csv", columns, _USUAL, _own_model, lambda row: [row["id"], row["name"]])
+
+
+@functools.cache
+def own_diffusion_files() -> OwnRows[tuple[str, DiffusionWeights]]:
+    """(model, file) of a person's diffusion_weights.csv: of a model of theirs or of ours."""
+    usual = {"copies": "1", "at_once": "1", "with_text_encoder": "no", "with_vae": "no", "factor_scale": "1"}
+    columns = header("diffusion/diffusion_weights.csv")
+    return own_rows(
+        "diffusion_weights.csv", columns, usual, _own_file, lambda row: [f"{row['model']}@{row['precision']}"]
+    )
+
+
+def _own_model(row: Row) -> DiffusionModel:
+    needed(row, "id", "name", "tasks", "parameters")
+    if not re.fullmatch(r"[\w.-]{1,80}", row["id"]):
+        raise Unfit("no_id", "id", cell=row["id"][:60])
+    shipped = _shipped_once()
+    if any(other.name.casefold() == row["name"].casefold() and other.id != row["id"] for other in shipped):
+        raise Unfit("name_taken", "name", name=row["name"])
+    kinds = sorted({task for other in shipped for task in other.tasks})
+    tasks = [one_of({**row, "tasks": task.strip()}, "tasks", kinds) for task in row["tasks"].split("|")]
+    told = {
+        **amounts(row, ["parameters"], whole=True, least=1),
+        **amounts(row, _COUNTS, whole=True),
+        **amounts(row, _POSITIVE, _MOST_PIXELS, whole=True, least=1),
+        **amounts(row, ["factor", "temporal"], 10_000),
+        "vae_gib": amounts(row, ["vae_gib"], _MOST_GIB)["vae_gib"] if row["vae_gib"] != "0" else "0",
+        "tasks": "|".join(tasks),
+        "fp16": one_of(row, "fp16", ("yes", "no")),
+        "decoder": one_of(row, "decoder", sorted({"", *(other.decoder for other in shipped)})),
+        "family": row["family"] or row["name"],
+        "config": "",
+        "templates": "",
+    }
+    known = row["licence"] if row["licence"] in licences() else "not read"
+    made = _model({**row, **told, "licence": known}, (), (), ())
+    licence = made.licence
+    if known != row["licence"]:
+        licence = Licence(row["licence"], "unknown", "", made.source, made.date)
+    whole = _of_parameters(made)
+    encoders = (_of_encoder(made),) if made.text_encoder_parameters else ()
+    return replace(made, licence=licence, weights=(whole,), text_encoders=encoders, yours=True)
+
+
+def _of_parameters(model: DiffusionModel) -> DiffusionWeights:
+    size, said = 2 * model.parameters, "size estimated: 2 bytes a parameter"
+    source, date = model.source, model.date
+    file = DiffusionWeights("bf16", "bf16", size, size, 0, 1, 1, False, False, 1.0, said, source, date)
+    return replace(file, estimated=True, yours=True)
+
+
+def _of_encoder(model: DiffusionModel) -> TextEncoder:
+    size = 2 * model.text_encoder_parameters
+    return TextEncoder("text encoder, 2 bytes a parameter", size, False, model.source, model.date)
+
+
+def _own_file(row: Row) -> tuple[str, DiffusionWeights]:
+    needed(row, "model", "precision", "format", "file_gib")
+    models = (*_shipped_once(), *own_diffusion_models().rows)
+    model = one_of(row, "model", [other.id for other in models])
+    told = {
+        "format": one_of(row, "format", table("formats.csv", lambda other: other["format"])),
+        **{column: one_of(row, column, ("yes", "no")) for column in ("with_text_encoder", "with_vae")},
+    }
+    told |= amounts(row, ("file_gib", "held_gib", "rest_gib"), _MOST_GIB)
+    told |= amounts(row, ("copies", "at_once"), 64, whole=True, least=1)
+    told |= amounts(row, ["factor_scale"], 1_000)
+    return model, replace(_weights({**row, **told}), yours=True)
 
 
 def _relatives(

@@ -30,3 +30,4 @@ class DiffusionWeights:
     date: str
     estimated: bool = False
     on_disk: bool = False
+    yours: bool = False

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from ..errors import LONGEST_NAME, UnknownName, VramwiseError, nearest
 from ..units import GIB
-from .csv_rows import Row, count, number, table
+from .csv_rows import Row, count, header, number, table
+from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
 _TOLERANCE = 0.1
@@ -48,6 +49,7 @@ class GPU:
     source: str
     date: str
     sizes: int = 1
+    yours: bool = False
 
     @property
     def label(self) -> str:
@@ -77,17 +79,51 @@ class GPU:
 
 @functools.cache
 def gpus() -> tuple[GPU, ...]:
-    """Every card, in the order of the file."""
-    rows = table("gpus.csv", _of_sizes, _labels)
-    sizes = Counter(gpu.name for row in rows for gpu in row)
+    """Every card, in the order of the file; a person's own rows stand in the place of those of their name and
+    size, the others behind.
+    """
+    rows = [gpu for row in table("gpus.csv", _of_sizes, _labels) for gpu in row]
     spelled: dict[str, str] = {}
-    for name in sizes:
-        if spelled.setdefault(name.casefold(), name) != name:
+    for gpu in rows:
+        if spelled.setdefault(gpu.name.casefold(), gpu.name) != gpu.name:
             raise VramwiseError(
-                f'gpus.csv has "{spelled[name.casefold()]}" and "{name}", which is one name: '
+                f'gpus.csv has "{spelled[gpu.name.casefold()]}" and "{gpu.name}", which is one name: '
                 "write both alike."
             )
-    return tuple(replace(gpu, sizes=sizes[gpu.name]) for row in rows for gpu in row)
+    own = [gpu for row in own_gpus().rows for gpu in row]
+    own = [replace(gpu, name=spelled.setdefault(gpu.name.casefold(), gpu.name)) for gpu in own]
+    theirs = {(gpu.name, gpu.vram_gib): gpu for gpu in own}
+    named = [theirs.pop((gpu.name, gpu.vram_gib), gpu) for gpu in rows] + list(theirs.values())
+    sizes = Counter(gpu.name for gpu in named)
+    return tuple(replace(gpu, sizes=sizes[gpu.name]) for gpu in named)
+
+
+@functools.cache
+def own_gpus() -> OwnRows[list[GPU]]:
+    """The cards of a person's gpus.csv."""
+    return own_rows("gpus.csv", header("gpus.csv"), {"status": "released"}, _own_of_sizes, _labels)
+
+
+_VENDORS = ("NVIDIA", "AMD", "Intel", "Apple")
+
+
+def _own_of_sizes(row: Row) -> list[GPU]:
+    needed(row, "name", "vendor", "vram_gib")
+    sizes = [amounts({"vram_gib": size}, ["vram_gib"], 65_536) for size in row["vram_gib"].split("|")]
+    told = {
+        "vram_gib": "|".join(size["vram_gib"] for size in sizes),
+        **amounts(row, ("memory_bus_bits", "tensor_cores", "tdp_w", "release_year"), whole=True),
+        **amounts(row, ("bandwidth_gb_s", "fp16_tensor_tflops")),
+    }
+    known = {"vendor": _VENDORS, "status": ("released", "rumoured"), "host_bus": ("", *_bus_names())}
+    told |= {column: one_of(row, column, words) for column, words in known.items()}
+    if row["vendor"].casefold() == "nvidia" and not re.fullmatch(r"(\d+\.\d+)?", row["compute_capability"]):
+        raise Unfit("no_version", "compute_capability", cell=row["compute_capability"])
+    return [replace(gpu, yours=True) for gpu in _of_sizes({**row, **told})]
+
+
+def _bus_names() -> tuple[str, ...]:
+    return table("buses.csv", lambda row: row["bus"])
 
 
 def _labels(row: Row) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ..errors import VramwiseError, nearest
-from .csv_rows import Row, count, table
+from .csv_rows import Row, count, header, table
+from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 BUILTIN = "builtin"
 _Row = TypeVar("_Row")
@@ -35,6 +37,7 @@ class OCRModel:
     family: str = ""
     repo: str = ""
     revision: str = ""
+    yours: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,47 @@ class Recogniser:
 
 @functools.cache
 def ocr_models() -> tuple[OCRModel, ...]:
+    """Every OCR model, in the order of the file; a person's own rows stand in the place of those of their id,
+    the others behind.
+    """
+    own = {row.id.casefold(): row for row in own_ocr_models().rows}
+    rows = [own.pop(row.id.casefold(), row) for row in _shipped()]
+    return (*rows, *own.values())
+
+
+def _shipped() -> tuple[OCRModel, ...]:
     return table("ocr_models.csv", _ocr_model, lambda row: [row["id"], row["name"]])
+
+
+_shipped_once = functools.cache(_shipped)
+
+
+@functools.cache
+def own_ocr_models() -> OwnRows[OCRModel]:
+    """The OCR models of a person's models.csv."""
+    usual = {"engine": "vlm", "runs_on": "torch"}
+    return own_rows(
+        "models.csv", header("ocr_models.csv"), usual, _own_model, lambda row: [row["id"], row["name"]]
+    )
+
+
+def _own_model(row: Row) -> OCRModel:
+    needed(row, "id", "name", "family", "repo")
+    shipped = _shipped_once()
+    if any(other.name.casefold() == row["name"].casefold() and other.id != row["id"] for other in shipped):
+        raise Unfit("name_taken", "name", name=row["name"])
+    known = {
+        "engine": ("vlm",),
+        "runs_on": ("torch",),
+        "family": tuple(dict.fromkeys(other.family for other in shipped if other.family)),
+    }
+    told = {column: one_of(row, column, words) for column, words in known.items()}
+    shapes = {"id": r"[\w.-]{1,80}", "repo": r"[\w.-]+/[\w.-]+", "revision": r"([0-9a-f]{40})?"}
+    for column, pattern in shapes.items():
+        if not re.fullmatch(pattern, row[column]):
+            raise Unfit(f"no_{column}", column, cell=row[column][:60])
+    told |= amounts(row, ["weight_bytes"], whole=True)
+    return replace(_ocr_model({**row, **told}), yours=True)
 
 
 def _ocr_model(row: Row) -> OCRModel:

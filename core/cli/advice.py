@@ -120,6 +120,7 @@ def machine_with_gpu() -> Any:
 def _compare(arguments: argparse.Namespace) -> int:
     from ..advisor.gpu_ranking import BALANCE_RULE, compare
 
+    say_own_faults()
     found = compare(arguments.gpus)
     if arguments.json:
         say_json(found.to_dict())
@@ -150,10 +151,19 @@ _ROWS = {
 }
 
 
+def say_own_faults(lang: str = "en") -> None:
+    """What of the person's own rows is not used, on standard error."""
+    from ..catalog.own.faults import own_faults
+
+    for fault in own_faults():
+        say_failure(fault.text(lang))
+
+
 def _gpus(arguments: argparse.Namespace) -> int:
     from ..advisor.gpu_ranking import balance, rating
     from ..catalog.gpus import gpus
 
+    say_own_faults()
     found = [gpu for gpu in gpus() if arguments.text.lower() in gpu.label.lower()]
     if arguments.json:
         keys = ("vendor", "vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops", "status")
@@ -164,6 +174,7 @@ def _gpus(arguments: argparse.Namespace) -> int:
                     "gpu": gpu.label,
                     **{key: getattr(gpu, key) for key in (*keys, *more)},
                     "colour": rating(gpu),
+                    "yours": gpu.yours,
                 }
                 for gpu in found
             ]
@@ -172,7 +183,7 @@ def _gpus(arguments: argparse.Namespace) -> int:
     head = ["card", "GB", "GB/s", "tensor cores", "TFLOPS", "for models", "bandwidth", "status"]
     rows = [
         [
-            gpu.label,
+            f"{gpu.label} (yours)" if gpu.yours else gpu.label,
             _cell(gpu.vram_gib),
             _cell(gpu.bandwidth_gb_s),
             _cell(gpu.tensor_cores),
@@ -190,6 +201,7 @@ def _gpus(arguments: argparse.Namespace) -> int:
 def _models(arguments: argparse.Namespace) -> int:
     from ..advisor.memory_ranges import ranges
 
+    say_own_faults()
     found = ranges()
     if arguments.json:
         say_json([row.to_dict() for row in found])
@@ -200,7 +212,7 @@ def _models(arguments: argparse.Namespace) -> int:
         [
             model.task,
             model.model,
-            model.name,
+            f"{model.name} (yours)" if model.yours else model.name,
             gib(model.minimum_bytes),
             f"{gib(model.resident_from_bytes)} {model.resident_precision}".strip(),
             f"{gib(model.optimum_bytes)} {model.optimum_precision}".strip(),

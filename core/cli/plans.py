@@ -70,7 +70,9 @@ def _size(text: str) -> tuple[int, int]:
 def _plan(arguments: argparse.Namespace) -> int:
     from ..advisor.picture_plan import among_all_models, named_picture_model
     from ..models.request import plan
+    from .advice import say_own_faults
 
+    say_own_faults()
     model = named_picture_model(arguments.model)
     if model is not None:
         return _picture_plan(arguments, model)

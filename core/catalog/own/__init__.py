@@ -1,0 +1,1 @@
+"""A person's own rows beside those that are shipped."""
