@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..catalog.own.faults import own_faults
 from ..errors import VramwiseError
 from ..hardware.budget import Budget
 from ..option_values import check_choice
@@ -28,6 +27,7 @@ from .candidates import (
 )
 from .gpu_ranking import TOLERANCE, balance, offered_cards, rating
 from .models_here import asking
+from .own_faults import own_faults
 from .published.checks import Check, contradictions
 from .remote_candidates import RemoteCandidate, remote_candidates
 from .targets import TIERS, Target, resized, target_of_gpu, targets_of

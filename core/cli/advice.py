@@ -153,7 +153,7 @@ _ROWS = {
 
 def say_own_faults(lang: str = "en") -> None:
     """What of the person's own rows is not used, on standard error."""
-    from ..catalog.own.faults import own_faults
+    from ..advisor.own_faults import own_faults
 
     for fault in own_faults():
         say_failure(fault.text(lang))

@@ -15,10 +15,10 @@ import vramwise.advisor.models_here
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vramwise.advisor import advise, report
+from vramwise.advisor.own_faults import own_faults
 from vramwise.catalog import diffusion, gpus, readers
 from vramwise.catalog.csv_rows import header
 from vramwise.catalog.own import rows as own_rows
-from vramwise.catalog.own.faults import own_faults
 from vramwise.catalog.words import LANGUAGES
 from vramwise.cli import main
 from vramwise.host import Places, set_places

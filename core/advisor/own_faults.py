@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..diffusion import own_diffusion_files, own_diffusion_models
-from ..gpus import own_gpus
-from ..readers import own_ocr_models
-from .rows import Fault
+from ..catalog.diffusion import own_diffusion_files, own_diffusion_models
+from ..catalog.gpus import own_gpus
+from ..catalog.own.rows import Fault
+from ..catalog.readers import own_ocr_models
 
 
 def own_faults() -> tuple[Fault, ...]:
