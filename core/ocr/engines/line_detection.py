@@ -19,7 +19,6 @@ def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> NDArray[Any]:
     """Four-point boxes (n, 4, 2) float32 in pixels of ``bgr``. ``ocr``: a live RapidOCR."""
     import cv2
     import numpy as np
-    from rapidocr.main import RapidOCRError
 
     long, short = max(bgr.shape[:2]), min(bgr.shape[:2])
     padded_share = short / max(short, math.ceil(long / MAX_ASPECT))  # the budget counts the padding
@@ -33,15 +32,26 @@ def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> NDArray[Any]:
         paper = [int(c) for c in np.median(_border(small), axis=0)]
         sides = top, want_h - height - top, left, want_w - width - left
         small = cv2.copyMakeBorder(small, *sides, cv2.BORDER_CONSTANT, value=paper)
-    try:
-        _, found = ocr.detect_and_crop(small, {})
-    except RapidOCRError:  # its way of saying that nothing was detected
+    found = _found(ocr, small)
+    if found is None:
         return np.zeros((0, 4, 2), np.float32)
-    boxes = (np.asarray(found.boxes, np.float32) - (left, top)) * (scale_x, scale_y)
+    boxes = (np.asarray(found, np.float32) - (left, top)) * (scale_x, scale_y)
     boxes[..., 0] = boxes[..., 0].clip(0, bgr.shape[1])
     boxes[..., 1] = boxes[..., 1].clip(0, bgr.shape[0])
     level: NDArray[Any] = boxes.astype(np.float32)
     return level
+
+
+def _found(ocr: Any, bgr: NDArray[uint8]) -> Any:
+    """The boxes of RapidOCR's detector, or None. Its own way to ask for them cuts each line out as well."""
+    from rapidocr.main import RapidOCRError
+
+    if ocr.text_det is not None:
+        return ocr.text_det(bgr).boxes
+    try:
+        return ocr.detect_and_crop(bgr, {})[1].boxes
+    except RapidOCRError:  # its way of saying that nothing was detected
+        return None
 
 
 def _border(image: NDArray[uint8]) -> NDArray[uint8]:

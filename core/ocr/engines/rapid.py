@@ -8,6 +8,7 @@ are kept as evidence instead of dropped, and a cancel is noticed between line ba
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +66,12 @@ class RapidReader:
         self._kept = KeptMemory(self._free, self._renew)
 
     def _made(self) -> Any:
-        """A RapidOCR; it compiles each of its models at first use."""
+        """A RapidOCR; what is not put in its place here, it compiles at first use."""
         from rapidocr import EngineType, RapidOCR
 
         engine = EngineType.OPENVINO if self.runtime == "openvino" else EngineType.ONNXRUNTIME
         folder = builtin_models()
-        return RapidOCR(
+        ocr = RapidOCR(
             params={
                 "Global.log_level": "error",
                 "Global.return_word_box": True,
@@ -84,6 +85,13 @@ class RapidReader:
                 "Rec.model_path": str(self._recogniser or folder / BUILTIN_REC),
             }
         )
+        if self.runtime == "openvino":
+            from .openvino_stages import Detector, Recogniser
+
+            ocr.text_det = Detector(folder / BUILTIN_DET)
+            with suppress(ValueError):  # a recogniser that is built otherwise: RapidOCR's own class reads it
+                ocr.text_rec = Recogniser(self._recogniser or folder / BUILTIN_REC)
+        return ocr
 
     def lines(
         self,
@@ -132,13 +140,10 @@ class RapidReader:
         trim()
 
     def _free(self) -> None:
-        """Give back the tensors of OpenVINO's compiled detector, the largest there are: the recogniser's are
-        a tenth of these and cost as much to have again. ONNX Runtime has nothing like it.
-        """
-        request: Any = getattr(getattr(self._ocr.text_det, "session", None), "session", None)
-        compiled: Any = request.get_compiled_model() if hasattr(request, "get_compiled_model") else None
-        if hasattr(compiled, "release_memory"):  # OpenVINO before 2024.5 has none
-            compiled.release_memory()
+        """Give back the tensors of OpenVINO's compiled models. ONNX Runtime has nothing like it."""
+        for stage in (self._ocr.text_det, self._ocr.text_rec):
+            if hasattr(stage, "release_memory"):
+                stage.release_memory()
 
     def _renew(self) -> None:
         self._ocr = self._made()
