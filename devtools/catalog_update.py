@@ -76,7 +76,7 @@ def as_text(rows: Rows) -> str:
 
 def regenerated(before: Mapping[str, Mapping[str, str]], templates: Path, version: str, today: str) -> Rows:
     """The rows of ``before`` with what the templates in that folder say."""
-    from vramwise.catalog.file_names import named_file
+    from vramwise.catalog.model_files.names import named_file
     from vramwise.catalog.templates import MODEL_FOLDERS, templates_of_folder
 
     loaded: dict[str, list[str]] = {}

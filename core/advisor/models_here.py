@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models
-from ..catalog.diffusion_files import DiffusionWeights
-from ..catalog.file_names import named_file
 from ..catalog.formats import formats
+from ..catalog.model_files.listed import DiffusionWeights
+from ..catalog.model_files.names import named_file
 from ..catalog.templates import MODEL_FOLDERS
 from ..errors import VramwiseError
 from ..host import HostModels, host_models
@@ -64,14 +64,17 @@ def models_here(host: HostModels | None, templates: Sequence[Template] = ()) -> 
     """The catalog as ``host`` counts, with rows for files that templates or the disk have and it has not."""
     named = _files_of_templates(templates)
     found = tuple(_files_on_disk(host))
-    return _overlaid(host, named, found)
+    return _overlaid(diffusion_models(), host, named, found)
 
 
 # One state of the folders and the packages: the models of equal questions are the same objects, so what was
 # computed from them is found again.
 @functools.lru_cache(maxsize=2)
 def _overlaid(
-    host: HostModels | None, named: tuple[tuple[str, str, int, str], ...], found: tuple[ModelFile, ...]
+    shipped: tuple[DiffusionModel, ...],
+    host: HostModels | None,
+    named: tuple[tuple[str, str, int, str], ...],
+    found: tuple[ModelFile, ...],
 ) -> tuple[DiffusionModel, ...]:
     by_model: dict[str, list[ModelFile]] = {}
     for file in found:
@@ -79,7 +82,7 @@ def _overlaid(
         if model is not None:
             by_model.setdefault(model.id, []).append(file)
     models = []
-    for model in diffusion_models():
+    for model in shipped:
         counted = _as_counted(model, host)
         weights = counted.weights
         for name, file_name, size, template in named:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..catalog.diffusion import DiffusionModel, DiffusionWeights, diffusion_models
-from ..catalog.file_names import named_file
 from ..catalog.gpus import GPU
+from ..catalog.model_files.names import named_file
 from ..catalog.templates import MODEL_FOLDERS, Template, TemplateFile
 from ..units import MIB
 from .diffusion_memory import DiffusionNeed, diffusion_need, reserve_bytes

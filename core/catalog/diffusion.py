@@ -16,8 +16,8 @@ from typing import TypeVar
 from ..errors import UnknownName, nearest
 from ..units import GIB
 from .csv_rows import Row, header, number, table
-from .diffusion_files import DiffusionWeights as DiffusionWeights
-from .gguf_ladder import measured_bits, with_ladder
+from .model_files.gguf_ladder import measured_bits, with_ladder
+from .model_files.listed import DiffusionWeights as DiffusionWeights
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 # Undistilled models of the catalog sample 15 steps or more.

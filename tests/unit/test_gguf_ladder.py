@@ -10,7 +10,7 @@ from vramwise.advisor.report import report
 from vramwise.advisor.targets import target_of_memory
 from vramwise.catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models, listed_weights
 from vramwise.catalog.formats import format_named
-from vramwise.catalog.gguf_ladder import RUNGS, measured_bits, with_ladder
+from vramwise.catalog.model_files.gguf_ladder import RUNGS, measured_bits, with_ladder
 
 GIB = 1024**3
 EVERY = pytest.mark.parametrize("model", diffusion_models(), ids=lambda model: model.id)

@@ -13,7 +13,7 @@ from vramwise.advisor.report import report
 from vramwise.advisor.targets import target_of_memory
 from vramwise.advisor.template_memory import model_of_template, template_need, unmapped
 from vramwise.catalog.diffusion import diffusion_model, diffusion_models
-from vramwise.catalog.file_names import file_names, named_file
+from vramwise.catalog.model_files.names import file_names, named_file
 from vramwise.catalog.templates import MODEL_FOLDERS, Template, TemplateFile, templates_of_folder
 
 GIB = 1024**3

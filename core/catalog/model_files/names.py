@@ -10,7 +10,7 @@ import functools
 import re
 from dataclasses import dataclass
 
-from .csv_rows import Row, table
+from ..csv_rows import Row, table
 
 _PARTS = re.compile(r"[^a-z0-9]+")
 # No file name is longer; a text that is would only cost time.

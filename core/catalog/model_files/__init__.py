@@ -1,0 +1,1 @@
+"""What is known of the files of image and video models: listed sizes, estimated ones, and their names."""
