@@ -72,7 +72,8 @@ class Settings:
     """The machine's decisions. ``origin`` says where they were read, for error messages and reports.
 
     ``allow_downloads`` is for what a reading turns out to need, ``download_button`` for what a person asks
-    for in the browser. ``allowed_hosts`` are further names by which browsers reach this machine.
+    for in the browser. With ``learn_peaks`` what ComfyUI's sampling takes is remembered. ``allowed_hosts``
+    are further names by which browsers reach this machine.
     """
 
     allow_downloads: bool = False
@@ -82,6 +83,7 @@ class Settings:
     models_dirs: tuple[Path, ...] = ()
     download_source: str = "huggingface"
     quantised_cache: bool = False
+    learn_peaks: bool = True
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
     endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict)
     memory: Mapping[str, MemoryByHand] = field(default_factory=dict)
@@ -180,6 +182,7 @@ def _from_mapping(data: dict[str, Any], path: Path, settings: Settings) -> Setti
         allow_downloads=_switch(data, "allow_downloads", settings.allow_downloads, path),
         download_button=_switch(data, "download_button", settings.download_button, path),
         quantised_cache=_switch(data, "quantised_cache", settings.quantised_cache, path),
+        learn_peaks=_switch(data, "learn_peaks", settings.learn_peaks, path),
         download_source=source,
         models=_models(data.get("models"), path),
         endpoints=_endpoints(data.get("endpoints"), path),
@@ -199,6 +202,7 @@ _KEYS = (
     "download_mirror",
     "download_source",
     "endpoints",
+    "learn_peaks",
     "memory",
     "models",
     "models_dir",
@@ -361,7 +365,7 @@ def _mirror(value: Any, origin: str) -> str | None:
 
 def _from_environment(environ: Mapping[str, str], settings: Settings) -> Settings:
     changes: dict[str, Any] = {}
-    for key in ("allow_downloads", "download_button"):
+    for key in ("allow_downloads", "download_button", "learn_peaks"):
         name = f"VRAMWISE_{key.upper()}"
         said = environ.get(name)
         if said is not None:

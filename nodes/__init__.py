@@ -8,6 +8,7 @@ from .bridge.managed import manage_models
 from .bridge.memory import host_memory, listen_to_free
 from .bridge.model_facts import announce_models
 from .bridge.routes import serve
+from .bridge.sampling_peaks import watch_sampling
 from .bridge.schema import ComfyExtension, io
 from .bridge.widget_values import checked
 from .convert_regions import ConvertRegions
@@ -52,6 +53,7 @@ class VramwiseExtension(ComfyExtension):
         manage_models()
         set_memory_source(host_memory)
         announce_models()
+        watch_sampling()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [checked(node) for node in NODES]

@@ -20,6 +20,7 @@ from ..hardware.capabilities import option_for, pip_line
 from ..option_values import ADVICE_TASKS, precision_choices
 from ..planning.footprint import reading_bytes
 from ..planning.plan import Plan, Verdict
+from ..planning.sampling_peaks import named
 from ..units import GIB, gib, seconds_text
 from .candidate import RESIDENT, USUAL_SIZE, Candidate, ResultSize, commercial_use
 from .diffusion_memory import DiffusionNeed, Usability, diffusion_need, usability
@@ -254,7 +255,10 @@ def sized_candidates(
 
     Raises VramwiseError for a size that the model cannot make.
     """
-    needs = (need for _, _, need in _needs(model, target.system, target.needing, size))
+    needs = (
+        measured_need(need, target, model)
+        for _, _, need in _needs(model, target.system, target.needing, size)
+    )
     rows = _candidates_of_model(target, model, task_of(model), size)
     return sorted(zip(rows, needs, strict=True), key=lambda pair: pair[0].key)
 
@@ -335,6 +339,7 @@ def _diffusion_candidate(
     bits: float = 16.0,
     fast: bool = True,
 ) -> Candidate:
+    need = measured_need(need, target, model)
     use = use_of(need, target)
     its = Quality(TIERS_OF_QUALITY[-1]) if model is None else _quality(task, model)
     ram_bytes = use.least_ram_bytes
@@ -399,6 +404,20 @@ def _facts(need: DiffusionNeed, use: Usability, target: Target) -> dict[str, Any
         "bus": use.bus.bus if use.bus is not None else "",
         "peak_bytes": None if use.bus is None else peak_on_card(need, room_bytes).bytes,
     }
+
+
+def measured_need(need: DiffusionNeed, target: Target, model: DiffusionModel | None) -> DiffusionNeed:
+    """``need`` with what sampling of this architecture and latent took on this machine, where that is asked
+    about and known."""
+    peaks = target.sampling_peaks
+    if not peaks or model is None:
+        return need
+    scale = next((row.factor_scale for row in model.weights if row.precision == need.precision), 1.0)
+    peak = peaks.get((named(model.comfy_class, model.factor * scale), need.area))
+    if peak is None:
+        return need
+    source = f"measured here on {peak.date}: {need.area} latent positions"
+    return replace(need, activation_bytes=peak.bytes, activation_source=source, confidence="measured here")
 
 
 def use_of(need: DiffusionNeed, target: Target) -> Usability:

@@ -61,7 +61,8 @@ class DiffusionNeed:
 
     ``weights_bytes`` is what sampling needs in VRAM beside ``activation_bytes``, ``loaded_bytes`` all that is
     loaded (every expert, text encoder, VAE), ``file_bytes`` the same on disk. ``reserve_bytes`` is what
-    ComfyUI leaves to others. ``steps`` are those of one picture. Sums are kept: each size asks for them.
+    ComfyUI leaves to others. ``steps`` are those of one picture, ``area`` the latent's positions (batch x
+    frames x height x width). Sums are kept: each size asks for them.
     """
 
     model: str
@@ -79,6 +80,7 @@ class DiffusionNeed:
     activation_source: str = ""
     notes: tuple[str, ...] = ()
     vae_bytes: int = 0
+    area: int = 0
 
     @functools.cached_property
     def encode_bytes(self) -> int:
@@ -240,6 +242,7 @@ def diffusion_need(
         activation_source=_activation_source(area, factor, value_bytes, flash, model.factor_source),
         confidence="estimated" if weights.estimated else "computed",
         notes=_notes(model, weights, encoder, flash=flash, wide=wide),
+        area=batch * math.prod(latent),
         vae_bytes=model.vae_bytes or model.vae_parameters * 2,
     )
 

@@ -16,7 +16,7 @@ from ..errors import UnknownName, VramwiseError, nearest
 from ..hardware.budget import Budget
 from ..units import gib
 from .candidate import RESIDENT, Candidate, ResultSize
-from .candidates import model_name, sized_candidates, use_of
+from .candidates import measured_need, model_name, sized_candidates, use_of
 from .diffusion_memory import DiffusionNeed, diffusion_need
 from .models_here import asking, current_model
 from .targets import Target, target_of_budget, targets_of
@@ -275,7 +275,7 @@ def _largest(
             system=target.system,
             gpu=target.needing,
         )
-        return use_of(need, target).verdict in good
+        return use_of(measured_need(need, target, model), target).verdict in good
 
     most = int((MOST_FRAMES - 1) / model.temporal) if clip else int(_SCALE * MOST_PIXELS / grain / max(shape))
     steps = _last(runs, most)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from ..catalog.gpus import GPU, find_gpus, gpu_of_device, gpus, parse_memory
 from ..errors import VramwiseError
 from ..hardware.budget import Budget, budget_of_gpu, budget_of_machine, budget_of_memory
+from ..host import current_places
+from ..planning.sampling_peaks import SamplingPeak, sampling_peaks
 from ..units import GIB
 from .diffusion_memory import usable_bytes
 
@@ -50,6 +52,16 @@ class Target:
         if self.gpu is None or self.system == "windows":
             return self.gpu
         return replace(self.gpu, vram_gib=None)
+
+    @functools.cached_property
+    def sampling_peaks(self) -> Mapping[tuple[str, int], SamplingPeak]:
+        """What ComfyUI's samplings took here; nothing where another place than this machine is meant."""
+        if not self.live or self.budget.kind == "cpu":
+            return {}
+        from ..planning.run_history import remembered_as
+
+        label = remembered_as(self.budget.name, self.budget.device)
+        return sampling_peaks(current_places().user_dir, label)
 
     def less(self, taken_bytes: int) -> Target:
         """The same place with ``taken_bytes`` of its GPU memory given away."""

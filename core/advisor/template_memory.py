@@ -116,6 +116,7 @@ def template_need(
         activation_bytes=usual.activation_bytes,
         decode_bytes=usual.decode_bytes,
         activation_source=usual.activation_source,
+        area=usual.area,
         notes=(*notes, *(note for note in usual.notes if "ComfyUI" in note)),
     )
 

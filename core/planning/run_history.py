@@ -101,6 +101,18 @@ def lookup(folder: Path, device: str, model: str) -> tuple[Run, ...]:
     path = folder / NAME
     if not path.exists():
         return tuple(run for run in _json_runs(folder) if (run.device, run.model) == (device, model))
+    return _found(path, "device = ? AND model = ?", (device, model))
+
+
+def lookup_all(folder: Path, device: str, prefix: str) -> tuple[Run, ...]:
+    """Every remembered run on ``device`` of what is called ``prefix`` and more, oldest first."""
+    path = folder / NAME
+    if not path.exists():
+        return ()
+    return _found(path, "device = ? AND substr(model, 1, ?) = ?", (device, len(prefix), prefix))
+
+
+def _found(path: Path, where: str, values: tuple[str | int, ...]) -> tuple[Run, ...]:
     import sqlite3
 
     try:
@@ -108,8 +120,8 @@ def lookup(folder: Path, device: str, model: str) -> tuple[Run, ...]:
             if _format(database) != FORMAT:
                 return ()
             found = database.execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE device = ? AND model = ? ORDER BY id",  # noqa: S608
-                (device, model),
+                f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE {where} ORDER BY id",  # noqa: S608
+                values,
             )
             return tuple(_sound(path, found))
     except (ValueError, sqlite3.Error) as error:
