@@ -16,6 +16,8 @@ ADVICE_TASKS = ("all", "OCR", "image", "image edit", "video", "which GPU", "upsc
 TASKS = ("text", "markdown", "table", "formula", "layout", "spotting", "custom")
 # Who finds the lines that a vision-language model reads: itself, or the built-in engine.
 HYBRID = ("off", "lines", "paragraphs")
+# OCR Inference: how lines run; vertical is columns from right to left.
+READING_DIRECTIONS = ("auto", "horizontal", "vertical")
 # OCR Score: how texts are compared.
 UNICODE = ("NFKC", "NFC")
 CASE = ("exact", "ignore")

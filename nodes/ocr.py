@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.catalog import language, languages
 from ..core.errors import VramwiseError
-from ..core.option_values import HYBRID, TASKS, check_choice
+from ..core.option_values import HYBRID, READING_DIRECTIONS, TASKS, check_choice
 from .bridge.clip_engine import ClipReader, is_clip, model_input
 from .bridge.images import Pages, masks_and_overlays
 from .bridge.previews import previews
@@ -93,6 +93,18 @@ class OCR(io.ComfyNode):
                         "reads them: exact boxes from one, letters from the other."
                     ),
                 ),
+                field(
+                    io.Combo.Input,
+                    "reading_direction",
+                    options=list(READING_DIRECTIONS),
+                    default="auto",
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "vertical: columns from right to left, as in manga. auto goes by the lines. A model "
+                        "that writes a whole page decides for itself."
+                    ),
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="text", tooltip="All pages joined by a blank line."),
@@ -111,11 +123,16 @@ class OCR(io.ComfyNode):
 
     @classmethod
     def validate_inputs(
-        cls, task: str | None = None, language: str | None = None, hybrid: str | None = None
+        cls,
+        task: str | None = None,
+        language: str | None = None,
+        hybrid: str | None = None,
+        reading_direction: str | None = None,
     ) -> bool | str:
         def check() -> None:
             _check(task or "text", language or "auto")
             check_choice("hybrid", hybrid or "off", HYBRID)
+            check_choice("reading_direction", reading_direction or "auto", READING_DIRECTIONS)
 
         return valid(check)
 
@@ -131,6 +148,7 @@ class OCR(io.ComfyNode):
         megapixels: float = 0.0,
         max_new_tokens: int = 0,
         hybrid: str = "off",
+        reading_direction: str = "auto",
     ) -> io.NodeOutput:
         from ..core.models.handle import OCRHandle
         from ..core.models.hybrid import with_hybrid
@@ -153,6 +171,7 @@ class OCR(io.ComfyNode):
             language=language,
             max_pixels=int(megapixels * 1_000_000) or None,
             max_new_tokens=max_new_tokens or None,
+            reading_direction=reading_direction,
         )
         reader = with_hybrid(reader or OCRHandle(), hybrid)
         pages = Pages(image)

@@ -12,7 +12,7 @@ from ..catalog import language, languages
 from ..errors import VramwiseError
 from ..jobs.outputs import FORMATS, check_packages
 from ..models.names import model_ids
-from ..option_values import CPU_ENGINES, DEFAULT_MODEL, HYBRID, TASKS, WHOLE_DOCUMENTS
+from ..option_values import CPU_ENGINES, DEFAULT_MODEL, HYBRID, READING_DIRECTIONS, TASKS, WHOLE_DOCUMENTS
 from ..settings import load_settings
 from .numbers import number, whole
 from .terminal import on_one_line, say, say_failure, say_json, say_xml
@@ -62,6 +62,12 @@ def add_verbs(verbs: Any) -> None:
         metavar="CODE",
         help=f"auto, {', '.join(row.code for row in languages()[:5])}, ru, ...",
     )
+    ocr.add_argument(
+        "--reading-direction",
+        default="auto",
+        choices=READING_DIRECTIONS,
+        help="vertical: columns from right to left, as in manga (%(default)s: by the lines)",
+    )
     ocr.add_argument("--task", default="text", choices=TASKS)
     ocr.add_argument("--prompt", default="", help="an instruction, for task custom")
     ocr.add_argument(
@@ -93,6 +99,7 @@ def _ocr(arguments: argparse.Namespace) -> int:
         prompt=arguments.prompt,
         language=arguments.language,
         max_pixels=int(arguments.megapixels * 1_000_000) or None,
+        reading_direction=arguments.reading_direction,
     )
     reader = with_hybrid(_reader(arguments), arguments.hybrid)
     if arguments.endpoint and arguments.precision != "auto":

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..atomic_files import SUFFIX, NotWritten, write_whole
 from ..documents.pages import PageFiles
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LOCK = ".vramwise-job.lock"
 # Pages handed to a local engine at once: enough for its micro-batches, few enough to keep in memory.
 _TOGETHER = 8
+# Options of a reading that are younger than the first manifests, and what they were before.
+ADDED_OPTIONS = {"reading_direction": "auto"}
 
 
 class PageReader(Protocol):
@@ -95,7 +97,7 @@ def run_job(
     except OSError as error:
         raise VramwiseError(f"The folder {out} cannot be made: {error.strerror}.") from error
     with only_writer(out / LOCK, f"The job in {out}"):
-        manifest = Manifest(out, asdict(job))
+        manifest = Manifest(out, _told(job))
         manifest.start(resume)
         try:
             _clear(out)
@@ -104,6 +106,17 @@ def run_job(
             return _run(pages, out, reader, job, manifest, files, progress, callback or NoProgress())
         finally:
             manifest.close()
+
+
+def _told(job: JobOptions) -> dict[str, Any]:
+    """``job`` as its manifest has it: what later versions added is named where it was chosen only, so that a
+    job of an earlier version goes on.
+    """
+    told = asdict(job)
+    for name, usual in ADDED_OPTIONS.items():
+        if told["options"].get(name) == usual:
+            del told["options"][name]
+    return told
 
 
 def _run(

@@ -37,6 +37,10 @@ READING: dict[str, list[tuple[Any, str | None, str | None]]] = {
     "language": [("ru", None, "language ru is ignored")],
     "max_pixels": [(500_000, None, None)],
     "max_new_tokens": [(64, "max_new_tokens is ignored", None)],
+    "reading_direction": [
+        ("vertical", None, "reading direction vertical is ignored"),
+        ("horizontal", None, "reading direction horizontal is ignored"),
+    ],
 }
 # option of a handle: (value, what an engine outside torch calls it)
 HANDLE: dict[str, list[tuple[Any, str]]] = {

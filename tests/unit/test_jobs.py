@@ -133,6 +133,20 @@ def test_a_folder_with_a_job_is_not_written_over(scans: Path, tmp_path: Path) ->
         run_job([str(scans)], out, Echo(), JobOptions("echo"))
 
 
+def test_a_job_of_an_earlier_version_goes_on_and_another_direction_is_another_job(
+    scans: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    run_job([str(scans)], out, Echo(), JobOptions("echo"))
+    options = json.loads((out / "manifest.jsonl").read_text().splitlines()[0])["options"]["options"]
+    assert set(options) == {"task", "prompt", "language", "max_pixels", "max_new_tokens"}
+    vertical = JobOptions("echo", options=ReadOptions(reading_direction="vertical"))
+    with pytest.raises(VramwiseError, match="other options"):
+        run_job([str(scans)], out, Echo(), vertical, resume=True)
+    run_job([str(scans)], tmp_path / "down", Echo(), vertical)
+    assert run_job([str(scans)], tmp_path / "down", Echo(), vertical, resume=True).read == 0
+
+
 @pytest.mark.parametrize(
     "other",
     [JobOptions("other"), JobOptions("echo", "json"), JobOptions("echo", options=ReadOptions(task="table"))],

@@ -16,6 +16,7 @@ from ..results import reading_order
 from ..results.line import Line
 from ..results.parted_lines import parted
 from ..results.result import OCRResult, Region
+from ..results.vertical_text import columns_of_level_lines, furigana
 from .foreign_text import ForeignPage
 from .language_routing import RapidRoute, Route, TesseractRoute, rapid_route, tesseract_route
 from .protocol import CPU_PRECISION, ProgressCallback, ReadOptions
@@ -171,9 +172,18 @@ def _result(
     notes: tuple[str, ...],
 ) -> OCRResult:
     read = parted([line for line in lines if not line.foreign])
-    order = reading_order.arrange(read)
+    if options.reading_direction == "vertical":
+        read = columns_of_level_lines(read)
+    small = furigana(read)
+    aside = [line for number, line in enumerate(read) if number in small]
+    read = [line for number, line in enumerate(read) if number not in small]
+    order = reading_order.arrange(read, options.reading_direction)
     regions = reading_order.regions_in_order(read, order)
     unread = [line for line in lines if line.foreign]
+    regions += tuple(
+        Region(line.text, line.polygon, len(regions) + number, "furigana", line.confidence, line.words)
+        for number, line in enumerate(aside)
+    )
     regions += tuple(
         Region("", line.polygon, len(regions) + number, category="unread")
         for number, line in enumerate(unread)

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Protocol
 
 from ...errors import VramwiseError
+from ...option_values import READING_DIRECTIONS, check_choice
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -23,7 +24,8 @@ CPU_PRECISION = "fp32"
 @dataclass(frozen=True)
 class ReadOptions:
     """What the person asked for. ``max_pixels`` and ``max_new_tokens`` are None or 0 for the engine's own
-    choice; VramwiseError for what is less, or no number.
+    choice; VramwiseError for what is less, or no number. ``reading_direction`` is one of
+    READING_DIRECTIONS.
     """
 
     task: str = "text"
@@ -31,8 +33,10 @@ class ReadOptions:
     language: str = "auto"
     max_pixels: int | None = None
     max_new_tokens: int | None = None
+    reading_direction: str = "auto"
 
     def __post_init__(self) -> None:
+        check_choice("reading_direction", self.reading_direction, READING_DIRECTIONS)
         for name in ("max_pixels", "max_new_tokens"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, Real) and float(value) >= 0):

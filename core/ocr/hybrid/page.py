@@ -57,7 +57,7 @@ def page_of(
     if fallen_back:
         plural = "s were" if fallen_back > 1 else " was"
         notes.append(f"{fallen_back} line{plural} read by the built-in engine: the model gave no text.")
-    order = reading_order.arrange(read)
+    order = reading_order.arrange(read, options.reading_direction)
     marked = reading_order.markdown(read, order)
     height, width = image.shape[:2]
     ends = [answer.finish_reason for answer in good if answer.finish_reason not in ("stop", "blank")]

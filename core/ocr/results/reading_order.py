@@ -16,9 +16,10 @@ from statistics import median
 from ...cjk import is_cjk
 from .columns import blocks
 from .line import Line
-from .line_boxes import INITIAL, Box, level_boxes, text_angle, visual_rows
+from .line_boxes import INITIAL, Box, level_boxes, skew, text_angle, visual_rows
 from .result import Cell, Region, Table
 from .table_grid import Grid, GridCell, find_grids
+from .vertical_text import groups, is_vertical, runs_down
 
 PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heights, is smaller than this
 HEADING = 1.45  # a heading is this many times as high as the page's usual line
@@ -37,29 +38,77 @@ class ReadingOrder:
     grids: tuple[Grid, ...] = ()
 
 
-def arrange(lines: Sequence[Line]) -> ReadingOrder:
-    """Find the reading order of ``lines``: columns by their gutters, then rows, then paragraphs."""
+def arrange(lines: Sequence[Line], direction: str = "auto") -> ReadingOrder:
+    """Find the reading order of ``lines``: columns by their gutters, then rows, then paragraphs and tables.
+
+    ``direction`` "vertical" reads columns from top to bottom and from right to left, as Chinese and Japanese
+    may be written, "horizontal" level lines from left to right; "auto" goes by the lines.
+    """
     if not lines:
         return ReadingOrder((), frozenset(), ())
-    boxes = level_boxes(lines, text_angle(lines))
+    if direction == "vertical" or (direction == "auto" and is_vertical(lines)):
+        return _arranged_vertically(lines)
+    angle = skew(lines, 0.0) if direction == "horizontal" else text_angle(lines)
+    boxes = level_boxes(lines, angle)
+    upright = {} if direction == "horizontal" else _columns_beside(lines)
+    taken = {index for group in upright.values() for column in group for index in column}
+    boxes = [box for box in boxes if box.index not in taken]
+    for number, group in upright.items():
+        inside = [lines[index] for column in group for index in column]
+        boxes.append(_around(number, level_boxes(inside, angle)))
     rows: list[tuple[int, ...]] = []
     heights: list[float] = []
     breaks: set[int] = set()
     grids: list[Grid] = []
     for block in blocks(boxes):
         block_rows = visual_rows(block)
-        grids += [
-            replace(grid, first=grid.first + len(rows), stop=grid.stop + len(rows))
-            for grid in find_grids(block_rows)
-        ]
+        if not any(box.index in upright for box in block):
+            above = len(rows)
+            grids += [replace(g, first=g.first + above, stop=g.stop + above) for g in find_grids(block_rows)]
         previous: list[Box] | None = None
         for row in block_rows:
             if previous is None or _starts_paragraph(previous, row):
                 breaks.add(len(rows))
-            rows.append(tuple(box.index for box in row))
-            heights.append(median(box.height for box in row))
+            columns = [column for box in row for column in upright.get(box.index, [])]
+            level = tuple(box.index for box in row if box.index not in upright)
+            for some in (level, *map(tuple, columns)):
+                if some:
+                    rows.append(some)
+                    heights.append(median(_height(lines[index]) for index in some))
             previous = row
     return ReadingOrder(tuple(rows), frozenset(breaks), tuple(heights), tuple(grids))
+
+
+def _columns_beside(lines: Sequence[Line]) -> dict[int, list[list[int]]]:
+    """Blocks of upright Chinese or Japanese columns on a page of level lines, each by a number below 0."""
+    down = [index for index, line in enumerate(lines) if runs_down(line)]
+    if len(down) < 2 or not is_vertical([lines[index] for index in down]):
+        return {}
+    blocks_of = [
+        [[down[i] for i in column] for column in group] for group in groups([lines[i] for i in down])
+    ]
+    return {-1 - number: group for number, group in enumerate(blocks_of) if len(group) > 1}
+
+
+def _around(number: int, boxes: Sequence[Box]) -> Box:
+    return Box(
+        number,
+        min(b.x0 for b in boxes),
+        min(b.y0 for b in boxes),
+        max(b.x1 for b in boxes),
+        max(b.y1 for b in boxes),
+    )
+
+
+def _arranged_vertically(lines: Sequence[Line]) -> ReadingOrder:
+    rows: list[tuple[int, ...]] = []
+    breaks: set[int] = set()
+    for group in groups(lines):
+        breaks.add(len(rows))
+        rows += map(tuple, group)
+    return ReadingOrder(
+        tuple(rows), frozenset(breaks), tuple(median(_height(lines[index]) for index in row) for row in rows)
+    )
 
 
 def _starts_paragraph(upper: list[Box], lower: list[Box]) -> bool:

@@ -83,7 +83,7 @@ def page_result(
                 for order, (raw, polygon) in enumerate(placed)
             )
         elif placed:
-            text, marked, regions = _arranged(placed)
+            text, marked, regions = _arranged(placed, options.reading_direction)
         notes = (*notes, *parsed.notes, *answer.notes)
         reasoning = "\n\n".join(filter(None, (answer.reasoning.strip(), parsed.reasoning)))
         if not parsed.answered or (answer.reasoning.strip() and not answer.text.strip()):
@@ -108,11 +108,11 @@ def page_result(
 
 
 def _arranged(
-    placed: list[tuple[RawRegion, tuple[Point, ...]]],
+    placed: list[tuple[RawRegion, tuple[Point, ...]]], direction: str
 ) -> tuple[str, str, tuple[Region, ...]]:
     """Text, markdown and regions of lines that came in no order."""
     lines = [Line(raw.text, polygon) for raw, polygon in placed]
-    order = reading_order.arrange(lines)
+    order = reading_order.arrange(lines, direction)
     return (
         reading_order.plain_text(lines, order),
         reading_order.markdown(lines, order),

@@ -44,6 +44,11 @@ def ignored(options: ReadOptions) -> tuple[str, ...]:
         notes.append(
             f"The language {options.language} is ignored: the model sees by itself what a text is written in."
         )
+    if options.reading_direction != "auto" and options.task != "spotting":
+        notes.append(
+            f"The reading direction {options.reading_direction} is ignored: the model decides in which order "
+            "it writes."
+        )
     return tuple(notes)
 
 
