@@ -8,7 +8,6 @@ from typing import Any
 
 import folder_paths
 
-from ...core.catalog.templates import MODEL_FOLDERS
 from ...core.host import HostArchitecture, HostModels, set_host_models
 
 
@@ -39,6 +38,8 @@ def architecture(comfy_class: str, config: Mapping[str, int]) -> HostArchitectur
 
 def model_files() -> Iterator[Path]:
     """Every file in the folders of diffusion models and checkpoints (extra_model_paths.yaml included)."""
+    from ...core.catalog.templates import MODEL_FOLDERS
+
     for folder in MODEL_FOLDERS:
         if folder not in folder_paths.folder_names_and_paths:
             continue
