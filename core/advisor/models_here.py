@@ -130,11 +130,20 @@ def with_file(weights: tuple[DiffusionWeights, ...], file: ModelFile) -> tuple[D
             return (*weights[:place], _exact(row, file), *weights[place + 1 :])
     if not weights or file.format not in {row.format for row in formats()}:
         return weights
-    taken = {row.precision.lower() for row in weights}
-    name = file.format if file.format.lower() not in taken else f"{file.format} {file.path.stem}"
-    if name.lower() in taken:
+    name = _label(file.format, file.path.stem, weights)
+    if not name:
         return weights
     return (*weights, _exact(replace(weights[0], precision=name, format=file.format), file))
+
+
+def _label(kind: str, stem: str, weights: Iterable[DiffusionWeights]) -> str:
+    """A precision's name for one more file: its format where no row has that, else with the file's name;
+    empty where that is there too."""
+    taken = {row.precision.lower() for row in weights}
+    if kind.lower() not in taken and kind not in {row.format for row in weights}:
+        return kind
+    longer = f"{kind} {stem}"
+    return "" if longer.lower() in taken else longer
 
 
 def _exact(row: DiffusionWeights, file: ModelFile) -> DiffusionWeights:
@@ -244,9 +253,8 @@ def _with_named(
     listed = [row for row in weights if not row.estimated]
     if not kind or not listed or any(abs(row.file_bytes - size) <= _SAME_FILE * size for row in listed):
         return weights
-    taken = {row.precision.lower() for row in listed}
-    label = kind if kind.lower() not in taken else f"{kind} {Path(name).stem}"
-    if label.lower() in taken:
+    label = _label(kind, Path(name).stem, listed)
+    if not label:
         return weights
     made = replace(
         listed[0],

@@ -247,6 +247,8 @@ def test_a_newer_templates_file_becomes_a_row(tmp_path: Path) -> None:
     newer = models_here(None, templates("z_image_turbo_mxfp8.safetensors", 6.1))
     row = of("z-image-turbo", newer).of("mxfp8")
     assert row.file_bytes == round(6.1 * GIB) and "newest" in row.source
+    other = models_here(None, templates("z_image_turbo_edit_bf16.safetensors", 13.0))
+    assert of("z-image-turbo", other).of("bf16 z_image_turbo_edit_bf16").file_bytes == 13 * GIB
     same = models_here(None, templates("z_image_turbo_bf16.safetensors", 11.46))
     assert of("z-image-turbo", same) is diffusion_model("z-image-turbo")
 
