@@ -5,6 +5,7 @@ Advice only: nothing is blocked by it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ class Advice:
     def gpu(self) -> str:
         return self.target.label
 
-    @property
+    @functools.cached_property
     def picks(self) -> tuple[Candidate, ...]:
         return tuple(candidate for candidate in self.candidates if candidate.usable)
 

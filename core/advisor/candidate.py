@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -103,11 +104,9 @@ class Candidate:
         """Whole bits first; of the same ones a file that is listed, what the card computes fast, then what
         keeps more.
         """
-        ours = [row.quality for row in precisions() if row.id == self.precision]  # bf16 before fp16
-        place = ours[0] if ours else len(precisions())
         bits = min(self.bits, 16.0)
         guessed = 1.0 if self.confidence == "estimated" else 0.0
-        return (-math.floor(bits), guessed, 0.0 if self.fast else 1.0, -bits, float(place))
+        return (-math.floor(bits), guessed, 0.0 if self.fast else 1.0, -bits, float(_place(self.precision)))
 
     @property
     def rough(self) -> bool:
@@ -147,6 +146,12 @@ class Candidate:
             "peak_bytes": facts.get("peak_bytes"),
             "notes": list(self.notes),
         }
+
+
+@functools.cache
+def _place(precision: str) -> int:
+    """Of our own precisions the order in which they are offered: bf16 before fp16. All others behind."""
+    return next((row.quality for row in precisions() if row.id == precision), len(precisions()))
 
 
 def sentence(key: str, facts: Mapping[str, Any], lang: str) -> str:

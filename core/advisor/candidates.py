@@ -423,7 +423,7 @@ def measured_need(need: DiffusionNeed, target: Target, model: DiffusionModel | N
 def use_of(need: DiffusionNeed, target: Target) -> Usability:
     """Whether ``need`` can be used in this place."""
     if target.budget.kind == "cpu":
-        return Usability("no", None, "there is no GPU", why="no_gpu")
+        return Usability("no", None, lambda: "there is no GPU", why="no_gpu")
     return usability(need, target.gpu, target.ram_bytes, vram_bytes=target.comfy_bytes, system=target.system)
 
 

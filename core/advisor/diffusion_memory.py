@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..catalog.diffusion import DiffusionModel, DiffusionWeights, TextEncoder
 from ..catalog.formats import Bus, bus_of
@@ -176,11 +176,16 @@ class Usability:
 
     verdict: str
     seconds_floor: float | None
-    reason: str
+    said: Callable[[], str]
     spilled_bytes: int = 0
     bus: Bus | None = None
     why: str = ""
     least_ram_bytes: int | None = None
+
+    @property
+    def reason(self) -> str:
+        """One sentence, made when it is asked for: of thousands few are read."""
+        return self.said()
 
     @property
     def seconds_per_step(self) -> float | None:
@@ -299,53 +304,77 @@ def usability(
     bus = bus_of(gpu)
     if bus is None:
         return _unified(need, vram_bytes)
-    if need.optimal_bytes <= vram_bytes + ROUNDING:
-        found = _resident(need, vram_bytes, ram_bytes, bus)
-    elif need.floor_bytes > vram_bytes + ROUNDING:
-        why = f"even with all weights in RAM it needs {gib(need.floor_bytes)} GiB of VRAM"
-        found = Usability("no", None, f"{why}: {gib(vram_bytes)} are there", 0, bus, "below_floor")
-    else:
-        found = _streaming(need, vram_bytes, bus, steps or need.steps)
     least = need.least_ram_bytes(vram_bytes, system)
-    if found.verdict == "no" or ram_bytes is None or ram_bytes >= least:
-        return replace(found, least_ram_bytes=least)
-    why = f"it takes {gib(least)} GiB of RAM and {gib(ram_bytes)} are there: the system would end it"
-    return Usability("no", None, why, 0, bus, "no_ram" if found.verdict == "streams" else "ram_kills", least)
+    killed = ram_bytes is not None and ram_bytes < least
+    if need.optimal_bytes <= vram_bytes + ROUNDING:
+        if not killed:
+            return _resident(need, vram_bytes, ram_bytes, bus, least)
+    elif need.floor_bytes > vram_bytes + ROUNDING:
+        return Usability("no", None, lambda: _below_floor(need, vram_bytes), 0, bus, "below_floor", least)
+    elif not killed:
+        return _streaming(need, vram_bytes, bus, steps or need.steps, least)
+    why = "ram_kills" if need.optimal_bytes <= vram_bytes + ROUNDING else "no_ram"
+    return Usability("no", None, lambda: _killed(least, ram_bytes), 0, bus, why, least)
 
 
-def _resident(need: DiffusionNeed, vram_bytes: int, ram_bytes: int | None, bus: Bus) -> Usability:
-    spare, needs = vram_bytes - need.optimal_bytes, f"needs {gib(need.optimal_bytes)} GiB"
+def _below_floor(need: DiffusionNeed, vram_bytes: int) -> str:
+    why = f"even with all weights in RAM it needs {gib(need.floor_bytes)} GiB of VRAM"
+    return f"{why}: {gib(vram_bytes)} are there"
+
+
+def _killed(least_bytes: int, ram_bytes: int | None) -> str:
+    return f"it takes {gib(least_bytes)} GiB of RAM and {gib(ram_bytes)} are there: the system would end it"
+
+
+def _resident(
+    need: DiffusionNeed, vram_bytes: int, ram_bytes: int | None, bus: Bus, least_bytes: int
+) -> Usability:
+    spare = vram_bytes - need.optimal_bytes
+
+    def fits() -> str:
+        return f"needs {gib(need.optimal_bytes)} GiB, {gib(max(0, spare))} to spare"
+
+    def read_again() -> str:
+        there = f"RAM of {gib(ram_bytes)} GiB does not hold all files"
+        return f"needs {gib(need.optimal_bytes)} GiB; {there}, so they are read again at each change"
+
     if ram_bytes is not None and ram_bytes < need.ram_bytes:
-        why = f"{needs}; RAM of {gib(ram_bytes)} GiB does not hold all files, so they are read again"
-        return Usability("tight", 0.0, f"{why} at each change", 0, bus, "tight_ram")
+        return Usability("tight", 0.0, read_again, 0, bus, "tight_ram", least_bytes)
     verdict = "tight" if spare < need.margin_bytes else "fits"
-    return Usability(verdict, 0.0, f"{needs}, {gib(max(0, spare))} to spare", 0, bus, verdict)
+    return Usability(verdict, 0.0, fits, 0, bus, verdict, least_bytes)
 
 
-def _streaming(need: DiffusionNeed, vram_bytes: int, bus: Bus, steps: int) -> Usability:
+def _streaming(need: DiffusionNeed, vram_bytes: int, bus: Bus, steps: int, least_bytes: int) -> Usability:
     spilled = need.spill(vram_bytes)
     once = max(0, need.encode_bytes - vram_bytes)
     seconds = (spilled * steps + once) / (bus.gb_s * 1e9)
-    parts = []
-    if spilled:
-        parts.append(f"{gib(spilled)} GiB of weights cross {bus.bus} in each of {steps} steps")
-    if once:
-        parts.append(f"{gib(once)} GiB of the text encoder cross {bus.bus} once")
-    assumed = " (assumed)" if bus.assumed else ""
-    reason = f"{' and '.join(parts)}{assumed}: {seconds_text(seconds)} seconds at the least"
-    return Usability("streams", seconds, reason, spilled, bus, "streams" if spilled else "streams_once")
+
+    def said() -> str:
+        parts = []
+        if spilled:
+            parts.append(f"{gib(spilled)} GiB of weights cross {bus.bus} in each of {steps} steps")
+        if once:
+            parts.append(f"{gib(once)} GiB of the text encoder cross {bus.bus} once")
+        assumed = " (assumed)" if bus.assumed else ""
+        return f"{' and '.join(parts)}{assumed}: {seconds_text(seconds)} seconds at the least"
+
+    why = "streams" if spilled else "streams_once"
+    return Usability("streams", seconds, said, spilled, bus, why, least_bytes)
 
 
 def _unified(need: DiffusionNeed, vram_bytes: int) -> Usability:
     wanted = need.resident_sampling_bytes
-    there = f"{gib(wanted)} GiB of unified memory with every file in it; {gib(vram_bytes)} are there"
     spare = vram_bytes - wanted
+
+    def said(more: str = "") -> str:
+        there = f"{gib(wanted)} GiB of unified memory with every file in it; {gib(vram_bytes)} are there"
+        return f"needs {there}{more}"
+
     if spare >= -ROUNDING:
         verdict = "tight" if spare < tight_below(need.weights_bytes) else "fits"
-        return Usability(verdict, 0.0, f"needs {there}", why=verdict)
-    return Usability(
-        "no", None, f"needs {there}, and nothing can be streamed from elsewhere", why="no_unified"
-    )
+        return Usability(verdict, 0.0, said, why=verdict)
+    nowhere = functools.partial(said, ", and nothing can be streamed from elsewhere")
+    return Usability("no", None, nowhere, why="no_unified")
 
 
 def _latent(model: DiffusionModel, width: int, height: int, frames: int) -> tuple[int, int, int]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from ..errors import UnknownName, nearest
 from ..units import GIB
-from .csv_rows import Row, header, number, table
+from .csv_rows import Row, number, table
 from .model_files.gguf_ladder import measured_bits, with_ladder
 from .model_files.listed import DiffusionWeights as DiffusionWeights
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
@@ -217,17 +217,21 @@ def own_diffusion_models() -> OwnRows[DiffusionModel]:
     """The models of a person's diffusion.csv. Without files of its own (diffusion_weights.csv) a model has
     16-bit ones by its parameters, and the ladder.
     """
-    columns = header("diffusion/diffusion.csv")
-    return own_rows("diffusion.csv", columns, _USUAL, _own_model, lambda row: [row["id"], row["name"]])
+    return own_rows(
+        "diffusion.csv", "diffusion/diffusion.csv", _USUAL, _own_model, lambda row: [row["id"], row["name"]]
+    )
 
 
 @functools.cache
 def own_diffusion_files() -> OwnRows[tuple[str, DiffusionWeights]]:
     """(model, file) of a person's diffusion_weights.csv: of a model of theirs or of ours."""
     usual = {"copies": "1", "at_once": "1", "with_text_encoder": "no", "with_vae": "no", "factor_scale": "1"}
-    columns = header("diffusion/diffusion_weights.csv")
     return own_rows(
-        "diffusion_weights.csv", columns, usual, _own_file, lambda row: [f"{row['model']}@{row['precision']}"]
+        "diffusion_weights.csv",
+        "diffusion/diffusion_weights.csv",
+        usual,
+        _own_file,
+        lambda row: [f"{row['model']}@{row['precision']}"],
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import LONGEST_NAME, UnknownName, VramwiseError, nearest
 from ..units import GIB
-from .csv_rows import Row, count, header, number, table
+from .csv_rows import Row, count, number, table
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
@@ -101,7 +101,7 @@ def gpus() -> tuple[GPU, ...]:
 @functools.cache
 def own_gpus() -> OwnRows[list[GPU]]:
     """The cards of a person's gpus.csv."""
-    return own_rows("gpus.csv", header("gpus.csv"), {"status": "released"}, _own_of_sizes, _labels)
+    return own_rows("gpus.csv", "gpus.csv", {"status": "released"}, _own_of_sizes, _labels)
 
 
 _VENDORS = ("NVIDIA", "AMD", "Intel", "Apple")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ..errors import VramwiseError, nearest
-from .csv_rows import Row, count, header, table
+from .csv_rows import Row, count, table
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 BUILTIN = "builtin"
@@ -95,9 +95,7 @@ _shipped_once = functools.cache(_shipped)
 def own_ocr_models() -> OwnRows[OCRModel]:
     """The OCR models of a person's models.csv."""
     usual = {"engine": "vlm", "runs_on": "torch"}
-    return own_rows(
-        "models.csv", header("ocr_models.csv"), usual, _own_model, lambda row: [row["id"], row["name"]]
-    )
+    return own_rows("models.csv", "ocr_models.csv", usual, _own_model, lambda row: [row["id"], row["name"]])
 
 
 def _own_model(row: Row) -> OCRModel:

@@ -8,6 +8,7 @@ spreadsheets write is taken: a byte order mark, UTF-16, ";" or tabs between cell
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from ...errors import nearest, shown
 from ...host import current_places
-from ..csv_rows import Row, cells_of_line
+from ..csv_rows import Row, cells_of_line, header
 from ..words import words
 
 MOST_BYTES, MOST_ROWS = 1_000_000, 5_000
@@ -66,18 +67,21 @@ class OwnRows(Generic[_Made]):
 
 def own_rows(
     name: str,
-    columns: Sequence[str],
+    of: str,
     usual: Mapping[str, str],
     make: Callable[[Row], _Made],
     names: Callable[[Row], Iterable[str]],
 ) -> OwnRows[_Made]:
     """The rows of ``name`` in the user folder; nothing where there is no such file. Never raises for it.
 
-    ``columns`` are those of our file; ``usual`` the values of those that may be empty. ``make`` makes
+    The columns are those of our file ``of``; ``usual`` the values of those that may be empty. ``make`` makes
     something of a row and raises ``Unfit`` (or ValueError) where it cannot; ``names`` are its names, which no
     earlier row of the file may have.
     """
     path = current_places().user_dir / name
+    if not os.path.lexists(path):
+        return OwnRows()
+    columns = header(of)
     made: list[_Made] = []
     faults: list[Fault] = []
     taken: dict[str, int] = {}
