@@ -29,6 +29,12 @@ MODELS = (
     "qwen3_vl_2b",
     "qwen3_vl_4b",
     "qwen3_vl_8b",
+    "qwen2_5_vl_3b",
+    "qwen2_5_vl_7b",
+    "qwen3_5_0_8b",
+    "qwen3_5_2b",
+    "qwen3_5_4b",
+    "qwen3_5_9b",
     "dots_ocr",
     "glm_ocr",
     "paddleocr_vl",
@@ -104,7 +110,8 @@ def cut_config(model: str, text_layers: int, vision_layers: int) -> dict[str, An
 
     config: dict[str, Any] = copy.deepcopy(dict(published_config(ocr_model(model).repo) or {}))
     text, vision = config.get("text_config", config), config["vision_config"]
-    text["num_hidden_layers"] = text_layers
+    # a hybrid decoder in whole groups: three linear layers and one with attention
+    text["num_hidden_layers"] = text_layers * text.get("full_attention_interval", 1)
     vision["depth" if "depth" in vision else "num_hidden_layers"] = vision_layers
     if "deepstack_visual_indexes" in vision:
         vision["deepstack_visual_indexes"] = list(range(min(3, vision_layers)))
@@ -149,6 +156,7 @@ def build(config: Mapping[str, Any], attention: str) -> Any:
 
 _KINDS_WITHIN = {"idefics3": ("llama", "idefics3_vision"), "lighton_ocr": ("qwen3", "pixtral")}
 _IMAGE_TOKENS = {
+    "qwen3_5": 248056,
     "dots_ocr": 151665,
     "got_ocr2": 151859,
     "glm_ocr": 59280,
@@ -165,6 +173,10 @@ def _rope(text: dict[str, Any]) -> None:
     sections = [half - 2 * (half // 3), half // 3, half // 3]
     name = "rope_parameters" if int(transformers.__version__.split(".")[0]) >= 5 else "rope_scaling"
     text[name] = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": sections}
+    if "full_attention_interval" in text:  # Qwen3.5 turns a quarter of a head
+        third = half // 12
+        sections = [half // 4 - 2 * third, third, third]
+        text[name] |= {"partial_rotary_factor": 0.25, "mrope_section": sections}
 
 
 @contextmanager
@@ -334,7 +346,7 @@ def run(models: tuple[str, ...] = MODELS, sizes: tuple[tuple[int, int], ...] = S
         for case in cases:
             _report(figures, measure(model, **case, net=net))
         del net
-        deeper = 4 if model == "qwen2_vl_7b" else 8
+        deeper = 1 if model.startswith("qwen3_5") else 4 if "_7b" in model else 8
         _report(figures, measure(model, 1024, 1024, text_layers=deeper, vision_layers=4))
     return figures
 

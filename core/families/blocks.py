@@ -75,6 +75,18 @@ def head_dim(text: Config) -> int:
     return int(text.get("head_dim") or text["hidden_size"] // text["num_attention_heads"])
 
 
+def full_attention_layers(text: Config) -> int:
+    """Layers with attention over all tokens, which alone have a cache that grows with them. Hybrid models
+    name the kind of each layer, or every which one it is.
+    """
+    layers, kinds = int(text["num_hidden_layers"]), text.get("layer_types")
+    if kinds:
+        return sum(kind != "linear_attention" for kind in kinds)
+    if "linear_num_value_heads" in text:
+        return layers // int(text.get("full_attention_interval") or 4)
+    return layers
+
+
 def linear(name: str, inside: int, outside: int, bias: bool, copies: int = 1) -> Iterator[Weight]:
     """An nn.Linear of ``inside`` to ``outside`` channels, ``copies`` times."""
     yield Weight(f"{name}.weight", (outside, inside), True, copies)

@@ -40,7 +40,8 @@ class ActivationCosts:
     ``ffn_bytes`` of one channel of one prompt token. ``prompt_first``: 1 where the prompt is embedded before
     the picture. What the vision tower leaves behind until the prompt is done: ``kept_width_bytes`` a channel
     of each patch, ``kept_copies`` of every feature that it hands to the language model. ``mask_bytes``: of
-    each pair of patches read at once, where the tower keeps its pictures apart by a mask.
+    each pair of patches read at once, where the tower keeps its pictures apart by a mask. ``linear_bytes``:
+    of one channel of the values of one prompt token in a layer of linear attention.
     """
 
     unit: str
@@ -58,6 +59,7 @@ class ActivationCosts:
     source: str
     date: str
     before_transformers: int | None = None
+    linear_bytes: int = 0
 
 
 @dataclass(frozen=True)

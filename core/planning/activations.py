@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ..catalog.precisions import precision as named
 from ..errors import VramwiseError
-from ..families.blocks import head_dim, most_positions, text_config, vision_config
+from ..families.blocks import full_attention_layers, head_dim, most_positions, text_config, vision_config
 from ..families.family import ActivationCosts, Config, family_of_config
 from ..families.pictures import picture_size
 from ..units import gib_text
@@ -31,6 +31,8 @@ _INT8_FFN_BYTES = 2
 _TEXT_SCORE_BYTES = 10
 # The last token's logits: 16-bit, an fp32 copy, and the copy that the search for the largest makes.
 _LOGIT_BYTES = 10
+# Tokens that a layer of linear attention takes at once (transformers' torch_chunk_gated_delta_rule).
+_CHUNK = 64
 _UNMEASURED = ActivationCosts(
     unit="patch",
     first_width_bytes=46,
@@ -127,6 +129,7 @@ class _Reading:
         measured = family.costs(_transformers_major()) if family is not None else None
         self.costs = measured or _UNMEASURED
         self.hidden, self.layers = int(self.text["hidden_size"]), int(self.text["num_hidden_layers"])
+        self.cached_layers = full_attention_layers(self.text)
         self.heads = int(self.text["num_attention_heads"])
         self.kv_heads = int(self.text.get("num_key_value_heads") or self.heads)
         # where a tower has both, hidden_size is the language model's
@@ -141,12 +144,28 @@ class _Reading:
         self.patches = self.picture.patches * workload.images
 
     def kv_bytes(self, tokens: int) -> int:
-        return 2 * self.layers * self.kv_heads * head_dim(self.text) * 2 * self.scale * tokens
+        grows = 2 * self.cached_layers * self.kv_heads * head_dim(self.text) * 2 * self.scale * tokens
+        return grows + self._state_bytes()
+
+    def _state_bytes(self) -> int:
+        """What the layers without attention keep, whatever the length: a matrix a head, in fp32, and the last
+        inputs of the convolution.
+        """
+        others = self.layers - self.cached_layers
+        if not others:
+            return 0
+        keys, values = int(self.text["linear_key_head_dim"]), int(self.text["linear_value_head_dim"])
+        heads = int(self.text["linear_num_value_heads"])
+        mixed = 2 * int(self.text["linear_num_key_heads"]) * keys + heads * values
+        convolved = mixed * int(self.text["linear_conv_kernel_dim"]) * 2 * self.scale
+        return others * self.work.images * (heads * keys * values * 4 + convolved)
 
     def kv_source(self) -> str:
+        state = self._state_bytes()
+        fixed = f" and {gib_text(state, 2)} of state in {self.layers - self.cached_layers} layers"
         return (
-            f"config.json: 2 x {self.layers} layers x {self.kv_heads} heads x {head_dim(self.text)} x "
-            f"{2 * self.scale} bytes x {self.all_tokens} tokens"
+            f"config.json: 2 x {self.cached_layers} layers x {self.kv_heads} heads x {head_dim(self.text)} x "
+            f"{2 * self.scale} bytes x {self.all_tokens} tokens{fixed if state else ''}"
         )
 
     @property
@@ -190,6 +209,7 @@ class _Reading:
         wide = self.prompt * ffn * (costs.ffn_bytes + (_INT8_FFN_BYTES if self.precision == "int8" else 0))
         each = self.prompt // self.work.images
         mask = self.work.images * each**2 if self.work.images > 1 else 0  # rows are padded to one length
+        wide = max(wide, self._linear_bytes(each))
         if self.eager:
             scores = self.work.images * each**2 * (self.heads * _TEXT_SCORE_BYTES + 2)
             wide = max(wide, scores)
@@ -197,6 +217,17 @@ class _Reading:
             wide += 2 * self.hidden * ffn  # one matrix is unpacked to 16 bits at a time
         beside += wide + mask + self._left_by_vision()
         return self.input_bytes + beside * self.scale + self.kv_bytes(self.prompt)
+
+    def _linear_bytes(self, tokens: int) -> int:
+        """One layer of linear attention over a prompt of ``tokens``, in whole chunks and mostly in fp32: what
+        transformers' own code takes, which runs where flash-linear-attention is not installed.
+        """
+        if self.cached_layers == self.layers:
+            return 0
+        values = int(self.text["linear_num_value_heads"]) * int(self.text["linear_value_head_dim"])
+        keys = int(self.text["linear_num_key_heads"]) * int(self.text["linear_key_head_dim"])
+        padded = -(-tokens // _CHUNK) * _CHUNK * self.work.images
+        return padded * (values * self.costs.linear_bytes + (2 * keys + values) * 2)
 
     def _left_by_vision(self) -> int:
         costs, deep = self.costs, len(self.vision.get("deepstack_visual_indexes") or ())
@@ -211,4 +242,4 @@ class _Reading:
         """The whole cache, and one layer's keys twice: the cache grows by concatenation."""
         kv = self.kv_bytes(self.all_tokens)
         logits = int(self.text.get("vocab_size") or 0) * _LOGIT_BYTES * self.work.images
-        return self.input_bytes + kv + kv // (2 * self.layers) + logits
+        return self.input_bytes + kv + kv // (2 * self.cached_layers) + logits

@@ -22,7 +22,7 @@ from typing import Any
 
 from devtools.tiny_models.dots_ocr import dots_ocr
 from devtools.tiny_models.got_ocr2 import got_ocr2
-from devtools.tiny_models.qwen_vl import qwen2_vl, qwen3_vl
+from devtools.tiny_models.qwen_vl import qwen2_5_vl, qwen2_vl, qwen3_5, qwen3_vl
 from devtools.tiny_models.shared import NotHere, save
 from devtools.tiny_models.small_families import (
     glm_ocr,
@@ -141,7 +141,9 @@ def _plain(make: Callable[[], tuple[Any, Any]]) -> Callable[[Path], None]:
 
 _BUILDERS: Mapping[str, Callable[[Path], None]] = {
     "qwen2_vl": _plain(qwen2_vl),
+    "qwen2_5_vl": _plain(qwen2_5_vl),
     "qwen3_vl": _plain(qwen3_vl),
+    "qwen3_5": _plain(qwen3_5),
     "got_ocr2": _plain(got_ocr2),
     "dots_ocr": dots_ocr,
     "glm_ocr": _plain(glm_ocr),

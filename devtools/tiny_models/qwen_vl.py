@@ -1,10 +1,10 @@
-"""Tiny Qwen2-VL and Qwen3-VL."""
+"""Tiny Qwen2-VL to Qwen3.5."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from devtools.tiny_models.shared import is_5, rope, tokenizer
+from devtools.tiny_models.shared import is_5, rope, tokenizer, transformers_class
 
 QWEN_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
@@ -99,6 +99,113 @@ def qwen2_vl() -> tuple[Any, Any]:
         chat_template=QWEN_TEMPLATE,
     )
     return transformers.Qwen2VLForConditionalGeneration(config), processor
+
+
+def qwen2_5_vl() -> tuple[Any, Any]:
+    import transformers
+
+    words = tokenizer(QWEN_SPECIALS)
+    config = transformers.Qwen2_5_VLConfig(
+        text_config={
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "vocab_size": len(words),
+            "max_position_embeddings": 4096,
+            "tie_word_embeddings": True,
+            "bos_token_id": None,
+            "eos_token_id": words.eos_token_id,
+            "pad_token_id": words.pad_token_id,
+            **rope(10000.0, mrope_section=[4, 6, 6]),
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_heads": 2,
+            "out_hidden_size": 64,
+            "patch_size": 14,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "window_size": 112,
+            "fullatt_block_indexes": [1],
+        },
+        tie_word_embeddings=True,
+        **_token_ids(words),
+    )
+    processor = transformers.Qwen2_5_VLProcessor(
+        image_processor=_image_processor(56 * 56, 28 * 28 * 1280, 14, None),
+        tokenizer=words,
+        video_processor=transformers.Qwen2VLVideoProcessor(),
+        chat_template=QWEN_TEMPLATE,
+    )
+    return transformers.Qwen2_5_VLForConditionalGeneration(config), processor
+
+
+# The end of Qwen3.5's published template: it thinks unless it is told not to.
+QWEN35_TEMPLATE = QWEN_TEMPLATE.replace(
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n"
+    "{% else %}<think>\n{% endif %}{% endif %}",
+)
+
+
+def qwen3_5() -> tuple[Any, Any]:
+    import transformers
+
+    words = tokenizer((*QWEN_SPECIALS, "<think>", "</think>"))
+    config = transformers_class("Qwen3_5Config")(
+        text_config={
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "head_dim": 64,
+            "vocab_size": len(words),
+            "max_position_embeddings": 4096,
+            "full_attention_interval": 4,
+            "linear_num_key_heads": 16,
+            "linear_num_value_heads": 32,
+            "linear_key_head_dim": 8,
+            "linear_value_head_dim": 8,
+            "linear_conv_kernel_dim": 4,
+            "tie_word_embeddings": True,
+            "bos_token_id": None,
+            "eos_token_id": words.eos_token_id,
+            "pad_token_id": words.pad_token_id,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [2, 3, 3],
+                "mrope_interleaved": True,
+                "partial_rotary_factor": 0.25,
+            },
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_heads": 2,
+            "patch_size": 16,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "out_hidden_size": 64,
+            "num_position_embeddings": 64,
+        },
+        tie_word_embeddings=True,
+        **_token_ids(words),
+    )
+    processor = transformers.Qwen3VLProcessor(
+        image_processor=_image_processor(65536, 16777216, 16, 0.5),
+        tokenizer=words,
+        video_processor=transformers.Qwen3VLVideoProcessor(),
+        chat_template=QWEN35_TEMPLATE,
+    )
+    return transformers_class("Qwen3_5ForConditionalGeneration")(config), processor
 
 
 def qwen3_vl(
