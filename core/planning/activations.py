@@ -33,6 +33,8 @@ _TEXT_SCORE_BYTES = 10
 _LOGIT_BYTES = 10
 # Tokens that a layer of linear attention takes at once (transformers' torch_chunk_gated_delta_rule).
 _CHUNK = 64
+# Copies of a layer's state while the next chunk's is made of it.
+_STATES = 3
 _UNMEASURED = ActivationCosts(
     unit="patch",
     first_width_bytes=46,
@@ -155,10 +157,15 @@ class _Reading:
         if not others:
             return 0
         keys, values = int(self.text["linear_key_head_dim"]), int(self.text["linear_value_head_dim"])
-        heads = int(self.text["linear_num_value_heads"])
-        mixed = 2 * int(self.text["linear_num_key_heads"]) * keys + heads * values
+        mixed = 2 * int(self.text["linear_num_key_heads"]) * keys
+        mixed += int(self.text["linear_num_value_heads"]) * values
         convolved = mixed * int(self.text["linear_conv_kernel_dim"]) * 2 * self.scale
-        return others * self.work.images * (heads * keys * values * 4 + convolved)
+        return others * self.work.images * (self._matrices() + convolved)
+
+    def _matrices(self) -> int:
+        """The state of one layer of linear attention and one sequence: a matrix a head, in fp32."""
+        keys, values = int(self.text["linear_key_head_dim"]), int(self.text["linear_value_head_dim"])
+        return int(self.text["linear_num_value_heads"]) * keys * values * 4
 
     def kv_source(self) -> str:
         state = self._state_bytes()
@@ -227,7 +234,8 @@ class _Reading:
         values = int(self.text["linear_num_value_heads"]) * int(self.text["linear_value_head_dim"])
         keys = int(self.text["linear_num_key_heads"]) * int(self.text["linear_key_head_dim"])
         padded = -(-tokens // _CHUNK) * _CHUNK * self.work.images
-        return padded * (values * self.costs.linear_bytes + (2 * keys + values) * 2)
+        states = _STATES * self._matrices() * self.work.images
+        return padded * (values * self.costs.linear_bytes + (2 * keys + values) * 2) + states // self.scale
 
     def _left_by_vision(self) -> int:
         costs, deep = self.costs, len(self.vision.get("deepstack_visual_indexes") or ())
