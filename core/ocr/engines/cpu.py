@@ -21,6 +21,7 @@ from .foreign_text import ForeignPage
 from .language_routing import RapidRoute, Route, TesseractRoute, rapid_route, tesseract_route
 from .protocol import CPU_PRECISION, ProgressCallback, ReadOptions
 from .reader_pool import ReaderPool
+from .script_at_a_glance import is_believable, plain_script
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -76,6 +77,10 @@ class CPUEngine:
             languages = [chosen] if chosen else self._languages_seen(image, options, progress)
             route = tesseract_route(languages, self._settings)
             return self._by(route, image, options, progress), []
+        if not chosen:
+            plain = self._plain_page(image, options, progress)
+            if plain is not None:
+                return plain
         route = rapid_route(chosen, self._settings) if chosen else RapidRoute()
         lines = self._by(route, image, options, progress)
         if not any(line.foreign for line in lines):
@@ -86,6 +91,24 @@ class CPUEngine:
             )
             return lines, notes
         return self._with_foreign(lines, image, options, chosen, progress)
+
+    def _plain_page(
+        self, image: NDArray[uint8], options: ReadOptions, progress: ProgressCallback
+    ) -> tuple[list[Line], list[str]] | None:
+        """A page that is plainly in one foreign script, read by that script's reader; None where it is not,
+        or what was read is not believable.
+        """
+        script = plain_script(image)
+        try:
+            route = self._route_for_script(script, None) if script else None
+        except VramwiseError:
+            return None
+        if not script or not route:
+            return None
+        lines = self._by(route, image, options, progress)
+        if not is_believable(lines, script):
+            return None
+        return lines, [f"{script} text was found and read by {route}."]
 
     def _by(
         self, route: Route, image: NDArray[uint8], options: ReadOptions, progress: ProgressCallback

@@ -19,7 +19,7 @@ from ..results.line_boxes import text_angle
 from ..results.reading_order import join_words
 from ..results.result import Point, Word
 from .language_routing import LineReader
-from .level_picture import level_picture, straight_line
+from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line, without_rules
 from .protocol import ProgressCallback
 from .tesseract import TesseractReader
 
@@ -33,7 +33,7 @@ SURE_ON_PAGE = 0.7  # below this confidence on the page a line is also read alon
 ALONE_AT_LEAST = 0.5  # and what is less sure alone is not taken
 # Lines lower than this many pixels are enlarged to the second figure, at most so many times and pixels.
 SMALL_LINE, GOOD_LINE, MOST_TIMES, MOST_ENLARGED = 24, 40, 4.0, 12_000_000
-PAPER = 0.25  # of a line's height, around it
+PAPER = 0.12  # of a line's height, around it
 # What Tesseract sees where PP-OCR saw no text is a drawing, unless it is this sure.
 NO_DRAWING = 0.85
 
@@ -59,7 +59,7 @@ class ForeignPage:
     def read(self, reader: LineReader, max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
         """The page's lines, those of the script read by ``reader``; what it could not read stays foreign."""
         if isinstance(reader, TesseractReader):
-            level = level_picture(self.image, text_angle(self._own), self._enlarged())
+            level = self._level()
             found = [level.line(line) for line in reader.lines(level.picture, max_pixels, progress)]
         else:
             found = reader.lines(self.image, max_pixels, progress)
@@ -67,24 +67,32 @@ class ForeignPage:
         if isinstance(reader, TesseractReader):
             for line in self._own:
                 progress.check()
-                filled[id(line)] = self._alone(reader, line, filled[id(line)])
+                filled[id(line)] = self._alone(reader, level, line, filled[id(line)])
         others = [line for line in self.lines if line.foreign != self.script]
         if self.share < MOSTLY or any(line.foreign for line in others) or any(map(_has_cjk, others)):
             return [filled.get(id(line), line) for line in self.lines]
         return self._page_of(found, filled)
 
-    def _enlarged(self) -> float:
-        """How many times the picture is enlarged so that Tesseract sees letters of its size."""
+    def _level(self) -> LevelPicture:
+        """What Tesseract sees: level lines of its size, and no rules of tables."""
         high = median(math.dist(line.polygon[1], line.polygon[2]) for line in self._own)
         height, width = self.image.shape[:2]
         room = math.sqrt(MOST_ENLARGED / (height * width))
-        return max(1.0, min(GOOD_LINE / max(high, 1.0), MOST_TIMES, room)) if high < SMALL_LINE else 1.0
+        times = max(1.0, min(GOOD_LINE / max(high, 1.0), MOST_TIMES, room)) if high < SMALL_LINE else 1.0
+        angle = text_angle(self._own)
+        upright = round(angle / (math.pi / 2)) * (math.pi / 2)
+        if abs(angle - upright) < LEVEL_ENOUGH:  # a quarter turn moves no pixel, so rules stay thin
+            return level_picture(without_rules(self.image, high), angle, times)
+        level = level_picture(self.image, angle)
+        level = replace(level, picture=without_rules(level.picture, high))
+        return level if times == 1.0 else level.enlarged(times)
 
-    def _alone(self, reader: TesseractReader, line: Line, read: Line) -> Line:
+    def _alone(self, reader: TesseractReader, level: LevelPicture, line: Line, read: Line) -> Line:
         """The surer of a line as it was read on its page and read alone."""
         if not read.foreign and (read.confidence or 0.0) >= SURE_ON_PAGE:
             return read
-        text, sure = reader.line(straight_line(self.image, line.polygon, PAPER))
+        back = [level.forth(point) for point in line.polygon]
+        text, sure = reader.line(straight_line(level.picture, tuple(back), PAPER))
         if not text or sure < max(ALONE_AT_LEAST, 0.0 if read.foreign else read.confidence or 0.0):
             return read
         return replace(line, text=text, confidence=sure, words=(), foreign=None)
@@ -101,7 +109,13 @@ class ForeignPage:
             seen = any(_inside(at, other.polygon) for other in self.lines for at in middle)
             if seen or (line.confidence or 1.0) >= NO_DRAWING:
                 kept.append(line)
-        return [*kept, *alone, *unread]
+        places = [_centre(word.polygon) for line in kept for word in _words_of(line)]
+        others = [line for line in self.lines if not line.foreign and not _covered(line, places)]
+        return [*kept, *alone, *others, *unread]
+
+
+def _covered(line: Line, places: Sequence[Point]) -> bool:
+    return any(_inside(at, line.polygon) for at in places)
 
 
 def _length(line: Line) -> float:

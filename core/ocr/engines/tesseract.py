@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AUTO_PIXELS = 24_000_000  # Tesseract works at full size; only scans beyond A4 at 400 dpi are scaled down
-LINE_PIXELS = 60  # height of a single line with its paper; Tesseract's nets were trained on letters of 36
+LINE_PIXELS, LINE_PAPER = 48, 12  # height of a single line, and of the paper put around it
 # With these Tesseract says the direction of what it wrote; Tamil words end in the last for no reason.
 MARKS = "\u200e\u200f\u202a\u202b\u202c\u200c"
 NO_MARKS = dict.fromkeys(map(ord, MARKS))
@@ -110,15 +110,19 @@ class TesseractReader:
         return self._read(small, self._tesserocr.PSM.AUTO, scale)
 
     def line(self, crop: NDArray[uint8]) -> tuple[str, float]:
-        """Text and confidence (0 to 1) of one upright line, uint8 RGB, with some paper around it."""
+        """Text and confidence (0 to 1) of one upright line, uint8 RGB (height, width, 3)."""
         import cv2
+        import numpy as np
 
         scale = LINE_PIXELS / max(1, crop.shape[0])
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         size = max(1, round(crop.shape[1] * scale)), LINE_PIXELS
-        found = self._read(
-            cv2.resize(crop, size, interpolation=method), self._tesserocr.PSM.SINGLE_LINE, (1, 1)
-        )
+        line = cv2.resize(crop, size, interpolation=method)
+        edge = np.concatenate([line[0], line[-1], line[:, 0], line[:, -1]])
+        paper = [int(c) for c in np.median(edge, axis=0)]
+        wide = [LINE_PAPER] * 4
+        line = cv2.copyMakeBorder(line, *wide, cv2.BORDER_CONSTANT, value=paper)
+        found = self._read(line, self._tesserocr.PSM.SINGLE_BLOCK, (1, 1))
         sure = [word.confidence or 0.0 for line in found for word in line.words]
         return join_words([line.text for line in found]), sum(sure) / len(sure) if sure else 0.0
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import mean
 from typing import TYPE_CHECKING
 
 from .line_turning import Cut
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 
 SAMPLE = 6  # lines that decide: one batch of RapidOCR's
 TELLING = 8.0  # the aspect of a line that tells most for its cost, some ten letters
+# The net alone tells the way up of lines in a script of its own by so much; then so few are read to be sure.
+UPRIGHT_BY, FEW = 0.1, 3
 SURE = 0.9  # a sample of so much sense stands the right way up
 NET_TRUST = 0.9  # "number" upside down is good Armenian: what was read goes before what was guessed
 # A single line is turned against the others when the other way makes so much sense, and so much more.
 ALONE, ALONE_MORE = 0.75, 0.15
 MOST_ALONE = 24  # lines of a page that are tried alone
 ASKED_ALONE = 0.7  # the half-turn net's chance from which a line of little sense is tried alone
-# Lines are not read where the sample was foreign, all of it in one script, and the net sees it with so much.
+# Where the whole sample was in one foreign script, only lines that are so surely Latin or Han are read.
 SKIP_SURE = 0.85
 
 Reading = tuple[str, float, list[tuple[float, float]], list[float]]
@@ -78,12 +81,12 @@ class WayUp:
         rest = [i for i in range(len(cuts)) if i not in found]
         script = self.skip(list(found.values())) if self.skip and rest else None
         guesses = dict(zip(rest, guess_as_they_stand([upright[i].crop for i in rest]), strict=True))
-        unread = {i for i in rest if guesses[i].script == script and guesses[i].confidence >= SKIP_SURE}
+        unread = {i for i in rest if script and not _may_be_read(guesses[i])}
         to_read = [i for i in rest if i not in unread]
         for i, reading in zip(to_read, self.recognise([upright[i].crop for i in to_read]), strict=True):
             found[i] = _stand(upright[i], reading, guesses[i])
         for i in unread:
-            found[i] = Stand(upright[i], UNREAD, 0.0, guesses[i])
+            found[i] = Stand(upright[i], UNREAD, 0.0, ScriptGuess(script or "", SKIP_SURE))
         if not script:
             self._alone(cuts, chances, found)
         return [found[i] for i in range(len(cuts))]
@@ -99,8 +102,12 @@ class WayUp:
         turn = sum(w * c for w, c in zip(weights, chances, strict=True)) > 0.5 * sum(weights)
         places = sorted(range(len(cuts)), key=lambda i: abs(math.log(max(cuts[i].aspect, 0.01) / TELLING)))
         places = places[:SAMPLE]
-        first = self._read([cuts[i].other_way_up if turn else cuts[i] for i in places])
-        if _mean_sense(first) < SURE:
+        stood = [cuts[i].other_way_up if turn else cuts[i] for i in places]
+        foreign = _plainly_foreign(stood)
+        if foreign:
+            places, stood = places[:FEW], stood[:FEW]
+        first = self._read(stood)
+        if not foreign and _mean_sense(first) < SURE:
             second = self._read([cuts[i] if turn else cuts[i].other_way_up for i in places])
             if _mean_sense(second) > _mean_sense(first):
                 turn, first = not turn, second
@@ -135,6 +142,22 @@ class WayUp:
         readings = self.recognise(crops)
         guesses = guess_as_they_stand(crops)
         return [_stand(*parts) for parts in zip(cuts, readings, guesses, strict=True)]
+
+
+def _plainly_foreign(cuts: Sequence[Cut]) -> bool:
+    """Whether the script net sees all lines in one script that the recogniser lacks, less so upside down."""
+    guesses = guess_as_they_stand([cut.crop for cut in cuts])
+    if len(cuts) < FEW or len({guess.script for guess in guesses} - READABLE) != 1:
+        return False
+    if any(guess.script in READABLE for guess in guesses) or mean(g.confidence for g in guesses) < SURE:
+        return False
+    hanging = guess_as_they_stand([cut.other_way_up.crop for cut in cuts])
+    return mean(g.confidence for g in guesses) - mean(g.confidence for g in hanging) > UPRIGHT_BY
+
+
+def _may_be_read(guess: ScriptGuess) -> bool:
+    """Whether a line of a foreign page is read all the same: it is in the built-in recogniser's scripts."""
+    return guess.script in ("Latin", "Han") and guess.confidence >= SKIP_SURE
 
 
 def _stand(cut: Cut, reading: Reading, guess: ScriptGuess) -> Stand:
