@@ -34,9 +34,10 @@ LONG = (
     "latency",
     "reading_memory",
     "real_pictures",
+    "turned_pages",
 )
 # Benches that take options of their own behind their name.
-WITH_OPTIONS = ("real_pictures",)
+WITH_OPTIONS = ("real_pictures", "turned_pages")
 
 
 def machine() -> dict[str, object]:

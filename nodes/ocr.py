@@ -105,6 +105,17 @@ class OCR(io.ComfyNode):
                         "that writes a whole page decides for itself."
                     ),
                 ),
+                field(
+                    io.Boolean.Input,
+                    "partial",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "Of a page in a script that cannot be read here, give what could be read: numbers, "
+                        "lines in other scripts. Off: such a page is refused with what to install."
+                    ),
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="text", tooltip="All pages joined by a blank line."),
@@ -149,6 +160,7 @@ class OCR(io.ComfyNode):
         max_new_tokens: int = 0,
         hybrid: str = "off",
         reading_direction: str = "auto",
+        partial: bool = False,
     ) -> io.NodeOutput:
         from ..core.models.handle import OCRHandle
         from ..core.models.hybrid import with_hybrid
@@ -172,6 +184,7 @@ class OCR(io.ComfyNode):
             max_pixels=int(megapixels * 1_000_000) or None,
             max_new_tokens=max_new_tokens or None,
             reading_direction=reading_direction,
+            partial=partial,
         )
         reader = with_hybrid(reader or OCRHandle(), hybrid)
         pages = Pages(image)

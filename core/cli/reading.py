@@ -68,6 +68,11 @@ def add_verbs(verbs: Any) -> None:
         choices=READING_DIRECTIONS,
         help="vertical: columns from right to left, as in manga (%(default)s: by the lines)",
     )
+    ocr.add_argument(
+        "--partial",
+        action="store_true",
+        help="of pages in a script that cannot be read here, what could be read: numbers, lines in others",
+    )
     ocr.add_argument("--task", default="text", choices=TASKS)
     ocr.add_argument("--prompt", default="", help="an instruction, for task custom")
     ocr.add_argument(
@@ -100,6 +105,7 @@ def _ocr(arguments: argparse.Namespace) -> int:
         language=arguments.language,
         max_pixels=int(arguments.megapixels * 1_000_000) or None,
         reading_direction=arguments.reading_direction,
+        partial=arguments.partial,
     )
     reader = with_hybrid(_reader(arguments), arguments.hybrid)
     if arguments.endpoint and arguments.precision != "auto":

@@ -29,7 +29,7 @@ LOCK = ".vramwise-job.lock"
 # Pages handed to a local engine at once: enough for its micro-batches, few enough to keep in memory.
 _TOGETHER = 8
 # Options of a reading that are younger than the first manifests, and what they were before.
-ADDED_OPTIONS = {"reading_direction": "auto"}
+ADDED_OPTIONS = {"reading_direction": "auto", "partial": False}
 
 
 class PageReader(Protocol):

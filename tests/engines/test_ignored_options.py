@@ -41,6 +41,7 @@ READING: dict[str, list[tuple[Any, str | None, str | None]]] = {
         ("vertical", None, "reading direction vertical is ignored"),
         ("horizontal", None, "reading direction horizontal is ignored"),
     ],
+    "partial": [(True, None, "partial is ignored")],
 }
 # option of a handle: (value, what an engine outside torch calls it)
 HANDLE: dict[str, list[tuple[Any, str]]] = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
-from vramwise import ocr_handle
+from vramwise import ReadOptions, ocr_handle
 from vramwise.hardware import capabilities
 from vramwise.models.handle import release_all
 from vramwise.ocr.engines.level_picture import level_picture
@@ -147,3 +147,15 @@ def test_tesseract_gives_words_spaces_and_letters_in_their_order(code: str, requ
     assert Levenshtein.distance(found, truth) / len(truth) <= 0.15, found
     for line in lines:
         assert "".join(word.text for word in line.words) == "".join(line.text.split())
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3], ids=["90", "180", "270"])
+@pytest.mark.parametrize("model", ["rapid", "tesseract"])
+def test_a_turned_page_is_read_where_its_language_is_named(
+    drawn: None, russian: None, model: str, turn: int
+) -> None:
+    text = draw_scripts.wrapped(draw_scripts.sentences("ru")[0], 30)
+    picture = draw_turned_pages.draw(text, "DejaVuSans", 30)
+    options = ReadOptions(language="ru")
+    (read,) = ocr_handle(model).read([np.ascontiguousarray(np.rot90(picture, turn))], options)
+    assert errors(read.text, "\n".join(text)) <= 0.05, read.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...catalog import Language, default_language, language
@@ -17,9 +18,19 @@ from ..results.line import Line
 from ..results.parted_lines import parted
 from ..results.result import OCRResult, Region
 from ..results.vertical_text import columns_of_level_lines, furigana
-from .foreign_text import ForeignPage
-from .language_routing import RapidRoute, Route, TesseractRoute, rapid_route, tesseract_route
+from .foreign_text import ForeignPage, mean_confidence
+from .language_routing import (
+    RapidRoute,
+    Route,
+    TesseractRoute,
+    rapid_route,
+    script_in_words,
+    script_route,
+    tesseract_route,
+)
+from .partial_text import with_parts
 from .protocol import CPU_PRECISION, ProgressCallback, ReadOptions
+from .rapid import RapidReader
 from .reader_pool import ReaderPool
 from .script_at_a_glance import is_believable, plain_script
 
@@ -28,6 +39,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 log = logging.getLogger("vramwise.ocr")
+# Tesseract's mean confidence below which a page may lie turned: 0.9 and more upright, 0.2 to 0.6 else.
+DOUBTFUL = 0.8
+ASK_FOR_PARTS = "Set partial to have the numbers and the lines in other scripts all the same."
 # What lines and their places are an answer to.
 _TASKS = ("text", "markdown", "spotting")
 
@@ -75,21 +89,24 @@ class CPUEngine:
         route: Route
         if self.model == "tesseract":
             languages = [chosen] if chosen else self._languages_seen(image, options, progress)
-            route = tesseract_route(languages, self._settings)
-            return self._by(route, image, options, progress), []
+            try:
+                route = tesseract_route(languages, self._settings)
+            except VramwiseError as error:
+                if not options.partial:
+                    raise
+                return list(with_parts(self._by(RapidRoute(), image, options, progress))), [str(error)]
+            return self._by_tesseract(route, languages[0].script, image, options, progress), []
         if not chosen:
             plain = self._plain_page(image, options, progress)
             if plain is not None:
                 return plain
         route = rapid_route(chosen, self._settings) if chosen else RapidRoute()
+        if chosen and isinstance(route, TesseractRoute):
+            lines = self._by_tesseract(route, chosen.script, image, options, progress)
+            return lines, [f"{chosen.english} was read by {route}."]
         lines = self._by(route, image, options, progress)
         if not any(line.foreign for line in lines):
-            notes = (
-                [f"{chosen.english} was read by {route}."]
-                if chosen and isinstance(route, TesseractRoute)
-                else []
-            )
-            return lines, notes
+            return lines, []
         return self._with_foreign(lines, image, options, chosen, progress)
 
     def _plain_page(
@@ -114,7 +131,29 @@ class CPUEngine:
         self, route: Route, image: NDArray[uint8], options: ReadOptions, progress: ProgressCallback
     ) -> list[Line]:
         with self._pool.acquire(route, route.open) as reader:
+            if options.partial and isinstance(reader, RapidReader):
+                return reader.lines(image, options.max_pixels, progress, every=True)
             return reader.lines(image, options.max_pixels, progress)
+
+    def _by_tesseract(
+        self,
+        route: TesseractRoute,
+        script: str,
+        image: NDArray[uint8],
+        options: ReadOptions,
+        progress: ProgressCallback,
+    ) -> list[Line]:
+        """The page as it lies; where that makes little sense, as PP-OCR sees its lines run, if better."""
+        lines = self._by(route, image, options, progress)
+        if mean_confidence(lines) >= DOUBTFUL:
+            return lines
+        seen = self._by(RapidRoute(), image, replace(options, partial=False), progress)
+        if not seen:
+            return lines
+        page = ForeignPage(image, [replace(line, foreign=script) for line in seen], script)
+        with self._pool.acquire(route, route.open) as reader:
+            turned = [line for line in page.read(reader, options.max_pixels, progress) if not line.foreign]
+        return max(lines, turned, key=mean_confidence)
 
     def _languages_seen(
         self, image: NDArray[uint8], options: ReadOptions, progress: ProgressCallback
@@ -148,11 +187,16 @@ class CPUEngine:
             try:
                 route = self._route_for_script(script, chosen)
             except VramwiseError as error:
-                if page.share >= 0.5 and chosen is None:
-                    raise VramwiseError(f"This picture's text is in {script} script. {error}") from error
+                if page.share >= 0.5 and chosen is None and not options.partial:
+                    raise VramwiseError(
+                        f"This picture's text is in {script_in_words(script)}. {error} {ASK_FOR_PARTS}"
+                    ) from error
                 count = sum(line.foreign == script for line in lines)
-                notes.append(f"{count} line{'s' * (count != 1)} in {script} script left unread. {error}")
+                named = script_in_words(script)
+                notes.append(f"{count} line{'s' * (count != 1)} in {named} left unread. {error}")
                 log.warning(notes[-1])
+                if options.partial:
+                    lines = list(with_parts(lines, script))
                 continue
             with self._pool.acquire(route, route.open) as reader:
                 lines = page.read(reader, options.max_pixels, progress)
@@ -164,10 +208,7 @@ class CPUEngine:
             raise VramwiseError(
                 f"The language is set to {chosen.english}: set it to auto, or to the language of these lines."
             )
-        row = default_language(script)
-        if row is None:
-            raise VramwiseError(f"No language of the catalog is written in {script} script.")
-        return rapid_route(row, self._settings)
+        return script_route(script, self._settings)
 
 
 def not_used(options: ReadOptions, model: str, in_vain: Sequence[str] = ()) -> Iterator[str]:

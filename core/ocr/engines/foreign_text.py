@@ -114,6 +114,12 @@ class ForeignPage:
         return [*kept, *alone, *others, *unread]
 
 
+def mean_confidence(lines: Sequence[Line]) -> float:
+    """0 to 1, longer lines weighing more; 0 of no lines."""
+    weight = sum(len(line.text) for line in lines)
+    return sum(len(line.text) * (line.confidence or 0.0) for line in lines) / weight if weight else 0.0
+
+
 def _covered(line: Line, places: Sequence[Point]) -> bool:
     return any(_inside(at, line.polygon) for at in places)
 

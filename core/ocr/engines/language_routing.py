@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ...catalog import BUILTIN, Language, recogniser
+from ...catalog import BUILTIN, Language, languages, recogniser
 from ...errors import VramwiseError
 from ...hardware import capabilities
 from ...settings import Settings
@@ -83,6 +83,30 @@ def rapid_route(language: Language, settings: Settings) -> Route:
         return tesseract_route([language], settings)
     except VramwiseError as error:
         raise VramwiseError(f"{_cannot(language)} {_ways(language, settings, error)}") from error
+
+
+def script_route(script: str, settings: Settings) -> Route:
+    """The way to read a script found on a page: that of its first language which can be read here.
+
+    Raises VramwiseError with the ways for its first language when there is none.
+    """
+    rows = [row for row in languages() if row.script == script]
+    if not rows:
+        raise VramwiseError(f"No language of the catalog is written in {script} script.")
+    try:
+        return rapid_route(rows[0], settings)
+    except VramwiseError:
+        for row in rows[1:]:
+            if find_traineddata([row.tesseract], settings) and capabilities.tesseract().usable:
+                return tesseract_route([row], settings)
+        raise
+
+
+def script_in_words(script: str) -> str:
+    """ "Devanagari script (Hindi, Marathi, Nepali)": nobody knows the language before it is read."""
+    names = [row.english for row in languages() if row.script == script]
+    more = ", ..." if len(names) > 3 else ""
+    return f"{script} script ({', '.join(names[:3])}{more})" if names else f"{script} script"
 
 
 def tesseract_route(languages: list[Language], settings: Settings) -> TesseractRoute:

@@ -111,10 +111,10 @@ def without_rules(image: NDArray[uint8], line_height: float) -> NDArray[uint8]:
     rules = np.zeros_like(ink)
     for flip in (False, True):
         found = _level_rules(np.ascontiguousarray(ink.T if flip else ink), line_height)
-        rules |= found.T if flip else found
+        rules = np.maximum(rules, found.T if flip else found)
     if not rules.any():
         return image
-    clean = image.copy()
+    clean: NDArray[uint8] = image.copy()
     clean[rules > 0] = np.median(image.reshape(-1, 3)[:: max(1, grey.size // 100_000)], axis=0)
     return clean
 
@@ -141,7 +141,8 @@ def _level_rules(ink: NDArray[uint8], line_height: float) -> NDArray[uint8]:
         if max((float(side.mean()) if side.size else 0.0) for side in (above, below)) < RULE_ALONE:
             window = rules[y : y + high, x : x + wide]
             window |= (labels[y : y + high, x : x + wide] == label).astype(np.uint8)
-    return rules
+    whole: NDArray[uint8] = rules
+    return whole
 
 
 def straight_line(image: NDArray[uint8], polygon: tuple[Point, ...], margin: float) -> NDArray[uint8]:

@@ -25,7 +25,8 @@ CPU_PRECISION = "fp32"
 class ReadOptions:
     """What the person asked for. ``max_pixels`` and ``max_new_tokens`` are None or 0 for the engine's own
     choice; VramwiseError for what is less, or no number. ``reading_direction`` is one of
-    READING_DIRECTIONS.
+    READING_DIRECTIONS. ``partial``: a page mostly in a script that cannot be read here is not refused, but
+    comes with what could be read.
     """
 
     task: str = "text"
@@ -34,6 +35,7 @@ class ReadOptions:
     max_pixels: int | None = None
     max_new_tokens: int | None = None
     reading_direction: str = "auto"
+    partial: bool = False
 
     def __post_init__(self) -> None:
         check_choice("reading_direction", self.reading_direction, READING_DIRECTIONS)

@@ -7,7 +7,7 @@ are kept as evidence instead of dropped, and a cancel is noticed between line ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,17 +99,24 @@ class RapidReader:
         max_pixels: int | None,
         progress: ProgressCallback,
         unsure: bool = False,
+        every: bool = False,
     ) -> list[Line]:
         """Detect and read the lines of one uint8 RGB image (height, width, 3).
 
         With the built-in recogniser, ``Line.foreign`` names the script of lines it cannot read. Lines under
-        RapidOCR's own score threshold are left out, unless ``unsure``.
+        RapidOCR's own score threshold are left out, unless ``unsure``. Of a page that is plainly in one such
+        script only some lines are read, unless ``every``.
         """
         with self._kept.page():
-            return self._lines(image, max_pixels, progress, unsure)
+            return self._lines(image, max_pixels, progress, unsure, every)
 
     def _lines(
-        self, image: NDArray[uint8], max_pixels: int | None, progress: ProgressCallback, unsure: bool = False
+        self,
+        image: NDArray[uint8],
+        max_pixels: int | None,
+        progress: ProgressCallback,
+        unsure: bool,
+        every: bool,
     ) -> list[Line]:
         import numpy as np
 
@@ -120,7 +127,8 @@ class RapidReader:
         progress.check()
         cuts = cut_lines(self._ocr, bgr, boxes)
         chances = half_turns(self._ocr, cuts)
-        way_up = WayUp(lambda crops: recognise(self._ocr, crops, progress), self._skip())
+        skip = _one_foreign_script if self._builtin and not every else None
+        way_up = WayUp(lambda crops: recognise(self._ocr, crops, progress), skip)
         stands = way_up.stands(cuts, chances)
         foreign = foreign_lines([_evidence(stand) for stand in stands]) if self._builtin else {}
         lines = []
@@ -147,9 +155,6 @@ class RapidReader:
 
     def _renew(self) -> None:
         self._ocr = self._made()
-
-    def _skip(self) -> Callable[[Sequence[Stand]], str | None] | None:
-        return _one_foreign_script if self._builtin else None
 
 
 def _evidence(stand: Stand) -> LineEvidence:

@@ -120,8 +120,8 @@ class TesseractReader:
         line = cv2.resize(crop, size, interpolation=method)
         edge = np.concatenate([line[0], line[-1], line[:, 0], line[:, -1]])
         paper = [int(c) for c in np.median(edge, axis=0)]
-        wide = [LINE_PAPER] * 4
-        line = cv2.copyMakeBorder(line, *wide, cv2.BORDER_CONSTANT, value=paper)
+        wide = LINE_PAPER
+        line = cv2.copyMakeBorder(line, wide, wide, wide, wide, cv2.BORDER_CONSTANT, value=paper)
         found = self._read(line, self._tesserocr.PSM.SINGLE_BLOCK, (1, 1))
         sure = [word.confidence or 0.0 for line in found for word in line.words]
         return join_words([line.text for line in found]), sum(sure) / len(sure) if sure else 0.0

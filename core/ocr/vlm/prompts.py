@@ -49,6 +49,8 @@ def ignored(options: ReadOptions) -> tuple[str, ...]:
             f"The reading direction {options.reading_direction} is ignored: the model decides in which order "
             "it writes."
         )
+    if options.partial:
+        notes.append("partial is ignored: the model reads what it can of every script.")
     return tuple(notes)
 
 

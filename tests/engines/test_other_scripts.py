@@ -1,0 +1,159 @@
+"""Pages in scripts that the built-in weights lack: routed, refused with the right names, or read in part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vramwise import ReadOptions, VramwiseError, ocr_handle
+from vramwise.hardware import capabilities
+from vramwise.models.handle import release_all
+from vramwise.ocr.engines import language_routing, rapid, tesseract
+from vramwise.ocr.engines.level_picture import without_rules
+from vramwise.ocr.engines.script_at_a_glance import plain_script
+from vramwise.ocr.engines.tesseract import find_traineddata
+from vramwise.settings import load_settings
+
+from tests.engines.test_turned_pages import errors
+from tests.fixtures import draw_scripts
+
+Require = Callable[[object, str], None]
+READ = ("en", "fr", "vi", "zh", "ja")
+NAMES = {"mr": "Marathi", "hi": "Hindi", "uk": "Ukrainian", "fa": "Persian", "ka": "Georgian", "th": "Thai"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engines_go_at_the_end() -> Iterator[None]:
+    yield
+    release_all()
+
+
+@pytest.fixture(autouse=True)
+def shaped(require: Require) -> None:
+    require(draw_scripts.shaped(), "Pillow has no Raqm here, which shapes these scripts.")
+    there = all((draw_scripts.FONTS / files[0]).is_file() for _, files in draw_scripts.WRITTEN_WITH.values())
+    require(there, "Fonts are missing (Debian: fonts-noto-core, fonts-noto-cjk, fonts-dejavu).")
+
+
+@pytest.fixture
+def no_tesseract(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = capabilities.Capability(False, "tesserocr is not installed")
+    monkeypatch.setattr(capabilities, "tesseract", lambda: absent)
+
+
+@pytest.fixture
+def only_data(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Tesseract has the traineddata of these names and no other, whatever is installed."""
+
+    def only(*names: str) -> None:
+        real = tesseract.find_traineddata
+
+        def find(wanted: list[str], settings: object) -> Path | None:
+            return real(wanted, settings) if set(wanted) <= {*names, "eng"} else None  # type: ignore[arg-type]
+
+        monkeypatch.setattr(language_routing, "find_traineddata", find)
+
+    return only
+
+
+@pytest.mark.usefixtures("no_tesseract")
+@pytest.mark.parametrize("code", READ)
+def test_what_the_built_in_weights_read_is_never_refused(code: str) -> None:
+    for page in draw_scripts.pages(2, 8, (code,)):
+        (read,) = ocr_handle().read([page.picture])
+        assert read.notes == (), page.name
+        assert code == "vi" or errors(read.text, page.text) < 0.1, (
+            page.name
+        )  # its double accents are not known
+
+
+@pytest.mark.usefixtures("no_tesseract")
+@pytest.mark.parametrize("code", [code for code in draw_scripts.WRITTEN_WITH if code not in READ])
+def test_what_is_refused_names_its_script_and_its_languages(code: str) -> None:
+    (page,) = draw_scripts.pages(1, 4, (code,))
+    with pytest.raises(
+        VramwiseError, match=rf"text is in {page.script} script \(.*\)\..*Set partial"
+    ) as said:
+        list(ocr_handle().read([page.picture]))
+    assert NAMES.get(code, "") in str(said.value)
+
+
+@pytest.mark.usefixtures("no_tesseract")
+@pytest.mark.parametrize("code", ["ru", "el", "ko", "hi"])
+def test_partial_gives_numbers_and_latin_lines_and_no_nonsense(code: str) -> None:
+    _, files = draw_scripts.WRITTEN_WITH[code]
+    foreign = draw_scripts.wrapped(draw_scripts.sentences(code)[0], 24)[:3]
+    both = [
+        draw_scripts.draw(foreign, draw_scripts.FONTS / files[0], 28),
+        draw_scripts.draw(["Invoice 2026-114"], draw_scripts.FONTS / draw_scripts.PLAIN[0], 28),
+    ]
+    sheet = np.full((sum(p.shape[0] for p in both), max(p.shape[1] for p in both), 3), 255, np.uint8)
+    top = 0
+    for part in both:
+        sheet[top : top + part.shape[0], : part.shape[1]] = part
+        top += part.shape[0]
+    (read,) = ocr_handle().read([sheet], ReadOptions(partial=True))
+    assert read.text.split() == ["Invoice", "2026-114"]
+    assert sum(region.category == "unread" for region in read.regions) == len(foreign)
+    assert any("left unread" in note for note in read.notes)
+
+
+def test_a_language_of_the_script_whose_data_are_here_reads_it(
+    only_data: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capabilities, "tesseract", lambda: capabilities.Capability(True, "here"))
+    monkeypatch.setattr(tesseract, "find_traineddata", lambda names, settings: Path("data"))
+    only_data("mar")
+    route = language_routing.script_route("Devanagari", load_settings())
+    assert isinstance(route, language_routing.TesseractRoute) and route.traineddata[0] == "mar"
+
+
+@pytest.mark.parametrize("code", ["ar", "he", "hi", "ka", "ko", "th"])
+def test_with_its_data_a_script_is_routed_and_read(code: str, require: Require) -> None:
+    from vramwise.catalog import language
+
+    data = language(code).tesseract
+    present = capabilities.tesseract().usable and find_traineddata([data], load_settings())
+    require(present, f"Tesseract has no {data} here (Debian: tesseract-ocr-{data}).")
+    wrong = length = 0.0
+    for page in draw_scripts.pages(2, 12, (code,)):
+        (read,) = ocr_handle().read([page.picture])
+        assert any("read by Tesseract" in note for note in read.notes), page.name
+        wrong += errors(read.text, page.text) * len(page.text)
+        length += len(page.text)
+    assert wrong / length <= (0.2 if code == "ko" else 0.12)  # Tesseract alone: 0.69 of a bold Korean page
+
+
+@pytest.mark.parametrize("code", draw_scripts.WRITTEN_WITH)
+def test_a_page_is_told_plainly_by_its_script_or_not_at_all(code: str) -> None:
+    for page in draw_scripts.pages(3, 21, (code,)):
+        expected = {None} if code in READ else {None, page.script}
+        assert plain_script(page.picture) in expected, page.name
+
+
+def test_a_plain_page_is_not_looked_at_by_the_detector(
+    require: Require, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = capabilities.tesseract().usable and find_traineddata(["rus"], load_settings())
+    require(present, "Tesseract has no rus here (Debian: tesseract-ocr-rus).")
+    monkeypatch.setattr(rapid, "detect", lambda *_: pytest.fail("the detector was asked"))
+    lines = draw_scripts.wrapped(" ".join(draw_scripts.sentences("ru")), 40)
+    picture = draw_scripts.draw(lines, draw_scripts.FONTS / draw_scripts.PLAIN[0], 28)
+    (read,) = ocr_handle().read([picture])
+    assert errors(read.text, "\n".join(lines)) < 0.02
+
+
+@pytest.mark.parametrize("dotted", [False, True], ids=["drawn", "dotted"])
+def test_rules_of_a_table_go_and_letters_stay(dotted: bool) -> None:
+    text = draw_scripts.draw(["Harbour fees", "Tons landed"], draw_scripts.FONTS / draw_scripts.PLAIN[0], 18)
+    ruled = text.copy()
+    step = 2 if dotted else 1
+    for row in (8, 43, 79):
+        ruled[row, ::step] = 0
+    ruled[::step, 10] = 0
+    clean = without_rules(ruled, 18)
+    ink, left = text.min(axis=2) < 100, clean.min(axis=2) < 100
+    assert (left & ink).sum() >= 0.97 * ink.sum()
+    assert (left & ~ink).sum() <= 0.03 * ink.sum()
