@@ -1,4 +1,4 @@
-"""`vramwise advise --vram-gib 12` beside `python -c pass`, each in fresh interpreters in turn: what a person waits.
+"""`vramwise advise --vram-gib 12` beside `python -c pass`, each in fresh interpreters in turn.
 
 The processor's seconds stand beside the clock's, for a machine that does other things too tells those truly.
 """
