@@ -106,3 +106,17 @@ def test_labels_scattered_over_a_map_are_no_columns() -> None:
     read = [lines[index] for row in reading_order.arrange(lines).rows for index in row]
     tops = [one.polygon[0][1] // 60 for one in read]
     assert tops == sorted(tops)
+
+
+def test_balloons_of_a_comic_are_read_one_after_the_other() -> None:
+    """Short lines, in the middle over one another, beside those of another speaker at other heights."""
+    lines = [line("LOL", 217, 222, 252, 25), line("THIS IS", 202, 244, 268, 26)]
+    lines += [line("GREAT I LOVE", 186, 269, 283, 22), line("YOU JERRY", 191, 291, 279, 24)]
+    lines += [
+        line("HEY", 44, 249, 87, 25),
+        line("JERRY DO", 15, 275, 112, 30),
+        line("THE FACE", 16, 302, 114, 32),
+    ]
+    lines += [line("PEANUT", 353, 231, 470, 43), line("BUTTER", 354, 270, 469, 39)]
+    text = reading_order.plain_text(lines, reading_order.arrange(lines)).replace("\n", " ")
+    assert text == "HEY JERRY DO THE FACE LOL THIS IS GREAT I LOVE YOU JERRY PEANUT BUTTER"

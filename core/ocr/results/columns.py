@@ -25,6 +25,7 @@ WIDE_GUTTER = 1.2  # a strip that is seen between two lines already; narrower on
 LONG_LINE = 8.0  # lines of running text are mostly longer, cells shorter
 MIDDLING_LINE = 5.0
 SHORT_LINE = 4.0
+BALLOONS = 1.5  # blocks of short lines are no columns unless they stand so far apart
 PARTED = 2.5  # a blank band that is as high parts what is above from what is below, columns or not
 HEADED = 0.5  # one from a heading in the middle over all columns
 APART = 1.5  # and one that is as high parts a running head or a page number from the text
@@ -160,7 +161,14 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
         return False
     if max(_numbers(a), _numbers(b)) >= 0.6 or _in_rows(a, b, unit):
         return False
+    if gap > BALLOONS * unit and _level_share(a, b) <= 0.5 and all(map(_compact, (near_left, near_right))):
+        return True  # two balloons, captions or signs
     return _likeness((near_left, near_right), _level_share(a, b), min(len(a), len(b))) >= 2.0
+
+
+def _compact(side: Sequence[Box]) -> bool:
+    """Whether lines stand close together, one over the other, and are alike."""
+    return _dense(side) > 0.75 and _flush(side) > 0.75 and _alike(side) > 0.75
 
 
 def _in_rows(a: Sequence[Box], b: Sequence[Box], unit: float) -> bool:
