@@ -35,6 +35,7 @@ LONG = (
     "reading_memory",
     "real_pictures",
     "turned_pages",
+    "confidence",
 )
 # Benches that take options of their own behind their name.
 WITH_OPTIONS = ("real_pictures", "turned_pages")

@@ -18,6 +18,7 @@ from ..results.line import Line
 from ..results.parted_lines import parted
 from ..results.result import OCRResult, Region
 from ..results.vertical_text import columns_of_level_lines, furigana
+from .confidence import judged
 from .foreign_text import ForeignPage, mean_confidence
 from .language_routing import (
     RapidRoute,
@@ -236,6 +237,7 @@ def _result(
     notes: tuple[str, ...],
 ) -> OCRResult:
     read = parted([line for line in lines if not line.foreign])
+    read, doubts = judged(image, read, "PP-OCR" if model == "rapid" else "Tesseract")
     if options.reading_direction == "vertical":
         read = columns_of_level_lines(read)
     small = furigana(read)
@@ -265,6 +267,6 @@ def _result(
         precision=CPU_PRECISION,
         seconds=seconds,
         language=options.language,
-        notes=notes,
+        notes=(*notes, *doubts),
         tables=reading_order.tables(read, order),
     )

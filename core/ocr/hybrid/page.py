@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import VramwiseError
 from ...normal_forms import normalised
+from ..engines.confidence import correctness
 from ..engines.protocol import ReadOptions
 from ..regions.word_boxes import place
 from ..results import reading_order
@@ -142,7 +143,8 @@ def _worded(line: Line, text: str) -> Line:
     words: tuple[Word, ...] = ()
     if len(pieces) == len(line.words) and [len(word.text) for word in line.words] == list(map(len, pieces)):
         words = tuple(replace(word, text=new) for word, new in zip(line.words, pieces, strict=True))
-    return Line(text, line.polygon, line.confidence if same else None, words)
+    sure = correctness(line.confidence) if same and line.confidence is not None else None
+    return Line(text, line.polygon, sure, words)
 
 
 def _placed(line: Line, image: NDArray[uint8]) -> Line:

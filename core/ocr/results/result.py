@@ -31,8 +31,8 @@ class Region:
     """A line or block of text.
 
     ``polygon`` is clockwise from the text's own top left corner, in pixels of the ORIGINAL image (x right,
-    y down). ``order`` is the place in reading order from 0. ``confidence`` is 0..1, or None where the
-    engine has none.
+    y down). ``order`` is the place in reading order from 0. ``confidence`` is 0..1, the chance that every
+    letter is right, or None where the engine has none. That of a word is its recogniser's own score.
     """
 
     text: str
