@@ -18,12 +18,14 @@ from vramwise.cli.terminal import say, say_json, say_xml
 from vramwise.documents.page_ranges import check_page_numbers, page_numbers
 from vramwise.documents.safe_names import checked_stem, storable_stem
 from vramwise.documents.saving import content
+from vramwise.documents.table_files import csv_of
 from vramwise.errors import VramwiseError, nearest
 from vramwise.jobs.outputs import hocr
 from vramwise.ocr.engines.protocol import ReadOptions
 from vramwise.ocr.regions.bounding_boxes import is_boxes, pages_of_boxes
 from vramwise.ocr.regions.crops import RegionFilter, categories_of
 from vramwise.ocr.regions.error_rates import Rules, quoted_parts, score, wrong_pieces
+from vramwise.ocr.regions.placed_words import placed_rows
 from vramwise.ocr.regions.search import only, report, search
 from vramwise.ocr.regions.text_diff import as_markdown, difference, pieces
 from vramwise.ocr.regions.text_match import MATCHES, Finder, Query
@@ -33,6 +35,7 @@ from vramwise.ocr.remote.model_match import choose_family
 from vramwise.ocr.remote.stream_text import StreamText
 from vramwise.ocr.results.from_json import pages_from, parse_json, regions_from_json
 from vramwise.ocr.results.result import OCRResult, Region, Regions, Word
+from vramwise.ocr.results.written_tables import tables_in
 from vramwise.ocr.vlm.answers import KINDS, parse
 from vramwise.ocr.vlm.answers.reasoning import VisibleStream, taken_apart, visible
 from vramwise.ocr.vlm.loop_guard import LoopGuard
@@ -156,8 +159,11 @@ def _set(text: str) -> None:
 
 _LOOSE = Rules(case="ignore", punctuation="ignore", space="ignore")
 _FUZZY = "\n".join(f"wanted word number {number} of a long sentence" for number in range(4))
+_BLOCK = ((10.0, 10.0), (500.0, 10.0), (500.0, 300.0), (10.0, 300.0))
 TEXT_INPUTS: dict[str, Use] = {
     "OCR Score: a prompt with quoted parts": quoted_parts,
+    "Save Text: the tables of a text": lambda text: csv_of(tuple(tables_in(text))),
+    "a PDF's words of a block": lambda text: placed_rows(Region(text, _BLOCK, 0)),
     "OCR Score: what was read": lambda text: _scored(text, "some other words", Rules()),
     "OCR Score: what was read, loosely": lambda text: _scored(text, "some other words", _LOOSE),
     "OCR Score: both": lambda text: _scored(text, text, Rules()),

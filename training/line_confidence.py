@@ -1,6 +1,6 @@
 """Fits core/ocr/engines/confidence.csv: how often is a line right, letter by letter, whose score is this?
 
-    python training/line_confidence.py            draws 400 pages, reads them and prints the table
+    python training/line_confidence.py            draws 240 pages, reads them and prints the table
     python training/line_confidence.py --write    and writes it
 
 A recogniser's score is the mean of its letters' chances, so that a line of 40 letters at 0.9 is nearly
@@ -8,6 +8,10 @@ always wrong somewhere. Pages are drawn of the texts beside the tests in many fo
 (blur, noise, JPEG, low contrast, small print, skew), read by the built-in engine as it routes them, and every
 region is compared with the line it stands on. The map is isotonic (pool adjacent violators), read off at a
 few knots; between them it is linear.
+
+What is committed: the pages of the seeds 0 to 64, 80 to 149 and 160 to 214, 886 lines of which 62.6 % were right
+at a mean score of 0.902. On 907 lines of 58 real pictures that no fit saw: calibration error 0.051 (the bare
+score 0.064) where a line is right letter by letter, 0.097 (0.015) against the share of its letters that are.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ SOURCES = {
     "en": "latin", "code": "latin", "numbers": "latin", "receipt": "latin", "posters_latin": "latin",
     "zh": "han", "posters_han": "han", "ru": "latin", "uk": "latin", "bg": "latin",
 }  # fmt: skip
-PAGES = 400
+PAGES = 240
 KNOTS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
 SAME = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}

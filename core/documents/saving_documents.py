@@ -12,10 +12,10 @@ from ..atomic_files import NotWritten
 from ..cancel import watched
 from ..errors import VramwiseError
 from ..ocr.results.result import OCRResult
+from ..ocr.results.written_tables import tables_in, tables_of
 from .page_pictures import of_pixels
 from .searchable_pdf import SearchablePdf
 from .table_files import csv_of, write_workbook
-from .written_tables import tables_in, tables_of
 
 if TYPE_CHECKING:
     from numpy import uint8

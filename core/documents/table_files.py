@@ -13,7 +13,7 @@ from ..atomic_files import write_whole_by
 from ..cancel import watched
 from ..hardware.capabilities import required
 from ..ocr.results.result import OCRResult, Table
-from .written_tables import tables_of
+from ..ocr.results.written_tables import tables_of
 
 # What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"), also behind white space.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")

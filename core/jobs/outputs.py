@@ -26,7 +26,7 @@ def encoded(result: OCRResult, form: str, page: str) -> bytes:
     """``result`` of ``page`` in UTF-8; ``form`` is one of FORMATS without WHOLE_DOCUMENTS."""
     if form == "csv":
         from ..documents.table_files import csv_of
-        from ..documents.written_tables import tables_of
+        from ..ocr.results.written_tables import tables_of
 
         # without the mark at its beginning Excel takes it for cp1252
         return csv_of(tables_of(result)).encode("utf-8-sig", "replace")

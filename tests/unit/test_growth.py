@@ -73,6 +73,10 @@ ONCE_QUADRATIC = (
     ("server: an endpoint's name", "1"),
     ("a name among many", "ab "),
     ("config.yaml", "["),
+    ("Save Text: the tables of a text", "<table "),
+    ("Save Text: the tables of a text", "|a\n|-\n"),
+    ("Save Text: the tables of a text", "<td colspan=9 "),
+    ("a PDF's words of a block", "<table "),
 )
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vramwise.documents.table_files import csv_of, harmless, number_of, write_workbook
-from vramwise.documents.written_tables import tables_in, tables_of
 from vramwise.ocr.results.result import Cell, OCRResult, Table
+from vramwise.ocr.results.written_tables import tables_in, tables_of
 
 HTML = (
     "<table><thead><tr><th>Item</th><th colspan='2'>Price &amp; tax</th></tr></thead>"

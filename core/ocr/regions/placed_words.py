@@ -98,7 +98,7 @@ def _estimated(region: Region) -> list[list[PlacedWord]]:
     ]
     rows: list[list[PlacedWord]] = []
     end = 0
-    for (start, stop), boxes in zip(spans, place(region, spans), strict=True):
+    for (start, stop), boxes in watched(zip(spans, place(region, spans), strict=True)):
         if not boxes.polygons:
             continue
         spaced = start > end
@@ -114,11 +114,13 @@ def _estimated(region: Region) -> list[list[PlacedWord]]:
 def _pieces(text: str, start: int, stop: int) -> list[tuple[int, int]]:
     """A run without white space as words; Chinese and Japanese letter by letter, for a run may fill lines."""
     pieces: list[tuple[int, int]] = []
-    begin = start
-    for at in range(start, stop):
-        if at > begin and (is_cjk(text[at]) or is_cjk(text[at - 1])):
+    begin, before = start, is_cjk(text[start])
+    for at in watched(range(start + 1, stop)):
+        here = is_cjk(text[at])
+        if here or before:
             pieces.append((begin, at))
             begin = at
+        before = here
     return [*pieces, (begin, stop)]
 
 
@@ -136,8 +138,12 @@ def _same_row(before: Sequence[Point], after: Sequence[Point]) -> bool:
 
 def is_right_to_left(text: str) -> bool:
     """Whether most letters of ``text`` are of scripts that run from right to left."""
-    kinds = [unicodedata.bidirectional(letter) for letter in text]
-    return sum(kind in ("R", "AL") for kind in kinds) > sum(kind == "L" for kind in kinds)
+    right = left = 0
+    for letter in watched(text):
+        kind = unicodedata.bidirectional(letter)
+        right += kind in ("R", "AL")
+        left += kind == "L"
+    return right > left
 
 
 def _mirrored(polygon: Sequence[Point]) -> tuple[Point, ...]:

@@ -167,7 +167,7 @@ def _wrapped(at: int, text: str, aspect: float) -> list[tuple[int, str]]:
     if count == 1:
         return [(at, text)]
     limit = _width(text) / count * 1.08
-    widths = list(itertools.accumulate(map(_advance, text), initial=0.0))  # of what stands before
+    widths = list(itertools.accumulate(map(_advance, watched(text)), initial=0.0))  # of what stands before
     lines: list[Span] = []
     for word in watched(re.finditer(r"\S+", text)):
         if lines and widths[word.end()] - widths[lines[-1][0]] <= limit:
@@ -180,12 +180,15 @@ def _wrapped(at: int, text: str, aspect: float) -> list[tuple[int, str]]:
 def _spread(text: str, index: int, start: float, end: float) -> list[_Cell]:
     """The characters of ``text`` laid between two shares of a row, each as wide as its kind of letter."""
     total = _width(text) or 1.0
-    edges = [start + (end - start) * x / total for x in itertools.accumulate(map(_advance, text), initial=0)]
+    edges = [
+        start + (end - start) * x / total
+        for x in itertools.accumulate(map(_advance, watched(text)), initial=0)
+    ]
     return [_Cell(index + n, edges[n], edges[n + 1]) for n, letter in enumerate(text) if not letter.isspace()]
 
 
 def _width(text: str) -> float:
-    return sum(map(_advance, text))
+    return sum(map(_advance, watched(text)))
 
 
 def _advance(letter: str) -> float:

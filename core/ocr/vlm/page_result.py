@@ -9,6 +9,7 @@ from ..results import reading_order
 from ..results.coordinates import to_pixels
 from ..results.line import Line
 from ..results.result import OCRResult, Point, Region
+from ..results.written_tables import tables_in
 from .answers import parse
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def page_result(
         peak_bytes=answer.peak_bytes if answer else None,
         notes=notes,
         reasoning=reasoning,
+        tables=tuple(tables_in(marked)),
     )
 
 

@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
-from ..cancel import watched
-from ..ocr.results.result import Cell, OCRResult, Table
+from ...cancel import watched
+from .result import Cell, OCRResult, Table
 
 MOST_ACROSS, MOST_DOWN = 1_000, 10_000  # that a cell may claim to take
 MOST_CELLS = 1_000_000  # of a table, with those that a claim makes
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})((?:\s[^<>]{0,2000})?)/?>")
 _SPAN = re.compile(r"\b(colspan|rowspan)\s{0,5}=\s{0,5}[\"']?(\d{1,6})", re.IGNORECASE)
-_RULE = re.compile(r"^\s{0,3}\|?\s*:?-{1,200}:?\s*(?:\|\s*:?-{1,200}:?\s*){0,2000}\|?\s*$")
+_TABLE = re.compile(r"<table\b", re.IGNORECASE)
+_DASHES = re.compile(r":?-{1,200}:?")
 _FENCE = re.compile(r"^\s{0,3}(```|~~~)")
 
 
@@ -30,18 +31,14 @@ def tables_of(result: OCRResult) -> tuple[Table, ...]:
 def tables_in(text: str) -> Iterator[Table]:
     """Every table in ``text``, HTML's and markdown's, in order. What is no table is passed over."""
     at = 0
-    while (begin := _opening(text, at)) is not None:
+    while (found := _TABLE.search(text, at)) is not None:
+        begin = found.start()
         yield from _markdown_tables(text[at:begin])
         end, table = _html_table(text, begin)
         if table is not None:
             yield table
         at = end
     yield from _markdown_tables(text[at:])
-
-
-def _opening(text: str, at: int) -> int | None:
-    found = re.compile(r"<table\b", re.IGNORECASE).search(text, at)
-    return found.start() if found else None
 
 
 class _Grid:
@@ -156,23 +153,28 @@ def _clean(words: str) -> str:
 
 def _markdown_tables(text: str) -> Iterator[Table]:
     """Pipe tables (GitHub Flavored Markdown, 4.10): a row, a rule of dashes with as many cells, rows."""
+    if "|" not in text:
+        return
     lines = text.split("\n")
-    at = 0
-    fenced = ""
-    while at < len(lines):
-        fence = _FENCE.match(lines[at])
+    fenced, end = "", 0
+    for at, line in enumerate(watched(lines)):
+        if at < end:
+            continue  # of the table before
+        fence = _FENCE.match(line)
         if fence and (not fenced or fence[1] == fenced):
             fenced = "" if fenced else fence[1]
-        elif not fenced and at + 1 < len(lines) and "|" in lines[at] and _RULE.match(lines[at + 1]):
-            head = _row(lines[at])
+        elif not fenced and "|" in line and at + 1 < len(lines) and _is_rule(lines[at + 1]):
+            head = _row(line)
             if len(head) == len(_row(lines[at + 1])):
                 end = at + 2
                 while end < len(lines) and "|" in lines[end]:
                     end += 1
-                yield _from_rows([head, *(_row(line) for line in watched(lines[at + 2 : end]))])
-                at = end
-                continue
-        at += 1
+                yield _from_rows([head, *(_row(row) for row in watched(lines[at + 2 : end], 64))])
+
+
+def _is_rule(line: str) -> bool:
+    cells = line.strip().removeprefix("|").removesuffix("|").split("|")
+    return all(_DASHES.fullmatch(cell.strip()) for cell in cells)
 
 
 def _row(line: str) -> list[str]:
