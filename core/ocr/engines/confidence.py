@@ -54,12 +54,11 @@ def judged(image: NDArray[uint8], lines: Sequence[Line], reader: str) -> tuple[l
             f"This page is likely handwriting, which {reader} was not made for: what it gives is mostly "
             f"wrong. A vision-language model reads it, for example {READS_HANDS}.",
         )
-    known = [(line.confidence, len(line.text)) for line in sure if line.confidence is not None]
-    letters = sum(length for _, length in known)
-    mean = sum(chance * length for chance, length in known) / letters if letters else 1.0
+    known = [line.confidence for line in sure if line.confidence is not None]
+    mean = sum(known) / len(known) if known else 1.0
     if mean >= LOW:
         return sure, ()
     return sure, (
-        f"About {mean:.0%} of this page is in lines that are right: check them. A larger or sharper picture, "
-        "its language, or a vision-language model may help.",
+        f"About {mean:.0%} of this page's lines are right, by their confidence: check them. A larger or sharper "
+        "picture, its language, or a vision-language model may help.",
     )

@@ -18,8 +18,8 @@ LEAST_LINES = 2
 MOST_LOOKED = 40  # lines of a page
 HEIGHT = 64  # pixels of a line that is looked at
 SHORTEST = 1.2  # of its length over its height
-# Of a line's box, the middle line of a page. Print of four fonts and unsure pages of real pictures have more of
-# one at least (letters filled from 0.40 on); a page written by hand and fonts like a thin pen less of all three.
+# Of a line's box, the middle line of a page. Print of four fonts and unsure pages of real pictures have more
+# of one at least (letters filled from 0.40 on); a page written by hand and thin pens have less of all three.
 INK, STROKE, FILL = 0.15, 0.07, 0.37
 
 
