@@ -59,6 +59,6 @@ def judged(image: NDArray[uint8], lines: Sequence[Line], reader: str) -> tuple[l
     if mean >= LOW:
         return sure, ()
     return sure, (
-        f"About {mean:.0%} of this page's lines are right, by their confidence: check them. A larger or sharper "
-        "picture, its language, or a vision-language model may help.",
+        f"About {mean:.0%} of this page's lines are right, by their confidence: check them. A larger or "
+        "sharper picture, its language, or a vision-language model may help.",
     )
