@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHORT_SIDE = 736  # pixels; RapidOCR enlarges what is smaller
+FIRST_LOOK = 0.6  # of that size, which is a third of the work
+LOW_LINE = 16  # pixels of a box's height under which the first look does not suffice
+PARTS = 4  # of a pixel, in which corners are measured
+FAINT = 0.2  # chance of being text that calls for the larger look, where there is no box
 LINE_HEIGHT = 48  # pixels of a line for the recogniser
 NARROWEST = 64  # pixels of the narrowest line it is given
 MOST_AT_ONCE = 4  # lines in flight; more wins little and takes memory
@@ -45,7 +49,11 @@ def cores() -> int:
 
 
 class Detector:
-    """In the place of RapidOCR's ``TextDetector``: uint8 BGR (height, width, 3) in, ``TextDetOutput`` out."""
+    """In the place of RapidOCR's ``TextDetector``: uint8 BGR (height, width, 3) in, ``TextDetOutput`` out.
+
+    A picture is looked at small first. Where all lines found are high enough and nothing else looks like
+    text, that is the answer; else it is looked at as large as RapidOCR does.
+    """
 
     def __init__(self, weights: Path) -> None:
         from rapidocr.ch_ppocr_det.utils import DBPostProcess
@@ -59,13 +67,27 @@ class Detector:
     def __call__(self, picture: NDArray[uint8]) -> Any:
         from rapidocr.ch_ppocr_det import TextDetector, TextDetOutput
 
-        seen, scale_y, scale_x = _seen(picture)
-        self._request.infer([seen[None]])
-        found, scores = self._boxes(self._request.get_output_tensor().data, seen.shape[:2])
-        if not len(found):
+        boxes, scores, clear = self._look(picture, FIRST_LOOK)
+        if not clear:
+            boxes, scores, _ = self._look(picture, 1.0)
+        if not len(boxes):
             return TextDetOutput()
-        boxes = found / (scale_x, scale_y)
         return TextDetOutput(picture, TextDetector.sorted_boxes(boxes), scores)
+
+    def _look(self, picture: NDArray[uint8], share: float) -> tuple[NDArray[Any], list[float], bool]:
+        """(boxes (n, 4, 2) in pixels of the picture, their scores, whether a larger look would tell no more)
+        at a share of the size that RapidOCR looks at.
+        """
+        import numpy as np
+
+        seen, down, across = _seen(picture, share)
+        self._request.infer([seen[None]])
+        chances = self._request.get_output_tensor().data
+        fine = seen.shape[0] * PARTS, seen.shape[1] * PARTS  # boxes are rounded to whole numbers of these
+        found, scores = self._boxes(chances, fine)
+        boxes = np.asarray(found, np.float32).reshape(-1, 4, 2) / PARTS
+        clear = share < 1 and len(boxes) > 0 and _clear(boxes, chances[0, 0])
+        return boxes / np.float32((across, down)), scores, clear
 
     def release_memory(self) -> None:
         """Give back tensors that the next picture makes anew."""
@@ -128,20 +150,40 @@ def side_of(pixels: float) -> int:
     return max(1, math.ceil(pixels / step)) * step
 
 
-def _seen(picture: NDArray[uint8]) -> tuple[NDArray[uint8], float, float]:
-    """(what the detector sees: its short side at least RapidOCR's 736, sides in steps, scale down, scale
-    across). What the picture does not fill repeats its last row and column.
+def _seen(picture: NDArray[uint8], share: float) -> tuple[NDArray[uint8], float, float]:
+    """(what the detector sees, its scale down, its scale across). At a share of 1 the short side is at least
+    RapidOCR's 736. Sides come in steps; what the picture does not fill repeats its last row and column.
     """
     import cv2
 
     height, width = picture.shape[:2]
-    scale = max(1.0, SHORT_SIDE / min(height, width))
+    scale = share * max(1.0, SHORT_SIDE / min(height, width))
     tall, wide = round(height * scale), round(width * scale)
-    seen = picture if scale == 1.0 else cv2.resize(picture, (wide, tall))
+    seen = picture
+    if (tall, wide) != (height, width):
+        seen = cv2.resize(seen, (wide, tall), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     below, beside = side_of(tall) - tall, side_of(wide) - wide
     if below or beside:
         seen = cv2.copyMakeBorder(seen, 0, below, 0, beside, cv2.BORDER_REPLICATE)
     return seen, tall / height, wide / width
+
+
+def _clear(boxes: NDArray[Any], chances: NDArray[float32]) -> bool:
+    """Whether all lines are high enough to be told apart and nothing beside them looks like text.
+
+    Of boxes of 14 to 17 pixels 95 % are found as at full size, of 10 to 12 pixels 65 %.
+    """
+    import cv2
+    import numpy as np
+
+    across = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1)
+    down = np.linalg.norm(boxes[:, 0] - boxes[:, 3], axis=1)
+    if np.minimum(across, down).min() < LOW_LINE:
+        return False
+    beside = np.ones(chances.shape, np.uint8)
+    for corners in boxes:
+        cv2.fillConvexPoly(beside, corners.astype(np.int32), 0)
+    return not bool(((chances > FAINT) & (beside > 0)).any())
 
 
 def _prepared(crops: Sequence[NDArray[uint8]]) -> Iterator[tuple[int, float, NDArray[float32]]]:

@@ -1,0 +1,147 @@
+"""The engine's own detector and recogniser: what they say beside RapidOCR's, and what they cost less."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from vramwise.ocr.engines import openvino_stages as stages
+from vramwise.ocr.engines.line_detection import detect
+from vramwise.ocr.engines.rapid import BUILTIN_DET, BUILTIN_REC, builtin_models
+from vramwise.ocr.images import load_picture
+
+from benchmarks.pages import FOLDER
+
+pytest.importorskip("openvino", reason="this Python reads by ONNX Runtime: the stages are RapidOCR's own")
+
+
+@pytest.fixture(scope="module")
+def detector() -> stages.Detector:
+    return stages.Detector(builtin_models() / BUILTIN_DET)
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> stages.Recogniser:
+    return stages.Recogniser(builtin_models() / BUILTIN_REC)
+
+
+@pytest.fixture(scope="module")
+def page() -> np.ndarray:
+    return np.ascontiguousarray(load_picture(FOLDER / "en_clean_1.png")[:, :, ::-1])
+
+
+def _looks(detector: stages.Detector, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The shares at which a picture was looked at."""
+    shares, look = [], detector._look
+
+    def counted(seen: np.ndarray, share: float) -> Any:
+        shares.append(share)
+        return look(seen, share)
+
+    monkeypatch.setattr(detector, "_look", counted)
+    detector(picture)
+    return shares
+
+
+def _words(height: float, count: int = 3) -> np.ndarray:
+    """Black words on white, capitals ``height`` pixels high on a page of 800 x 1000 pixels."""
+    picture = np.full((800, 1000, 3), 255, np.uint8)
+    for line in range(count):
+        at = 60, 120 + line * max(40, int(height * 3))
+        cv2.putText(picture, "WORDS OF A PAGE", at, cv2.FONT_HERSHEY_SIMPLEX, height / 22, (0, 0, 0), 2)
+    return picture
+
+
+def test_high_lines_are_found_by_one_small_look(
+    detector: stages.Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _looks(detector, _words(40), monkeypatch) == [stages.FIRST_LOOK]
+
+
+def test_low_lines_are_looked_at_larger(detector: stages.Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _looks(detector, _words(9), monkeypatch) == [stages.FIRST_LOOK, 1.0]
+
+
+def test_a_page_without_text_is_looked_at_larger_before_that_is_said(
+    detector: stages.Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank = np.full((300, 500, 3), 200, np.uint8)
+    assert _looks(detector, blank, monkeypatch) == [stages.FIRST_LOOK, 1.0]
+    assert detector(blank).boxes is None
+
+
+def test_small_print_under_large_letters_is_not_lost(detector: stages.Detector) -> None:
+    picture = _words(60, count=1)
+    cv2.putText(picture, "small print at the foot", (60, 760), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1)
+    boxes = np.asarray(detector(picture).boxes)
+    assert any(740 < box[:, 1].mean() < 770 for box in boxes)
+
+
+@pytest.mark.parametrize("side", [(40, 40), (33, 900), (1200, 60), (736, 736), (97, 203), (2000, 1500)])
+def test_boxes_stay_on_the_picture_whatever_its_size(
+    detector: stages.Detector, side: tuple[int, int]
+) -> None:
+    class Ocr:
+        text_det = detector
+
+    picture = cv2.resize(_words(60), side[::-1], interpolation=cv2.INTER_AREA)
+    boxes = detect(Ocr(), picture, 4_000_000)
+    assert boxes.shape[1:] == (4, 2)
+    assert (boxes >= 0).all() and (boxes[..., 0] <= side[1]).all() and (boxes[..., 1] <= side[0]).all()
+
+
+def test_the_best_character_and_its_chance_are_those_of_the_whole_table(
+    recogniser: stages.Recogniser,
+) -> None:
+    openvino = pytest.importorskip("openvino")
+    core = openvino.Core()
+    whole = core.compile_model(builtin_models() / BUILTIN_REC, "CPU")
+    line = np.full((48, 320, 3), 255, np.uint8)
+    cv2.putText(line, "Words 12", (4, 36), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (0, 0, 0), 2)
+    ((_, _, given),) = stages._prepared([line])
+    table = whole(given)[0][0]
+    found = recogniser._model(given)
+    assert (found[0][0, :, 0] == table.argmax(1)).all()
+    assert np.abs(found[1][0, :, 0] - table.max(1)).max() < 0.02  # bfloat16 where the processor has it
+
+
+def test_lines_come_back_in_the_order_they_were_given(recogniser: stages.Recogniser) -> None:
+    from rapidocr.ch_ppocr_rec.typings import TextRecInput
+
+    texts = [str(number) * (1 + number * 3 % 7) for number in range(1, 10)]
+    crops = []
+    for text in texts:
+        crop = np.full((48, 30 + 24 * len(text), 3), 255, np.uint8)
+        cv2.putText(crop, text, (12, 36), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (0, 0, 0), 2)
+        crops.append(crop)
+    assert list(recogniser(TextRecInput(img=crops, return_word_box=True)).txts) == texts
+
+
+@pytest.mark.parametrize("broken", [1, 3])
+def test_a_line_that_cannot_be_prepared_leaves_the_reader_usable(
+    recogniser: stages.Recogniser, broken: int
+) -> None:
+    from rapidocr.ch_ppocr_rec.typings import TextRecInput
+
+    crop = np.full((48, 120, 3), 255, np.uint8)
+    cv2.putText(crop, "42", (12, 36), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (0, 0, 0), 2)
+    crops = [crop] * 4
+    crops[broken] = np.zeros((48, 0, 3), np.uint8)
+    with pytest.raises(cv2.error):
+        recogniser(TextRecInput(img=crops))
+    assert recogniser(TextRecInput(img=[crop])).txts == ("42",)
+
+
+def test_few_widths_serve_all_lines() -> None:
+    widths = {stages.width_of(pixels) for pixels in range(1, 2561)}
+    assert len(widths) < 25
+    assert all(width % 8 == 0 for width in widths)
+    assert all(pixels <= stages.width_of(pixels) for pixels in range(1, 20_000, 7))
+    assert all(stages.width_of(pixels) < pixels * 1.26 for pixels in range(128, 20_000))
+
+
+def test_weights_without_characters_are_left_to_rapidocr() -> None:
+    with pytest.raises(ValueError, match=r"characters|Softmax"):
+        stages.Recogniser(builtin_models() / BUILTIN_DET)
