@@ -87,7 +87,7 @@ class Detector:
         found, scores = self._boxes(chances, fine)
         boxes = np.asarray(found, np.float32).reshape(-1, 4, 2) / PARTS
         clear = share < 1 and len(boxes) > 0 and _clear(boxes, chances[0, 0])
-        return boxes / np.float32((across, down)), scores, clear
+        return boxes / np.array((across, down), np.float32), scores, clear
 
     def release_memory(self) -> None:
         """Give back tensors that the next picture makes anew."""
