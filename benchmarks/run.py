@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 RESULTS = ROOT / ".comfy" / "bench"
-BENCHES = ("import_time", "rapid_speed", "accuracy", "node_overhead")
+BENCHES = ("import_time", "advice_time", "rapid_speed", "accuracy", "node_overhead")
 # Minutes to half an hour each, and gigabytes: only by name.
 LONG = (
     "full_width",
