@@ -75,7 +75,7 @@ export function adviceTable(use) {
     if (key === 'verdict') return make('td', { title: one.reason }, badge(one.verdict))
     if (SIZES.has(key)) return make('td', { class: 'vw-number' }, size(one[key]))
     if (key === 'installed') return make('td', null, one.installed ? t('yes') : '')
-    if (key === 'name') return make('th', { scope: 'row', title: one.reason }, one.name)
+    if (key === 'name') return make('th', { scope: 'row', title: one.reason }, one.yours ? t('name_yours', { name: one.name }) : one.name)
     return make('td', { title: one[key] }, one[key])
   }
 

@@ -122,13 +122,16 @@ class DiffusionNeed:
     def least_ram_bytes(self, vram_bytes: int, system: str = "linux") -> int:
         """RAM below which the system would end ComfyUI, with ``vram_bytes`` of GPU memory for it.
 
-        Every model is made in RAM before it moves (model_management.unet_inital_load_device), so the largest
-        has to pass; and what the GPU does not hold while it samples waits there: streamed weights, which
-        ComfyUI pins, the text encoder, the other expert. More GPU memory never takes more RAM.
+        The loaders of a workflow run first, and each makes its model in RAM (unet_inital_load_device): all of
+        them lie there at once, streamed weights later pinned. Killed so: Qwen-Image fp8 with 24 GB and 32 GB
+        of RAM (Comfy-Org/ComfyUI#10852), Wan 2.2 14B fp8 with 16 and 32 (#10771), SDXL with 6 and 8 (#3566).
+        Only where everything stays on the card they leave one after the other, and the largest has to pass.
+        More GPU memory never takes more RAM.
         """
-        waiting = self.loaded_bytes - max(0, vram_bytes - self._working_bytes)
         beside = _LEAST_SYSTEM_RAM_WINDOWS if system == "windows" else _LEAST_SYSTEM_RAM
-        return max(self.weights_bytes, self.text_encoder_bytes, waiting) + beside
+        if self.resident_sampling_bytes <= vram_bytes:
+            return max(self.weights_bytes, self.text_encoder_bytes) + beside
+        return self.loaded_bytes + beside
 
     @functools.cached_property
     def margin_bytes(self) -> int:
@@ -338,7 +341,8 @@ def _resident(
         there = f"RAM of {gib(ram_bytes)} GiB does not hold all files"
         return f"needs {gib(need.optimal_bytes)} GiB; {there}, so they are read again at each change"
 
-    if ram_bytes is not None and ram_bytes < need.ram_bytes:
+    swaps = need.resident_sampling_bytes > vram_bytes
+    if swaps and ram_bytes is not None and ram_bytes < need.ram_bytes:
         return Usability("tight", 0.0, read_again, 0, bus, "tight_ram", least_bytes)
     verdict = "tight" if spare < need.margin_bytes else "fits"
     return Usability(verdict, 0.0, fits, 0, bus, verdict, least_bytes)

@@ -142,7 +142,7 @@ def _not_here(found: Sequence[Candidate], run: set[str], lang: str, say: Mapping
     for row in found:
         if row.model not in run and row.verdict != "unknown" and row.why != "not_installed":
             before = nearest.setdefault(row.model, row)
-            if (row.optimal_bytes or 0) < (before.optimal_bytes or 0):
+            if _lacking(row) < _lacking(before):
                 nearest[row.model] = row
     told = [row for row in nearest.values() if row.asked_for or row.yours]
     if told:
@@ -155,6 +155,12 @@ def _not_here(found: Sequence[Candidate], run: set[str], lang: str, say: Mapping
     if len(nearest) > len(told):
         yield ""
         yield say["advise_more"].format(count=len(nearest) - len(told))
+
+
+def _lacking(row: Candidate) -> int:
+    """What has to be there of what is too little: RAM, else GPU memory."""
+    needed = row.ram_bytes if row.why in ("no_ram", "ram_kills") else row.optimal_bytes
+    return needed or 0
 
 
 def _named(row: Candidate, say: Mapping[str, str]) -> str:

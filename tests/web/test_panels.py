@@ -423,7 +423,7 @@ def test_the_advisor_is_a_table_to_sort_and_filter_and_use_sets_the_linked_loade
     rows.first.wait_for()
     keep(panel, "advisor")
     everything = rows.count()
-    least = panel.get_by_role("columnheader", name="least")
+    least = panel.get_by_role("columnheader", name="streams from")
     least.get_by_role("button").click()
     assert least.get_attribute("aria-sort") == "ascending"
     least.get_by_role("button").click()
