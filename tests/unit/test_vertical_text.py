@@ -104,6 +104,15 @@ def test_rows_of_characters_that_were_columns_are_read_as_columns_when_told() ->
     assert read == ["".join(row[k] for row in grid) for k in (2, 1, 0)]
 
 
+def test_a_single_character_goes_with_the_column_under_it() -> None:
+    page = [
+        column("".join(KANA[:5]), 10, 60, 40),
+        level(HAN[0], 12, 14, 38),
+        column("".join(KANA[6:9]), 70, 10, 40),
+    ]
+    assert text_of(page) == ["".join(KANA[6:9]), HAN[0] + "".join(KANA[:5])]
+
+
 def test_furigana_are_told_from_the_lines_they_explain() -> None:
     han, kana = "".join(HAN[:4]), "".join(KANA[:4])
     page = [
@@ -115,6 +124,7 @@ def test_furigana_are_told_from_the_lines_they_explain() -> None:
         level(kana, 200, 110, 40),  # a line of its own
         level(han, 200, 160, 18),  # small, and no kana
         level(kana[:3], 420, 26, 17),  # stands over nothing
+        Line(han[:2], level(han[:2], 240, 24, 16).polygon, 0.5),  # kana read as Han, and doubtful
     ]
-    assert furigana(page) == {1, 3, 4}
+    assert furigana(page) == {1, 3, 4, 8}
     assert furigana([level("Tea", 0, 0), level("a", 5, -12, 15)]) == set()

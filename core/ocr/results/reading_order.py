@@ -203,6 +203,8 @@ def _row_text(lines: Sequence[Line], row: Sequence[int]) -> str:
     texts = [(text, index) for text, index in ((lines[index].text.strip(), index) for index in row) if text]
     if len(texts) > 1 and _is_initial(lines[texts[0][1]], lines[texts[1][1]]):
         texts[:2] = [(texts[0][0] + texts[1][0], texts[1][1])]
+    if any(runs_down(lines[index]) for _, index in texts):
+        return join_words([text for text, _ in texts])  # pieces of a column
     return " ".join(text for text, _ in texts)
 
 

@@ -18,6 +18,7 @@ TOGETHER = 0.9  # columns of one balloon stand no farther apart
 TIER = 0.8  # a blank band between two tiers is at least so high
 RUBY = 0.68  # furigana are no thicker than this share of their line
 DOWN = math.pi / 2
+DOUBTFUL = 0.6  # kana that were read as Han are seldom surer
 MOST_GROUPS = 400  # groups are compared in pairs
 
 
@@ -45,7 +46,7 @@ def groups(lines: Sequence[Line]) -> list[list[list[int]]]:
     """
     lean = skew(lines, DOWN) if any(map(runs_down, lines)) else 0.0
     boxes = level_boxes(lines, lean)
-    down = [runs_down(line) for line in lines]
+    down = _directions(lines, boxes)
     found = _together(boxes, down)
     out = []
     for group in _in_order(found, boxes, down):
@@ -54,6 +55,24 @@ def groups(lines: Sequence[Line]) -> list[list[list[int]]]:
         rows = visual_rows(level_boxes(some, angle))
         out.append([[group[box.index] for box in row] for row in rows])
     return out
+
+
+def _directions(lines: Sequence[Line], boxes: Sequence[Box]) -> list[bool]:
+    """Whether each line runs down. A single character has no direction of its own: it takes that of a column
+    over or under it.
+    """
+    down = [runs_down(line) for line in lines]
+    columns = [box for box in boxes if down[box.index] and len(lines[box.index].text) > 1]
+    for box in watched(boxes, 16):
+        if len(lines[box.index].text.strip()) == 1 and not down[box.index]:
+            near = TOGETHER * box.width
+            down[box.index] = any(
+                min(box.x1, c.x1) - max(box.x0, c.x0) > 0.6 * min(box.width, c.width)
+                and max(c.y0 - box.y1, box.y0 - c.y1) < near
+                and 0.5 < box.width / c.width < 1.5
+                for c in columns
+            )
+    return down
 
 
 def _together(boxes: Sequence[Box], down: Sequence[bool]) -> list[list[int]]:
@@ -206,7 +225,7 @@ def furigana(lines: Sequence[Line]) -> set[int]:
     sure: set[int] = set()
     likely: set[int] = set()
     for number, small in watched(enumerate(lines), 16):
-        if _has_han(small.text) or not small.text.strip():
+        if not small.text.strip() or (_has_han(small.text) and (small.confidence or 1.0) > DOUBTFUL):
             continue
         for place, line in enumerate(lines):
             if place == number or not _has_han(line.text):
