@@ -90,6 +90,23 @@ def test_markdown_has_headings_paragraphs_and_no_accidental_markup() -> None:
     )
 
 
+def test_an_indented_line_begins_a_paragraph_and_ragged_or_centred_lines_do_not() -> None:
+    rows = [
+        (0, "one goes on"),
+        (0, "to its end."),
+        (22, "Two goes on"),
+        (0, "and on."),
+        (22, "Three"),
+        (0, "ends."),
+    ]
+    lines = [line(text, 50 + x, 24 * k, 300 - x) for k, (x, text) in enumerate(rows)]
+    assert markdown(lines, arrange(lines)) == (
+        "one goes on\nto its end.\n\nTwo goes on\nand on.\n\nThree\nends."
+    )
+    centred = [line(f"verse {k}", 50 + 13 * (k * 7 % 5), 24 * k, 300 - 26 * (k * 7 % 5)) for k in range(6)]
+    assert "\n\n" not in markdown(centred, arrange(centred))
+
+
 def test_an_empty_page_gives_empty_text() -> None:
     page = arrange([])
     assert plain_text([], page) == markdown([], page) == ""

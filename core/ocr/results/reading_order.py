@@ -22,6 +22,7 @@ from .table_grid import Grid, GridCell, find_grids
 from .vertical_text import groups, is_vertical, runs_down
 
 PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heights, is smaller than this
+MOST_INDENT = 3.0  # of the first line of a paragraph, in line heights
 HEADING = 1.45  # a heading is this many times as high as the page's usual line
 _MARKDOWN_START = re.compile(r"^(\s*)(#{1,6}\s|>|[-+*]\s|\d+[.)]\s|=+\s*$|-{3,}\s*$)")
 
@@ -66,8 +67,9 @@ def arrange(lines: Sequence[Line], direction: str = "auto") -> ReadingOrder:
             above = len(rows)
             grids += [replace(g, first=g.first + above, stop=g.stop + above) for g in find_grids(block_rows)]
         previous: list[Box] | None = None
-        for row in block_rows:
-            if previous is None or _starts_paragraph(previous, row):
+        indented = _indented(block_rows)
+        for number, row in enumerate(block_rows):
+            if previous is None or number in indented or _starts_paragraph(previous, row):
                 breaks.add(len(rows))
             columns = [column for box in row for column in upright.get(box.index, [])]
             level = tuple(box.index for box in row if box.index not in upright)
@@ -109,6 +111,23 @@ def _arranged_vertically(lines: Sequence[Line]) -> ReadingOrder:
     return ReadingOrder(
         tuple(rows), frozenset(breaks), tuple(median(_height(lines[index]) for index in row) for row in rows)
     )
+
+
+def _indented(rows: Sequence[Sequence[Box]]) -> set[int]:
+    """The rows of a block that begin a little to the right of the rows above and below, which are flush: as
+    the first line of a paragraph does.
+    """
+    if len(rows) < 3:
+        return set()
+    left = median(row[0].x0 for row in rows)
+    found = set()
+    for number in range(1, len(rows) - 1):
+        above, here, below = rows[number - 1][0], rows[number][0], rows[number + 1][0]
+        flush = max(abs(above.x0 - left), abs(below.x0 - left)) < 0.4 * here.height
+        centred = max(abs(above.centre - here.centre), abs(below.centre - here.centre)) < 0.25 * here.height
+        if flush and not centred and 0.5 * here.height < here.x0 - left < MOST_INDENT * here.height:
+            found.add(number)
+    return found
 
 
 def _starts_paragraph(upper: list[Box], lower: list[Box]) -> bool:
