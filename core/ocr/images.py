@@ -18,7 +18,8 @@ MAX_SIDE = 32_000  # cv2.resize and warpPerspective refuse sides of 32767 and mo
 
 def load_picture(path: str | Path) -> NDArray[uint8]:
     """Read a picture file as uint8 RGB (height, width, 3), turned upright by its EXIF tag, alpha over
-    white. One of more than 128 megapixels comes back smaller, with a warning.
+    white (over black or grey where white would hide what is drawn). One of more than 128 megapixels comes
+    back smaller, with a warning.
     """
     from ..pictures.decode import decode
 
@@ -34,7 +35,7 @@ def load_picture(path: str | Path) -> NDArray[uint8]:
 
 
 def from_pil(picture: Any) -> NDArray[uint8]:
-    """A PIL image as uint8 RGB (height, width, 3); transparency is laid over white."""
+    """A PIL image as uint8 RGB (height, width, 3); transparency as ``load_picture`` has it."""
     import numpy as np
 
     from ..pictures.colours import Converter

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 USED_BITS = (8, 10, 12, 14, 16, 24, 32)
 MAX_PROFILE_BYTES = 16 * 1024 * 1024
 BAND_BYTES = 32 * 1024 * 1024  # of pixels that are converted at once
+LOOKED_PIXELS = 4_000_000  # of a picture with transparency, to know what is to be seen on it
+RIM = 3  # pixels: what is so near to transparency would vanish into its background
+FAINT = 64  # levels of grey between ink and paper that are too few to rely on
+LOST_MORE = 0.15  # white stays the paper where it loses no more than this share above the best
 _MIN_IS_WHITE, _PHOTOMETRIC, _BITS, _MAX_SAMPLE, _FORMAT = 0, 262, 258, 281, 339
 _SPACES = {"RGB ": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",), "Lab ": ("LAB",)}
 
@@ -29,25 +33,25 @@ class Converter:
         self._numbers = _numbers(picture)
         self._range = _range_of(picture, self._numbers) if self._numbers else (0.0, 255.0)
         self._transparency = picture.info.get("transparency")
+        self._paper = _paper(picture) if not self._numbers and _see_through(picture) else 255
 
     def rgb(self, part: Any) -> Any:
-        """``part`` (a PIL picture of the same kind) as a PIL picture RGB; transparency over white."""
+        """``part`` (a PIL picture of the same kind) as a PIL picture RGB; transparency over white, over black
+        or grey where what is drawn would be lost on white.
+        """
         from PIL import Image
 
         if self._numbers:
             part = self._shallow(part)
-        see_through = part.mode in ("RGBA", "LA", "PA", "La", "RGBa") or (
-            "transparency" in part.info and part.mode in ("1", "L", "P", "RGB")
-        )
-        if not see_through:
+        if not _see_through(part):
             return self._managed(part)
         rgba = part.convert("RGBA")
         if self._profile is not None:
             managed = self._managed(rgba.convert("RGB"))
             managed.putalpha(rgba.getchannel("A"))
             rgba = managed
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        paper = Image.new("RGBA", rgba.size, (self._paper, self._paper, self._paper, 255))
+        return Image.alpha_composite(paper, rgba).convert("RGB")
 
     def _shallow(self, part: Any) -> Any:
         """One deep channel as 8 bits; what is no number is paper, as transparency is."""
@@ -84,6 +88,41 @@ class Converter:
         except (ImageCms.PyCMSError, OSError, ValueError):
             self._profile = None
             return None
+
+
+def _see_through(picture: Any) -> bool:
+    return picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or (
+        "transparency" in picture.info and picture.mode in ("1", "L", "P", "RGB")
+    )
+
+
+def _paper(picture: Any) -> int:
+    """The grey level to lay under a picture with transparency: 255, as documents have it, unless more of what
+    borders on transparency would be lost on it than on black, or than on grey.
+    """
+    import numpy as np
+    from PIL import Image
+
+    factor = math.ceil(math.sqrt(picture.size[0] * picture.size[1] / LOOKED_PIXELS)) or 1
+    size = max(1, picture.size[0] // factor), max(1, picture.size[1] // factor)
+    few = picture.resize(size, Image.Resampling.NEAREST) if factor > 1 else picture
+    rgba = few.convert("RGBA")
+    alpha, grey = np.asarray(rgba.getchannel("A")), np.asarray(rgba.convert("RGB").convert("L"))
+    seen = alpha >= 128
+    rim = np.zeros_like(seen)
+    for axis in (0, 1):
+        for step in range(1, RIM + 1):  # what borders on transparency within RIM pixels
+            low, high = (
+                (slice(None), slice(a, b)) if axis else (slice(a, b),) for a, b in ((0, -step), (step, None))
+            )
+            rim[low] |= ~seen[high]
+            rim[high] |= ~seen[low]
+    levels = grey[rim & seen].astype(np.int16)
+    if not levels.size:
+        return 255
+    lost = {paper: float((abs(levels - paper) < FAINT).mean()) for paper in (255, 0, 128)}
+    least = min(lost.values())
+    return next(paper for paper, share in lost.items() if share <= least + LOST_MORE)
 
 
 def rows_of(picture: Any, low: int, high: int) -> Any:

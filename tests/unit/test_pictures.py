@@ -24,6 +24,29 @@ def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
     assert (load_picture(tmp_path / "p.png") == 255).all()
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize(
+    ("inks", "paper"),
+    [
+        ([(0, 0, 0)], 255),
+        ([(255, 255, 255)], 0),
+        ([(255, 240, 120)], 0),
+        ([(255, 255, 255), (0, 0, 0)], 128),
+        ([(90, 90, 90), (200, 30, 30)], 255),
+    ],
+)
+def test_ink_on_transparency_is_seen(
+    mode: str, inks: list[tuple[int, int, int]], paper: int, tmp_path: Path
+) -> None:
+    drawn = Image.new("RGBA", (90, 30), (0, 0, 0, 0))
+    for number, ink in enumerate(inks):
+        drawn.paste((*ink, 255), (10 + 40 * number, 10, 30 + 40 * number, 14))
+    drawn.convert(mode).save(tmp_path / "p.png")
+    pixels = load_picture(tmp_path / "p.png")
+    assert (pixels[0, 0] == paper).all()
+    assert all(abs(pixels[12, 20 + 40 * i].mean() - paper) >= 64 for i in range(len(inks)))
+
+
 def test_sixteen_bit_gray_keeps_its_tones(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 32896, np.uint16)).save(tmp_path / "p.png")
     assert abs(int(load_picture(tmp_path / "p.png")[0, 0, 0]) - 128) <= 1
