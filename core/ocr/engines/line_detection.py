@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..images import fit_pixels
+from .bent_lines import Bend, bands_of, bends_through
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -15,8 +16,10 @@ MAX_ASPECT = 8.0  # detection upscales the short side to 736; longer strips are 
 MIN_SIDE = 320  # RapidOCR upscales the short side to 736: of a small strip it would make giant letters
 
 
-def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> NDArray[Any]:
-    """Four-point boxes (n, 4, 2) float32 in pixels of ``bgr``. ``ocr``: a live RapidOCR."""
+def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any], list[Bend]]:
+    """Four-point boxes (n, 4, 2) float32 in pixels of ``bgr``, and lines on an arc. ``ocr``: a live
+    RapidOCR.
+    """
     import cv2
     import numpy as np
 
@@ -32,14 +35,15 @@ def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> NDArray[Any]:
         paper = [int(c) for c in np.median(_border(small), axis=0)]
         sides = top, want_h - height - top, left, want_w - width - left
         small = cv2.copyMakeBorder(small, *sides, cv2.BORDER_CONSTANT, value=paper)
+    bands = bands_of(ocr)
     found = _found(ocr, small)
-    if found is None:
-        return np.zeros((0, 4, 2), np.float32)
-    boxes = (np.asarray(found, np.float32) - (left, top)) * (scale_x, scale_y)
+    corners = np.zeros((0, 4, 2), np.float32) if found is None else np.asarray(found, np.float32)
+    bends = bends_through([(band - (left, top)) * (scale_x, scale_y) for band in bands.taken()])
+    boxes = (corners - (left, top)) * (scale_x, scale_y)
     boxes[..., 0] = boxes[..., 0].clip(0, bgr.shape[1])
     boxes[..., 1] = boxes[..., 1].clip(0, bgr.shape[0])
     level: NDArray[Any] = boxes.astype(np.float32)
-    return level
+    return level, bends
 
 
 def _found(ocr: Any, bgr: NDArray[uint8]) -> Any:

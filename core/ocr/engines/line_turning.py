@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..results.result import Point
+from .bent_lines import Bend
+from .word_places import between
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -22,17 +25,25 @@ class Cut:
     """One line cut from its page. ``crop``: uint8 BGR (height, width, 3). ``polygon``: clockwise from the
     crop's own top left. ``quarters``: how often the crop was turned counterclockwise. ``unclear``: among
     lines turned by a quarter, a box too square to tell whether it is too.
+    ``bend``: the arc it was unrolled from.
     """
 
     crop: NDArray[uint8]
     polygon: tuple[Point, ...]
     quarters: int = 0
     unclear: bool = False
+    bend: Bend | None = None
 
     @property
     def aspect(self) -> float:
         """Width over height: about twice the number of its letters, for Han once."""
         return float(self.crop.shape[1] / max(1, self.crop.shape[0]))
+
+    def piece(self, start: float, end: float) -> tuple[Point, ...]:
+        """The part of its polygon between two shares of the crop's length."""
+        if self.bend is None:
+            return between(self.polygon, start, end)
+        return self.bend.piece(1 - start, 1 - end) if self.quarters == 2 else self.bend.piece(start, end)
 
     @property
     def tall(self) -> bool:
@@ -53,7 +64,7 @@ class Cut:
         return replace(self, crop=crop, polygon=polygon, quarters=(self.quarters + k) % 4)
 
 
-def cut_lines(ocr: Any, bgr: NDArray[uint8], boxes: NDArray[Any]) -> list[Cut]:
+def cut_lines(ocr: Any, bgr: NDArray[uint8], boxes: NDArray[Any], bends: Sequence[Bend] = ()) -> list[Cut]:
     """The lines of a page, tall ones turned by a quarter as RapidOCR does, which way up is not known yet."""
     import numpy as np
 
@@ -72,7 +83,7 @@ def cut_lines(ocr: Any, bgr: NDArray[uint8], boxes: NDArray[Any]) -> list[Cut]:
         if min(crop.shape[:2]) > 0:
             unclear = not level and 1 / TALL < shape < TALL
             cuts.append(Cut(np.ascontiguousarray(crop), points, quarters, unclear))
-    return cuts
+    return cuts + [Cut(bend.unrolled(bgr), bend.outline(), bend=bend) for bend in bends]
 
 
 def half_turns(ocr: Any, cuts: list[Cut]) -> list[float]:

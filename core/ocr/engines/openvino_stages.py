@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .bent_lines import BentBands
 from .compiled_models import compiled
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ class Detector:
 
         self._model, _ = compiled(weights, _takes_bytes, "bytes in", {})
         self._request = self._model.create_infer_request()
-        self._boxes = DBPostProcess(
-            thresh=0.3, box_thresh=0.5, max_candidates=1000, unclip_ratio=1.6, use_dilation=True
+        self.postprocess_op = BentBands(
+            DBPostProcess(
+                thresh=0.3, box_thresh=0.5, max_candidates=1000, unclip_ratio=1.6, use_dilation=True
+            )
         )
 
     def __call__(self, picture: NDArray[uint8]) -> Any:
@@ -84,7 +87,8 @@ class Detector:
         self._request.infer([seen[None]])
         chances = self._request.get_output_tensor().data
         fine = seen.shape[0] * PARTS, seen.shape[1] * PARTS  # boxes are rounded to whole numbers of these
-        found, scores = self._boxes(chances, fine)
+        found, scores = self.postprocess_op(chances, fine)
+        self.postprocess_op.enlarge(1 / (PARTS * across), 1 / (PARTS * down))
         boxes = np.asarray(found, np.float32).reshape(-1, 4, 2) / PARTS
         clear = share < 1 and len(boxes) > 0 and _clear(boxes, chances[0, 0])
         return boxes / np.array((across, down), np.float32), scores, clear

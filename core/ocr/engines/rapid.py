@@ -21,6 +21,7 @@ from .line_recognition import recognise
 from .line_turning import cut_lines, half_turns
 from .protocol import ProgressCallback
 from .script_judge import LineEvidence, foreign_lines
+from .upright_columns import longer_columns, look_again
 from .way_up import Stand, WayUp
 from .word_places import words_on
 
@@ -121,15 +122,18 @@ class RapidReader:
         import numpy as np
 
         bgr = np.ascontiguousarray(image[:, :, ::-1])
-        boxes = detect(self._ocr, bgr, max_pixels or AUTO_PIXELS)
-        if not len(boxes):
-            return []
+        boxes, bends = detect(self._ocr, bgr, max_pixels or AUTO_PIXELS)
         progress.check()
-        cuts = cut_lines(self._ocr, bgr, boxes)
+        cuts = cut_lines(self._ocr, bgr, boxes, bends)
+        if not cuts:
+            return []
+        cuts = longer_columns(bgr, cuts)
         chances = half_turns(self._ocr, cuts)
         skip = _one_foreign_script if self._builtin and not every else None
         way_up = WayUp(lambda crops: recognise(self._ocr, crops, progress), skip)
         stands = way_up.stands(cuts, chances)
+        if self._builtin:
+            stands = look_again(stands, way_up.recognise)
         foreign = foreign_lines([_evidence(stand) for stand in stands]) if self._builtin else {}
         lines = []
         for index, stand in enumerate(stands):
@@ -138,7 +142,7 @@ class RapidReader:
                 continue
             if score < TEXT_SCORE and index not in foreign and not unsure:
                 continue
-            words = words_on(text, spans, confidences, stand.cut.crop.shape[1], stand.cut.polygon)
+            words = words_on(text, spans, confidences, stand.cut.crop.shape[1], stand.cut.piece)
             lines.append(Line(text, stand.cut.polygon, score, words, foreign.get(index)))
         return lines
 

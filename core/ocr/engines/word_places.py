@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...cjk import is_cjk
 from ..results.result import Point, Word
@@ -13,9 +13,11 @@ def words_on(
     spans: Sequence[tuple[float, float]],
     confidences: Sequence[float],
     crop_width: int,
-    polygon: tuple[Point, ...],
+    piece: Callable[[float, float], tuple[Point, ...]],
 ) -> tuple[Word, ...]:
-    """Group characters into words (CJK: one character each) and lay them on the line's polygon."""
+    """Group characters into words (CJK: one character each). ``piece``: the polygon of the line between two
+    shares of its length.
+    """
     groups: list[list[tuple[str, int, float | None]]] = []
     position, fresh = 0, True
     for index, character in enumerate(text):
@@ -37,14 +39,14 @@ def words_on(
         words.append(
             Word(
                 text="".join(character for character, _, _ in group),
-                polygon=_slice(polygon, max(0.0, start), min(1.0, end)),
+                polygon=piece(max(0.0, start), min(1.0, end)),
                 confidence=sum(known) / len(known) if known else None,
             )
         )
     return tuple(words)
 
 
-def _slice(polygon: tuple[Point, ...], start: float, end: float) -> tuple[Point, ...]:
+def between(polygon: tuple[Point, ...], start: float, end: float) -> tuple[Point, ...]:
     """The part of a four-point line polygon between two shares of its crop's length.
 
     The crop is the polygon in perspective, so equal parts of it are not equal parts of the polygon: where the
