@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 FILLED = 0.78  # of its smallest rectangle a straight line's band fills more than this
 LONG = 3.5  # a bent band is so many times as long as thick, or it may be a blot
-SCATTER = 0.45  # radial spread of the band, in its thicknesses, of one arc at most; an even band has 0.29
-RISE = 0.3  # the arc rises by so many thicknesses of its band at least, or a straight cut reads it as well
+SCATTER = 0.5  # radial spread of the band, in its thicknesses, of one arc at most; an even band has 0.29
+RISE = 0.2  # the arc rises by so many thicknesses of its band at least, or a straight cut reads it as well
 WIDEST = math.radians(300)
-UNCLIP = 0.8  # thicknesses by which the detector's bands are narrower than the letters, to each side
+ROUNDS = 12  # of Gauss and Newton
+FLATTEST = 100.0  # roots of the band's area: centres farther away are of straight lines
+UNCLIP = 0.6  # thicknesses by which letters reach beyond the detector's bands, to each side
 
 
 @dataclass(frozen=True)
@@ -163,11 +165,12 @@ def _may_be_bent(contour: Any) -> bool:
 def bend_through(points: NDArray[Any]) -> Bend | None:
     """The arc on which the pixels (n, 2) of a band lie, or None where they lie on no single one.
 
-    The circle of least squares after I. Kasa (1976), which is linear.
+    The circle of least squares after I. Kasa (1976), which is linear but too small for a thick band, then by
+    Gauss and Newton that of least distances.
     """
     import numpy as np
 
-    some = points[:: max(1, len(points) // 4000)].astype(np.float64)
+    some = points[:: max(1, len(points) // 2000)].astype(np.float64)
     origin = some.mean(axis=0)
     x, y = (some - origin).T
     system = np.stack((x, y, np.ones_like(x)), axis=1)
@@ -175,22 +178,27 @@ def bend_through(points: NDArray[Any]) -> Bend | None:
     if rank < 3:
         return None
     middle_x, middle_y = answer[0] / 2, answer[1] / 2
-    squared = answer[2] + middle_x**2 + middle_y**2
-    if squared <= 0:
-        return None
+    for _ in range(ROUNDS):
+        away = np.hypot(x - middle_x, y - middle_y)
+        if not away.all():
+            return None
+        slopes = np.stack(((middle_x - x) / away, (middle_y - y) / away, -np.ones_like(x)), axis=1)
+        step, *_ = np.linalg.lstsq(slopes, away.mean() - away, rcond=None)
+        middle_x, middle_y = middle_x + step[0], middle_y + step[1]
+        if math.hypot(middle_x, middle_y) > FLATTEST * math.sqrt(len(points)):
+            return None
     away = np.hypot(x - middle_x, y - middle_y)
-    low, radius, high = np.percentile(away, (4, 50, 96))
-    thick = (high - low) / 0.92
+    radius = float(np.median(away))
     arch = bool(middle_y > 0)
     angle = np.arctan2(x - middle_x, (middle_y - y) if arch else (y - middle_y))
     start, end = np.percentile(angle, (0.5, 99.5))
     length = radius * (end - start)
-    if thick <= 0 or length < LONG * thick or end - start > WIDEST:
+    if length <= 0 or end - start > WIDEST:
+        return None
+    thick = len(points) / _density(points) / length  # of an even band
+    if length < LONG * thick or np.std(away) > SCATTER * thick:
         return None
     if radius * (1 - math.cos((end - start) / 2)) < RISE * thick:
-        return None
-    # a band of this length and thickness has this area; much less, or a wider scatter, is no arc
-    if np.std(away) > SCATTER * thick or len(points) < 0.35 * length * thick * _density(points):
         return None
     spare = UNCLIP * thick / radius
     centre = float(origin[0] + middle_x), float(origin[1] + middle_y)
