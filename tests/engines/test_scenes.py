@@ -1,5 +1,5 @@
-"""Posters, badges, memes, receipts, screens and columns of draw_scenes.py: error rates a kind, beside RapidOCR
-with its defaults where that loses most.
+"""Posters, badges, memes, receipts, screens and columns of draw_scenes.py: error rates a kind, beside bare
+RapidOCR where that loses most.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from vramwise.ocr.engines.bent_lines import bend_through, bends_through
+from vramwise.ocr.engines.line_shapes.bent_lines import bend_through, bends_through
 
 
 def band(radius: float, thick: float, start: float, end: float, arch: bool = True) -> np.ndarray:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import unicodedata
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vramwise.cjk import east_asian_script, has_word_ends, is_cjk, is_emoji, words_with_spaces
-from vramwise.ocr.engines.word_places import words_on as rapid_words
+from vramwise.ocr.engines.line_shapes.word_places import between
+from vramwise.ocr.engines.line_shapes.word_places import words_on as rapid_words
 from vramwise.ocr.regions.text_diff import as_markdown, difference
 from vramwise.ocr.regions.text_match import Finder, Query
 from vramwise.ocr.results.reading_order import join_words
@@ -39,7 +41,7 @@ def letters_of_rapid(text: str) -> list[str]:
     count = len(text)
     spans = [(float(at), at + 1.0) for at in range(count)]
     box = ((0.0, 0.0), (float(count), 0.0), (float(count), 1.0), (0.0, 1.0))
-    return [word.text for word in rapid_words(text, spans, [1.0] * count, count, box)]
+    return [word.text for word in rapid_words(text, spans, [1.0] * count, count, partial(between, box))]
 
 
 def pieces_of_the_diff(character: str) -> int:

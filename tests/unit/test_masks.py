@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from vramwise.errors import VramwiseError
-from vramwise.ocr.engines.word_places import words_on as words_in_crop
+from vramwise.ocr.engines.line_shapes.word_places import between
+from vramwise.ocr.engines.line_shapes.word_places import words_on as words_in_crop
 from vramwise.ocr.regions.crops import RegionFilter, categories_of, crop
 from vramwise.ocr.regions.masks import fill_polygons, upright_box
 from vramwise.ocr.regions.search import only, outlines, report, search
@@ -226,7 +228,7 @@ def test_the_words_of_a_crop_stand_where_the_crop_was_cut_from() -> None:
     for quad in (SKEWED, box(10, 20, 730, 40), ((12.0, 160.0), (720.0, 9.0), (727.0, 31.0), (15.0, 184.0))):
         spans = [(x0 - 10, x1 - 10) for x0, _, x1, _ in map(inked, range(40))]
         each = [span for name, span in zip(NAMES, spans, strict=True) for _ in name]
-        words = words_in_crop(" ".join(NAMES), each, [], 720, quad)
+        words = words_in_crop(" ".join(NAMES), each, [], 720, partial(between, quad))
         crop_corners = np.float32([[0, 0], [720, 0], [720, 20], [0, 20]])  # type: ignore[arg-type]
         back = cv2.getPerspectiveTransform(crop_corners, np.asarray(quad, np.float32))
         for word, (start, end) in zip(words, spans, strict=True):

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..images import fit_pixels
-from .bent_lines import Bend, bands_of, bends_through
+from .line_shapes.bent_lines import Bend, bands_of, bends_through
 
 if TYPE_CHECKING:
     from numpy import uint8

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..results.result import Point
-from .bent_lines import Bend
-from .word_places import between
+from .line_shapes.bent_lines import Bend
+from .line_shapes.word_places import between
 
 if TYPE_CHECKING:
     from numpy import uint8

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .bent_lines import BentBands
 from .compiled_models import compiled
+from .line_shapes.bent_lines import BentBands
 
 if TYPE_CHECKING:
     from numpy import float32, uint8

@@ -18,12 +18,12 @@ from ..results.line import Line
 from .kept_memory import KeptMemory, trim
 from .line_detection import detect
 from .line_recognition import recognise
+from .line_shapes.word_places import words_on
 from .line_turning import cut_lines, half_turns
 from .protocol import ProgressCallback
 from .script_judge import LineEvidence, foreign_lines
 from .upright_columns import longer_columns, look_again
 from .way_up import Stand, WayUp
-from .word_places import words_on
 
 if TYPE_CHECKING:
     from numpy import uint8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...cjk import is_cjk
-from ..results.result import Point, Word
+from ....cjk import is_cjk
+from ...results.result import Point, Word
 
 
 def words_on(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..results.result import Point
+from ...results.result import Point
 
 if TYPE_CHECKING:
     from numpy import uint8
