@@ -332,7 +332,8 @@ def test_what_the_next_size_unlocks_is_resident_there_and_not_here() -> None:
 def test_what_the_card_cannot_hold_an_endpoint_could_on_the_smallest_size_that_does() -> None:
     advice = advise(vram_gib=8, task="OCR")
     resident = {candidate.model for candidate in advice.candidates if candidate.verdict in RESIDENT}
-    assert [remote.candidate.model for remote in advice.remote] == ["qwen3_vl_8b", "qwen2_vl_7b"]
+    named = [remote.candidate.model for remote in advice.remote]
+    assert named[0] == "qwen3_vl_8b" and "qwen2_vl_7b" in named
     for remote in advice.remote:
         assert remote.candidate.model not in resident and remote.candidate.precision == "bf16"
         there = advise(vram_gib=remote.vram_gib, task="OCR")
@@ -347,10 +348,8 @@ def test_what_the_card_cannot_hold_an_endpoint_could_on_the_smallest_size_that_d
 def test_your_own_endpoint_is_named_where_its_model_is_said() -> None:
     served = {"studio": "Qwen/Qwen3-VL-8B-Instruct", "box": "qwen2-vl:7b", "quiet": ""}
     advice = advise(vram_gib=8, task="OCR", served=served)
-    assert {remote.candidate.model: remote.endpoints for remote in advice.remote} == {
-        "qwen3_vl_8b": ("studio",),
-        "qwen2_vl_7b": ("box",),
-    }
+    named = {remote.candidate.model: remote.endpoints for remote in advice.remote if remote.endpoints}
+    assert named == {"qwen3_vl_8b": ("studio",), "qwen2_vl_7b": ("box",)}
     assert "your endpoint studio" in report(advice)
     assert advice.to_dict()["elsewhere"][0]["endpoints"] == ["studio"]
     assert "quiet" not in report(advice)
