@@ -40,12 +40,12 @@ class Process:
 def test_pages_of_one_size_give_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
     process = Process(monkeypatch, 400, 200)
     for _ in range(50):
-        process.page(700)
+        process.page(450)
     assert process.calls == []
 
 
 def test_tensors_go_first_and_models_when_these_do_not_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
-    process = Process(monkeypatch, 800, 200)
+    process = Process(monkeypatch, 600, 200)
     for _ in range(kept_memory.PAGES_BETWEEN):
         process.page(1000)
     assert process.calls == ["tensors"] * kept_memory.PAGES_BETWEEN + ["models"]
@@ -62,7 +62,7 @@ def test_a_page_that_fails_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_model_loaded_beside_it_is_not_taken_for_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     process = Process(monkeypatch, 400, 200)
-    process.page(500)
+    process.page(450)
     process.size += 9000  # a checkpoint came
     process.page(process.size)
     assert process.calls == []
@@ -93,7 +93,7 @@ def test_openvino_is_asked_to_give_its_tensors_back() -> None:
     reader = RapidReader()
     if reader.runtime != "openvino":
         pytest.skip("this Python reads by ONNX Runtime, which has no such call")
-    reader.lines(np.full((1600, 1600, 3), 255, np.uint8), None, NoProgress())
+    reader.lines(np.full((960, 960, 3), 255, np.uint8), None, NoProgress())
     full = kept_memory.resident()
     reader._free()
     kept_memory.trim()

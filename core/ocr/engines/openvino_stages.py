@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SHORT_SIDE = 736  # pixels; RapidOCR enlarges what is smaller
 FIRST_LOOK = 0.6  # of that size, which is a third of the work
 LOW_LINE = 16  # pixels of a box's height under which the first look does not suffice
+KEPT_PIXELS = 1_000_000  # above these its tensors (150 bytes a pixel) go before the lines are read
 PARTS = 4  # of a pixel, in which corners are measured
 FAINT = 0.2  # chance of being text that calls for the larger look, where there is no box
 LINE_HEIGHT = 48  # pixels of a line for the recogniser
@@ -91,6 +92,8 @@ class Detector:
         self.postprocess_op.enlarge(1 / (PARTS * across), 1 / (PARTS * down))
         boxes = np.asarray(found, np.float32).reshape(-1, 4, 2) / PARTS
         clear = share < 1 and len(boxes) > 0 and _clear(boxes, chances[0, 0])
+        if seen.shape[0] * seen.shape[1] > KEPT_PIXELS:
+            self.release_memory()
         return boxes / np.array((across, down), np.float32), scores, clear
 
     def release_memory(self) -> None:
