@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vramwise.documents.table_files import csv_of, harmless, number_of, write_workbook
+from vramwise.families.family import Task
+from vramwise.ocr.engines.protocol import ReadOptions
 from vramwise.ocr.results.result import Cell, OCRResult, Table
 from vramwise.ocr.results.written_tables import tables_in, tables_of
+from vramwise.ocr.vlm.page_result import Answer, Source, page_result
 
 HTML = (
     "<table><thead><tr><th>Item</th><th colspan='2'>Price &amp; tax</th></tr></thead>"
@@ -149,3 +152,19 @@ def test_a_workbook_without_a_table_says_so(tmp_path: Path) -> None:
     write_workbook(tmp_path / "a.xlsx", [(1, _page("words"))])
     book = openpyxl.load_workbook(tmp_path / "a.xlsx")
     assert book.active["A1"].value == "No table was found."
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("otsl", "<ched>Item<ched>Price<nl><fcel>Tea<fcel>1.50<nl>"),
+        ("markdown", "Some words\n\n| Item | Price |\n|---|---|\n| Tea | 1.50 |\n"),
+        ("html", "<table><tr><th>Item</th><th>Price</th></tr><tr><td>Tea</td><td>1.50</td></tr></table>"),
+        ("latex_table", "\\begin{tabular}{ll}Item & Price \\\\ Tea & 1.50 \\\\ \\end{tabular}"),
+    ],
+)
+def test_what_a_model_writes_as_a_table_is_one_in_the_result(kind: str, answer: str) -> None:
+    said = Answer(answer, 9, "stop", (100, 100), 0.1)
+    task = Task("", kind)
+    result = page_result(said, Source("a", "bf16", "none"), task, ReadOptions("table"), (100, 100), ())
+    assert [_texts(table) for table in result.tables] == [[["Item", "Price"], ["Tea", "1.50"]]]
