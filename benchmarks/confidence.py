@@ -82,7 +82,7 @@ def run() -> dict[str, float]:
             print(f"{name}: ../shared/pictures is not here.")
             continue
         try:
-            confidence.correctness = lambda score: score
+            confidence.correctness = lambda score, reader="rapid": score
             bare = read(handle)
         finally:
             confidence.correctness = judged

@@ -20,9 +20,9 @@ FONTS = ("DejaVuSans.ttf", "DejaVuSerif-Italic.ttf", "LiberationSerif-Regular.tt
 WORDS = ("We went down to the river", "and had a quiet afternoon", "before it began to rain")
 
 
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
-def test_a_higher_score_is_never_less_sure(scores: list[float]) -> None:
-    chances = [correctness(score) for score in sorted(scores)]
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.sampled_from(["rapid", "tesseract"]))
+def test_a_higher_score_is_never_less_sure(scores: list[float], reader: str) -> None:
+    chances = [correctness(score, reader) for score in sorted(scores)]
     assert all(a <= b for a, b in itertools.pairwise(chances))
     assert chances[0] > 0 and chances[-1] < 1
 
@@ -53,7 +53,7 @@ def printed(font: str, size: int = 46) -> Any:
 
 
 def test_unsure_lines_in_pen_strokes_are_handwriting() -> None:
-    lines, said = judged(written(), _lines(3, 0.8), "PP-OCR")
+    lines, said = judged(written(), _lines(3, 0.8), "rapid")
     assert "likely handwriting" in said[0] and "qwen3_vl_4b" in said[0]
     assert all((line.confidence or 1) < 0.2 for line in lines)
 
@@ -73,13 +73,13 @@ def test_print_is_no_handwriting_however_unsure_it_is(font: str) -> None:
 
 def test_a_single_line_or_an_empty_page_is_not_judged() -> None:
     assert not looks_written(written(), _lines(1, 0.5))
-    assert judged(written(), [], "PP-OCR") == ([], ())
+    assert judged(written(), [], "rapid") == ([], ())
 
 
 @pytest.mark.parametrize(("score", "says"), [(0.6, True), (0.99, False)])
 def test_a_page_of_low_confidence_says_so(score: float, says: bool) -> None:
     blank = np.full((320, 860, 3), 255, np.uint8)
-    _, said = judged(blank, _lines(3, score), "PP-OCR")
+    _, said = judged(blank, _lines(3, score), "rapid")
     assert bool(said) == says and all("check them" in sentence for sentence in said)
 
 

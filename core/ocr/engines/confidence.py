@@ -21,11 +21,12 @@ READS_HANDS = "qwen3_vl_4b"  # of the catalog
 WRITTEN = 0.25  # of a line's chance is left where a page looks written by hand
 
 
-def correctness(score: float) -> float:
-    """The chance that a line with this ``score`` (0 to 1, the mean of its letters') has every letter right.
-    Rises with the score. By a table that training/line_confidence.py fitted on drawn pages.
+def correctness(score: float, reader: str = "rapid") -> float:
+    """The chance that a line with this ``score`` (0 to 1, the mean of its letters' or words') has every
+    letter right. Rises with the score. By tables that training/line_confidence.py fitted on drawn pages, one
+    for each ``reader``: "rapid" or "tesseract".
     """
-    scores, chances = _table()
+    scores, chances = _table(reader)
     at = min(max(bisect.bisect_right(scores, score), 1), len(scores) - 1)
     low, high = scores[at - 1], scores[at]
     share = min(max((score - low) / (high - low), 0.0), 1.0)
@@ -33,23 +34,38 @@ def correctness(score: float) -> float:
 
 
 @functools.cache
-def _table() -> tuple[tuple[float, ...], tuple[float, ...]]:
-    rows = csv_rows(__package__, "confidence.csv", lambda row: (float(row["score"]), float(row["right"])))
-    scores, chances = zip(*rows, strict=True)
+def _table(reader: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    rows = csv_rows(
+        __package__,
+        "confidence.csv",
+        lambda row: (row["reader"], float(row["score"]), float(row["right"])),
+    )
+    _, scores, chances = zip(*(row for row in rows if row[0] == reader), strict=True)
     return scores, chances
 
 
-def judged(image: NDArray[uint8], lines: Sequence[Line], reader: str) -> tuple[list[Line], tuple[str, ...]]:
-    """``lines`` of a page with the chance that each is right instead of the score of ``reader`` (its name),
-    and a sentence where the reading is doubtful. Words keep their scores.
+def reader_of(text: str, model: str) -> str:
+    """Who read a line: on a page of PP-OCR what is written in scripts from Cyrillic to Georgian is
+    Tesseract's.
+    """
+    others = any("\u0400" <= letter <= "\u10ff" for letter in text)
+    return "tesseract" if model == "tesseract" or others else "rapid"
+
+
+def judged(image: NDArray[uint8], lines: Sequence[Line], model: str) -> tuple[list[Line], tuple[str, ...]]:
+    """``lines`` of a page, read by ``model`` ("rapid" or "tesseract"), with the chance that each is right
+    instead of its score, and a sentence where the reading is doubtful. Words keep their scores.
     """
     written = looks_written(image, lines)
     share = WRITTEN if written else 1.0
     sure = [
-        line if line.confidence is None else replace(line, confidence=share * correctness(line.confidence))
+        line
+        if line.confidence is None
+        else replace(line, confidence=share * correctness(line.confidence, reader_of(line.text, model)))
         for line in lines
     ]
     if written:
+        reader = "PP-OCR" if model == "rapid" else "Tesseract"
         return sure, (
             f"This page is likely handwriting, which {reader} was not made for: what it gives is mostly "
             f"wrong. A vision-language model reads it, for example {READS_HANDS}.",

@@ -237,7 +237,7 @@ def _result(
     notes: tuple[str, ...],
 ) -> OCRResult:
     read = parted([line for line in lines if not line.foreign])
-    read, doubts = judged(image, read, "PP-OCR" if model == "rapid" else "Tesseract")
+    read, doubts = judged(image, read, model)
     if options.reading_direction == "vertical":
         read = columns_of_level_lines(read)
     small = furigana(read)
