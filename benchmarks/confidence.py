@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vramwise import ReadOptions, VramwiseError, load_picture, ocr_handle
-from vramwise.ocr.engines import confidence
+from vramwise.ocr.engines.confidence import lines as confidence
 
 from benchmarks import real_pictures
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
-from vramwise.ocr.engines.confidence import correctness, judged
-from vramwise.ocr.engines.handwriting import looks_written
+from vramwise.ocr.engines.confidence.handwriting import looks_written
+from vramwise.ocr.engines.confidence.lines import correctness, judged
 from vramwise.ocr.results.line import Line
 
 FONTS = ("DejaVuSans.ttf", "DejaVuSerif-Italic.ttf", "LiberationSerif-Regular.ttf", "DejaVuSansMono.ttf")
@@ -85,4 +85,4 @@ def test_a_page_of_low_confidence_says_so(score: float, says: bool) -> None:
 
 def test_the_table_says_where_it_comes_from() -> None:
     source = Path(__file__).resolve().parents[2] / "training" / "line_confidence.py"
-    assert "core/ocr/engines/confidence.csv" in source.read_text(encoding="utf-8")
+    assert "core/ocr/engines/confidence/confidence.csv" in source.read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from ..results.line import Line
 from ..results.parted_lines import parted
 from ..results.result import OCRResult, Region
 from ..results.vertical_text import columns_of_level_lines, furigana
-from .confidence import judged
+from .confidence.lines import judged
 from .foreign_text import ForeignPage, mean_confidence
 from .language_routing import (
     RapidRoute,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import VramwiseError
 from ...normal_forms import normalised
-from ..engines.confidence import correctness
+from ..engines.confidence.lines import correctness
 from ..engines.protocol import ReadOptions
 from ..regions.word_boxes import place
 from ..results import reading_order

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...catalog.csv_rows import csv_rows
-from ..results.line import Line
+from ....catalog.csv_rows import csv_rows
+from ...results.line import Line
 from .handwriting import looks_written
 
 if TYPE_CHECKING:

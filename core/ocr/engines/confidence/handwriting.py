@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from ..results.line import Line
+from ...results.line import Line
 
 if TYPE_CHECKING:
     from numpy import uint8

@@ -1,0 +1,1 @@
+"""How sure is a reading: of each line, and of a page that may be written by hand?"""
