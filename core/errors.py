@@ -43,9 +43,12 @@ class VramwiseError(Exception):
     """A sentence for the person in front of the graph: what failed, why, and what to do about it.
 
     It may quote what anybody wrote: control characters are shown, and what is too long loses its middle.
+    ``key`` names the sentence in the words of the reports and ``values`` fill it in, so that the command line
+    can say it in another language; empty where it is said in English only.
     """
 
-    def __init__(self, sentence: object = "") -> None:
+    def __init__(self, sentence: object = "", key: str = "", **values: object) -> None:
+        self.key, self.values = key, values
         text = str(sentence)
         if len(text) > LONGEST_SENTENCE:
             text = f"{text[: LONGEST_SENTENCE - _TAIL]} [...] {text[-_TAIL:]}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import heapq
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ..errors import LONGEST_NAME, UnknownName, VramwiseError, nearest
+from ..errors import LONGEST_NAME, UnknownName, VramwiseError
 from ..units import GIB
+from .card_names import CardName, key, readings
 from .csv_rows import Row, count, number, table
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
@@ -24,7 +27,9 @@ class GPU:
     has no sizes; ``bandwidth_gb_s`` is in 10^9 bytes a second, ``fp16_tensor_tflops`` dense with fp32
     accumulation; None where the source has none. ``compute_capability`` is empty outside NVIDIA ("gfx1201" on
     AMD). ``status`` is "released" or "rumoured". ``device_name`` is what the driver calls it. ``host_bus`` is
-    a row of buses.csv, empty where memory is unified or the bus is not known.
+    a row of buses.csv, empty where memory is unified or the bus is not known. ``also_called`` are further
+    names; ``torch_total_gib`` is what torch shows of the memory on Linux where somebody published it
+    (``torch_source``). ``share`` is the profile's name where it is a vGPU or MIG part of the card.
     """
 
     name: str
@@ -48,12 +53,18 @@ class GPU:
     note: str
     source: str
     date: str
+    also_called: tuple[str, ...] = ()
+    torch_total_gib: float | None = None
+    torch_source: str = ""
     sizes: int = 1
     yours: bool = False
+    share: str = ""
 
     @property
     def label(self) -> str:
         """The name, with the memory size where the same name is sold with several."""
+        if self.share:
+            return f"{self.share} ({self.vram_gib:g} GB of {self.name})"
         return f"{self.name} {self.vram_gib:g} GB" if self.sizes > 1 and self.vram_gib else self.name
 
     @property
@@ -113,7 +124,7 @@ def _own_of_sizes(row: Row) -> list[GPU]:
     told = {
         "vram_gib": "|".join(size["vram_gib"] for size in sizes),
         **amounts(row, ("memory_bus_bits", "tensor_cores", "tdp_w", "release_year"), whole=True),
-        **amounts(row, ("bandwidth_gb_s", "fp16_tensor_tflops")),
+        **amounts(row, ("bandwidth_gb_s", "fp16_tensor_tflops", "torch_total_gib")),
     }
     known = {"vendor": _VENDORS, "status": ("released", "rumoured"), "host_bus": ("", *_bus_names())}
     told |= {column: one_of(row, column, words) for column, words in known.items()}
@@ -135,37 +146,137 @@ def _of_sizes(row: Row) -> list[GPU]:
     """A GPU for each memory size of a row."""
     whole = ("memory_bus_bits", "tensor_cores", "tdp_w", "release_year")
     counts = {name: count(row[name]) for name in whole}
-    numbers = {name: number(row[name]) for name in ("bandwidth_gb_s", "fp16_tensor_tflops")}
-    known = {**row, **counts, **numbers}
+    figures = ("bandwidth_gb_s", "fp16_tensor_tflops", "torch_total_gib")
+    numbers = {name: number(row.get(name, "")) for name in figures}
+    called = tuple(filter(None, row.get("also_called", "").split("|")))
+    known = {**row, **counts, **numbers, "also_called": called}
     return [GPU(**{**known, "vram_gib": number(size)}) for size in row["vram_gib"].split("|")]  # type: ignore[arg-type]
 
 
 def find_gpus(text: str) -> tuple[GPU, ...]:
     """The cards that ``text`` names: several when the name is sold with several memory sizes and ``text``
-    says none ("RTX 4060 Ti"), one when it does ("rtx 4060 ti 16gb").
+    says none ("RTX 4060 Ti"), one when it does ("rtx 4060 ti 16gb"). Never another card: a name that no card
+    has is unknown.
 
-    Raises UnknownName with the nearest names.
+    Raises UnknownName with the three nearest names.
     """
     if len(text) > LONGEST_NAME:
         raise UnknownName(
             f'"{text[:LONGEST_NAME]}..." is no GPU of the catalog: no name has {len(text):,} letters. '
-            '`vramwise gpus` lists them; "16 GB" works too.'
+            '`vramwise gpus` lists them; "16 GB" works too.',
+            key="error_card_long",
+            text=text[:LONGEST_NAME],
+            count=f"{len(text):,}",
         )
-    wanted, size = _split_size(text)
-    found = [gpu for gpu in gpus() if wanted and wanted in (_plain(gpu.name), _plain(gpu.device_name))]
-    if not found:  # "A100": every card whose name begins with these words
-        found = [gpu for gpu in gpus() if wanted and _plain(gpu.name).startswith(f"{wanted} ")]
-        found = found if len({gpu.vendor for gpu in found}) == 1 and len(found) <= 4 else []
-    sized = [_of_size(gpu, size) for gpu in found if size is None or _has_size(gpu, size)]
-    if found and not sized:
-        sold = " or ".join(f"{gpu.vram_gib:g}" for gpu in found)
-        raise UnknownName(f"There is no {found[0].name} with {size:g} GB; it is sold with {sold} GB.")
-    if not sized:
-        hint = nearest(wanted, [_plain(gpu.name) for gpu in gpus()])
-        raise UnknownName(
-            f'"{text}" is no GPU of the catalog.{hint} `vramwise gpus` lists them; "16 GB" works too.'
-        )
-    return tuple(sized)
+    if found := _by_whole_name().get(" ".join(text.casefold().split())):
+        return tuple(found)
+    unsold: UnknownName | None = None
+    for name in readings(text):
+        found = _called(name)
+        if name.share:
+            shares = [gpu for gpu in found if "datacentre" in gpu.series or "workstation" in gpu.series]
+            if shares and name.gib:
+                written = " ".join(text.casefold().split())
+                module = " mig " in written or re.search(r"\dd?x[ms]?-", written)
+                base = _by_whole_name().get(written.split(" mig ")[0], [])
+                whole = min(
+                    shares,
+                    key=lambda gpu: (
+                        (gpu.vram_gib or 0) < (name.gib or 0),
+                        gpu not in base,
+                        bool(module) != ("SXM" in gpu.name),
+                    ),
+                )
+                share = " ".join(text.split())
+                return (replace(whole, vram_gib=name.gib, torch_total_gib=None, sizes=1, share=share),)
+            continue
+        sized = [_of_size(gpu, name.gib) for gpu in found if name.gib is None or _has_size(gpu, name.gib)]
+        if sized:
+            return tuple(sized)
+        if found and unsold is None:
+            unsold = _not_sold(found, name.gib or 0)
+    if unsold is not None:
+        raise unsold
+    near = nearest_cards(text)
+    raise UnknownName(
+        f'"{text}" is no GPU of the catalog. The nearest: {", ".join(near)}. '
+        '`vramwise gpus` lists all; a size such as "16 GB" works too.',
+        key="error_card_unknown",
+        text=text,
+        near=", ".join(near),
+    )
+
+
+def card_count(text: str) -> int:
+    """How many cards ``text`` names: 2 for "2x RTX 3090"."""
+    if len(text) > LONGEST_NAME:
+        return 1
+    return max((name.count for name in readings(text)), default=1)
+
+
+def nearest_cards(text: str, most: int = 3) -> list[str]:
+    """Names of cards that look most like ``text``, the nearest first."""
+    from rapidfuzz import fuzz
+
+    names = {" ".join(words): found[0].name for words, found in _by_words().items()}
+    wanted = " ".join(readings(text[:LONGEST_NAME])[-1].words)
+    alike = {word: fuzz.ratio(wanted, word) + 2 * fuzz.token_set_ratio(wanted, word) for word in names}
+    close = heapq.nlargest(4 * most, alike, key=lambda word: alike[word])
+    return list(dict.fromkeys(names[word] for word in close))[:most]
+
+
+def _not_sold(found: list[GPU], size: float) -> UnknownName:
+    sold = " or ".join(dict.fromkeys(f"{gpu.vram_gib:g}" for gpu in found if gpu.vram_gib))
+    name = found[0].name
+    return UnknownName(
+        f"There is no {name} with {size:g} GB; it is sold with {sold} GB.",
+        key="error_card_size",
+        name=name,
+        size=f"{size:g}",
+        sold=sold,
+    )
+
+
+@functools.cache
+def _by_words() -> dict[tuple[str, ...], list[GPU]]:
+    """Cards by the words of every name of theirs, in the order of the file."""
+    found: dict[tuple[str, ...], list[GPU]] = {}
+    for gpu in gpus():
+        for words in dict.fromkeys(key(name) for name in _names(gpu)):
+            found.setdefault(words, []).append(gpu)
+    return found
+
+
+@functools.cache
+def _by_whole_name() -> dict[str, list[GPU]]:
+    """Names that say a size which is not the card's memory ("NVIDIA GH200 120GB"): as they are written."""
+    found: dict[str, list[GPU]] = {}
+    for gpu in gpus():
+        for name in (gpu.name, gpu.device_name, *gpu.also_called, gpu.label):
+            found.setdefault(" ".join(name.casefold().split()), []).append(gpu)
+    return {name: list(dict.fromkeys(cards)) for name, cards in found.items() if name}
+
+
+def _names(gpu: GPU) -> Iterator[str]:
+    """What a card is asked for by: its name, its driver's, and both without what people leave out."""
+    yield from filter(None, (gpu.name, gpu.device_name, *gpu.also_called))
+    bare = gpu.name.removeprefix("GeForce RTX ").removeprefix("GeForce GTX ").removeprefix("Radeon RX ")
+    if bare != gpu.name and re.match(r"\d{4}\b|Vega \d", bare):
+        yield bare
+    if re.match(r"Quadro [PMTG]", gpu.name):
+        yield gpu.name.removeprefix("Quadro ")
+    if "Max-Q" in gpu.name and gpu.name.startswith("GeForce"):
+        yield f"{gpu.name} Laptop GPU"
+
+
+def _called(name: CardName) -> list[GPU]:
+    """Cards of exactly these words; a laptop's "Max-Q" of the years when it was no name of its own is that
+    laptop's card."""
+    found = _by_words().get(name.words, [])
+    if not found and "maxq" in name.words:
+        laptop = [word for word in name.words if word not in ("maxq", "laptop")]
+        found = _by_words().get(tuple(sorted([*laptop, "laptop"])), [])
+    return list(dict.fromkeys(found))
 
 
 def _has_size(gpu: GPU, size: float) -> bool:
@@ -174,19 +285,27 @@ def _has_size(gpu: GPU, size: float) -> bool:
 
 def _of_size(gpu: GPU, size: float | None) -> GPU:
     """``gpu``; where its row has no memory size, with the one that was asked for."""
-    return replace(gpu, vram_gib=size) if gpu.vram_gib is None else gpu
+    return replace(gpu, vram_gib=size) if gpu.vram_gib is None and size is not None else gpu
 
 
 def gpu_of_device(device_name: str, total_bytes: int | None) -> GPU | None:
     """The catalog's card for what a driver reports, or None; among several memory sizes the one nearest to
     ``total_bytes``."""
-    wanted = _plain(device_name[:LONGEST_NAME])
-    found = [gpu for gpu in gpus() if wanted and wanted in (_plain(gpu.device_name), _plain(gpu.name))]
+    try:
+        found = list(find_gpus(device_name[:LONGEST_NAME])) if device_name.strip() else []
+    except UnknownName:
+        return None
+    if any(gpu.share for gpu in found):
+        return found[0]
+    exact = [gpu for gpu in found if device_name in (gpu.device_name, gpu.name)]
     if total_bytes is None:
-        return found[0] if len(found) == 1 else None
+        only = found if len(found) == 1 else exact
+        return only[0] if len(only) == 1 else None
     apart = {gpu: abs(gpu.vram_bytes - total_bytes) / gpu.vram_bytes for gpu in found if gpu.vram_bytes}
     near = [gpu for gpu, share in apart.items() if share <= _TOLERANCE]
-    return min(near, key=lambda gpu: apart[gpu], default=None)
+    if not near and found and all(gpu.vram_bytes is None for gpu in found):
+        return found[0]
+    return min(near, key=lambda gpu: (gpu not in exact, apart[gpu]), default=None)
 
 
 def parse_memory(text: str) -> float | None:
@@ -194,24 +313,5 @@ def parse_memory(text: str) -> float | None:
     text = text.strip()
     if len(text) > LONGEST_NAME:
         return None
-    found = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(?:gib|gb|g)?", text, re.IGNORECASE)
+    found = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(?:gib|gb|g|\u0433\u0438?\u0431|\u0433)?", text, re.IGNORECASE)
     return float(found[1].replace(",", ".")) if found else None
-
-
-def _split_size(text: str) -> tuple[str, float | None]:
-    """(plain name, GiB named beside it or None). A size that belongs to the name stays in it."""
-    if any(_plain(text) == _plain(gpu.name) for gpu in gpus()):
-        return _plain(text), None
-    found = re.search(r"[\s,(]*(\d+(?:[.,]\d+)?)\s*(?:gib|gb)\)?\s*$", text, re.IGNORECASE)
-    if found is None:
-        return _plain(text), None
-    return _plain(text[: found.start()]), float(found[1].replace(",", "."))
-
-
-@functools.cache
-def _plain(name: str) -> str:
-    """A name without case, maker and marks: "NVIDIA GeForce RTX 4090" and "rtx4090" become "rtx 4090"."""
-    text = re.sub(r"\((?:r|tm)\)", "", name.lower())
-    text = re.sub(r"([a-z])(?=\d{4})|(?<=\d{4})(?=ti\b|super\b|xt)", r"\1 ", text)
-    text = re.sub(r"\b(?:nvidia|geforce|amd|radeon|intel|graphics card)\b", " ", text)
-    return " ".join(re.sub(r"[^a-z0-9.+]+", " ", text).split())

@@ -84,11 +84,11 @@ def test_the_other_verbs_have_their_json_too() -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (("advise", "--gpu", "RTX 409O"), "rtx 4090"),
+        (("advise", "--gpu", "RTX 409O"), "RTX 4090"),
         (("advise", "--vram-gib", "8", "--lang", "rus"), "ru"),
         (("advise", "--vram-gib", "8", "--with", "flux1-dv"), "flux1-dev"),
         (("advise", "--vram-gib", "8", "--task", "vidoe"), "video"),
-        (("compare", "RTX 4090", "RTX 50900"), "rtx 5090"),
+        (("compare", "RTX 4090", "RTX 50900"), "RTX 5090"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
 )

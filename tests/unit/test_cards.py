@@ -125,7 +125,7 @@ def test_only_two_to_four_cards_stand_side_by_side(count: int) -> None:
 
 
 def test_an_unknown_card_names_the_nearest() -> None:
-    with pytest.raises(UnknownName, match="rtx 4090"):
+    with pytest.raises(UnknownName, match="GeForce RTX 4090"):
         compare(["RTX 4090", "RTX 409O"])
 
 

@@ -39,6 +39,8 @@ CACHES = (
     diffusion.own_diffusion_models,
     diffusion.own_diffusion_files,
     vramwise.advisor.gpu_ranking._desktop_released,
+    vramwise.catalog.gpus._by_words,
+    vramwise.catalog.gpus._by_whole_name,
     vramwise.advisor.candidates._quality,
     vramwise.advisor.models_here._overlaid,
 )
