@@ -82,7 +82,13 @@ class UnknownName(VramwiseError):
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
-    """``' Did you mean "x"?'`` for the closest known word, or an empty string when nothing is close.
+    """``' Did you mean "x"?'`` for the closest known word, or an empty string when nothing is close."""
+    found = nearest_name(word, known)
+    return f' Did you mean "{found}"?' if found else ""
+
+
+def nearest_name(word: object, known: Iterable[str]) -> str:
+    """The closest known word, or an empty string when nothing is close.
 
     Capitals do not count, and "-", "_" and a space are one. What is longer than a name has no nearest.
     """
@@ -95,7 +101,7 @@ def nearest(word: object, known: Iterable[str]) -> str:
     plain = {_plain(one): one for one in itertools.islice(names, MOST_NAMES)}
     close = process.extract(_plain(word), list(plain), scorer=fuzz.ratio, score_cutoff=60, limit=None)
     best = max(((score, name) for name, score, _ in close), default=None)
-    return f' Did you mean "{plain[best[1]]}"?' if best else ""
+    return plain[best[1]] if best else ""
 
 
 def _plain(word: object) -> str:

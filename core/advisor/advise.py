@@ -6,11 +6,13 @@ Advice only: nothing is blocked by it.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import VramwiseError
+from ..catalog.gpus import GPU, parse_memory
+from ..errors import UnknownName, VramwiseError
 from ..hardware.budget import Budget
 from ..option_values import check_choice
 from ..units import gib_text
@@ -26,7 +28,7 @@ from .candidates import (
     named_candidate,
     template_candidates,
 )
-from .gpu_ranking import TOLERANCE, balance, offered_cards, rating
+from .gpu_ranking import CLASSES, TOLERANCE, balance, class_of, has_bf16, offered_cards, rating
 from .models_here import asking
 from .own_faults import own_faults
 from .published.checks import Check, contradictions
@@ -48,7 +50,8 @@ class Advice:
 
     ``candidates`` holds every model at every precision, best first within its task; ``picks`` those that run.
     ``taken`` are the models of the same graph and the bytes of them that were put aside. ``templates`` are
-    those of the ComfyUI around us, each by its own list of files. ``remote`` are OCR models for a server.
+    those of the ComfyUI around us, each by its own list of files. ``remote`` are OCR models for a server;
+    ``cut`` counts the cards that are not listed.
     """
 
     target: Target
@@ -60,6 +63,7 @@ class Advice:
     taken_bytes: int = 0
     templates: tuple[Candidate, ...] = ()
     remote: tuple[RemoteCandidate, ...] = ()
+    cut: int = 0
 
     @property
     def own_faults(self) -> tuple[Fault, ...]:
@@ -89,6 +93,10 @@ class Advice:
             "unlocks_next": [unlock.to_dict() for unlock in self.unlocks],
             "contradictions": [check.to_dict() for check in self.contradictions],
             "elsewhere": [candidate.to_dict() for candidate in self.remote],
+            "system": self.target.system,
+            "vram_gib": self.target.vram_gib,
+            "comfy_bytes": self.target.comfy_bytes,
+            "budget_bytes": self.target.budget.budget_bytes,
             **({"set_by_hand": by_hand} if by_hand else {}),
             **({"own_rows": [fault.text() for fault in self.own_faults]} if self.own_faults else {}),
         }
@@ -111,6 +119,7 @@ def advise(
     templates: Sequence[Template] = (),
     served: Mapping[str, str] | None = None,
     machine: MachineReport | None = None,
+    system: str | None = None,
 ) -> Advice:
     """Advice for a card of the catalog, a memory size, or this machine (``machine``, or looked at now).
 
@@ -118,6 +127,7 @@ def advise(
     for the task "which GPU" they are the goal. ``installed`` names models (ids) on disk; ``templates`` are
     ComfyUI's, with what is on disk marked; ``machine`` beside a card lends it this machine's RAM where it is
     the machine's own; ``served`` is what endpoints are said to serve, by their names.
+    ``system`` ("linux", "windows") is what an empty card runs under, the running one where it is None.
 
     Raises UnknownName for a name that is in no list, VramwiseError for a card that is sold with several
     memory sizes when none is said (``advise_each`` answers for all of them).
@@ -133,6 +143,7 @@ def advise(
         templates=templates,
         served=served,
         machine=machine,
+        system=system,
     )
     if len(answers) > 1:
         sizes = ", ".join(f'"{answer.gpu}"' for answer in answers)
@@ -152,6 +163,7 @@ def advise_each(
     templates: Sequence[Template] = (),
     served: Mapping[str, str] | None = None,
     machine: MachineReport | None = None,
+    system: str | None = None,
 ) -> tuple[Advice, ...]:
     """As ``advise``, one answer for each memory size that ``gpu`` is sold with."""
     with asking(templates):
@@ -166,6 +178,7 @@ def advise_each(
             templates,
             served,
             machine,
+            system,
         )
 
 
@@ -180,16 +193,17 @@ def _advise_each(
     templates: Sequence[Template],
     served: Mapping[str, str] | None,
     machine: MachineReport | None,
+    system: str | None,
 ) -> tuple[Advice, ...]:
     check_choice("task", task, TASKS)
     if gpu is not None and vram_gib is not None:
         raise VramwiseError("Give a card or a memory size, not both.")
     if task == WHICH_GPU:
-        return (_which_gpu(also),)
+        return (which_gpu(also),)
     on_disk = {*installed, *models_of(templates)}
     return tuple(
         _advise(target, task, also, on_disk, installed_only, templates, served)
-        for target in targets_of(gpu, vram_gib, ram_gib, machine)
+        for target in targets_of(gpu, vram_gib, ram_gib, machine, system)
     )
 
 
@@ -262,15 +276,62 @@ def _subjects(advice: Advice) -> set[str]:
 # --- choosing a card -------------------------------------------------------------------------------------
 
 
-def _which_gpu(goal: Sequence[str | int]) -> Advice:
-    """Cards that reach the goal, best first; every card where there is no goal."""
+def which_gpu(
+    goal: Sequence[str | int], tier: str = "", max_watts: float | None = None, vendor: str = ""
+) -> Advice:
+    """Cards that reach the goal, best first; every card where there is no goal.
+
+    ``tier`` is one of gpu_ranking.CLASSES, or a memory size ("24 GB") that a card has to have at least;
+    ``max_watts`` leaves out cards that take more, or of which nobody says; ``vendor`` all other makers.
+
+    Raises UnknownName for another tier or maker.
+    """
     target = Target("cards", Budget("cards", "cuda", 0), 0)
     wants = [name for name in goal if isinstance(name, str)]
-    if wants:
-        found = reaching(wants)
-    else:
-        found = [_card_candidate(target_of_gpu(card), None) for card in offered_cards()]
-    return Advice(target, WHICH_GPU, tuple(found[:_MOST_CARDS]), (), (), tuple(wants))
+    every = bool(wants or tier or max_watts or vendor)
+    cards = [
+        card
+        for card in offered_cards(every=every)
+        if _asked_for(card, tier, vendor) and (max_watts is None or (card.tdp_w or math.inf) <= max_watts)
+    ]
+    if every and not tier:
+        cards = [card for card in cards if class_of(card) != "laptop"]
+    found = (
+        _reaching(wants, cards) if wants else [_card_candidate(target_of_gpu(card), None) for card in cards]
+    )
+    if every:
+        found.sort(key=_offered_first)
+    cut = max(0, len(found) - _MOST_CARDS)
+    return Advice(target, WHICH_GPU, tuple(found[:_MOST_CARDS]), (), (), tuple(wants), cut=cut)
+
+
+def _asked_for(card: GPU, tier: str, vendor: str) -> bool:
+    makers = {maker.casefold(): maker for maker in ("NVIDIA", "AMD", "Intel", "Apple")}
+    if vendor and vendor.casefold() not in makers:
+        raise UnknownName(
+            f'"{vendor}" makes no card of the catalog. Use one of: {", ".join(makers.values())}.',
+            key="error_vendor",
+            vendor=vendor,
+            known=", ".join(makers.values()),
+        )
+    if vendor and card.vendor.casefold() != vendor.casefold():
+        return False
+    size = parse_memory(tier) if tier else None
+    if tier and size is None and tier not in CLASSES:
+        raise UnknownName(
+            f'There is no tier "{tier}". Use one of: {", ".join(CLASSES)}, or a size such as "24 GB".',
+            key="error_tier",
+            tier=tier,
+            known=", ".join(CLASSES),
+        )
+    if size is not None:
+        return (card.vram_gib or 0) >= size * (1 - TOLERANCE)
+    return not tier or class_of(card) == tier
+
+
+def _offered_first(candidate: Candidate) -> tuple[bool, int]:
+    """Cards that compute bf16 before those that do not; then by where they are at home."""
+    return (not candidate.facts["bf16"], CLASSES.index(candidate.facts["class"]))
 
 
 def reaching(
@@ -281,8 +342,12 @@ def reaching(
 
     ``streams`` counts streaming as running. Raises UnknownName for a model or precision of no row.
     """
+    return _reaching(goal, offered_cards(rumoured=rumoured, every=every), streams)
+
+
+def _reaching(goal: Sequence[str], cards: Iterable[GPU], streams: bool = False) -> list[Candidate]:
     found = []
-    for card in offered_cards(rumoured=rumoured, every=every):
+    for card in cards:
         target = target_of_gpu(card)
         needs = [named_candidate(target, name) for name in goal]
         good = (*RESIDENT, "streams") if streams else RESIDENT
@@ -303,6 +368,9 @@ def _card_candidate(target: Target, hardest: Candidate | None) -> Candidate:
         "cores": "?" if card.tensor_cores is None else card.tensor_cores,
         "colour": rating(card),
         "balance": balance(card).verdict,
+        "class": class_of(card),
+        "watts": "?" if card.tdp_w is None else card.tdp_w,
+        "bf16": has_bf16(card),
     }
     if hardest is not None:
         facts |= {"goal": f"{hardest.name} {hardest.precision}", "reached": hardest.verdict}
@@ -318,6 +386,6 @@ def _card_candidate(target: Target, hardest: Candidate | None) -> Candidate:
         licence="",
         commercial="",
         confidence="computed",
-        why="card_goal" if hardest else "card",
+        why=("card_goal" if hardest else "card") + ("" if has_bf16(card) else "_no_bf16"),
         facts=facts,
     )

@@ -11,8 +11,9 @@ from ..catalog import OCRModel, ocr_model, ocr_models
 from ..catalog.diffusion import DiffusionModel, DiffusionWeights, diffusion_models
 from ..catalog.formats import Format, format_named
 from ..catalog.gpus import GPU
+from ..catalog.model_names import model_named
 from ..catalog.ranks import TIERS_OF_QUALITY, UNRANKED, Quality, ocr_rank, quality, rank
-from ..errors import UnknownName, nearest
+from ..errors import UnknownName, nearest, nearest_name
 from ..families.published import published_config
 from ..families.weights import weights_of_config
 from ..hardware.budget import Budget
@@ -428,12 +429,19 @@ def use_of(need: DiffusionNeed, target: Target) -> Usability:
 
 
 def model_name(text: str) -> str:
-    """The id of the OCR, image or video model that ``text`` names, by id or name. Raises UnknownName."""
-    rows: list[OCRModel | DiffusionModel] = [*ocr_models(), *diffusion_models()]
-    known = {word.lower(): row.id for row in rows for word in (row.id, row.name)}
-    wanted = text.strip().lower()
-    if wanted not in known:
+    """The id of the OCR, image or video model that ``text`` names, by id, name or repository.
+
+    Raises UnknownName with the nearest.
+    """
+    ocr = {row.id: (row.name, row.repo) for row in ocr_models()}
+    names = {**ocr, **{model.id: (model.name,) for model in diffusion_models()}}
+    found = model_named(text, {name: tuple(filter(None, its)) for name, its in names.items()})
+    if found is None:
+        known = [*names, *(its[0] for its in names.values())]
         raise UnknownName(
-            f'"{text}" is no model of the catalog.{nearest(wanted, known)} `vramwise models` lists them.'
+            f'"{text}" is no model of the catalog.{nearest(text, known)} `vramwise models` lists them.',
+            key="error_model_unknown",
+            text=text,
+            near=nearest_name(text, known),
         )
-    return known[wanted]
+    return found

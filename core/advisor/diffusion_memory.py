@@ -17,6 +17,7 @@ from ..catalog.diffusion import DiffusionModel, DiffusionWeights, TextEncoder
 from ..catalog.formats import Bus, bus_of
 from ..catalog.gpus import GPU
 from ..errors import VramwiseError
+from ..hardware.budget import idle_bytes
 from ..planning.fit import tight_below
 from ..planning.footprint import Term
 from ..units import GIB, MIB, gib, seconds_text
@@ -34,8 +35,6 @@ _SYSTEM_RAM = 8 * GIB
 _LEAST_SYSTEM_RAM, _LEAST_SYSTEM_RAM_WINDOWS = 4 * GIB, 6 * GIB
 # Sizes are published and shown to 0.1 GiB: a refusal by less is none.
 ROUNDING = GIB // 10
-# What a driver and an empty CUDA context keep of the memory on the box: an RTX 5070 Ti has 15.47 of 16 GiB.
-_DRIVER = GIB // 2
 # model_management: the AMD chips for which ComfyUI turns on PyTorch's attention (gfx1100, gfx1101, gfx1201).
 _AMD_WITH_ATTENTION = ("Navi 31", "Navi 32", "Navi 48")
 
@@ -274,13 +273,15 @@ def has_flash(gpu: GPU) -> bool:
     return gpu.vendor in ("NVIDIA", "Intel") or gpu.chip in _AMD_WITH_ATTENTION
 
 
-def usable_bytes(gpu: GPU) -> int:
+def usable_bytes(gpu: GPU, system: str = "linux") -> int:
     """What ComfyUI finds on an otherwise idle card. Raises VramwiseError where the catalog has no size."""
     if gpu.vram_bytes is None:
         raise VramwiseError(
-            f"The catalog has no memory size for {gpu.name}: name one, as in `{gpu.name} 16 GB`."
+            f"The catalog has no memory size for {gpu.name}: name one, as in `{gpu.name} 16 GB`.",
+            key="error_card_no_size",
+            name=gpu.name,
         )
-    return gpu.vram_bytes - (_SYSTEM_RAM if gpu.unified else _DRIVER)
+    return max(0, gpu.vram_bytes - _SYSTEM_RAM) if gpu.unified else idle_bytes(gpu, system)
 
 
 def usability(

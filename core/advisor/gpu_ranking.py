@@ -10,9 +10,10 @@ from typing import Any
 
 from ..catalog.gpus import GPU, find_gpus, gpus
 from ..errors import VramwiseError
+from ..hardware.budget import UNIFIED_SHARE
 
 # Best last. What each means is in RATING_RULES.
-RATINGS = ("insufficient", "tolerable", "optimal", "special case", "top pick")
+RATINGS = ("unknown", "insufficient", "tolerable", "optimal", "special case", "top pick")
 # Room for what a driver reports below the size on the box (docs/sources.md#memory-on-the-box).
 TOLERANCE = 0.08
 _TOLERABLE_GIB, _OPTIMAL_GIB, _SPECIAL_GIB = 12, 16, 24
@@ -22,6 +23,7 @@ _GENERATIONS_BEHIND = 2
 _STARVES, _WELL_FED = 0.8, 1.25
 
 RATING_RULES = {
+    "unknown": "the catalog has no memory size of it: name one beside the card",
     "insufficient": f"less than {_TOLERABLE_GIB} GB: the larger image and video models only stream",
     "tolerable": f"{_TOLERABLE_GIB} GB, less than {_OPTIMAL_GIB} GB: quantised image models stay resident",
     "optimal": f"{_OPTIMAL_GIB} GB or more",
@@ -91,17 +93,47 @@ class Remark:
 def desktop(gpu: GPU) -> bool:
     """A card that people buy for a desktop: neither a laptop part nor a workstation or datacentre card."""
     series = gpu.series
-    consumer = series.startswith(("GeForce", "TITAN", "Radeon RX", "Intel Arc"))
+    consumer = series.startswith(("GeForce", "TITAN", "Radeon RX", "Intel Arc")) and "Max-Q" not in gpu.name
     return consumer and "Laptop" not in series and " Pro " not in f"{gpu.name} "
 
 
+# Where a card is at home, in the order in which cards are offered for a goal.
+CLASSES = ("desktop", "workstation", "datacentre", "unified", "laptop")
+
+
+def class_of(gpu: GPU) -> str:
+    """One of CLASSES."""
+    if gpu.unified:
+        return "unified"
+    if "aptop" in gpu.series or ("Max-Q" in gpu.name and gpu.series.startswith(("GeForce", "Quadro"))):
+        return "laptop"
+    if "datacentre" in gpu.series:
+        return "datacentre"
+    return "desktop" if desktop(gpu) else "workstation"
+
+
+def has_bf16(gpu: GPU) -> bool:
+    """Whether it computes bf16: NVIDIA from compute capability 8.0 on, AMD from CDNA and RDNA 3 on, Intel's
+    Arc, Apple from M2 on (before that Metal emulates it).
+    """
+    if gpu.vendor == "NVIDIA":
+        return gpu.capability is not None and gpu.capability >= (8, 0)
+    if gpu.vendor == "AMD":
+        return gpu.architecture.startswith(("CDNA", "RDNA 3", "RDNA 4"))
+    return gpu.name.split(" ")[1:2] != ["M1"] if gpu.vendor == "Apple" else gpu.series.startswith("Intel Arc")
+
+
 def rating(gpu: GPU) -> str:
-    """One of RATINGS, by RATING_RULES. A card without a memory size is "insufficient" until one is given."""
+    """One of RATINGS, by RATING_RULES. Of memory that the machine shares only what a model can use counts: of
+    an Apple M4 with 16 GB three quarters.
+    """
+    if gpu.vram_gib is None:
+        return "unknown"
     if _is_top(gpu):
         return "top pick"
     if _is_special(gpu):
         return "special case"
-    return rating_of_memory(gpu.vram_gib or 0)
+    return rating_of_memory(gpu.vram_gib * (UNIFIED_SHARE if gpu.unified else 1))
 
 
 def rating_of_memory(vram_gib: float) -> str:

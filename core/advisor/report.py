@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..catalog.diffusion import diffusion_models
+from ..catalog.edition import edition
 from ..catalog.formats import AddOn, addons, formats
 from ..catalog.words import sized, words
 from ..units import GIB, gib, seconds_text
@@ -32,6 +33,11 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
         yield f"# {say['advise_cards']}"
         yield ""
         yield from _cards(advice.candidates, lang, say)
+        if advice.cut:
+            yield ""
+            yield say["advise_cut_cards"].format(count=advice.cut)
+        yield ""
+        yield edition().text(say)
         return
     yield "# " + say["advise_title"].format(gpu=sized(advice.gpu, say))
     yield ""
@@ -69,6 +75,8 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
     yield from _own_faults(advice, lang, say)
     yield ""
     yield say["advise_end"]
+    yield ""
+    yield edition().text(say)
 
 
 def _place(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
@@ -88,6 +96,16 @@ def place_lines(
     }
     room = "advise_room_own" if not target.vram_gib else "advise_room_live" if target.live else "advise_room"
     yield "- " + say[room].format(**facts)
+    if not target.live and target.vram_gib and not (target.gpu is not None and target.gpu.unified):
+        told = target.system == "linux" and target.gpu is not None and target.gpu.torch_total_gib is not None
+        yield "- " + say["advise_torch_total"].format(
+            vram=f"{target.vram_gib:.4g}",
+            total=gib(target.idle_bytes, 2),
+            system=say[f"advise_system_{target.system}"],
+            basis=say["advise_torch_measured" if told else "advise_torch_rule"],
+        )
+    if target.count > 1:
+        yield "- " + say["advise_count"].format(count=target.count)
     if target.budget.set_by_hand:
         yield "- " + say["check_by_hand"].format(value=target.budget.set_by_hand)
     if taken:

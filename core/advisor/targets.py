@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ..catalog.gpus import GPU, find_gpus, gpu_of_device, gpus, parse_memory
+from ..catalog.gpus import GPU, card_count, find_gpus, gpu_of_device, parse_memory
 from ..errors import VramwiseError
-from ..hardware.budget import Budget, budget_of_gpu, budget_of_machine, budget_of_memory
+from ..hardware.budget import (
+    Budget,
+    budget_of_gpu,
+    budget_of_machine,
+    budget_of_memory,
+    idle_bytes_of_memory,
+    running_system,
+)
 from ..host import current_places
 from ..planning.sampling_peaks import SamplingPeak, sampling_peaks
 from ..units import GIB
@@ -32,7 +39,8 @@ class Target:
     ``budget`` is for our own models, ``comfy_bytes`` what ComfyUI finds for image and video models.
     ``ram_bytes`` None means that RAM was not asked about; ``live`` that both are what is free now.
     ``system`` is "linux" or "windows". ``available`` is what the Python of this machine can run, as
-    ``make_plan`` takes it; empty where everything is supposed to be installed.
+    ``make_plan`` takes it; empty where everything is supposed to be installed. ``idle_bytes`` is what torch
+    finds on an empty card; ``count`` how many cards were named.
     """
 
     label: str
@@ -44,6 +52,8 @@ class Target:
     live: bool = False
     system: str = "linux"
     available: Mapping[str, Capability] = field(default_factory=dict)
+    idle_bytes: int = 0
+    count: int = 1
 
     @functools.cached_property
     def needing(self) -> GPU | None:
@@ -70,32 +80,39 @@ class Target:
         return replace(self, budget=budget, comfy_bytes=max(0, self.comfy_bytes - taken_bytes))
 
 
-def target_of_gpu(gpu: GPU, ram_gib: float | None = None) -> Target:
+def target_of_gpu(gpu: GPU, ram_gib: float | None = None, system: str = "linux") -> Target:
     """An empty card. Raises VramwiseError where the catalog has no memory size of it."""
     if gpu.vram_gib is None:
         raise VramwiseError(
-            f'The catalog has no memory size of "{gpu.name}". Name one with it, such as "{gpu.name} 24 GB".'
+            f'The catalog has no memory size of "{gpu.name}". Name one with it, such as "{gpu.name} 24 GB".',
+            key="error_card_no_size",
+            name=gpu.name,
         )
-    return Target(gpu.label, budget_of_gpu(gpu), usable_bytes(gpu), gpu.vram_gib, gpu, _ram(ram_gib))
+    budget, usable = budget_of_gpu(gpu, system), usable_bytes(gpu, system)
+    return Target(
+        gpu.label, budget, usable, gpu.vram_gib, gpu, _ram(ram_gib), system=system, idle_bytes=usable
+    )
 
 
-def target_of_memory(vram_gib: float, ram_gib: float | None = None) -> Target:
+def target_of_memory(vram_gib: float, ram_gib: float | None = None, system: str = "linux") -> Target:
     """An empty card of a size, of whatever make."""
-    if not 0 < vram_gib <= 4096:
-        raise VramwiseError(f"{vram_gib:g} GiB is no memory size. Give the card's, such as 16.")
-    usable = usable_bytes(replace(gpus()[0], vram_gib=vram_gib))
-    return Target(f"{vram_gib:g} GB", budget_of_memory(vram_gib), usable, vram_gib, None, _ram(ram_gib))
+    budget = budget_of_memory(vram_gib, system)
+    usable = idle_bytes_of_memory(vram_gib, system)
+    return Target(
+        f"{vram_gib:g} GB", budget, usable, vram_gib, None, _ram(ram_gib), system=system, idle_bytes=usable
+    )
 
 
-def targets_of_text(text: str, ram_gib: float | None = None) -> tuple[Target, ...]:
+def targets_of_text(text: str, ram_gib: float | None = None, system: str | None = None) -> tuple[Target, ...]:
     """What a person writes: "16 GB", or a card; one that is sold with two sizes gives two places.
 
     Raises UnknownName with the nearest names.
     """
-    memory = parse_memory(text)
+    system, memory = system or running_system(), parse_memory(text)
     if memory is not None and not (memory > _MOST_GIB and text.strip().isdigit()):  # "4090" is a card
-        return (target_of_memory(memory, ram_gib),)
-    return tuple(target_of_gpu(gpu, ram_gib) for gpu in find_gpus(text))
+        return (target_of_memory(memory, ram_gib, system),)
+    count = card_count(text)
+    return tuple(replace(target_of_gpu(gpu, ram_gib, system), count=count) for gpu in find_gpus(text))
 
 
 def targets_of(
@@ -103,15 +120,16 @@ def targets_of(
     vram_gib: float | None = None,
     ram_gib: float | None = None,
     machine: MachineReport | None = None,
+    system: str | None = None,
 ) -> tuple[Target, ...]:
     """An empty card by name, one place for each of its memory sizes, or of a size; ``machine`` (or this one,
     looked at now) where neither is given. A card that ``machine`` has gets its RAM where none is named.
     """
     if gpu is not None:
-        found = targets_of_text(gpu, ram_gib)
+        found = targets_of_text(gpu, ram_gib, system)
         return found if machine is None else tuple(_with_own_ram(target, machine) for target in found)
     if vram_gib is not None:
-        return (target_of_memory(vram_gib, ram_gib),)
+        return (target_of_memory(vram_gib, ram_gib, system or running_system()),)
     if machine is None:
         from ..models.request import machine_now
 
@@ -155,9 +173,11 @@ def resized(target: Target, vram_gib: float) -> Target:
     """The same place with an empty card of another size: what more memory would bring."""
     ram_gib = target.ram_bytes / GIB if target.ram_bytes else None
     if target.gpu is not None:
-        larger = target_of_gpu(replace(target.gpu, vram_gib=vram_gib), ram_gib)
+        larger = target_of_gpu(
+            replace(target.gpu, vram_gib=vram_gib, torch_total_gib=None), ram_gib, target.system
+        )
     else:
-        larger = target_of_memory(vram_gib, ram_gib)
+        larger = target_of_memory(vram_gib, ram_gib, target.system)
     return replace(larger, available=target.available)
 
 

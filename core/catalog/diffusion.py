@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from ..errors import UnknownName, nearest
+from ..errors import UnknownName, nearest, nearest_name
 from ..units import GIB
 from .csv_rows import Row, number, table
 from .model_files.gguf_ladder import measured_bits, with_ladder
 from .model_files.listed import DiffusionWeights as DiffusionWeights
+from .model_names import model_named
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 # Undistilled models of the catalog sample 15 steps or more.
@@ -318,13 +319,17 @@ def listed_weights() -> defaultdict[str, list[DiffusionWeights]]:
 
 def diffusion_model(name: str) -> DiffusionModel:
     """The model with this id or name, whatever the case. Raises UnknownName with the nearest."""
-    known = {word.lower(): model for model in diffusion_models() for word in (model.name, model.id)}
-    if name.lower() not in known:
+    models = {model.id: model for model in diffusion_models()}
+    found = model_named(name, {model.id: (model.name,) for model in models.values()})
+    if found is None:
+        known = [*models, *(model.name for model in models.values())]
         raise UnknownName(
-            f'There is no image or video model "{name}".{nearest(name.lower(), known)} '
-            "`vramwise models` lists them."
+            f'There is no image or video model "{name}".{nearest(name, known)} `vramwise models` lists them.',
+            key="error_model_unknown",
+            text=name,
+            near=nearest_name(name, known),
         )
-    return known[name.lower()]
+    return models[found]
 
 
 @functools.cache

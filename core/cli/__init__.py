@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import itertools
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from ..errors import UnknownName, VramwiseError, nearest
-from .terminal import Parser, Warnings, say_failure
+from .terminal import Parser, UsageError, Warnings, say_failure
 
 # Module: its verbs. Only the module of the verb that is called is imported.
 GROUPS = {
@@ -26,6 +27,9 @@ GROUPS = {
     "plans": ("plan",),
     "advice": ("advise", "compare", "gpus", "models"),
 }
+
+# Those whose ``--json`` is an object; ``ocr --json`` is a list of pages.
+JSON_VERBS = ("check-gpu", "plan", "advise", "compare", "gpus", "models")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,10 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except VramwiseError as error:
-        say_failure(error)
-        return 2 if isinstance(error, UnknownName) else 1
+        code = 2 if isinstance(error, UnknownName) else 1
+        _say_error("unknown_name" if code == 2 else "failed", _in_language(error, words), code, words)
+        return code
+    except UsageError as error:
+        _say_error("usage", str(error), 2, words)
+        return 2
     except KeyboardInterrupt:
-        say_failure("stopped.")
+        _say_error("stopped", "stopped.", 130, words)
         return 130
     except BrokenPipeError:
         _let_go_of_stdout()
@@ -61,6 +69,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     finally:
         logging.getLogger("vramwise").removeHandler(warnings)
+
+
+def _say_error(code: str, sentence: str, exit_code: int, typed: Sequence[str]) -> None:
+    """The sentence on standard error; where JSON was asked for as JSON on standard output too."""
+    say_failure(sentence)
+    if "--json" in typed and typed[0] in JSON_VERBS:
+        from .json_answers import say_error
+
+        say_error(code, sentence, exit_code)
+
+
+def _in_language(error: VramwiseError, typed: Sequence[str]) -> str:
+    """What failed in the language of ``--lang``, where it is known and the sentence is in it."""
+    from ..catalog.words import LANGUAGES, words
+
+    told = [word for typed_word in typed for word in typed_word.split("=", 1)]
+    lang = next((after for word, after in itertools.pairwise(told) if word == "--lang"), "en")
+    if lang == "en" or lang not in LANGUAGES or error.key not in words(lang):
+        return str(error)
+    return words(lang)[error.key].format(**error.values)
 
 
 def _let_go_of_stdout() -> None:

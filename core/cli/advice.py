@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ..catalog.words import LANGUAGES
 from ..errors import UnknownName, VramwiseError, nearest
 from ..units import gib
+from .json_answers import say_answers, say_object
 from .numbers import number
-from .terminal import on_one_line, say, say_failure, say_json, say_markdown, say_table
+from .terminal import on_one_line, say, say_failure, say_markdown, say_table
+
+if TYPE_CHECKING:
+    from ..advisor.advise import Advice
 
 
 def add_verbs(verbs: Any) -> None:
@@ -36,6 +40,21 @@ def add_verbs(verbs: Any) -> None:
         metavar="MODEL[@PRECISION]",
         help="a model of the same workflow; with --task which-gpu, a model that the card must run",
     )
+    advise.add_argument(
+        "--system",
+        choices=("linux", "windows"),
+        help="what the empty card runs under: Windows keeps more, beside an idle desktop; default: this one",
+    )
+    advise.add_argument(
+        "--tier",
+        default="",
+        metavar="TIER",
+        help="with which-gpu: desktop, workstation, datacentre, unified, laptop, or a size such as 24",
+    )
+    advise.add_argument(
+        "--max-watts", type=number(1, 100_000, "power in watts"), metavar="W", help="with which-gpu"
+    )
+    advise.add_argument("--vendor", default="", metavar="MAKER", help="with which-gpu: NVIDIA, AMD, ...")
     advise.add_argument("--tiers", action="store_true", help="what each usual memory size unlocks")
     advise.add_argument("--lang", default="en", metavar="LANG", help=f"one of: {', '.join(LANGUAGES)}")
     advise.add_argument("--json", action="store_true", help="print it as JSON, one object a card")
@@ -69,20 +88,27 @@ def _advise(arguments: argparse.Namespace) -> int:
         )
     task = names[asked]
     here = arguments.gpu is None and arguments.vram_gib is None
-    answers = advise_each(
-        gpu=arguments.gpu,
-        vram_gib=arguments.vram_gib,
-        task=task,
-        ram_gib=arguments.ram_gib,
-        also_loaded=arguments.also,
-        served=said_to_serve(load_settings()),
-        machine=machine_asked_about(here, arguments) if task != "which GPU" else None,
-    )
+    if task == "which GPU":
+        from ..advisor.advise import which_gpu
+
+        answers: tuple[Advice, ...] = (
+            which_gpu(arguments.also, arguments.tier.lower(), arguments.max_watts, arguments.vendor),
+        )
+    else:
+        answers = advise_each(
+            gpu=arguments.gpu,
+            vram_gib=arguments.vram_gib,
+            task=task,
+            ram_gib=arguments.ram_gib,
+            also_loaded=arguments.also,
+            served=said_to_serve(load_settings()),
+            machine=machine_asked_about(here, arguments),
+            system=arguments.system,
+        )
     if arguments.json and arguments.tiers:
         say_failure("--tiers is ignored: it is a table for people, without --json.")
     if arguments.json:
-        facts = [answer.to_dict() for answer in answers]
-        say_json(facts[0] if len(facts) == 1 else facts)
+        say_answers("answers", [answer.to_dict() for answer in answers])
         return 0
     for answer in answers:
         say_markdown(report(answer, arguments.lang))
@@ -123,7 +149,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     say_own_faults()
     found = compare(arguments.gpus)
     if arguments.json:
-        say_json(found.to_dict())
+        say_object(found.to_dict())
         return 0
     head = ["", *(gpu.label for gpu in found.cards)]
     say_table(head, [[_ROWS[key], *map(_cell, values)] for key, values in found.rows])
@@ -168,16 +194,20 @@ def _gpus(arguments: argparse.Namespace) -> int:
     if arguments.json:
         keys = ("vendor", "vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops", "status")
         more = ("compute_capability", "release_year", "source", "date")
-        say_json(
-            [
-                {
-                    "gpu": gpu.label,
-                    **{key: getattr(gpu, key) for key in (*keys, *more)},
-                    "colour": rating(gpu),
-                    "yours": gpu.yours,
-                }
-                for gpu in found
-            ]
+        say_object(
+            {
+                "cards": [
+                    {
+                        "gpu": gpu.label,
+                        **{key: getattr(gpu, key) for key in (*keys, *more)},
+                        "colour": rating(gpu),
+                        "yours": gpu.yours,
+                        "torch_total_gib": gpu.torch_total_gib,
+                        "unified": gpu.unified,
+                    }
+                    for gpu in found
+                ]
+            }
         )
         return 0
     head = ["card", "GB", "GB/s", "tensor cores", "TFLOPS", "for models", "bandwidth", "status"]
@@ -204,7 +234,7 @@ def _models(arguments: argparse.Namespace) -> int:
     say_own_faults()
     found = ranges()
     if arguments.json:
-        say_json([row.to_dict() for row in found])
+        say_object({"models": [row.to_dict() for row in found]})
         _print_odd_folders(sys.stderr)
         return 0
     head = ["task", "model", "name", "minimum GiB", "resident from", "optimum GiB", "tier GB", "licence"]

@@ -11,7 +11,8 @@ from ..catalog import OCRModel, ocr_models
 from ..catalog.words import LANGUAGES, words
 from ..errors import UnknownName, VramwiseError, nearest
 from ..units import gib
-from .terminal import say, say_json
+from .json_answers import say_object
+from .terminal import say
 
 if TYPE_CHECKING:  # imported where they are used: the other verbs start without them
     from ..hardware.budget import Budget
@@ -120,7 +121,7 @@ def _check(arguments: argparse.Namespace) -> int:
             "recommended": [asdict(model) for model in recommended(report)],
             "findings": [asdict(finding) for finding in findings],
         }
-        say_json(facts)
+        say_object(facts)
         return 0
     say(spoken["check_head"])
     say("\n".join(_machine(report, budget, findings, spoken)))
@@ -146,7 +147,7 @@ def _machine(
         return spoken[f"check_{key}"].format(**values)
 
     def size(value: int | None) -> str:
-        return spoken["check_unknown"] if value is None else f"{gib(value)} GB"
+        return spoken["check_unknown"] if value is None else f"{gib(value)} {spoken['advise_unit_GiB']}"
 
     device = report.device
     yield say("cuda", answer=_cuda(report, findings, spoken))
@@ -220,7 +221,7 @@ def _models(report: MachineReport, budget: Budget | None, spoken: Mapping[str, s
         values = {
             "model": model.name,
             "precision": model.precision.upper(),
-            "size": f"{gib(model.bytes)} GB",
+            "size": f"{gib(model.bytes)} {spoken['advise_unit_GiB']}",
             "megapixels": f"{(model.max_pixels or 0) / 1e6:.1f}",
         }
         key = "builtin" if not model.bytes else "model" if model.max_pixels is None else "reduced"

@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownName, VramwiseError, shown
+from .json_answers import say_answers
 from .numbers import number, whole
-from .terminal import drawing, on_one_line, say, say_failure, say_json, say_markdown
+from .terminal import drawing, on_one_line, say, say_failure, say_markdown
 
 if TYPE_CHECKING:
     from ..catalog.diffusion import DiffusionModel
@@ -56,6 +57,11 @@ def add_verbs(verbs: Any) -> None:
     plan.add_argument(
         "--precision", default="auto", metavar="P", help="bf16, fp16, int8, int4; default: auto"
     )
+    plan.add_argument(
+        "--system",
+        choices=("linux", "windows"),
+        help="what the empty card runs under; default: this system",
+    )
     plan.add_argument("--json", action="store_true", help="print the plan as JSON, several as a list")
     plan.set_defaults(run=_plan)
 
@@ -98,8 +104,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     if not plans:
         raise refused[0]
     if arguments.json:
-        told = [made.to_dict() for made in plans]
-        say_json(told if len(told) > 1 else told[0])
+        say_answers("plans", [made.to_dict() for made in plans])
         for note in dict.fromkeys(note for made in plans for note in made.notes):
             say_failure(note)
     else:
@@ -123,7 +128,7 @@ def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
     width, height = arguments.image or (None, None)
     size = ResultSize(width, height, arguments.frames, arguments.batch)
     plans, refused = [], []
-    for target in targets_of(arguments.gpu, arguments.vram_gib, arguments.ram_gib, machine):
+    for target in targets_of(arguments.gpu, arguments.vram_gib, arguments.ram_gib, machine, arguments.system):
         try:
             plans.append(picture_plan(model, target, size, arguments.precision))
         except VramwiseError as error:
@@ -131,8 +136,7 @@ def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
     if not plans:
         raise refused[0]
     if arguments.json:
-        told = [made.to_dict() for made in plans]
-        say_json(told if len(told) > 1 else told[0])
+        say_answers("plans", [made.to_dict() for made in plans])
     else:
         for made in plans:
             say_markdown(made.text())
@@ -144,14 +148,15 @@ def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
 def _budgets(arguments: argparse.Namespace) -> list[Budget | None]:
     """One for each memory size that the card is sold with; None is this machine."""
     from ..catalog.gpus import find_gpus, parse_memory
-    from ..hardware.budget import budget_of_gpu, budget_of_memory
+    from ..hardware.budget import budget_of_gpu, budget_of_memory, running_system
 
+    system = arguments.system or running_system()
     if arguments.gpu is None:
-        return [None if arguments.vram_gib is None else budget_of_memory(arguments.vram_gib)]
+        return [None if arguments.vram_gib is None else budget_of_memory(arguments.vram_gib, system)]
     size = parse_memory(arguments.gpu)
     if size is not None:
-        return [budget_of_memory(size)]
-    return [budget_of_gpu(gpu) for gpu in find_gpus(arguments.gpu)]
+        return [budget_of_memory(size, system)]
+    return [budget_of_gpu(gpu, system) for gpu in find_gpus(arguments.gpu)]
 
 
 def show(plan: Plan) -> None:

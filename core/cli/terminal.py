@@ -10,7 +10,7 @@ import logging
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from ..errors import UNSEEN, shown
 
@@ -77,8 +77,16 @@ def say_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console(highlight=False).print(table)
 
 
+class UsageError(Exception):
+    """What was typed is no command: the sentence, without the usage that was printed already."""
+
+
 class Parser(argparse.ArgumentParser):
     """Its complaints repeat what was typed, and a script may have typed a foreign file's name."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise UsageError(f"{message}. `{self.prog} --help` says more.")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(shown(message), file)

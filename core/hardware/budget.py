@@ -5,6 +5,7 @@ Every figure of free memory that a person or a plan is given comes from here.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from .torch_memory import driver_free
 COMFY_RESERVE_BYTES = 400 * MIB
 DESKTOP_BYTES = 400 * MIB
 # What Metal lets a process use of an Apple machine's memory by default; the rest is the system's.
-_UNIFIED_SHARE = 0.75
+UNIFIED_SHARE = 0.75
 # A bare memory size is taken for a current NVIDIA card's.
 _CURRENT_CAPABILITY = (8, 9)
 # The note of a budget whose free bytes nobody has told.
@@ -141,9 +142,61 @@ def _told_free(device: DeviceReport, report: MachineReport, ask: bool) -> int | 
     return max(0, free + unused - desktop - device.kept_back_bytes)
 
 
-def budget_of_gpu(gpu: GPU) -> Budget:
-    """An empty ``gpu``: its memory without what ComfyUI keeps (400 MiB) and a desktop on the first card
-    (400 MiB; none on a data-centre card). Of unified memory three quarters: Metal's own default.
+# What a driver keeps of the memory on the box: 7.60 to 7.66 of 8 GiB, 11.63 of 12, 15.47 to 15.67 of 16,
+# 31.36 of 32, 94.97 of 96 are left by torch's own messages (docs/sources.md#memory-on-the-box). ECC on GDDR
+# takes a sixteenth before: a T4 has 14.56 of 16, an L40 44.4 of 48. AMD's drivers keep next to nothing
+# (23.98 of 24), Intel's 5.5 % (15.11 of 16, 30.3 of 32).
+_DRIVER_BYTES, _DRIVER_SHARE, _ECC_SHARE, _INTEL_SHARE = int(0.3 * GIB), 0.01, 1 / 16, 0.055
+_AMD_BYTES = GIB // 50
+# Windows' display model keeps 0.85 GiB and 3 % from one program beside an idle desktop: 6.9 of 8 GiB are
+# left (RTX 4060), 22.5 of 24 (RTX 4090), 30.2 of 32 (RTX 5090) in ComfyUI's error reports.
+_WINDOWS_BYTES, _WINDOWS_SHARE = int(0.85 * GIB), 0.03
+SYSTEMS = ("linux", "windows")
+
+
+def running_system() -> str:
+    """Of SYSTEMS: what an empty card is planned for where nobody says."""
+    return "windows" if sys.platform == "win32" else "linux"
+
+
+def torch_total_bytes(gpu: GPU) -> int:
+    """What torch shows of an empty ``gpu``: as published, else by the rule above. 0 without a size."""
+    if gpu.torch_total_gib is not None:
+        return int(gpu.torch_total_gib * GIB)
+    return _by_rule(gpu.vram_bytes or 0, gpu.vendor, "datacentre" in gpu.series and "GDDR" in gpu.memory_type)
+
+
+def _by_rule(box_bytes: int, vendor: str = "NVIDIA", ecc: bool = False) -> int:
+    if vendor == "AMD":
+        return max(0, box_bytes - _AMD_BYTES)
+    if vendor == "Intel":
+        return int(box_bytes * (1 - _INTEL_SHARE))
+    left = box_bytes * (1 - _ECC_SHARE) if ecc else box_bytes
+    return max(0, int(left * (1 - _DRIVER_SHARE)) - _DRIVER_BYTES)
+
+
+def idle_bytes(gpu: GPU, system: str = "linux") -> int:
+    """What is free for ComfyUI on a card of its own memory that does nothing else, under ``system``. On
+    Windows beside the desktop, but for data-centre cards, which have none."""
+    total = torch_total_bytes(gpu)
+    if system != "windows" or "datacentre" in gpu.series:
+        return total
+    return min(total, _beside_windows(gpu.vram_bytes or 0))
+
+
+def idle_bytes_of_memory(vram_gib: float, system: str = "linux") -> int:
+    """As ``idle_bytes``, of a GeForce card of ``vram_gib`` that has no name."""
+    box = int(vram_gib * GIB)
+    return min(_by_rule(box), _beside_windows(box)) if system == "windows" else _by_rule(box)
+
+
+def _beside_windows(box_bytes: int) -> int:
+    return max(0, int(box_bytes * (1 - _WINDOWS_SHARE)) - _WINDOWS_BYTES)
+
+
+def budget_of_gpu(gpu: GPU, system: str = "linux") -> Budget:
+    """An empty ``gpu``: what is free on it without what ComfyUI keeps (400 MiB). Of unified memory three
+    quarters: Metal's own default.
 
     Raises VramwiseError where the catalog has no memory size.
     """
@@ -154,25 +207,34 @@ def budget_of_gpu(gpu: GPU) -> Budget:
     size = f"{gpu.vram_gib:g} GB"
     if gpu.unified:
         free, note = (
-            int(gpu.vram_bytes * _UNIFIED_SHARE),
+            int(gpu.vram_bytes * UNIFIED_SHARE),
             f"three quarters of {size}, which the system shares",
         )
     else:
-        desktop = 0 if "datacentre" in gpu.series else DESKTOP_BYTES
-        free = gpu.vram_bytes - COMFY_RESERVE_BYTES - desktop
-        beside = " and 0.4 GiB for a desktop" if desktop else ""
-        note = f"{size}, less 0.4 GiB that ComfyUI keeps{beside}"
+        idle = idle_bytes(gpu, system)
+        free = idle - COMFY_RESERVE_BYTES
+        note = _idle_note(size, idle, system)
     name = gpu.device_name or gpu.name
     return Budget(gpu.label, gpu.kind, max(0, free), 0, gpu.capability, name, note)
 
 
-def budget_of_memory(vram_gib: float) -> Budget:
-    """An empty current NVIDIA card of ``vram_gib``, with a desktop. Raises VramwiseError for no size."""
+def budget_of_memory(vram_gib: float, system: str = "linux") -> Budget:
+    """An empty current NVIDIA card of ``vram_gib``. Raises VramwiseError for no size."""
     if not 0 < vram_gib <= 4096:
-        raise VramwiseError(f"{vram_gib:g} GiB is no memory size. Give the card's, such as 16.")
-    free = max(0, int(vram_gib * GIB) - COMFY_RESERVE_BYTES - DESKTOP_BYTES)
-    note = f"{vram_gib:g} GB, less 0.4 GiB that ComfyUI keeps and 0.4 GiB for a desktop"
-    return Budget(f"{vram_gib:g} GB", "cuda", free, 0, _CURRENT_CAPABILITY, "", note)
+        raise VramwiseError(
+            f"{vram_gib:g} GiB is no memory size. Give the card's, such as 16.",
+            key="error_memory_size",
+            size=f"{vram_gib:g}",
+        )
+    idle = idle_bytes_of_memory(vram_gib, system)
+    size = f"{vram_gib:g} GB"
+    free = max(0, idle - COMFY_RESERVE_BYTES)
+    return Budget(size, "cuda", free, 0, _CURRENT_CAPABILITY, "", _idle_note(size, idle, system))
+
+
+def _idle_note(size: str, idle: int, system: str) -> str:
+    beside = " beside an idle Windows desktop" if system == "windows" else ""
+    return f"{size}, of which torch finds {gib(idle, 2)} GiB{beside}, less 0.4 GiB that ComfyUI keeps"
 
 
 def sharded_budgets(report: MachineReport) -> tuple[Budget, Budget] | None:

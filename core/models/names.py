@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..catalog import ocr_models
+from ..catalog.model_names import model_named
 from ..errors import UnknownName, VramwiseError, nearest
 from ..option_values import CPU_ENGINES
 from ..settings import load_settings
@@ -33,6 +34,9 @@ def model_id(name: str) -> str:
         return name
     if str(name).strip().casefold() in catalog:
         return catalog[str(name).strip().casefold()]
+    found = model_named(str(name), {row.id: (row.name, row.repo) for row in ocr_models() if row.repo})
+    if found is not None and str(name).strip() not in known:
+        return found
     from ..weights.checkpoints import why_unusable
 
     reason = why_unusable(str(name), load_settings())

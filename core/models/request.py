@@ -27,6 +27,7 @@ from ..hardware.budget import (
     budget_of_gpu,
     budget_of_machine,
     budget_of_memory,
+    running_system,
 )
 from ..hardware.capabilities import Capability, model_options, untested_transformers
 from ..host import host_memory
@@ -222,17 +223,17 @@ def budget_of_place(gpu: str | None, vram_gib: float | None) -> Budget | None:
     Raises UnknownName with the nearest; VramwiseError for a card that is sold with several sizes.
     """
     if gpu is None:
-        return None if vram_gib is None else budget_of_memory(vram_gib)
+        return None if vram_gib is None else budget_of_memory(vram_gib, running_system())
     size = parse_memory(gpu)
     if size is not None:
-        return budget_of_memory(size)
+        return budget_of_memory(size, running_system())
     found = find_gpus(gpu)
     if vram_gib is not None:
         found = tuple(card for card in found if card.vram_gib == vram_gib) or found
     if len(found) > 1:
         sizes = " or ".join(f'"{card.label}"' for card in found)
         raise VramwiseError(f'"{gpu}" is more than one card. Name one: {sizes}.')
-    return budget_of_gpu(found[0])
+    return budget_of_gpu(found[0], running_system())
 
 
 # --- plan -------------------------------------------------------------------------------------------------
@@ -390,7 +391,7 @@ def plan(
         raise VramwiseError(f"An image of {image[0]} x {image[1]} pixels, {batch} at once: give 1 or more.")
     request = ModelRequest(
         model_id(model),
-        precision,
+        precision.strip().lower(),
         attention,
         quantise_vision=quantise_vision,
         image=image,

@@ -24,7 +24,7 @@ from vramwise.catalog.published import Published, published
 from vramwise.families.family import family
 from vramwise.families.published import published_config
 from vramwise.planning.footprint import Footprint, Workload, footprint
-from vramwise.units import gib
+from vramwise.units import GIB, gib
 
 GUIDE_MODELS = (
     "got_ocr",
@@ -68,11 +68,21 @@ def need_of(model: str, precision: str, pixels: int = _PICTURE, quantise_vision:
 
 
 def check_memory(cell: Published) -> Check:
+    """A printed "GB" may be 10^9 bytes or 2^30: it is judged as both, and the kinder reading is told. Our own
+    figures are in GiB, as everywhere, unless only the other reading agrees."""
+    binary = _memory_in(cell, GIB, "GiB")
+    if binary.verdict != DISAGREES:
+        return binary
+    decimal = _memory_in(cell, 1e9, "GB")
+    return decimal if decimal.verdict == AGREES else binary
+
+
+def _memory_in(cell: Published, unit_bytes: float, unit: str) -> Check:
     model, _, precision = cell.subject.partition("@")
     needs, whole = need_of(model, precision), need_of(model, precision, quantise_vision=True)
-    need, weights = needs.need_bytes / 1e9, needs.weights_bytes / 1e9
-    computed = f"{need:.1f} GB, weights {weights:.1f} GB"
-    page = need_of(model, precision, _PAGE).need_bytes / 1e9
+    need, weights = needs.need_bytes / unit_bytes, needs.weights_bytes / unit_bytes
+    computed = f"{need:.1f} {unit}, weights {weights:.1f} {unit}"
+    page = need_of(model, precision, _PAGE).need_bytes / unit_bytes
     facts = {
         "need": f"{need:.1f}",
         "weights": f"{weights:.1f}",
@@ -83,14 +93,16 @@ def check_memory(cell: Published) -> Check:
         return checked(cell, NOT_PUBLISHED, computed, "not_published_memory", **facts)
     given = float(cell.value)
     facts |= {"published": f"{given:g}", "rest": f"{need - weights:.1f}"}
-    lightest = whole.weights_bytes / 1e9  # with the vision tower quantised too: the kindest reading
+    lightest = whole.weights_bytes / unit_bytes  # with the vision tower quantised too: the kindest reading
     if given < lightest * 0.99:
         facts["weights"] = f"{lightest:.2f}"
         return checked(cell, DISAGREES, computed, "below_weights", **facts)
+    agrees = whole.need_bytes / unit_bytes * (1 - _CLOSE) <= given <= need * (1 + _CLOSE)
+    if agrees:
+        why = "memory_agrees" if unit == "GB" else "memory_agrees_gib"
+        return checked(cell, AGREES, computed, why, **facts)
     if abs(given / lightest - 1) <= _WEIGHTS_CLOSE:
         return checked(cell, DISAGREES, computed, "weights_only", **{**facts, "weights": f"{lightest:.1f}"})
-    if whole.need_bytes / 1e9 * (1 - _CLOSE) <= given <= need * (1 + _CLOSE):
-        return checked(cell, AGREES, computed, "memory_agrees", **facts)
     return checked(cell, DISAGREES, computed, "too_high" if given > need else "too_low", **facts)
 
 

@@ -1,0 +1,41 @@
+"""JSON of one shape: an object with ``schema_version`` and ``catalog_date``, its answer beside them, errors
+too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .terminal import say_json
+
+SCHEMA_VERSION = 2
+
+
+def head() -> dict[str, Any]:
+    """What every object begins with."""
+    from ..catalog.edition import edition
+
+    found = edition()
+    return {"schema_version": SCHEMA_VERSION, "catalog_date": found.date}
+
+
+def say_object(facts: Mapping[str, Any]) -> None:
+    """Print one answer."""
+    say_json({**head(), **facts})
+
+
+def say_answers(name: str, answers: Sequence[Mapping[str, Any]]) -> None:
+    """Print answers of one question: all under ``name``, and the first one's keys beside it, where scripts of
+    version 1 look for them."""
+    first = dict(answers[0]) if answers else {}
+    say_json({**head(), **first, name: [dict(answer) for answer in answers]})
+
+
+def say_error(code: str, sentence: str, exit_code: int) -> None:
+    """Print why there is no answer. ``code``: "unknown_name", "usage", "failed", "stopped"."""
+    try:
+        begin = head()
+    except Exception:  # a broken table is itself what failed
+        begin = {"schema_version": SCHEMA_VERSION, "catalog_date": None}
+    say_json({**begin, "error": {"code": code, "message": sentence, "exit_code": exit_code}})
