@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 # Words of repositories and files that tell no model of the catalog from another.
 _NOISE = frozenset(
-    ("instruct", "hf", "diffusers", "comfyui", "repackaged", "official", "model", "weights", "safetensors")
-    + ("it", "chat", "t2v", "i2v", "ti2v", "t2i", "fp16", "bf16")
+    "instruct hf diffusers comfyui repackaged official model weights safetensors it chat".split(" ")  # noqa: SIM905
+    + "t2v i2v ti2v t2i fp16 bf16".split(" ")  # noqa: SIM905
 )
 _SHORT = (
     (re.compile(r"stable[ _-]*diffusion[ _-]*xl"), "sdxl"),
@@ -25,6 +25,10 @@ def model_named(text: str, names: Mapping[str, Iterable[str]]) -> str | None:
     A name that lacks the last words ("FLUX.1 Kontext" of "FLUX.1 Kontext dev", "wan2.2" of "Wan 2.2 A14B") is
     that of the first model that begins so, if the words have a number: a version, not a family.
     """
+    spelled_so = text.strip().casefold()
+    for name, spelled in names.items():
+        if spelled_so in (name.casefold(), *(one.casefold() for one in spelled)):
+            return name
     wanted = _keys(text)
     begins: dict[str, None] = {}
     for name, spelled in names.items():
@@ -47,8 +51,8 @@ def _begins(key: str, short: str) -> bool:
 
 
 def _keys(text: str) -> set[str]:
-    """``text`` as words joined by "-", as one word, and as sorted runs of letters and digits; without the owner of a
-    repository."""
+    """``text`` as words joined by "-", as one word, and as sorted runs of letters and digits; without the
+    owner of a repository."""
     plain = unicodedata.normalize("NFKC", text).casefold().strip()
     plain = plain.removeprefix("https://huggingface.co/")
     plain = plain.rsplit("/", 1)[-1] if re.fullmatch(r"[\w.-]+/[\w.-]+", plain) else plain

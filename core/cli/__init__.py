@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except UsageError as error:
         _say_error("usage", str(error), 2, words)
-        return 2
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         _say_error("stopped", "stopped.", 130, words)
         return 130

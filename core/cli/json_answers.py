@@ -25,11 +25,11 @@ def say_object(facts: Mapping[str, Any]) -> None:
     say_json({**head(), **facts})
 
 
-def say_answers(name: str, answers: Sequence[Mapping[str, Any]]) -> None:
+def say_answers(name: str, answers: Sequence[Mapping[str, Any]], **more: Any) -> None:
     """Print answers of one question: all under ``name``, and the first one's keys beside it, where scripts of
     version 1 look for them."""
     first = dict(answers[0]) if answers else {}
-    say_json({**head(), **first, name: [dict(answer) for answer in answers]})
+    say_json({**head(), **first, name: [dict(answer) for answer in answers], **more})
 
 
 def say_error(code: str, sentence: str, exit_code: int) -> None:

@@ -147,7 +147,7 @@ def _machine(
         return spoken[f"check_{key}"].format(**values)
 
     def size(value: int | None) -> str:
-        return spoken["check_unknown"] if value is None else f"{gib(value)} {spoken['advise_unit_GiB']}"
+        return spoken["check_unknown"] if value is None else f"{gib(value)} GB"
 
     device = report.device
     yield say("cuda", answer=_cuda(report, findings, spoken))
@@ -221,7 +221,7 @@ def _models(report: MachineReport, budget: Budget | None, spoken: Mapping[str, s
         values = {
             "model": model.name,
             "precision": model.precision.upper(),
-            "size": f"{gib(model.bytes)} {spoken['advise_unit_GiB']}",
+            "size": f"{gib(model.bytes)} GB",
             "megapixels": f"{(model.max_pixels or 0) / 1e6:.1f}",
         }
         key = "builtin" if not model.bytes else "model" if model.max_pixels is None else "reduced"

@@ -104,7 +104,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     if not plans:
         raise refused[0]
     if arguments.json:
-        say_answers("plans", [made.to_dict() for made in plans])
+        say_answers("plans", [made.to_dict() for made in plans], refused=list(map(str, refused)))
         for note in dict.fromkeys(note for made in plans for note in made.notes):
             say_failure(note)
     else:
@@ -136,7 +136,7 @@ def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
     if not plans:
         raise refused[0]
     if arguments.json:
-        say_answers("plans", [made.to_dict() for made in plans])
+        say_answers("plans", [made.to_dict() for made in plans], refused=list(map(str, refused)))
     else:
         for made in plans:
             say_markdown(made.text())

@@ -148,6 +148,7 @@ def _told_free(device: DeviceReport, report: MachineReport, ask: bool) -> int | 
 # (23.98 of 24), Intel's 5.5 % (15.11 of 16, 30.3 of 32).
 _DRIVER_BYTES, _DRIVER_SHARE, _ECC_SHARE, _INTEL_SHARE = int(0.3 * GIB), 0.01, 1 / 16, 0.055
 _AMD_BYTES = GIB // 50
+_ECC_MEMORY = ("GDDR5", "GDDR5X", "GDDR6")
 # Windows' display model keeps 0.85 GiB and 3 % from one program beside an idle desktop: 6.9 of 8 GiB are
 # left (RTX 4060), 22.5 of 24 (RTX 4090), 30.2 of 32 (RTX 5090) in ComfyUI's error reports.
 _WINDOWS_BYTES, _WINDOWS_SHARE = int(0.85 * GIB), 0.03
@@ -163,7 +164,10 @@ def torch_total_bytes(gpu: GPU) -> int:
     """What torch shows of an empty ``gpu``: as published, else by the rule above. 0 without a size."""
     if gpu.torch_total_gib is not None:
         return int(gpu.torch_total_gib * GIB)
-    return _by_rule(gpu.vram_bytes or 0, gpu.vendor, "datacentre" in gpu.series and "GDDR" in gpu.memory_type)
+    vendor = "AMD" if gpu.vendor == "Intel" and "HBM" in gpu.memory_type else gpu.vendor
+    return _by_rule(
+        gpu.vram_bytes or 0, vendor, "datacentre" in gpu.series and gpu.memory_type in _ECC_MEMORY
+    )
 
 
 def _by_rule(box_bytes: int, vendor: str = "NVIDIA", ecc: bool = False) -> int:

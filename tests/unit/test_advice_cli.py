@@ -61,7 +61,10 @@ def test_no_verb_imports_anything_heavy(words: tuple[str, ...]) -> None:
 
 def test_a_name_with_two_memory_sizes_is_answered_for_both() -> None:
     found = json.loads(run("advise", "--gpu", "RTX 4060 Ti", "--task", "OCR", "--json").stdout)
-    assert [answer["gpu"] for answer in found] == ["GeForce RTX 4060 Ti 16 GB", "GeForce RTX 4060 Ti 8 GB"]
+    assert [answer["gpu"] for answer in found["answers"]] == [
+        "GeForce RTX 4060 Ti 16 GB",
+        "GeForce RTX 4060 Ti 8 GB",
+    ]
 
 
 def test_the_json_of_one_card_is_one_object() -> None:
@@ -72,9 +75,9 @@ def test_the_json_of_one_card_is_one_object() -> None:
 
 
 def test_the_other_verbs_have_their_json_too() -> None:
-    cards = json.loads(run("gpus", "4060", "--json").stdout)
+    cards = json.loads(run("gpus", "4060", "--json").stdout)["cards"]
     assert {card["gpu"] for card in cards} >= {"GeForce RTX 4060", "GeForce RTX 4060 Ti 8 GB"}
-    models = json.loads(run("models", "--json").stdout)
+    models = json.loads(run("models", "--json").stdout)["models"]
     assert {"qwen3_vl_8b", "flux1-dev", "wan2.2-14b"} <= {model["model"] for model in models}
     pair = json.loads(run("compare", "RTX 5080", "RTX 4080", "--json").stdout)
     assert [card["gpu"] for card in pair["cards"]] == ["GeForce RTX 5080", "GeForce RTX 4080"]
@@ -226,7 +229,7 @@ def test_a_new_precision_is_listed_and_advised(grown: Path) -> None:
     assert "new5" in {pick["precision"] for pick in answer["picks"] if pick["model"] == "flux1-dev"}
     flux = next(
         model
-        for model in json.loads(run("models", "--json", core=grown).stdout)
+        for model in json.loads(run("models", "--json", core=grown).stdout)["models"]
         if model["model"] == "flux1-dev"
     )
     assert "new5" in flux["precisions"]

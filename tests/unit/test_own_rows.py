@@ -93,7 +93,7 @@ def test_own_rows_are_asked_for_by_name_and_called_yours(
     text = report(answer)
     assert "row of your gpus.csv" in text and "My Flux 14B (yours)" in text
     assert main(["gpus", "9999"]) == 0 and "RTX 9999 (yours)" in capsys.readouterr().out
-    assert main(["gpus", "9999", "--json"]) == 0 and json.loads(capsys.readouterr().out)[0]["yours"]
+    assert main(["gpus", "9999", "--json"]) == 0 and json.loads(capsys.readouterr().out)["cards"][0]["yours"]
     assert main(["models"]) == 0 and "My Qwen (yours)" in capsys.readouterr().out
     assert main(["plan", "my-flux", "--vram-gib", "12", "--size", "768x768", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["chosen"]["precision"].startswith("Q")

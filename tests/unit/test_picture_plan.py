@@ -115,7 +115,10 @@ def test_the_command_line_plans_any_model(capsys: pytest.CaptureFixture[str]) ->
     assert main(["plan", "wan2.2-14b", "--vram-gib", "16", "--frames", "121", "--size", "832*480"]) == 0
     assert "832 x 480, 121 frames" in capsys.readouterr().out
     assert main(["plan", "Wan 2.2 A14B", "--gpu", "RTX 4060 Ti", "--ram-gib", "64", "--json"]) == 0
-    assert [row["device"][-5:] for row in json.loads(capsys.readouterr().out)] == ["16 GB", " 8 GB"]
+    assert [row["device"][-5:] for row in json.loads(capsys.readouterr().out)["plans"]] == [
+        "16 GB",
+        " 8 GB",
+    ]
     assert main(["plan", "qwen3_vl_2b", "--vram-gib", "8", "--frames", "3"]) == 1
     assert main(["plan", "flux1-dve", "--vram-gib", "8"]) == 2
     assert 'Did you mean "flux1-dev"' in capsys.readouterr().err

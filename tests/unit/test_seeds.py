@@ -29,6 +29,7 @@ from vramwise.catalog.published import Published, published
 from vramwise.catalog.words import LANGUAGES, words
 from vramwise.models.request import plan
 from vramwise.planning.footprint import Footprint
+from vramwise.units import GIB
 
 from devtools.published_checks import guide
 from devtools.published_checks.guide import GUIDE_MODELS, need_of
@@ -170,7 +171,7 @@ def test_a_dash_is_not_published_and_the_memory_is_computed_beside_it() -> None:
     for cell in dashes:
         (check,) = of(cell.cell)
         assert check.verdict == NOT_PUBLISHED
-        assert (cell.table == "vram") == ("GB" in check.reason())
+        assert (cell.table == "vram") == ("GiB" in check.reason())
 
 
 def test_seconds_and_error_rates_are_published_and_not_reproduced() -> None:
@@ -182,12 +183,16 @@ def test_seconds_and_error_rates_are_published_and_not_reproduced() -> None:
 
 
 def test_memory_below_the_weights_is_called_so() -> None:
-    for name, precision, printed in (("Qwen3-VL 4B", "INT8", 3.8), ("Qwen2-VL 7B", "FP16", 16.1)):
-        (check,) = of(f"vram: {name}, {precision}")
-        assert check.why == "below_weights"
-        model = name.lower().replace("-", "_").replace(" ", "_")
-        least = need_of(model, precision.lower(), quantise_vision=True).weights_bytes
-        assert printed * 1e9 < least
+    (check,) = of("vram: Qwen3-VL 4B, INT8")
+    assert check.why == "below_weights"
+    assert need_of("qwen3_vl_4b", "int8", quantise_vision=True).weights_bytes > 3.8 * GIB
+
+
+def test_a_printed_size_is_judged_in_both_units_and_the_kinder_reading_is_told() -> None:
+    (check,) = of("vram: Qwen2-VL 7B, FP16")
+    assert (check.verdict, check.why) == (AGREES, "memory_agrees_gib")
+    for lang, unit in (("en", "GiB (1024^3 bytes)"), ("ru", "1024^3"), ("zh", "1024^3")):
+        assert unit in check.reason(lang)
 
 
 def test_the_8_gb_tier_and_the_rtx_4060_contradict_each_other() -> None:
