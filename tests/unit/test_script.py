@@ -170,6 +170,31 @@ def test_a_heading_of_look_alike_capitals_belongs_to_its_cyrillic_page() -> None
     assert foreign_lines([heading, *ENGLISH]) == {}
 
 
+@pytest.mark.parametrize("text", ["pecypc", "MOCKBA", "HOMEP 2"])
+def test_a_word_of_look_alikes_belongs_to_its_cyrillic_page_however_surely_read(text: str) -> None:
+    word = LineEvidence(text, 1.0, ScriptGuess("Cyrillic", 0.6), 1.0, 4.0)
+    assert 3 in foreign_lines([*RUSSIAN, word])
+
+
+@pytest.mark.parametrize("script", ["Arabic", "Cyrillic", "Thai"])
+def test_what_was_read_without_a_doubt_stays_read(script: str) -> None:
+    surely = LineEvidence("PER OUNCE 1.76", 0.99, ScriptGuess(script, 0.98), 1.0, 4.0)
+    assert foreign_lines([surely]) == {}
+    assert 3 not in foreign_lines([*RUSSIAN, surely])
+
+
+def test_one_crop_of_two_kana_refuses_no_page() -> None:
+    furigana = LineEvidence("", 0.2, ScriptGuess("Arabic", 0.97), 0.3, 0.5)
+    columns = [LineEvidence("manga", 0.75, ScriptGuess("Han", 0.5), 0.9, 4.0) for _ in range(2)]
+    assert foreign_lines([furigana, *columns]) == {}
+
+
+@pytest.mark.parametrize("script", ["Hangul", "Devanagari", "Thai"])
+def test_a_line_of_which_nothing_came_back_is_said_to_be_there(script: str) -> None:
+    nothing = LineEvidence("l", 0.1, ScriptGuess(script, 0.75), 0.3, 6.0)
+    assert foreign_lines([*ENGLISH, nothing]) == {5: script}
+
+
 def test_an_address_in_latin_letters_on_a_cyrillic_page_stays_read() -> None:
     assert 3 not in foreign_lines([*RUSSIAN, line("desk@example.org.", 1.0, "Latin", 0.97)])
 

@@ -19,7 +19,7 @@ from ..results.parted_lines import parted
 from ..results.result import OCRResult, Region
 from ..results.vertical_text import columns_of_level_lines, furigana
 from .confidence.lines import judged
-from .foreign_text import ForeignPage, mean_confidence
+from .foreign_text import ForeignPage, enlarging, mean_confidence
 from .language_routing import (
     RapidRoute,
     Route,
@@ -29,6 +29,7 @@ from .language_routing import (
     script_route,
     tesseract_route,
 )
+from .level_picture import level_picture
 from .partial_text import with_parts
 from .protocol import CPU_PRECISION, ProgressCallback, ReadOptions
 from .rapid import RapidReader
@@ -116,14 +117,17 @@ class CPUEngine:
         """A page that is plainly in one foreign script, read by that script's reader; None where it is not,
         or what was read is not believable.
         """
-        script = plain_script(image)
+        plain = plain_script(image)
+        if plain is None:
+            return None
+        script, high = plain
         try:
-            route = self._route_for_script(script, None) if script else None
+            route = self._route_for_script(script, None)
         except VramwiseError:
             return None
-        if not script or not route:
-            return None
-        lines = self._by(route, image, options, progress)
+        times = enlarging(high, image) if isinstance(route, TesseractRoute) else 1.0
+        large = level_picture(image, 0.0, times)
+        lines = [large.line(line) for line in self._by(route, large.picture, options, progress)]
         if not is_believable(lines, script):
             return None
         return lines, [f"{script} text was found and read by {route}."]

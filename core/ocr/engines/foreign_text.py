@@ -21,6 +21,7 @@ from ..results.result import Point, Word
 from .language_routing import LineReader
 from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line, without_rules
 from .protocol import ProgressCallback
+from .script_judge import LOOK_ALIKE, NO_DOUBT
 from .tesseract import TesseractReader
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ SMALL_LINE, GOOD_LINE, MOST_TIMES, MOST_ENLARGED = 24, 40, 4.0, 12_000_000
 PAPER = 0.12  # of a line's height, around it
 # What Tesseract sees where PP-OCR saw no text is a drawing, unless it is this sure.
 NO_DRAWING = 0.85
+LETTERS = 4  # different ones of a line that PP-OCR is believed without a doubt
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,7 @@ class ForeignPage:
     def _level(self) -> LevelPicture:
         """What Tesseract sees: level lines of its size, and no rules of tables."""
         high = median(math.dist(line.polygon[1], line.polygon[2]) for line in self._own)
-        height, width = self.image.shape[:2]
-        room = math.sqrt(MOST_ENLARGED / (height * width))
-        times = max(1.0, min(GOOD_LINE / max(high, 1.0), MOST_TIMES, room)) if high < SMALL_LINE else 1.0
+        times = enlarging(high, self.image)
         angle = text_angle(self._own)
         upright = round(angle / (math.pi / 2)) * (math.pi / 2)
         if abs(angle - upright) < LEVEL_ENOUGH:  # a quarter turn moves no pixel, so rules stay thin
@@ -100,6 +100,7 @@ class ForeignPage:
     def _page_of(self, found: list[Line], filled: dict[int, Line]) -> list[Line]:
         """A page of the script: the reader's own lines, and the single ones that it read better alone."""
         alone = [line for line in filled.values() if not line.foreign and not line.words]
+        alone += [line for line in self.lines if not line.foreign and _no_doubt(line)]
         unread = [line for line in filled.values() if line.foreign]
         kept = []
         for line in found:
@@ -111,13 +112,28 @@ class ForeignPage:
                 kept.append(line)
         places = [_centre(word.polygon) for line in kept for word in _words_of(line)]
         others = [line for line in self.lines if not line.foreign and not _covered(line, places)]
+        others = [line for line in others if not any(line is taken for taken in alone)]
         return [*kept, *alone, *others, *unread]
+
+
+def enlarging(high: float, image: NDArray[uint8]) -> float:
+    """How many times a picture of lines so many pixels ``high`` is enlarged for Tesseract, 1 and more."""
+    if high >= SMALL_LINE:
+        return 1.0
+    room = math.sqrt(MOST_ENLARGED / (image.shape[0] * image.shape[1]))
+    return max(1.0, min(GOOD_LINE / max(high, 1.0), MOST_TIMES, room))
 
 
 def mean_confidence(lines: Sequence[Line]) -> float:
     """0 to 1, longer lines weighing more; 0 of no lines."""
     weight = sum(len(line.text) for line in lines)
     return sum(len(line.text) * (line.confidence or 0.0) for line in lines) / weight if weight else 0.0
+
+
+def _no_doubt(line: Line) -> bool:
+    """Whether PP-OCR read letters of its own beyond doubt: an address among lines in Cyrillic."""
+    letters = {letter for letter in line.text if letter.isalpha()}
+    return (line.confidence or 0.0) >= NO_DOUBT and len(letters) >= LETTERS and not letters <= LOOK_ALIKE
 
 
 def _covered(line: Line, places: Sequence[Point]) -> bool:

@@ -27,19 +27,22 @@ LEAST_HEIGHT, MOST_HEIGHT, LEAST_ASPECT = 7, 60, 4.0  # there, of what may be a 
 LOOKED_AT = 6  # lines
 PLAIN, UPRIGHT_BY = 0.85, 0.05  # the net's mean confidence, and by how much it is less upside down
 MOSTLY, BESIDE = 0.75, ("Latin", "Common")  # the share of one script, and what may be the rest
-GOOD_HEIGHT = 14  # pixels of a line in the page, with less the reader needs it enlarged
+LEAST = 12  # pixels of a line in the page, paper around it included
 # What its reader says is believed from this mean confidence, with few lines under the next, and with so many
 # letters in the script.
 BELIEVED, DOUBTED, FEW_DOUBTED, IN_SCRIPT = 0.85, 0.6, 0.1, 0.6
 UNICODE_NAMES = {"Han": ("CJK",)}
 
 
-def plain_script(image: NDArray[uint8]) -> str | None:
-    """The script of a page of level lines, uint8 RGB (height, width, 3), or None where it is not plain."""
+def plain_script(image: NDArray[uint8]) -> tuple[str, float] | None:
+    """The script of a page of level lines, uint8 RGB (height, width, 3), and their height in pixels, or None
+    where it is not plain.
+    """
     import numpy as np
 
     crops = _guessed_lines(image)
-    if not crops or median(crop.shape[0] for crop in crops) < GOOD_HEIGHT:
+    high = median(crop.shape[0] for crop in crops) if crops else 0.0
+    if high < LEAST:
         return None
     guesses = guess_as_they_stand(crops)
     wide: dict[str, int] = {}
@@ -52,7 +55,7 @@ def plain_script(image: NDArray[uint8]) -> str | None:
     sure = mean(guesses[i].confidence for i in own)
     hanging = guess_as_they_stand([np.ascontiguousarray(crops[i][::-1, ::-1]) for i in own])
     over = mean(guess.confidence for guess in hanging)
-    return script if sure >= PLAIN and sure - over >= UPRIGHT_BY else None
+    return (script, high) if sure >= PLAIN and sure - over >= UPRIGHT_BY else None
 
 
 def is_believable(lines: Sequence[Line], script: str) -> bool:

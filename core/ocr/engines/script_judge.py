@@ -24,10 +24,10 @@ READ_SURE, READ_LETTERS = 0.9, 4
 # On a page where more lines were read than not. A Latin line cut upside down was called Cyrillic with more
 # than 0.85.
 STRAY_SURE = 0.9
-# On a foreign page a line stays as it was read from this confidence in Latin, Han or Common, unless its
-# letters are all capitals that both alphabets have ("MOCKBA").
+# On a foreign page a line stays as it was read from this confidence in Latin, Han or Common, unless all its
+# letters are some that both alphabets have ("MOCKBA", "pecypc", in italics "meceua").
 CLEAR = 0.85
-LOOK_ALIKE = frozenset("ABCEHKMOPTXY")
+LOOK_ALIKE = frozenset("ABCEHIJKMOPSTXYabcegijkmnoprsuxy")
 # Nothing is sure and nothing read: spaces between vanished words. Of 32 pages of English too small or blurred
 # to read none looked so.
 VANISHED = 0.3
