@@ -19,7 +19,7 @@ from ..results.parted_lines import parted
 from ..results.result import OCRResult, Region
 from ..results.vertical_text import columns_of_level_lines, furigana
 from .confidence.lines import judged
-from .foreign_text import ForeignPage, enlarging, mean_confidence
+from .foreign_text import ForeignPage, enlarging, mean_confidence, with_parts
 from .language_routing import (
     RapidRoute,
     Route,
@@ -30,7 +30,6 @@ from .language_routing import (
     tesseract_route,
 )
 from .level_picture import level_picture
-from .partial_text import with_parts
 from .protocol import CPU_PRECISION, ProgressCallback, ReadOptions
 from .rapid import RapidReader
 from .reader_pool import ReaderPool

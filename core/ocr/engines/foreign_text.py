@@ -8,7 +8,8 @@ found is brought back. A line that it missed on the page, or is not sure of, is 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from ..results.result import Point, Word
 from .language_routing import LineReader
 from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line, without_rules
 from .protocol import ProgressCallback
-from .script_judge import LOOK_ALIKE, NO_DOUBT
+from .script_judge import LIKE_LATIN, LOOK_ALIKE, NO_DOUBT
 from .tesseract import TesseractReader
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ PAPER = 0.12  # of a line's height, around it
 # What Tesseract sees where PP-OCR saw no text is a drawing, unless it is this sure.
 NO_DRAWING = 0.85
 LETTERS = 4  # different ones of a line that PP-OCR is believed without a doubt
+
+# Of a line that nobody reads: words of such a confidence that are numbers, or Latin.
+SURE_PART = 0.9
+NUMBER = re.compile(r"[\d.,:;/%+()\u2116#$\u20ac\u00a3-]*\d[\d.,:;/%+()$\u20ac\u00a3-]*")
+WORD = re.compile(r"[A-Za-z][A-Za-z'@._-]{2,}")
 
 
 @dataclass(frozen=True)
@@ -188,3 +194,25 @@ def _inside(point: Point, polygon: Sequence[Point]) -> bool:
         if (x1 - x0) * (py - y0) - (y1 - y0) * (px - x0) < 0:
             return False
     return True
+
+
+def with_parts(lines: Sequence[Line], script: str | None = None) -> Iterator[Line]:
+    """``lines``; a foreign one is followed by a line of each of its words that is a number of two digits
+    or more, or, where its script is unlike Latin, a Latin word. ``script``: only lines in that one.
+    """
+    for line in lines:
+        yield line
+        for word in line.words if line.foreign and script in (None, line.foreign) else ():
+            if (word.confidence or 0.0) < SURE_PART:
+                continue
+            number = NUMBER.fullmatch(word.text) and sum(map(str.isdigit, word.text)) > 1
+            latin = line.foreign not in LIKE_LATIN and WORD.fullmatch(word.text)
+            if number or latin:
+                yield replace(
+                    line,
+                    text=word.text,
+                    polygon=word.polygon,
+                    confidence=word.confidence,
+                    words=(word,),
+                    foreign=None,
+                )
