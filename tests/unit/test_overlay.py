@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from vramwise.ocr.regions.overlay import SEEN_THROUGH, draw_overlay
+from vramwise.ocr.regions.overlay import SEEN_THROUGH, _mark, draw_overlay
 from vramwise.ocr.results.result import Region
 
 INK = 0.25  # of what stands inside the regions
@@ -55,3 +55,14 @@ def test_where_there_is_no_room_the_text_shows_through() -> None:
 def test_a_number_stays_on_the_picture_even_where_its_region_does_not() -> None:
     for box in ((-50, -40, -10, -20), (95, 0, 400, 30), (0, 0, 1, 1), (-1e9, 5, 1e9, 9)):
         draw_overlay(np.ones((30, 100, 3), np.float32), [region(12345, *box)])
+
+
+def test_opencv_is_not_asked_to_fill_what_reaches_far_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds for one polygon of a thousand corners."""
+    luck = np.random.default_rng(1)
+    wild = [
+        Region("x", tuple(map(tuple, luck.uniform(-1e6, 1e6, (corners, 2)))), number)
+        for number, corners in enumerate([1_000] * 3 + [4] * 20)
+    ]
+    monkeypatch.setattr("cv2.fillPoly", lambda *_: pytest.fail("asked"))
+    _mark(np.zeros((300, 400), np.uint8), wild)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LINE_COLOUR = (0.91, 0.0, 0.52)  # read; seldom a colour of paper or print
 UNREAD_COLOUR = (1.0, 0.55, 0.0)  # detected, not read
+FEW_CORNERS = 16
 MOST_PLACED = 2_000  # regions for whose numbers a place is looked for
 MOST_COVER = 20  # areas of the page that regions may cover together to be kept clear of numbers
 SEEN_THROUGH = 0.6  # how opaque a number is where it must stand on text
@@ -58,7 +59,13 @@ def _mark(taken: NDArray[uint8], regions: Iterable[Region]) -> None:
         room -= _area(region, width, height)
         if points is None or room < 0:
             continue
-        cv2.fillPoly(taken, [points], 1)
+        x0, y0 = points.min(axis=0)
+        x1, y1 = points.max(axis=0)
+        if len(points) > FEW_CORNERS or min(x0, y0) < -width - height or max(x1, y1) > 2 * (width + height):
+            # OpenCV takes seconds for what reaches far out
+            taken[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 1
+        else:
+            cv2.fillPoly(taken, [points], 1)
 
 
 def _area(region: Region, width: int, height: int) -> float:
