@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ..catalog.words import LANGUAGES, words
-from .terminal import say, say_json
+from .json_answers import say_object
+from .terminal import say
 
 
 def add_verbs(verbs: Any) -> None:
@@ -30,7 +31,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     wrong = [check for check in checks if check.severity != "ok"]
     broken = any(check.severity == "problem" for check in checks)
     if arguments.json:
-        say_json({"well": not broken, "checks": [asdict(check) for check in checks]})
+        say_object({"well": not broken, "checks": [asdict(check) for check in checks]})
         return int(broken)
     say(spoken["doctor_head"])
     say(f"\n{spoken['doctor_wrong' if wrong else 'doctor_clean']}")

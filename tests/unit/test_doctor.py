@@ -190,6 +190,7 @@ def test_the_json_has_every_check() -> None:
     code, text = said("--json")
     told = json.loads(text)
     assert code == 1 and told["well"] is False
+    assert told["schema_version"] == 2 and told["catalog_date"]
     assert {"code", "subject", "severity", "text", "remedy"} == set(told["checks"][0])
 
 
