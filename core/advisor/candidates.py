@@ -11,7 +11,7 @@ from ..catalog import OCRModel, ocr_model, ocr_models
 from ..catalog.diffusion import DiffusionModel, DiffusionWeights, diffusion_models
 from ..catalog.formats import Format, format_named
 from ..catalog.gpus import GPU
-from ..catalog.model_names import model_named
+from ..catalog.names.models import model_named
 from ..catalog.ranks import TIERS_OF_QUALITY, UNRANKED, Quality, ocr_rank, quality, rank
 from ..errors import UnknownName, nearest, nearest_name
 from ..families.published import published_config

@@ -18,7 +18,7 @@ from ..units import GIB
 from .csv_rows import Row, number, table
 from .model_files.gguf_ladder import measured_bits, with_ladder
 from .model_files.listed import DiffusionWeights as DiffusionWeights
-from .model_names import model_named
+from .names.models import model_named
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 # Undistilled models of the catalog sample 15 steps or more.

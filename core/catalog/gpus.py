@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from ..errors import LONGEST_NAME, UnknownName, VramwiseError
 from ..units import GIB
-from .card_names import CardName, key, readings
 from .csv_rows import Row, count, number, table
+from .names.cards import CardName, key, readings
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..catalog import ocr_models
-from ..catalog.model_names import model_named
+from ..catalog.names.models import model_named
 from ..errors import UnknownName, VramwiseError, nearest
 from ..option_values import CPU_ENGINES
 from ..settings import load_settings

@@ -47,7 +47,8 @@ def test_no_other_device_answers_for_one_that_is_not_here(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     code, out, err = run("check-gpu", "--device", device, *form)
-    assert (code, out) == (2, "")
+    assert code == 2
+    assert json.loads(out)["error"]["code"] == "unknown_name" if form else out == ""
     assert f'The device "{device}" is not on this machine.' in err and "cpu" in err
 
 

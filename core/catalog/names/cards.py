@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from .csv_rows import table
+from ..csv_rows import table
 
 _SIZE = re.compile(
     "(?<![0-9.,a-z])([0-9]{1,4}(?:[.,][0-9]+)?) *-? *(?:gib|gb|go|\u0433\u0438\u0431|\u0433\u0431|g|\u0433)"

@@ -1,0 +1,1 @@
+"""What people and drivers call cards and models, made one."""
