@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...cancel import watched
+from ...cjk import is_cjk
 from ...errors import nearest
 from ..results.result import OCRResult, Region, Word
 from .masks import upright_box
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_HINTS = 20  # wanted texts for which the nearest word is looked up
+ACROSS = ("exact", "case_insensitive")  # what is looked for over the ends of lines
+NEAR = 1.5  # line heights between lines that one sentence may run through
 MOST_SAID = 200  # finds that a report quotes
 
 
@@ -46,17 +49,66 @@ class Match:
 
 
 def search(page: OCRResult, finder: Finder, picture: NDArray[uint8] | None = None) -> list[Match]:
-    """Every find on a page, in reading order. ``picture``: see ``word_boxes.place``."""
+    """Every find on a page, in reading order; one that runs over a line's end is a find in each of its lines.
+    ``picture``: see ``word_boxes.place``.
+    """
+    over = _over_ends(page.regions, finder) if finder.query.match in ACROSS else {}
     found = []
     for region in watched(page.regions, 16):
         if region.category == "unread" and finder.query.match == "everything":
             found.append(Match(region, (0, len(region.text)), (region.polygon,), False))
             continue
+        parts = over.get(id(region), [])
         spans = finder.spans(region.text)
+        if parts:
+            alone = (span for span in watched(spans) if not any(map(_overlap(span), parts)))
+            spans = sorted([*alone, *parts])
         for span, placed in zip(spans, place(region, spans, picture), strict=True):
             if placed.polygons:
                 found.append(Match(region, span, placed.polygons, placed.estimated))
     return found
+
+
+def _overlap(span: Span) -> Callable[[Span], bool]:
+    return lambda other: span[0] < other[1] and other[0] < span[1]
+
+
+def _over_ends(regions: Sequence[Region], finder: Finder) -> dict[int, list[Span]]:
+    """Of finds that run over the ends of lines: the part in each line, by the line's id."""
+    parts: dict[int, list[Span]] = {}
+    for lines in _running(regions):
+        starts, text = [], ""
+        for line in watched(lines, 16):
+            if text and line.text and not (is_cjk(text[-1]) and is_cjk(line.text[0])):
+                text += " "
+            starts.append(len(text))
+            text += line.text
+        for start, end in watched(finder.spans(text), 16):
+            first, last = bisect.bisect_right(starts, start) - 1, bisect.bisect_left(starts, end) - 1
+            for line, at in zip(lines[first : last + 1], starts[first : last + 1], strict=True):
+                span = max(0, start - at), min(len(line.text), end - at)
+                if first < last and line.text[slice(*span)].strip():
+                    parts.setdefault(id(line), []).append(span)
+    return parts
+
+
+def _running(regions: Sequence[Region]) -> Iterator[list[Region]]:
+    """Lines of which each stands near the one before it: a sentence may run through them."""
+    lines: list[Region] = []
+    for region in watched(regions, 16):
+        if lines and not (region.category == lines[-1].category and _near(lines[-1], region)):
+            if len(lines) > 1:
+                yield lines
+            lines = []
+        lines.append(region)
+    if len(lines) > 1:
+        yield lines
+
+
+def _near(one: Region, other: Region) -> bool:
+    (x0, y0, x1, y1), (a0, b0, a1, b1) = one.box, other.box
+    high = max(min(x1 - x0, y1 - y0), min(a1 - a0, b1 - b0))
+    return max(x0 - a1, a0 - x1, y0 - b1, b0 - y1) <= NEAR * high
 
 
 def only(page: OCRResult, found: Sequence[Match]) -> OCRResult:
