@@ -331,7 +331,8 @@ def _asked_for(card: GPU, tier: str, vendor: str) -> bool:
 
 def _offered_first(candidate: Candidate) -> tuple[bool, int]:
     """Cards that compute bf16 before those that do not; then by where they are at home."""
-    return (not candidate.facts["bf16"], CLASSES.index(candidate.facts["class"]))
+    facts = candidate.facts() if callable(candidate.facts) else candidate.facts
+    return (not facts["bf16"], CLASSES.index(facts["class"]))
 
 
 def reaching(
