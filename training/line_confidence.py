@@ -22,6 +22,7 @@ import io
 import random
 import re
 import unicodedata
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,8 @@ def main() -> None:
     asked.add_argument("--write", action="store_true")
     asked.add_argument("--pages", type=int, default=PAGES)
     given = asked.parse_args()
-    rows = ["reader,score,right"]
+    rows = ["reader,score,right,source,date"]
+    source = f"training/line_confidence.py on drawn pages,{date.today().isoformat()}"
     for reader, seeds, sources in (
         ("rapid", range(given.pages), ALL),
         ("tesseract", range(CYRILLIC_SEEDS, CYRILLIC_SEEDS + given.pages // 3), CYRILLIC),
@@ -166,7 +168,7 @@ def main() -> None:
         print(f"{reader}: {len(scores)} lines, {right.mean():.3f} right, mean score {scores.mean():.3f}")
         for score, chance in isotonic(scores, right):
             print(f"{score:.3f} {chance:.3f}")
-            rows.append(f"{reader},{score},{chance}")
+            rows.append(f"{reader},{score},{chance},{source}")
     if given.write:
         TABLE.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
