@@ -1,0 +1,1 @@
+# Its classes are found by name: see core/catalog/tables/diffusion.
