@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..catalog.gpus import GPU, find_gpus, gpus
+from ..catalog.words import said, words
 from ..errors import VramwiseError
 from ..hardware.budget import UNIFIED_SHARE
 
@@ -31,16 +32,16 @@ RATING_RULES = {
     f"{_SPECIAL_GIB} GB at {_SPECIAL_BANDWIDTH_GB_S} GB/s or more",
     "top pick": "no released desktop card has more memory, more bandwidth or more tensor cores",
 }
-BALANCE_RULE = (
-    "bytes of memory bandwidth per 1000 FLOP of the tensor cores (fp16, fp32 accumulation, dense), against "
-    f"the median of the desktop cards of each maker's two newest generations: below {_STARVES:g} x it the "
-    f"cores starve, above {_WELL_FED:g} x it they are well fed; caches are not counted"
-)
+
+
+def balance_rule(lang: str = "en") -> str:
+    """What bandwidth is set against tensor cores by, as a sentence."""
+    return words(lang)["compare_rule"].format(starves=f"{_STARVES:g}", fed=f"{_WELL_FED:g}")
 
 
 @dataclass(frozen=True)
 class Balance:
-    """Bandwidth against tensor cores, by BALANCE_RULE.
+    """Bandwidth against tensor cores, by ``balance_rule``.
 
     ``verdict`` is "starves", "balanced", "well fed" or "unknown" (no tensor cores, or no figure). A matrix
     product must do ``ridge_flops_per_byte`` operations on each byte it reads to keep the cores busy: writing
@@ -79,15 +80,10 @@ class Remark:
     percent: float
     amount: float
 
-    def text(self) -> str:
-        what = {
-            "vram_gib": f"{self.amount:g} GB more memory",
-            "bandwidth_gb_s": f"{self.percent:.0f} % more memory bandwidth",
-            "tensor_cores": f"{self.percent:.0f} % more tensor cores",
-            "fp16_tensor_tflops": f"{self.percent:.0f} % more tensor TFLOPS",
-            "bytes_per_kflop": f"{self.percent:.0f} % more bandwidth for each tensor FLOP",
-        }
-        return f"{self.more} has {what[self.key]} than {self.less}."
+    def text(self, lang: str = "en") -> str:
+        return words(lang)[f"compare_more_{self.key}"].format(
+            more=self.more, less=self.less, amount=f"{self.amount:g}", percent=f"{self.percent:.0f}"
+        )
 
 
 def desktop(gpu: GPU) -> bool:
@@ -182,7 +178,9 @@ def compare(names: Sequence[str]) -> Comparison:
     four names.
     """
     if not 2 <= len(names) <= 4:
-        raise VramwiseError(f"Name two to four cards to compare; {len(names)} given.")
+        raise VramwiseError(
+            said("error_compare_count", count=len(names)), "error_compare_count", count=len(names)
+        )
     cards = tuple(dict.fromkeys(gpu for name in names for gpu in find_gpus(name)))
     balances = [balance(gpu) for gpu in cards]
     rows: list[tuple[str, tuple[Any, ...]]] = [

@@ -1,7 +1,7 @@
 """The words of the reports in the languages they are printed in: report_words/en.json, ru.json, zh.json.
 
 One flat mapping a language, key to template (``str.format`` fields). Keys begin with the report they belong
-to: ``check_``, ``plan_``, ``advise_``.
+to: ``check_``, ``plan_``, ``advise_``; those of errors with ``error_``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,31 @@ def words(lang: str) -> Mapping[str, str]:
             f"Use one of: {', '.join(LANGUAGES)}."
         )
     return MappingProxyType({**_read("en"), **_read(lang)})
+
+
+class Said(str):
+    """An English sentence, or a part of one, that knows its ``key`` and the ``values`` that fill it in: a
+    string for all who read English, and ``in_language`` says it in another language.
+    """
+
+    key: str
+    values: Mapping[str, object]
+
+
+def said(key: str, **values: object) -> Said:
+    """The sentence of ``key`` in English."""
+    made = Said(words("en")[key].format(**values))
+    made.key, made.values = key, values
+    return made
+
+
+def in_language(text: object, lang: str) -> str:
+    """``text`` in a language where it is Said, and what fills it in too; any other text as it is."""
+    if not isinstance(text, Said):
+        return str(text)
+    return words(lang)[text.key].format(
+        **{name: in_language(value, lang) for name, value in text.values.items()}
+    )
 
 
 def sized(text: str, say: Mapping[str, str]) -> str:

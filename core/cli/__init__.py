@@ -47,13 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = int(arguments.run(arguments))
         sys.stdout.flush()
         return code
+    except UsageError as error:
+        _say_error("usage", _in_language(error, words), 2, words)
+        raise SystemExit(2) from None
     except VramwiseError as error:
         code = 2 if isinstance(error, UnknownName) else 1
         _say_error("unknown_name" if code == 2 else "failed", _in_language(error, words), code, words)
         return code
-    except UsageError as error:
-        _say_error("usage", str(error), 2, words)
-        raise SystemExit(2) from None
     except KeyboardInterrupt:
         _say_error("stopped", "stopped.", 130, words)
         return 130
@@ -82,13 +82,15 @@ def _say_error(code: str, sentence: str, exit_code: int, typed: Sequence[str]) -
 
 def _in_language(error: VramwiseError, typed: Sequence[str]) -> str:
     """What failed in the language of ``--lang``, where it is known and the sentence is in it."""
-    from ..catalog.words import LANGUAGES, words
+    from ..catalog.words import LANGUAGES, in_language, words
 
     told = [word for typed_word in typed for word in typed_word.split("=", 1)]
     lang = next((after for word, after in itertools.pairwise(told) if word == "--lang"), "en")
     if lang == "en" or lang not in LANGUAGES or error.key not in words(lang):
         return str(error)
-    return words(lang)[error.key].format(**error.values)
+    return words(lang)[error.key].format(
+        **{name: in_language(value, lang) for name, value in error.values.items()}
+    )
 
 
 def _let_go_of_stdout() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..catalog.words import LANGUAGES
+from ..catalog.words import LANGUAGES, said, words
 from ..errors import UnknownName, VramwiseError, nearest
 from ..units import gib
-from .json_answers import say_answers, say_object
-from .numbers import number
+from .json_answers import say_answers, say_edition, say_object
+from .numbers import memory_size, number
 from .terminal import on_one_line, say, say_failure, say_markdown, say_table
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def add_verbs(verbs: Any) -> None:
     advise = verbs.add_parser("advise", help="which model at which precision runs, on a card or here")
     where = advise.add_mutually_exclusive_group()
     where.add_argument("--gpu", metavar="NAME", help='a card, such as "RTX 4060 Ti"; default: this machine')
-    where.add_argument("--vram-gib", type=float, metavar="N", help="an empty card of N GiB")
+    where.add_argument("--vram-gib", type=memory_size, metavar="N", help="an empty card of N GiB")
     advise.add_argument(
         "--task",
         default="all",
@@ -56,23 +57,31 @@ def add_verbs(verbs: Any) -> None:
     )
     advise.add_argument("--vendor", default="", metavar="MAKER", help="with which-gpu: NVIDIA, AMD, ...")
     advise.add_argument("--tiers", action="store_true", help="what each usual memory size unlocks")
-    advise.add_argument("--lang", default="en", metavar="LANG", help=f"one of: {', '.join(LANGUAGES)}")
+    add_lang(advise)
     advise.add_argument("--json", action="store_true", help="print it as JSON, one object a card")
     advise.set_defaults(run=_advise)
 
     compare = verbs.add_parser("compare", help="two to four cards side by side")
     compare.add_argument("gpus", nargs="+", metavar="GPU")
+    add_lang(compare)
     compare.add_argument("--json", action="store_true")
     compare.set_defaults(run=_compare)
 
     gpus = verbs.add_parser("gpus", help="the cards that are known")
     gpus.add_argument("text", nargs="?", default="", help="only names that contain this")
+    add_lang(gpus)
     gpus.add_argument("--json", action="store_true")
     gpus.set_defaults(run=_gpus)
 
     models = verbs.add_parser("models", help="the models that are known, from minimum to optimum")
+    add_lang(models)
     models.add_argument("--json", action="store_true")
     models.set_defaults(run=_models)
+
+
+def add_lang(verb: argparse.ArgumentParser) -> None:
+    """Add the option of the language of the report."""
+    verb.add_argument("--lang", default="en", metavar="LANG", help=f"one of: {', '.join(LANGUAGES)}")
 
 
 def _advise(arguments: argparse.Namespace) -> int:
@@ -83,9 +92,8 @@ def _advise(arguments: argparse.Namespace) -> int:
     names = {task.lower().replace(" ", "-"): task for task in TASKS}
     asked = arguments.task.lower().replace(" ", "-")
     if asked not in names:
-        raise UnknownName(
-            f'There is no task "{arguments.task}".{nearest(asked, names)} Use one of: {", ".join(names)}.'
-        )
+        values = {"text": arguments.task, "near": nearest(asked, names), "known": ", ".join(names)}
+        raise UnknownName(said("error_task", **values), "error_task", **values)
     task = names[asked]
     here = arguments.gpu is None and arguments.vram_gib is None
     if task == "which GPU":
@@ -136,45 +144,39 @@ def machine_with_gpu() -> Any:
 
     machine = machine_now()
     if machine.device.kind == "cpu":
-        raise VramwiseError(
-            "No GPU answers here: no NVIDIA driver (NVML), and torch sees no other accelerator. Name a card "
-            "with --gpu, or its memory with --vram-gib; `vramwise check-gpu` says what was asked."
-        )
+        raise VramwiseError(said("error_no_gpu"), "error_no_gpu")
     return machine
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from ..advisor.gpu_ranking import BALANCE_RULE, compare
+    from ..advisor.gpu_ranking import balance_rule, compare
 
-    say_own_faults()
+    spoken = words(arguments.lang)
+    say_own_faults(arguments.lang)
     found = compare(arguments.gpus)
     if arguments.json:
         say_object(found.to_dict())
         return 0
     head = ["", *(gpu.label for gpu in found.cards)]
-    say_table(head, [[_ROWS[key], *map(_cell, values)] for key, values in found.rows])
+    rows = [
+        [spoken[f"compare_{key}"], *(_said(key, value, spoken) for value in its)] for key, its in found.rows
+    ]
+    say_table(head, rows)
     say()
     for remark in found.remarks:
-        say(remark.text())
-    say(f"Bandwidth against tensor cores: {BALANCE_RULE}.")
+        say(remark.text(arguments.lang))
+    say(balance_rule(arguments.lang))
+    say_edition(arguments.lang)
     return 0
 
 
-_ROWS = {
-    "vram_gib": "memory, GB",
-    "bandwidth_gb_s": "bandwidth, GB/s",
-    "tensor_cores": "tensor cores",
-    "fp16_tensor_tflops": "fp16 tensor TFLOPS",
-    "bytes_per_kflop": "bytes per 1000 FLOP",
-    "balance": "bandwidth for them",
-    "colour": "verdict",
-    "compute_capability": "compute capability",
-    "architecture": "architecture",
-    "memory_type": "memory type",
-    "tdp_w": "power, W",
-    "release_year": "year",
-    "status": "status",
-}
+def _said(key: str, value: Any, spoken: Mapping[str, str]) -> str:
+    """A cell of a card: a verdict in the words of the language, anything else as it is."""
+    if key == "colour":
+        return spoken["gpus_unknown" if value == "unknown" else f"advise_colour_{value}"]
+    if key == "balance":
+        return spoken["gpus_starves" if value == "starves" else f"advise_balance_{value}"]
+    return spoken[f"gpus_{value}"] if key == "status" else _cell(value)
 
 
 def say_own_faults(lang: str = "en") -> None:
@@ -189,7 +191,8 @@ def _gpus(arguments: argparse.Namespace) -> int:
     from ..advisor.gpu_ranking import balance, rating
     from ..catalog.gpus import gpus
 
-    say_own_faults()
+    spoken = words(arguments.lang)
+    say_own_faults(arguments.lang)
     found = [gpu for gpu in gpus() if arguments.text.lower() in gpu.label.lower()]
     if arguments.json:
         keys = ("vendor", "vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops", "status")
@@ -210,59 +213,65 @@ def _gpus(arguments: argparse.Namespace) -> int:
             }
         )
         return 0
-    head = ["card", "GB", "GB/s", "tensor cores", "TFLOPS", "for models", "bandwidth", "status"]
+    columns = ("card", "vram", "bandwidth", "cores", "tflops", "rating", "balance", "status")
+    head = [spoken[f"gpus_{column}"] for column in columns]
     rows = [
         [
-            f"{gpu.label} (yours)" if gpu.yours else gpu.label,
+            f"{gpu.label} ({spoken['advise_yours']})" if gpu.yours else gpu.label,
             _cell(gpu.vram_gib),
             _cell(gpu.bandwidth_gb_s),
             _cell(gpu.tensor_cores),
             _cell(gpu.fp16_tensor_tflops),
-            rating(gpu),
-            balance(gpu).verdict,
-            gpu.status,
+            _said("colour", rating(gpu), spoken),
+            _said("balance", balance(gpu).verdict, spoken),
+            _said("status", gpu.status, spoken),
         ]
         for gpu in found
     ]
     say_table(head, rows)
+    say_edition(arguments.lang)
     return 0
 
 
 def _models(arguments: argparse.Namespace) -> int:
     from ..advisor.memory_ranges import ranges
 
-    say_own_faults()
+    spoken = words(arguments.lang)
+    say_own_faults(arguments.lang)
     found = ranges()
     if arguments.json:
         say_object({"models": [row.to_dict() for row in found]})
-        _print_odd_folders(sys.stderr)
+        _print_odd_folders(sys.stderr, arguments.lang)
         return 0
-    head = ["task", "model", "name", "minimum GiB", "resident from", "optimum GiB", "tier GB", "licence"]
+    columns = ("task", "model", "name", "minimum", "resident", "optimum", "tier", "licence")
+    head = [spoken[f"models_{column}"] for column in columns]
     rows = [
         [
-            model.task,
+            spoken["models_task_3d" if model.task == "3d" else f"advise_task_{model.task}"],
             model.model,
-            f"{model.name} (yours)" if model.yours else model.name,
+            f"{model.name} ({spoken['advise_yours']})" if model.yours else model.name,
             gib(model.minimum_bytes),
             f"{gib(model.resident_from_bytes)} {model.resident_precision}".strip(),
             f"{gib(model.optimum_bytes)} {model.optimum_precision}".strip(),
             _cell(model.tier),
-            f"{model.licence} ({model.commercial})",
+            f"{model.licence} ({spoken[f'models_commercial_{model.commercial}']})",
         ]
         for model in found
     ]
     say_table(head, rows)
-    _print_odd_folders(sys.stdout)
+    _print_odd_folders(sys.stdout, arguments.lang)
+    say_edition(arguments.lang)
     return 0
 
 
-def _print_odd_folders(stream: TextIO) -> None:
+def _print_odd_folders(stream: TextIO, lang: str) -> None:
     """Folders on this machine that look like a model and cannot be loaded, each with its reason."""
     from ..settings import load_settings
     from ..weights.checkpoints import odd_folders
 
     for folder in odd_folders(load_settings()):
-        say(f"cannot be loaded: {on_one_line(folder.name)}: {folder.reason}", stream)
+        name = on_one_line(folder.name)
+        say(words(lang)["models_odd"].format(name=name, reason=folder.reason), stream)
 
 
 def _cell(value: Any) -> str:

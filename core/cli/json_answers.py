@@ -1,5 +1,5 @@
 """JSON of one shape: an object with ``schema_version`` and ``catalog_date``, its answer beside them, errors
-too.
+too; and which catalog a text is from.
 """
 
 from __future__ import annotations
@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .terminal import say_json
+from ..catalog.words import words
+from .terminal import say, say_json
 
 SCHEMA_VERSION = 2
 
@@ -18,6 +19,13 @@ def head() -> dict[str, Any]:
 
     found = edition()
     return {"schema_version": SCHEMA_VERSION, "catalog_date": found.date}
+
+
+def say_edition(lang: str) -> None:
+    """The last line of a report for a person: which catalog it is from."""
+    from ..catalog.edition import edition
+
+    say(f"\n{edition().text(words(lang))}")
 
 
 def say_object(facts: Mapping[str, Any]) -> None:

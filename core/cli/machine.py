@@ -11,7 +11,7 @@ from ..catalog import OCRModel, ocr_models
 from ..catalog.words import LANGUAGES, words
 from ..errors import UnknownName, VramwiseError, nearest
 from ..units import gib
-from .json_answers import say_object
+from .json_answers import say_edition, say_object
 from .terminal import say
 
 if TYPE_CHECKING:  # imported where they are used: the other verbs start without them
@@ -135,6 +135,7 @@ def _check(arguments: argparse.Namespace) -> int:
         say(spoken["check_clean"])
     for remark in report.remarks:
         say(f"- {spoken['check_note'].format(text=remark.text(arguments.lang))}")
+    say_edition(arguments.lang)
     return 0
 
 
@@ -147,7 +148,7 @@ def _machine(
         return spoken[f"check_{key}"].format(**values)
 
     def size(value: int | None) -> str:
-        return spoken["check_unknown"] if value is None else f"{gib(value)} GB"
+        return spoken["check_unknown"] if value is None else f"{gib(value)} {spoken['advise_unit_GiB']}"
 
     device = report.device
     yield say("cuda", answer=_cuda(report, findings, spoken))
@@ -221,7 +222,7 @@ def _models(report: MachineReport, budget: Budget | None, spoken: Mapping[str, s
         values = {
             "model": model.name,
             "precision": model.precision.upper(),
-            "size": f"{gib(model.bytes)} GB",
+            "size": f"{gib(model.bytes)} {spoken['advise_unit_GiB']}",
             "megapixels": f"{(model.max_pixels or 0) / 1e6:.1f}",
         }
         key = "builtin" if not model.bytes else "model" if model.max_pixels is None else "reduced"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownName, VramwiseError, shown
 from .json_answers import say_answers
-from .numbers import number, whole
+from .numbers import memory_size, number, whole
 from .terminal import drawing, on_one_line, say, say_failure, say_markdown
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add_verbs(verbs: Any) -> None:
     place.add_argument(
         "--gpu", metavar="NAME", help="an empty card of `vramwise gpus`; default: this machine"
     )
-    place.add_argument("--vram-gib", type=float, metavar="N", help="an empty card of this size")
+    place.add_argument("--vram-gib", type=memory_size, metavar="N", help="an empty card of this size")
     plan.add_argument(
         "--size",
         "--image",

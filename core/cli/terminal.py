@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from typing import Any, NoReturn, TextIO
 
-from ..errors import UNSEEN, shown
+from ..catalog.words import Said
+from ..errors import UNSEEN, VramwiseError, shown
 
 _IN_JSON = {code: f"\\u{code:04x}" for code in UNSEEN}
 _IN_XML = {code: f"&#x{code:x};" for code in UNSEEN}
@@ -77,7 +78,7 @@ def say_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console(highlight=False).print(table)
 
 
-class UsageError(Exception):
+class UsageError(VramwiseError):
     """What was typed is no command: the sentence, without the usage that was printed already."""
 
 
@@ -86,7 +87,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        raise UsageError(f"{message}. `{self.prog} --help` says more.")
+        refused = sys.exc_info()[1]  # argparse's own, of an option whose value was refused
+        reason = next(iter(getattr(getattr(refused, "__context__", None), "args", ())), "")
+        sentence = f"{message.rstrip('.')}. `{self.prog} --help` says more."
+        if isinstance(reason, Said):
+            option = getattr(refused, "argument_name", None)
+            raise UsageError(sentence, "error_argument", option=option, reason=reason, program=self.prog)
+        raise UsageError(sentence)
 
     def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(shown(message), file)

@@ -240,7 +240,7 @@ def test_windows_keeps_the_desktops_share_of_a_card_that_feeds_a_screen() -> Non
     """6.00 free of 8 GiB: check-gpu and plan said 5.61 and advise 6.00 before."""
     assert set(all_say(WINDOWS).values()) == {6 * GIB - DESKTOP_BYTES}
     assert round((6 * GIB - DESKTOP_BYTES) / GIB, 2) == 5.61
-    assert "Free for a model: 5.6 GB" in in_words(WINDOWS, "check-gpu")
+    assert "Free for a model: 5.6 GiB" in in_words(WINDOWS, "check-gpu")
     assert "5.61 GiB free" in in_words(WINDOWS, "plan", MODEL)
     assert "5.6 GiB" in in_words(WINDOWS, "advise", "--task", "OCR")
 
@@ -248,7 +248,7 @@ def test_windows_keeps_the_desktops_share_of_a_card_that_feeds_a_screen() -> Non
 def test_what_torch_keeps_unused_is_free_for_a_model_of_the_same_process() -> None:
     """6 free and 2 GiB unused: check-gpu and advise said 6 and plan 8 before."""
     assert set(all_say(KEPT).values()) == {8 * GIB}
-    assert "Free for a model: 8.0 GB" in in_words(KEPT, "check-gpu")
+    assert "Free for a model: 8.0 GiB" in in_words(KEPT, "check-gpu")
     assert "8.00 GiB free" in in_words(KEPT, "plan", MODEL)
     assert "8.0 GiB" in in_words(KEPT, "advise", "--task", "OCR")
 

@@ -312,7 +312,7 @@ def test_check_gpu_prints_the_guides_fields_in_its_order(library: Path) -> None:
         "=== GPU check ===",
         "CUDA available: Yes",
         "GPU: NVIDIA GeForce RTX 4090",
-        "VRAM: 24.0 GB",
+        "VRAM: 24.0 GiB",
         "Compute Capability: 8.9",
     ]
     assert lines[5].startswith("Flash Attention: Supported")
