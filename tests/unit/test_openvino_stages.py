@@ -79,6 +79,29 @@ def test_small_print_under_large_letters_is_not_lost(detector: stages.Detector) 
     assert any(740 < box[:, 1].mean() < 770 for box in boxes)
 
 
+def test_letters_as_high_as_the_picture_are_looked_at_smaller(
+    detector: stages.Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.zeros((500, 1900, 3), np.uint8)
+    cv2.putText(picture, "HUGE", (120, 430), cv2.FONT_HERSHEY_SIMPLEX, 16, (255, 255, 255), 50)
+    shares = _looks(detector, picture, monkeypatch)
+    assert 1.0 not in shares
+    (box,) = np.asarray(detector(picture).boxes)
+    assert box[:, 0].min() < 200 and box[:, 0].max() > 1450
+
+
+@pytest.mark.parametrize("height", [731, 752, 767, 771])
+def test_a_line_that_the_lower_edge_cuts_is_found(detector: stages.Detector, height: int) -> None:
+    picture = _words(40, count=7)[:height]  # the seventh stands at 720 to 780
+    cv2.putText(picture, "CUT BY THE EDGE", (60, height + 8), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (0, 0, 0), 3)
+    boxes = np.asarray(detector(picture).boxes)
+    assert any(box[:, 1].max() > height - 12 for box in boxes)
+
+
+def test_sides_are_those_that_rapidocr_looks_at() -> None:
+    assert [stages.side_of(pixels) for pixels in (5, 736, 751, 753, 1000)] == [32, 736, 736, 768, 992]
+
+
 @pytest.mark.parametrize("side", [(40, 40), (33, 900), (1200, 60), (736, 736), (97, 203), (2000, 1500)])
 def test_boxes_stay_on_the_picture_whatever_its_size(
     detector: stages.Detector, side: tuple[int, int]
@@ -87,7 +110,7 @@ def test_boxes_stay_on_the_picture_whatever_its_size(
         text_det = detector
 
     picture = cv2.resize(_words(60), side[::-1], interpolation=cv2.INTER_AREA)
-    boxes = detect(Ocr(), picture, 4_000_000)
+    boxes, _ = detect(Ocr(), picture, 4_000_000)
     assert boxes.shape[1:] == (4, 2)
     assert (boxes >= 0).all() and (boxes[..., 0] <= side[1]).all() and (boxes[..., 1] <= side[0]).all()
 

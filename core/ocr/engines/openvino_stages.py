@@ -26,6 +26,8 @@ FIRST_LOOK = 0.6  # of that size, which is a third of the work
 LOW_LINE = 16  # pixels of a box's height under which the first look does not suffice
 KEPT_PIXELS = 1_000_000  # above these its tensors (150 bytes a pixel) go before the lines are read
 PARTS = 4  # of a pixel, in which corners are measured
+HIGH_LINE = 128  # pixels; where all boxes are higher, a larger look falls between the strokes of letters
+STEP = 32  # pixels; the network's sides are multiples of it
 FAINT = 0.2  # chance of being text that calls for the larger look, where there is no box
 LINE_HEIGHT = 48  # pixels of a line for the recogniser
 NARROWEST = 64  # pixels of the narrowest line it is given
@@ -72,6 +74,8 @@ class Detector:
         from rapidocr.ch_ppocr_det import TextDetector, TextDetOutput
 
         boxes, scores, clear = self._look(picture, FIRST_LOOK)
+        if not clear and _lowest(boxes, _scale(picture, FIRST_LOOK)) > HIGH_LINE:
+            boxes, scores, clear = self._look(picture, FIRST_LOOK / 2)
         if not clear:
             boxes, scores, _ = self._look(picture, 1.0)
         if not len(boxes):
@@ -152,27 +156,39 @@ class Recogniser:
 
 
 def side_of(pixels: float) -> int:
-    """The side (pixels) that the detector sees of one of so many: the next step, a multiple of 32."""
-    step = 64 if pixels <= 1024 else 128
-    return max(1, math.ceil(pixels / step)) * step
+    """The side (pixels) that the detector sees of one of so many: RapidOCR's, the nearest multiple of 32."""
+    return max(1, round(pixels / STEP)) * STEP
+
+
+def _scale(picture: NDArray[uint8], share: float) -> float:
+    """At a share of 1 the short side is at least RapidOCR's 736."""
+    return share * max(1.0, SHORT_SIDE / min(picture.shape[:2]))
 
 
 def _seen(picture: NDArray[uint8], share: float) -> tuple[NDArray[uint8], float, float]:
-    """(what the detector sees, its scale down, its scale across). At a share of 1 the short side is at least
-    RapidOCR's 736. Sides come in steps; what the picture does not fill repeats its last row and column.
+    """(what the detector sees, its scale down, its scale across), stretched to whole steps: a line that the
+    picture's edge cuts would be lost in what is put beside it.
     """
     import cv2
 
     height, width = picture.shape[:2]
-    scale = share * max(1.0, SHORT_SIDE / min(height, width))
-    tall, wide = round(height * scale), round(width * scale)
-    seen = picture
-    if (tall, wide) != (height, width):
-        seen = cv2.resize(seen, (wide, tall), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    below, beside = side_of(tall) - tall, side_of(wide) - wide
-    if below or beside:
-        seen = cv2.copyMakeBorder(seen, 0, below, 0, beside, cv2.BORDER_REPLICATE)
-    return seen, tall / height, wide / width
+    scale = _scale(picture, share)
+    tall, wide = side_of(height * scale), side_of(width * scale)
+    if (tall, wide) == (height, width):
+        return picture, 1.0, 1.0
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(picture, (wide, tall), interpolation=how), tall / height, wide / width
+
+
+def _lowest(boxes: NDArray[Any], scale: float) -> float:
+    """The height (pixels that the detector sees) of the lowest line; 0 where there is none."""
+    import numpy as np
+
+    if not len(boxes):
+        return 0.0
+    across = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1)
+    down = np.linalg.norm(boxes[:, 0] - boxes[:, 3], axis=1)
+    return float(np.minimum(across, down).min()) * scale
 
 
 def _clear(boxes: NDArray[Any], chances: NDArray[float32]) -> bool:
@@ -183,9 +199,7 @@ def _clear(boxes: NDArray[Any], chances: NDArray[float32]) -> bool:
     import cv2
     import numpy as np
 
-    across = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1)
-    down = np.linalg.norm(boxes[:, 0] - boxes[:, 3], axis=1)
-    if np.minimum(across, down).min() < LOW_LINE:
+    if _lowest(boxes, 1.0) < LOW_LINE:
         return False
     beside = np.ones(chances.shape, np.uint8)
     for corners in boxes:
