@@ -162,7 +162,8 @@ def side_of(pixels: float) -> int:
 
 def _scale(picture: NDArray[uint8], share: float) -> float:
     """At a share of 1 the short side is at least RapidOCR's 736."""
-    return share * max(1.0, SHORT_SIDE / min(picture.shape[:2]))
+    short: int = min(picture.shape[:2])
+    return share * max(1.0, SHORT_SIDE / short)
 
 
 def _seen(picture: NDArray[uint8], share: float) -> tuple[NDArray[uint8], float, float]:
@@ -188,7 +189,8 @@ def _lowest(boxes: NDArray[Any], scale: float) -> float:
         return 0.0
     across = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1)
     down = np.linalg.norm(boxes[:, 0] - boxes[:, 3], axis=1)
-    return float(np.minimum(across, down).min()) * scale
+    lowest: float = np.minimum(across, down).min()
+    return lowest * scale
 
 
 def _clear(boxes: NDArray[Any], chances: NDArray[float32]) -> bool:
