@@ -44,11 +44,14 @@ class VramwiseError(Exception):
 
     It may quote what anybody wrote: control characters are shown, and what is too long loses its middle.
     ``key`` names the sentence in the words of the reports and ``values`` fill it in, so that the command line
-    can say it in another language; empty where it is said in English only.
+    can say it in another language; empty where it is said in English only. A sentence that knows its own key
+    (core.catalog.words.Said) needs none.
     """
 
     def __init__(self, sentence: object = "", key: str = "", **values: object) -> None:
-        self.key, self.values = key, values
+        own_key, own_values = getattr(sentence, "key", ""), getattr(sentence, "values", {})
+        self.key: str = key or (own_key if isinstance(own_key, str) else "")
+        self.values: dict[str, object] = values if key or not self.key else dict(own_values)
         text = str(sentence)
         if len(text) > LONGEST_SENTENCE:
             text = f"{text[: LONGEST_SENTENCE - _TAIL]} [...] {text[-_TAIL:]}"

@@ -175,13 +175,13 @@ def _plans(
     """The plan of one model in place of the advice."""
     from ..core.advisor.advise import places_beside
     from ..core.advisor.candidate import ResultSize
-    from ..core.advisor.picture_plan import PicturePlan, plans_of
+    from ..core.advisor.picture_plan import plans_of
 
     machine = gpu or _this_machine()
     targets = places_beside(what_if or None, ram_gib, machine, also_loaded)
     live = not what_if and not also_loaded
     plans = plans_of(model, targets, ResultSize(*size), live=live)
-    texts = [one.text(language) if isinstance(one, PicturePlan) else one.text() for one in plans]
+    texts = [one.text(language) for one in plans]
     told = [one.to_dict() for one in plans]
     chosen = plans[-1].chosen
     precision = "" if chosen is None else chosen.precision

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.diffusion import DiffusionModel, diffusion_models
-from ..catalog.words import sized, words
+from ..catalog.words import said, sized, words
 from ..errors import UnknownName, VramwiseError, nearest
 from ..hardware.budget import Budget
 from ..units import gib
@@ -192,7 +192,7 @@ def among_all_models(text: str, error: UnknownName) -> UnknownName:
     near = nearest(text, known)
     if "Did you mean" in str(error) or not near or " is not an OCR model" not in str(error):
         return error
-    return UnknownName(f'"{text}" is no model that is known here.{near} `vramwise models` lists them.')
+    return UnknownName(said("error_known_model", text=text, near=near))
 
 
 def picture_plan(
@@ -211,8 +211,15 @@ def picture_plan(
         wanted = model.of(precision).precision
         chosen = next(row for row, _ in rows if row.precision == wanted)
         if not chosen.usable:
-            would = f" What would run: {', '.join(row.precision for row in runs)}." if runs else ""
-            raise VramwiseError(f"{model.name} at {wanted} on {target.label}: {chosen.reason()}{would}")
+            refused = said(
+                "error_picture_refused",
+                name=model.name,
+                precision=wanted,
+                place=target.label,
+                reason=chosen.reason,
+            )
+            names = ", ".join(row.precision for row in runs)
+            raise VramwiseError(said("error_would_run", refused=refused, names=names) if runs else refused)
     if chosen is None:
         return PicturePlan(model, target, size, rows, None)
     return PicturePlan(
@@ -230,11 +237,9 @@ def _whole(model: DiffusionModel, size: ResultSize) -> ResultSize:
     """``size`` with the model's own figures where none are given. Raises VramwiseError for what cannot be."""
     given = (size.width, size.height)
     if any(given) and not set(model.tasks) & set(_PICTURES):
-        raise VramwiseError(f"{model.name} makes no pictures, so it has no size in pixels. Leave it out.")
+        raise VramwiseError(said("error_no_size", name=model.name))
     if size.frames is not None and size.frames != 1 and not set(model.tasks) & set(_CLIPS):
-        raise VramwiseError(
-            f"{model.name} makes no clips, so it has no frames. Leave them out; a batch makes several."
-        )
+        raise VramwiseError(said("error_no_clips", name=model.name))
     made = ResultSize(
         size.width or model.width, size.height or model.height, size.frames or model.frames, size.batch
     )
@@ -242,7 +247,7 @@ def _whole(model: DiffusionModel, size: ResultSize) -> ResultSize:
     for name, most in limits.items():
         value = getattr(size, name)
         if value is not None and not 1 <= value <= most:
-            raise VramwiseError(f"{name} {value} cannot be: give a whole number from 1 to {most}.")
+            raise VramwiseError(said("error_side", name=name, value=value, most=most))
     return made
 
 

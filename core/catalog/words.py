@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from types import MappingProxyType
 
-from ..errors import UnknownName, nearest
+from ..errors import UnknownName, VramwiseError, nearest
 
 LANGUAGES = ("en", "ru", "zh")
 # A size that stands alone or in brackets. One within the name of a card belongs to the name.
@@ -45,18 +45,29 @@ class Said(str):
 
 def said(key: str, **values: object) -> Said:
     """The sentence of ``key`` in English."""
-    made = Said(words("en")[key].format(**values))
+    made = Said(words("en")[key].format(**{name: in_language(value, "en") for name, value in values.items()}))
     made.key, made.values = key, values
     return made
 
 
 def in_language(text: object, lang: str) -> str:
-    """``text`` in a language where it is Said, and what fills it in too; any other text as it is."""
-    if not isinstance(text, Said):
+    """``text``, or the sentence of an error, in a language where it is Said, and what fills it in too; any
+    other text as it is but for the unit of a bare size. What can be called is called with the language.
+    """
+    if callable(text):
+        return str(text(lang))
+    if lang == "en":
         return str(text)
+    if not isinstance(text, (Said, VramwiseError)) or text.key not in words(lang):
+        return sized(str(text), words(lang))
     return words(lang)[text.key].format(
         **{name: in_language(value, lang) for name, value in text.values.items()}
     )
+
+
+def joined(parts: Sequence[str], key: str = "plan_and") -> str:
+    """Parts as one: "a and b", by another ``key`` "a; b"; not empty."""
+    return functools.reduce(lambda first, second: said(key, first=first, second=second), parts)
 
 
 def sized(text: str, say: Mapping[str, str]) -> str:

@@ -82,15 +82,11 @@ def _say_error(code: str, sentence: str, exit_code: int, typed: Sequence[str]) -
 
 def _in_language(error: VramwiseError, typed: Sequence[str]) -> str:
     """What failed in the language of ``--lang``, where it is known and the sentence is in it."""
-    from ..catalog.words import LANGUAGES, in_language, words
+    from ..catalog.words import LANGUAGES, in_language
 
     told = [word for typed_word in typed for word in typed_word.split("=", 1)]
     lang = next((after for word, after in itertools.pairwise(told) if word == "--lang"), "en")
-    if lang == "en" or lang not in LANGUAGES or error.key not in words(lang):
-        return str(error)
-    return words(lang)[error.key].format(
-        **{name: in_language(value, lang) for name, value in error.values.items()}
-    )
+    return in_language(error, lang if lang in LANGUAGES else "en")
 
 
 def _let_go_of_stdout() -> None:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..catalog.words import LANGUAGES, said, words
+from ..catalog.words import said, words
 from ..errors import UnknownName, VramwiseError, nearest
 from ..units import gib
-from .json_answers import say_answers, say_edition, say_object
+from .json_answers import add_lang, say_answers, say_edition, say_object
 from .numbers import memory_size, number
 from .terminal import on_one_line, say, say_failure, say_markdown, say_table
 
@@ -77,11 +77,6 @@ def add_verbs(verbs: Any) -> None:
     add_lang(models)
     models.add_argument("--json", action="store_true")
     models.set_defaults(run=_models)
-
-
-def add_lang(verb: argparse.ArgumentParser) -> None:
-    """Add the option of the language of the report."""
-    verb.add_argument("--lang", default="en", metavar="LANG", help=f"one of: {', '.join(LANGUAGES)}")
 
 
 def _advise(arguments: argparse.Namespace) -> int:

@@ -4,10 +4,11 @@ too; and which catalog a text is from.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..catalog.words import words
+from ..catalog.words import LANGUAGES, words
 from .terminal import say, say_json
 
 SCHEMA_VERSION = 2
@@ -19,6 +20,11 @@ def head() -> dict[str, Any]:
 
     found = edition()
     return {"schema_version": SCHEMA_VERSION, "catalog_date": found.date}
+
+
+def add_lang(verb: argparse.ArgumentParser) -> None:
+    """Add the option of the language of the report."""
+    verb.add_argument("--lang", default="en", metavar="LANG", help=f"one of: {', '.join(LANGUAGES)}")
 
 
 def say_edition(lang: str) -> None:

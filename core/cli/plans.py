@@ -6,8 +6,9 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any
 
+from ..catalog.words import in_language, said, words
 from ..errors import UnknownName, VramwiseError, shown
-from .json_answers import say_answers
+from .json_answers import add_lang, say_answers, say_edition
 from .numbers import memory_size, number, whole
 from .terminal import drawing, on_one_line, say, say_failure, say_markdown
 
@@ -62,6 +63,7 @@ def add_verbs(verbs: Any) -> None:
         choices=("linux", "windows"),
         help="what the empty card runs under; default: this system",
     )
+    add_lang(plan)
     plan.add_argument("--json", action="store_true", help="print the plan as JSON, several as a list")
     plan.set_defaults(run=_plan)
 
@@ -69,7 +71,7 @@ def add_verbs(verbs: Any) -> None:
 def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"\s*(\d{1,6})\s*[xX*\u00d7\u0445\u0425]\s*(\d{1,6})\s*", text)
     if found is None or not int(found[1]) or not int(found[2]):
-        raise argparse.ArgumentTypeError(f'"{text}" is no size in pixels; write it as 2480x3508')
+        raise argparse.ArgumentTypeError(said("error_pixels", text=text))
     return int(found[1]), int(found[2])
 
 
@@ -78,12 +80,13 @@ def _plan(arguments: argparse.Namespace) -> int:
     from ..models.request import plan
     from .advice import say_own_faults
 
-    say_own_faults()
+    words(arguments.lang)  # an unknown language is refused before anything is asked
+    say_own_faults(arguments.lang)
     model = named_picture_model(arguments.model)
     if model is not None:
         return _picture_plan(arguments, model)
     if arguments.frames is not None:
-        raise VramwiseError(f"{arguments.model} makes no clips, so it has no frames. Leave out --frames.")
+        raise VramwiseError(said("error_no_frames", name=arguments.model))
     plans, refused = [], []
     for budget in _budgets(arguments):
         try:
@@ -106,13 +109,14 @@ def _plan(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say_answers("plans", [made.to_dict() for made in plans], refused=list(map(str, refused)))
         for note in dict.fromkeys(note for made in plans for note in made.notes):
-            say_failure(note)
+            say_failure(in_language(note, arguments.lang))
     else:
         for number, made in enumerate(plans):
             say("\n" * bool(number), end="")
-            show(made)
+            show(made, arguments.lang)
+        say_edition(arguments.lang)
     for refusal in refused:
-        say_failure(refusal)
+        say_failure(in_language(refusal, arguments.lang))
     return 1 if refused else 0
 
 
@@ -139,9 +143,10 @@ def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
         say_answers("plans", [made.to_dict() for made in plans], refused=list(map(str, refused)))
     else:
         for made in plans:
-            say_markdown(made.text())
+            say_markdown(made.text(arguments.lang))
+        say_edition(arguments.lang)
     for refusal in refused:
-        say_failure(refusal)
+        say_failure(in_language(refusal, arguments.lang))
     return 1 if refused else 0
 
 
@@ -159,22 +164,23 @@ def _budgets(arguments: argparse.Namespace) -> list[Budget | None]:
     return [budget_of_gpu(gpu, system) for gpu in find_gpus(arguments.gpu)]
 
 
-def show(plan: Plan) -> None:
+def show(plan: Plan, lang: str = "en") -> None:
     """A table in colours on a terminal that rich can draw on, plain text elsewhere."""
     if not drawing():
-        say(plan.text())
+        say(plan.text(lang))
         return
     from rich.console import Console
     from rich.table import Table
 
-    from ..planning.plan import COLUMNS, closing, opening, table_rows
+    from ..planning.plan import closing, columns, opening, table_rows
 
     console, colours = Console(highlight=False), {"fits": "green", "tight": "yellow", "reduced": "yellow"}
-    table = Table(title=opening(plan), title_justify="left", title_style="bold")
-    for place, name in enumerate(COLUMNS):
-        table.add_column(name, justify="left" if place in (0, 1, len(COLUMNS) - 1) else "right")
-    for row in table_rows(plan):
-        table.add_row(*map(on_one_line, row), style=colours.get(row[1], "red"))
+    table = Table(title=opening(plan, lang), title_justify="left", title_style="bold")
+    heads = columns(lang)
+    for place, name in enumerate(heads):
+        table.add_column(name, justify="left" if place in (0, 1, len(heads) - 1) else "right")
+    for row, verdict in zip(table_rows(plan, lang), plan.verdicts, strict=True):
+        table.add_row(*map(on_one_line, row), style=colours.get(verdict.verdict, "red"))
     console.print(table)
-    for line in closing(plan):
+    for line in closing(plan, lang):
         console.print(shown(line), markup=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..catalog.gpus import GPU
+from ..catalog.words import joined, said
 from ..errors import VramwiseError
 from ..units import GIB, MIB, gib, gib_text
 from .report import DeviceReport, MachineReport
@@ -23,7 +24,7 @@ UNIFIED_SHARE = 0.75
 # A bare memory size is taken for a current NVIDIA card's.
 _CURRENT_CAPABILITY = (8, 9)
 # The note of a budget whose free bytes nobody has told.
-SUPPOSED = "nobody says what is free, so that an idle device is supposed"
+SUPPOSED = said("plan_note_supposed")
 # The name of several devices together, as accelerate's ``device_map="auto"`` calls them.
 SHARDED = "auto"
 # accelerate leaves a tenth of each card to what runs beside the weights (get_balanced_memory and the
@@ -119,12 +120,19 @@ def budget_of_machine(report: MachineReport, *, ask: bool = False) -> Budget | N
     idle = max(0, device.total_bytes - desktop_bytes(report) - device.kept_back_bytes)
     notes = [SUPPOSED, *([_by_hand(device)] if device.set_by_hand else [])]
     return Budget(
-        device.id, device.kind, idle, 0, device.capability, name, "; ".join(notes), device.set_by_hand
+        device.id,
+        device.kind,
+        idle,
+        0,
+        device.capability,
+        name,
+        joined(notes, "plan_also"),
+        device.set_by_hand,
     )
 
 
 def _by_hand(device: DeviceReport) -> str:
-    return f"memory set by hand in config.yaml: {device.set_by_hand}" if device.set_by_hand else ""
+    return said("plan_note_by_hand", value=device.set_by_hand) if device.set_by_hand else ""
 
 
 def _told_free(device: DeviceReport, report: MachineReport, ask: bool) -> int | None:
@@ -206,14 +214,14 @@ def budget_of_gpu(gpu: GPU, system: str = "linux") -> Budget:
     """
     if gpu.vram_bytes is None:
         raise VramwiseError(
-            f"The catalog has no memory size of {gpu.name}. Name one with it, as in `{gpu.name} 16 GB`."
+            f"The catalog has no memory size of {gpu.name}. Name one with it, as in `{gpu.name} 16 GB`.",
+            key="error_card_no_size",
+            name=gpu.name,
         )
     size = f"{gpu.vram_gib:g} GB"
     if gpu.unified:
-        free, note = (
-            int(gpu.vram_bytes * UNIFIED_SHARE),
-            f"three quarters of {size}, which the system shares",
-        )
+        free = int(gpu.vram_bytes * UNIFIED_SHARE)
+        note: str = said("plan_note_unified", size=size)
     else:
         idle = idle_bytes(gpu, system)
         free = idle - COMFY_RESERVE_BYTES
@@ -237,8 +245,8 @@ def budget_of_memory(vram_gib: float, system: str = "linux") -> Budget:
 
 
 def _idle_note(size: str, idle: int, system: str) -> str:
-    beside = " beside an idle Windows desktop" if system == "windows" else ""
-    return f"{size}, of which torch finds {gib(idle, 2)} GiB{beside}, less 0.4 GiB that ComfyUI keeps"
+    key = "plan_note_idle_windows" if system == "windows" else "plan_note_idle"
+    return said(key, size=size, idle=gib(idle, 2))
 
 
 def sharded_budgets(report: MachineReport) -> tuple[Budget, Budget] | None:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ..catalog.saved_formats import distribution, saved_formats
+from ..catalog.words import joined, said
 from ..errors import VramwiseError
 
 log = logging.getLogger("vramwise.capabilities")
@@ -118,19 +119,19 @@ def model_options() -> dict[str, Capability]:
         return dict.fromkeys(("bf16", "fp16", "fp32", "int8", "int4", "torchao"), Capability(False, why))
     lacking = [name for name in ("bitsandbytes", "accelerate") if not _installed(name)]
     quantised = (
-        Capability(False, f"{' and '.join(lacking)} not installed; {pip_line(*lacking)} adds it")
+        Capability(False, _added_by(said("plan_lacking", names=joined(lacking)), *lacking))
         if lacking
         else Capability(True, "bitsandbytes is installed")
     )
     torchao = (
         Capability(True, "torchao is installed")
         if _installed("torchao")
-        else Capability(False, f"torchao is not installed; {pip_line('torchao')} adds it")
+        else Capability(False, _added_by(said("plan_not_installed", name="torchao"), "torchao"))
     )
     flash = (
         Capability(True, "flash-attn is installed")
         if _installed("flash_attn")
-        else Capability(False, "flash-attn is not installed")
+        else Capability(False, said("plan_not_installed", name="flash-attn"))
     )
     # where bitsandbytes is installed, the loader takes it
     int8 = torchao if torchao.usable and "bitsandbytes" in lacking else quantised
@@ -144,9 +145,14 @@ def _packages_of_saved_formats() -> dict[str, Capability]:
     return {
         name: Capability(True, f"{name} is installed")
         if _version(name) is not None
-        else Capability(False, f"{name} is not installed; {pip_line(named)} adds it")
+        else Capability(False, _added_by(said("plan_not_installed", name=name), named))
         for name, named in needed.items()
     }
+
+
+def _added_by(what: str, *packages: str) -> str:
+    """What is missing, and the line that installs it."""
+    return said("plan_pip", what=what, pip=pip_line(*packages))
 
 
 def option_for(precision: str, kind: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..catalog import ocr_models
 from ..catalog.names.models import model_named
+from ..catalog.words import said
 from ..errors import UnknownName, VramwiseError, nearest
 from ..option_values import CPU_ENGINES
 from ..settings import load_settings
@@ -42,9 +43,7 @@ def model_id(name: str) -> str:
     reason = why_unusable(str(name), load_settings())
     if reason is not None:
         raise VramwiseError(f"{reason}{nearest(name, known)}")
-    raise UnknownName(
-        f'"{name}" is not an OCR model that is known here.{nearest(name, known)} Known: {", ".join(known)}.'
-    )
+    raise UnknownName(said("error_ocr_model", text=name, near=nearest(name, known), known=", ".join(known)))
 
 
 def is_cpu_engine(model: str) -> bool:

@@ -15,6 +15,7 @@ from ..catalog import OCRModel, ocr_models
 from ..catalog.gpus import find_gpus, parse_memory
 from ..catalog.precisions import quantised_precisions
 from ..catalog.saved_formats import saved_format
+from ..catalog.words import said
 from ..errors import VramwiseError, in_words
 from ..families.blocks import Tensor
 from ..families.family import Config, Family, family, family_of_model_type
@@ -41,7 +42,7 @@ from ..planning.fit import make_plan
 from ..planning.footprint import Footprint
 from ..planning.plan import Choice, Plan, Verdict
 from ..settings import Settings, load_settings
-from ..units import gib_text
+from ..units import gib
 from .cpu_plan import cpu_plan
 from .names import model_id
 
@@ -304,8 +305,8 @@ def _fp8_note(model: str, budget: Budget) -> Iterator[str]:
     config = published_config(its[0].repo)
     saved = None if config is None else saved_quantised(config)
     if config is not None and saved is not None:
-        held = gib_text(published_bytes(weights_of_config(config), saved), 2)
-        yield f"{its[0].id} is the same model as its vendor publishes it in fp8: {held} of weights here."
+        held = gib(published_bytes(weights_of_config(config), saved), 2)
+        yield said("plan_fp8_too", model=its[0].id, size=held)
 
 
 def plan_here(request: ModelRequest, resolved: ResolvedModel, settings: Settings, torch: str) -> Plan:
@@ -429,13 +430,13 @@ def _plan_outside_torch(row: OCRModel, request: ModelRequest) -> Plan:
     """Engines that run on the CPU or on a server take nothing of a card: they fit, at their own precision."""
     budget = request.budget or _ram()
     weights = Term("weights", row.weight_bytes or 0, row.source)
-    where = "runs on the CPU" if row.runs_on == "cpu" else f"runs on {row.runs_on}"
-    verdict = Verdict(OWN, "fits", Footprint(OWN, (weights,)), f"{where}; no GPU memory is used", None)
+    where = said("plan_on_cpu") if row.runs_on == "cpu" else said("plan_on_server", where=row.runs_on)
+    verdict = Verdict(OWN, "fits", Footprint(OWN, (weights,)), where, None)
     width, height = request.image or (1024, 1024)
     choice = Choice(OWN, "none", width * height, 1)
     check_choice("precision", request.precision, precision_choices())
     in_vain = request.only_for_torch()
-    notes = (f"Ignored, because {row.name} has no such choice: {', '.join(in_vain)}.",) if in_vain else ()
+    notes = (said("plan_ignored", name=row.name, options=", ".join(in_vain)),) if in_vain else ()
     return Plan(row.id, budget.device, budget.budget_bytes, (verdict,), choice, notes, budget)
 
 

@@ -18,11 +18,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..catalog.precisions import precision as named
+from ..catalog.words import said
 from ..errors import VramwiseError
 from ..families.blocks import full_attention_layers, head_dim, most_positions, text_config, vision_config
 from ..families.family import ActivationCosts, Config, family_of_config
 from ..families.pictures import picture_size
-from ..units import gib_text
+from ..units import gib
 
 # bitsandbytes multiplies int8 into an int32 that stands beside its 16-bit result: 2 more bytes a channel.
 # By its source, not measured on a GPU by us.
@@ -98,9 +99,9 @@ def reading_terms(config: Config, precision: str, attention: str, workload: Work
     try:
         reading = _Reading(config, precision, attention, workload)
         moments = {
-            "the vision tower": reading.vision_bytes(),
-            "the prompt": reading.prompt_bytes(),
-            "the last token": reading.last_token_bytes(),
+            "plan_moment_vision": reading.vision_bytes(),
+            "plan_moment_prompt": reading.prompt_bytes(),
+            "plan_moment_last": reading.last_token_bytes(),
         }
     except KeyError as error:
         raise VramwiseError(
@@ -114,8 +115,14 @@ def reading_terms(config: Config, precision: str, attention: str, workload: Work
         Term(
             "activations",
             moments[moment] - kv,
-            f"the widest moment, {moment}, takes {gib_text(moments[moment], 2)} with what is cached by "
-            f"then; {reading.patches} patches, {reading.prompt} prompt tokens; {reading.costs.source}",
+            said(
+                "plan_widest",
+                moment=said(moment),
+                size=gib(moments[moment], 2),
+                patches=reading.patches,
+                tokens=reading.prompt,
+                source=reading.costs.source,
+            ),
         ),
     ]
 
@@ -169,11 +176,16 @@ class _Reading:
 
     def kv_source(self) -> str:
         state = self._state_bytes()
-        fixed = f" and {gib_text(state, 2)} of state in {self.layers - self.cached_layers} layers"
-        return (
-            f"config.json: 2 x {self.cached_layers} layers x {self.kv_heads} heads x {head_dim(self.text)} x "
-            f"{2 * self.scale} bytes x {self.all_tokens} tokens{fixed if state else ''}"
+        cache = said(
+            "plan_kv",
+            layers=self.cached_layers,
+            heads=self.kv_heads,
+            dim=head_dim(self.text),
+            bytes=2 * self.scale,
+            tokens=self.all_tokens,
         )
+        others = self.layers - self.cached_layers
+        return said("plan_kv_state", cache=cache, size=gib(state, 2), layers=others) if state else cache
 
     @property
     def input_bytes(self) -> int:

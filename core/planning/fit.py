@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ..catalog.precisions import best_first
 from ..catalog.precisions import precision as named
+from ..catalog.words import joined, said
 from ..errors import UnknownName, VramwiseError, nearest
 from ..families.blocks import Tensor
 from ..families.family import Config, Family
@@ -14,7 +15,7 @@ from ..families.saved_quantised import saved_quantised
 from ..hardware.budget import Budget
 from ..hardware.capabilities import Capability, option_for
 from ..option_values import ATTENTIONS, KERNELS
-from ..units import MIB, gib_text
+from ..units import MIB, gib
 from .as_saved import Running, how_it_runs
 from .corrections import corrections, timing_notes
 from .footprint import Correction, Footprint, Term, Workload, weights_term, with_weights
@@ -85,7 +86,7 @@ def make_plan(
     )
     notes = list(_notes_on_saved(running, asked))
     chosen_attention, why = _attention(case, precision, attention)
-    notes.append(f"attention {chosen_attention}: {why}.")
+    notes.append(said("plan_attention", name=chosen_attention, why=why))
     known = corrections(runs, config, chosen_attention, quantise_vision)
     case = replace(case, measured=known)
     verdicts = tuple(case.verdict(name, chosen_attention) for name in precisions)
@@ -100,7 +101,7 @@ def make_plan(
     if (computes or best.precision).startswith("fp16") and family.dtype_note:
         notes.append(family.dtype_note)
     if best.precision == "fp32":
-        notes.append("fp32 takes twice the memory of bf16 and reads no better.")
+        notes.append(said("plan_fp32_note"))
     notes += timing_notes(runs, best.precision)
     at_once = case.micro_batch(best.precision, chosen_attention, min(usual, best.max_pixels))
     choice = Choice(
@@ -140,7 +141,7 @@ class _Case:
         runs = self.running.runs if self.running is not None else precision
         if runs == precision or found.verdict == "unavailable":
             return found
-        return replace(found, reason=f"{found.reason}; runs as {runs}")
+        return replace(found, reason=said("plan_runs_as", reason=found.reason, runs=runs))
 
     def _verdict(self, precision: str, attention: str) -> Verdict:
         usual, room = self.usual, self.budget.budget_bytes
@@ -153,18 +154,18 @@ class _Case:
         if left >= 0:
             tight = left < tight_below(need.weights_bytes)
             most = max(most or 0, usual)
-            spare = f"{gib_text(left, 2)} to spare"
+            spare = said("plan_fits_spare", size=gib(left, 2))
             return Verdict(precision, "tight" if tight else "fits", need, spare, most)
         if most is None:
             least = self.footprint(precision, attention, self._least_pixels()).need_bytes
-            missing = f"{gib_text(least - room, 2)} short"
-            missing += f" even for {self._least_pixels() / 1e6:.1f} megapixels"
+            megapixels = f"{self._least_pixels() / 1e6:.1f}"
+            missing = said("plan_short", size=gib(least - room, 2), megapixels=megapixels)
             return Verdict(precision, "no", need, missing, None)
         if most < usual:
-            reason = f"only pictures up to {most / 1e6:.1f} megapixels, of {usual / 1e6:.1f} asked"
+            reason = said("plan_only_pictures", megapixels=f"{most / 1e6:.1f}", asked=f"{usual / 1e6:.1f}")
             return Verdict(precision, "reduced", need, reason, most)
         at_once = self.micro_batch(precision, attention, usual)
-        reason = f"only {at_once} of {self.images} pictures at once"
+        reason = said("plan_only_at_once", count=at_once, asked=self.images)
         return Verdict(precision, "reduced", need, reason, most)
 
     def max_pixels(self, precision: str, attention: str) -> int | None:
@@ -200,15 +201,15 @@ class _Case:
         """Why ``precision`` cannot be run here, or None when it can."""
         if self.running is not None:
             return self.running.refused
-        said = self.available.get(option_for(precision, self.budget.kind))
-        if said is not None and not said.usable:
-            return said.reason
+        found = self.available.get(option_for(precision, self.budget.kind))
+        if found is not None and not found.usable:
+            return found.reason
         if self.budget.kind == "mps" and precision == "int4":
-            return "bitsandbytes would fetch its kernels for Apple GPUs from the Hub while it runs"
+            return said("plan_mps_int4")
         least = named(precision).min_capability
         if self.budget.kind == "cuda" and least and self.budget.capability and self.budget.capability < least:
             wanted, has = _dotted(least), _dotted(self.budget.capability)
-            return f"{precision} needs compute capability {wanted}; this GPU has {has}"
+            return said("plan_needs_capability", what=precision, wanted=wanted, has=has)
         return None
 
 
@@ -233,32 +234,31 @@ def _attention(case: _Case, precision: str, asked: str) -> tuple[str, str]:
             raise VramwiseError(
                 f"{asked} cannot be used for {family.name} here: {why_not}. Set attention to auto."
             )
-        return asked, "as asked"
+        return asked, said("plan_as_asked")
     for name in KERNELS:
         why_not = _attention_problem(case, precision, name)
         if why_not is None:
-            return name, "; ".join(missing) if missing else "the fastest there is"
+            return name, joined(missing, "plan_also") if missing else said("plan_fastest")
         missing.append(why_not)
     raise VramwiseError(f"No attention implementation can run {family.name} here: {'; '.join(missing)}.")
 
 
 def _attention_problem(case: _Case, precision: str, name: str) -> str | None:
     if name not in case.family.attention:
-        return f"{case.family.name} has no {name} in transformers"
-    said = case.available.get(name)
-    if said is not None and not said.usable:
-        return said.reason
+        return said("plan_no_implementation", family=case.family.name, name=name)
+    found = case.available.get(name)
+    if found is not None and not found.usable:
+        return found.reason
     if name != "flash_attention_2":
         return None
     if case.budget.kind not in ("cuda", "rocm"):
-        return "flash_attention_2 runs on NVIDIA and AMD GPUs only"
+        return said("plan_flash_gpus")
     if case.budget.kind == "cuda" and (case.budget.capability or (0, 0)) < (8, 0):
-        return (
-            f"flash_attention_2 needs compute capability 8.0; this GPU has {_dotted(case.budget.capability)}"
-        )
+        has = _dotted(case.budget.capability)
+        return said("plan_needs_capability", what="flash_attention_2", wanted="8.0", has=has)
     if precision == "fp32":
-        return "flash_attention_2 does not compute in fp32"
-    return None if said is not None else "flash-attn is not installed"
+        return said("plan_flash_fp32")
+    return None if found is not None else said("plan_not_installed", name="flash-attn")
 
 
 def _best(verdicts: tuple[Verdict, ...]) -> Verdict | None:
@@ -274,9 +274,10 @@ def _best(verdicts: tuple[Verdict, ...]) -> Verdict | None:
 def _with_remedies(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """What does not fit says what would."""
     would = next((verdict.precision for verdict in verdicts if verdict.verdict in (*GOOD, "reduced")), None)
-    remedy = f"; {would} would fit" if would else ""
     return tuple(
-        replace(verdict, reason=verdict.reason + remedy) if verdict.verdict == "no" else verdict
+        replace(verdict, reason=said("plan_would_fit", reason=verdict.reason, precision=would))
+        if would and verdict.verdict == "no"
+        else verdict
         for verdict in verdicts
     )
 
@@ -289,9 +290,9 @@ def _forced(verdicts: tuple[Verdict, ...], precision: str) -> Verdict | None:
 def _known(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise UnknownName(
-            f'{name} "{value}" is unknown here.{nearest(value, known)} Use one of: {", ".join(known)}.'
+            said("error_word", name=name, value=value, near=nearest(value, known), known=", ".join(known))
         )
 
 
 def _dotted(capability: tuple[int, int] | None) -> str:
-    return "an unknown one" if capability is None else ".".join(map(str, capability))
+    return said("plan_capability_unknown") if capability is None else ".".join(map(str, capability))

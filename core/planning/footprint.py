@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..catalog.precisions import Precision
 from ..catalog.precisions import precision as named
+from ..catalog.words import said, words
 from ..families.blocks import Tensor, Weight
 from ..families.family import Config, family_of_config
 from ..families.published import read_from
@@ -92,9 +93,15 @@ def weights_term(
         if tensors is None
         else weights_of_files(used_tensors(tensors, config), config)
     )
-    source = read_from(config) if tensors is None else "safetensors headers"
+    source = read_from(config) if tensors is None else said("plan_source_headers")
     held = weight_bytes(weights, precision, kept_16bit(config, quantise_vision))
-    return Term("weights", held, f"{source}; {named(precision).rule}")
+    return Term("weights", held, said("plan_source_sum", source=source, rule=_rule(precision)))
+
+
+def _rule(precision: str) -> str:
+    """The bytes of a parameter in words."""
+    key = f"plan_rule_{precision}"
+    return said(key) if key in words("en") else named(precision).rule
 
 
 def used_tensors(tensors: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
@@ -126,18 +133,14 @@ def with_weights(
     terms = [weights, *(reading if measured is None else _corrected(reading, measured))]
     held, beside = weights.bytes, sum(term.bytes for term in terms[1:])
     if device_kind == "cpu":
-        terms.append(Term("context", 0, "the CPU has no device context"))
+        terms.append(Term("context", 0, said("plan_context_cpu")))
     else:
-        terms.append(
-            Term(
-                "context", _CONTEXT_BYTES, "0.6 GiB for the device context and library workspaces, estimated"
-            )
-        )
+        terms.append(Term("context", _CONTEXT_BYTES, said("plan_context_gpu")))
     terms.append(
         Term(
             "margin",
             beside // 20 + held // 100,
-            "our choice for rounding and fragmentation: 5 % of activations and KV cache, 1 % of the weights",
+            said("plan_margin"),
         )
     )
     return Footprint(precision, tuple(terms))

