@@ -1,4 +1,5 @@
-"""A quiet neighbour: with every system call watched, reading a picture sends nothing and writes nowhere else.
+"""A quiet neighbour: with every system call watched, reading a picture sends nothing and writes nowhere but
+in the user's own folder, where compiled models are kept at the first reading.
 
 strace sees what native libraries do, not only Python. CI is unset: some libraries are quiet only there.
 """
@@ -21,15 +22,22 @@ INTERNET = re.compile(r"(?:connect|sendto|sendmsg)\(.*(?:AF_INET6?|sin_addr|sin6
 
 
 @pytest.fixture(scope="module")
-def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """Every network call and every opened file of `vramwise ocr` on the sample, and the HOME it ran with."""
+def traces(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, Path]:
+    """Every network call and every opened file of `vramwise ocr` on the sample, the first time and the
+    second, and the HOME it ran with.
+    """
     if shutil.which("strace") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("strace is missing; .ci/run installs it.")
         pytest.skip("strace is not installed (Debian: apt install strace; Linux only).")
     folder = tmp_path_factory.mktemp("quiet")
-    home, log = folder / "home", folder / "trace.txt"
+    home = folder / "home"
     home.mkdir()
+    return _calls(folder, home), _calls(folder, home), home
+
+
+def _calls(folder: Path, home: Path) -> str:
+    log = folder / "trace.txt"
     environ = {
         name: value
         for name, value in os.environ.items()
@@ -49,22 +57,30 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     )
     assert done.returncode == 0, done.stderr
     assert "The Lighthouse Cafe" in done.stdout
-    return log.read_text(encoding="utf-8", errors="replace"), home
+    return log.read_text(encoding="utf-8", errors="replace")
 
 
-def test_nothing_is_sent(trace: tuple[str, Path]) -> None:
-    calls, _ = trace
-    assert [line for line in calls.splitlines() if INTERNET.search(line)] == []
+def _written(calls: str) -> set[Path]:
+    paths = {match[1] for line in calls.splitlines() if (match := WRITES.search(line))}
+    return {Path(path) for path in paths if not path.startswith(("/dev/", "/proc/self/"))}
 
 
-def test_nothing_is_written(trace: tuple[str, Path]) -> None:
-    calls, home = trace
-    written = {match[1] for line in calls.splitlines() if (match := WRITES.search(line))}
-    assert {path for path in written if not path.startswith(("/dev/", "/proc/self/"))} == set()
-    assert list(home.rglob("*")) == []
+def test_nothing_is_sent(traces: tuple[str, str, Path]) -> None:
+    for calls in traces[:2]:
+        assert [line for line in calls.splitlines() if INTERNET.search(line)] == []
 
 
-def test_the_watcher_would_have_seen_it(tmp_path: Path, trace: tuple[str, Path]) -> None:
+def test_only_compiled_models_are_written_and_once(traces: tuple[str, str, Path]) -> None:
+    first, second, home = traces
+    kept = home / ".config" / "vramwise" / "compiled"
+    assert {path.parent for path in _written(first)} <= {kept}
+    assert _written(second) == set()
+    left = {path for path in home.rglob("*") if not path.is_dir()}
+    assert all(path.parent == kept and path.suffix == ".openvino" for path in left)  # nothing half written
+    assert len(left) == len(_written(first)) <= 2
+
+
+def test_the_watcher_would_have_seen_it(tmp_path: Path, traces: tuple[str, str, Path]) -> None:
     """The same watch on a program that does write and does send: the patterns above can fail."""
     log = tmp_path / "trace.txt"
     program = (

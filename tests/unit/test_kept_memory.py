@@ -7,10 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from vramwise.ocr.engines import kept_memory
 from vramwise.ocr.engines.protocol import NoProgress
 from vramwise.ocr.engines.rapid import RapidReader
+from vramwise.ocr.engines.reader_pool import ReaderPool
 from vramwise.ocr.images import load_picture
 
 MIB = 1024**2
@@ -99,3 +101,22 @@ def test_openvino_is_asked_to_give_its_tensors_back() -> None:
     kept_memory.trim()
     assert full - kept_memory.resident() > 64 * MIB
     reader.release()
+
+
+def test_readers_that_are_released_leave_no_thread_descriptor_or_memory_behind() -> None:
+    pool, process, page = ReaderPool(), psutil.Process(), load_picture(sorted(PAGE.glob("*.png"))[0])
+    descriptors = process.num_fds if hasattr(process, "num_fds") else process.num_handles
+
+    def left() -> tuple[int, int, int]:
+        """(threads, descriptors, bytes) after one reader was made, has read and was released."""
+        with pool.acquire("rapid", RapidReader) as reader:
+            assert reader.lines(page, None, NoProgress())
+        assert pool.release() == 1
+        del reader
+        return process.num_threads(), descriptors(), kept_memory.resident()
+
+    rounds = [left() for _ in range(6)]
+    early, late = ([max(column) for column in zip(*part, strict=True)] for part in (rounds[:2], rounds[4:]))
+    assert late[0] <= early[0], rounds
+    assert late[1] <= early[1], rounds
+    assert late[2] - early[2] < 128 * MIB, rounds

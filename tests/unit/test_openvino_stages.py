@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import cv2
@@ -168,3 +170,17 @@ def test_few_widths_serve_all_lines() -> None:
 def test_weights_without_characters_are_left_to_rapidocr() -> None:
     with pytest.raises(ValueError, match=r"characters|Softmax"):
         stages.Recogniser(builtin_models() / BUILTIN_DET)
+
+
+def test_a_recogniser_that_has_read_goes_with_its_last_holder() -> None:
+    from rapidocr.ch_ppocr_rec.typings import TextRecInput
+
+    reader = stages.Recogniser(builtin_models() / BUILTIN_REC)
+    reader(TextRecInput(img=[_words(30, 1)[90:135]], return_word_box=True))
+    gone = weakref.ref(reader)
+    gc.disable()  # nothing is collected when readers are released, and C++ in a circle never is
+    try:
+        del reader
+        assert gone() is None
+    finally:
+        gc.enable()

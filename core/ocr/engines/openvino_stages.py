@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,9 @@ MOST_AT_ONCE = 4  # lines in flight; more wins little and takes memory
 # (up to this width, in steps of): what is added to a line is less than an eighth of it
 WIDTH_STEPS = ((256, 32), (640, 64), (1280, 128), (2560, 256))
 WIDEST_STEP = 512
+
+_Read = dict[int, tuple[Any, Any]]  # by a line's index: (its text and score, its words)
+_Decode = Callable[..., tuple[Any, Any]]
 
 
 def width_of(pixels: int) -> int:
@@ -122,24 +125,16 @@ class Recogniser:
             raise ValueError(f"{weights} does not name its characters")
         self._decode = CTCLabelDecode(character=characters.splitlines()).decode
         self._queue = AsyncInferQueue(self._model, at_once)
+        self._queue.set_callback(_done)
 
     def __call__(self, asked: Any) -> Any:
         from rapidocr.ch_ppocr_rec.typings import TextRecOutput
 
         crops = [asked.img] if hasattr(asked.img, "shape") else list(asked.img)
-        read: dict[int, tuple[Any, Any]] = {}
-
-        def done(request: Any, told: tuple[int, float, int]) -> None:
-            index, ratio, width = told
-            best = request.get_output_tensor(0).data[..., 0].copy()
-            chance = request.get_output_tensor(1).data[..., 0].copy()
-            lines, words = self._decode(best, chance, True, (ratio,), width / LINE_HEIGHT, True)
-            read[index] = lines[0], words[0]
-
-        self._queue.set_callback(done)
+        read: _Read = {}
         try:
             for index, ratio, line in _prepared(crops):
-                self._queue.start_async([line], (index, ratio, line.shape[3]))
+                self._queue.start_async([line], (read, self._decode, index, ratio, line.shape[3]))
         finally:
             self._queue.wait_all()
         found = [read[index] for index in range(len(crops))]
@@ -153,6 +148,19 @@ class Recogniser:
     def release_memory(self) -> None:
         """Give back tensors that the next line makes anew."""
         self._model.release_memory()
+
+
+def _done(request: Any, told: tuple[_Read, _Decode, int, float, int]) -> None:
+    """A line's best characters have come. Called in a thread of OpenVINO's.
+
+    A function of this file and no closure, and nothing told leads to the queue: the queue is C++ and holds
+    both, so that Python's collector could never free such a circle, with the model and its threads in it.
+    """
+    read, decode, index, ratio, width = told
+    best = request.get_output_tensor(0).data[..., 0].copy()
+    chance = request.get_output_tensor(1).data[..., 0].copy()
+    lines, words = decode(best, chance, True, (ratio,), width / LINE_HEIGHT, True)
+    read[index] = lines[0], words[0]
 
 
 def side_of(pixels: float) -> int:
