@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 LONGEST_NAME = 80  # characters of a name that others are compared with
 MOST_NAMES = 2_000  # among which the nearest is looked for
+LEAST_OF_A_NAME = 3  # characters of a name that others are said to begin with
 LONGEST_SENTENCE = 8_000  # characters; somebody's megabyte is cut out of the middle
 _TAIL = 2_000
 # What a terminal obeys or a reader is deceived by: C0 but line feed and tab, DEL, C1, line separators, marks
@@ -93,7 +94,9 @@ def nearest(word: object, known: Iterable[str]) -> str:
 def nearest_name(word: object, known: Iterable[str]) -> str:
     """The closest known word, or an empty string when nothing is close.
 
-    Capitals do not count, and "-", "_" and a space are one. What is longer than a name has no nearest.
+    Of names that begin with the very words asked for, it is the first in the order given: "qwen3" is
+    "qwen3_vl_2b". Capitals do not count, and "-", "_" and a space are one.
+    What is longer than a name has no nearest.
     """
     from rapidfuzz import fuzz, process
 
@@ -102,6 +105,10 @@ def nearest_name(word: object, known: Iterable[str]) -> str:
         return ""
     names = (one for one in known if len(one) <= LONGEST_NAME)
     plain = {_plain(one): one for one in itertools.islice(names, MOST_NAMES)}
+    wanted = _plain(word).strip()
+    for name, one in plain.items():
+        if len(wanted) >= LEAST_OF_A_NAME and name.startswith(f"{wanted} "):
+            return one
     close = process.extract(_plain(word), list(plain), scorer=fuzz.ratio, score_cutoff=60, limit=None)
     best = max(((score, name) for name, score, _ in close), default=None)
     return plain[best[1]] if best else ""

@@ -69,7 +69,7 @@ def _write_pdf(path: Path, pages: Sequence[DocumentPage]) -> None:
         for page in watched(pages, 1):
             if page.picture is None:
                 raise VramwiseError(
-                    "A PDF shows the pages: connect their images to image, one for each text."
+                    'format "pdf" shows the pages: connect their images to image, one for each text.'
                 )
             picture = of_pixels(page.picture())
             pdf.add_picture(picture, _result(page, picture.width, picture.height))

@@ -27,7 +27,7 @@ OF_NODES = {
     "VramwiseDrawText": ("texts", "font", "colour", "outline_colour"),
     "VramwiseSaveText": ("text", "filename_prefix"),
     "VramwiseLoadPages": ("file", "pages"),
-    "VramwiseModelAdvisor": ("what_if",),
+    "VramwiseModelAdvisor": ("what_if", "model"),
     "VramwiseRemoteOCRModel": ("endpoint", "model"),
     "VramwiseOCRModelLoader": ("model",),
 }

@@ -104,7 +104,7 @@ def test_what_else_is_loaded_by_name_or_by_link_leaves_less(client, graph):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"what_if": "RTX 409O"}, "rtx 4090"),
+        ({"what_if": "RTX 409O"}, "GeForce RTX 4090"),
         ({"what_if": "16 GB", "also_loaded": "flux1-dve"}, "flux1-dev"),
     ],
     ids=["card", "model"],

@@ -40,7 +40,10 @@ def test_the_five_families_have_one() -> None:
     ("lang", "said"),
     [
         ("en", "not smaller"),
-        ("ru", "\u043d\u0435 \u043c\u0435\u043d\u044c\u0448\u0435"),
+        (
+            "ru",
+            "\u0435\u0435, \u043d\u043e \u043d\u0435 \u043c\u0435\u043d\u044c\u0448\u0435",
+        ),
         ("zh", "\u4e0d\u4f1a\u66f4\u5c0f"),
     ],
 )

@@ -317,7 +317,7 @@ def test_check_gpu_prints_the_guides_fields_in_its_order(library: Path) -> None:
     ]
     assert lines[5].startswith("Flash Attention: Supported")
     models = lines[lines.index("=== Recommended models ===") + 1 :]
-    assert models[0].startswith("- Qwen3-VL 8B @ BF16 (")
+    assert models[0].startswith("- Qwen3.5 9B @ BF16 (")
     assert done.stderr.splitlines()[-1] == "[]", "nothing heavy is imported where NVML answers"
 
 

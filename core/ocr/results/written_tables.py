@@ -203,4 +203,5 @@ def _from_rows(rows: list[list[str]]) -> Table:
     width = max(map(len, rows))
     if width * len(rows) > MOST_CELLS:
         width = len(rows[0])
-    return Table(tuple(tuple(Cell(row[x] if x < len(row) else "") for x in range(width)) for row in rows), 1)
+    cells = (tuple(Cell(row[x] if x < len(row) else "") for x in range(width)) for row in watched(rows, 64))
+    return Table(tuple(cells), 1)
