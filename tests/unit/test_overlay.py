@@ -66,3 +66,11 @@ def test_opencv_is_not_asked_to_fill_what_reaches_far_out(monkeypatch: pytest.Mo
     ]
     monkeypatch.setattr("cv2.fillPoly", lambda *_: pytest.fail("asked"))
     _mark(np.zeros((300, 400), np.uint8), wild)
+
+
+def test_a_region_without_a_place_is_passed_over() -> None:
+    nowhere = [Region("x", (), 0), Region("x", ((float("nan"), 0.0), (9.0, 0.0), (9.0, 9.0)), 1)]
+    picture, alone = np.ones((400, 500, 3), np.float32), np.ones((400, 500, 3), np.float32)
+    draw_overlay(picture, [*nowhere, *LINES])
+    draw_overlay(alone, LINES)
+    assert (picture == alone).all()

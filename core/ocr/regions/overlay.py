@@ -54,11 +54,11 @@ def _mark(taken: NDArray[uint8], regions: Iterable[Region]) -> None:
 
     height, width = taken.shape
     room = MOST_COVER * height * width
-    for region in sorted(regions, key=lambda region: _area(region, width, height)):
-        points = _pixels(region.polygon)
-        room -= _area(region, width, height)
-        if points is None or room < 0:
-            continue
+    drawn = [points for region in regions if (points := _pixels(region.polygon)) is not None]
+    for points in sorted(drawn, key=lambda points: _area(points, width, height)):
+        room -= _area(points, width, height)
+        if room < 0:
+            break
         x0, y0 = points.min(axis=0)
         x1, y1 = points.max(axis=0)
         if len(points) > FEW_CORNERS or min(x0, y0) < -width - height or max(x1, y1) > 2 * (width + height):
@@ -68,10 +68,10 @@ def _mark(taken: NDArray[uint8], regions: Iterable[Region]) -> None:
             cv2.fillPoly(taken, [points], 1)
 
 
-def _area(region: Region, width: int, height: int) -> float:
+def _area(points: Any, width: int, height: int) -> float:
     """Of the upright box, as far as it lies on the picture."""
-    x0, y0, x1, y1 = region.box
-    return max(0.0, min(x1, width) - max(x0, 0)) * max(0.0, min(y1, height) - max(y0, 0))
+    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return float(max(0, min(x1, width) - max(x0, 0)) * max(0, min(y1, height) - max(y0, 0)))
 
 
 def _badge(
