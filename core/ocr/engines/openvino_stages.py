@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .compiled_models import compiled
 from .line_shapes.bent_lines import BentBands
+from .line_shapes.tight_boxes import tightened
 
 if TYPE_CHECKING:
     from numpy import float32, uint8
@@ -79,7 +80,9 @@ class Detector:
         boxes, scores, clear = self._look(picture, FIRST_LOOK)
         if not clear and _lowest(boxes, _scale(picture, FIRST_LOOK)) > HIGH_LINE:
             boxes, scores, clear = self._look(picture, FIRST_LOOK / 2)
-        if not clear:
+        if clear:
+            boxes = tightened(boxes, picture)
+        else:
             boxes, scores, _ = self._look(picture, 1.0)
         if not len(boxes):
             return TextDetOutput()

@@ -1,0 +1,54 @@
+"""Boxes end at the ink they hold, and only come in."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from vramwise.ocr.engines.line_shapes.tight_boxes import AROUND, tightened
+
+
+def _page(text: str = "WORDS") -> np.ndarray:
+    page = np.full((200, 500, 3), 240, np.uint8)
+    cv2.putText(page, text, (100, 120), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (20, 20, 20), 3)
+    return page
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    return np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float32)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_a_loose_box_ends_a_fifth_of_the_inks_height_from_it(inverse: bool) -> None:
+    page = 255 - _page() if inverse else _page()
+    rows = np.flatnonzero(np.ptp(page[..., 0], axis=1) > 100)
+    (box,) = tightened(_box(70, 60, 320, 150), page)
+    height = rows[-1] - rows[0] + 1
+    assert box[0, 1] == pytest.approx(rows[0] - AROUND * height, abs=2)
+    assert box[2, 1] == pytest.approx(rows[-1] + 1 + AROUND * height, abs=2)
+    assert 70 < box[0, 0] < 100 and 250 < box[1, 0] < 320
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        _box(100, 84, 250, 121),  # at the ink already
+        _box(90, 60, 120, 180),  # an upright column
+        _box(-20, -10, 40, 30),  # over the edge, nothing in it
+        np.array([[[70, 60], [320, 90], [310, 170], [60, 140]]], np.float32),  # slopes
+        np.zeros((0, 4, 2), np.float32),
+    ],
+    ids=["tight", "upright", "empty", "sloping", "none"],
+)
+def test_others_stay_as_they_are(box: np.ndarray) -> None:
+    assert np.abs(tightened(box, _page()) - box).max(initial=0) <= 1
+
+
+def test_no_box_grows_on_noise_and_gradients() -> None:
+    rng = np.random.default_rng(5)
+    page = rng.integers(0, 255, (200, 500, 3), dtype=np.uint8)
+    for _ in range(200):
+        left, top = rng.uniform(-10, 480), rng.uniform(-10, 190)
+        box = _box(left, top, left + rng.uniform(1, 200), top + rng.uniform(1, 60))
+        found = tightened(box, page)
+        assert (found.min(1) >= box.min(1) - 1e-3).all() and (found.max(1) <= box.max(1) + 1e-3).all()
