@@ -1,4 +1,4 @@
-"""Boxes drawn in to the ink: the detector's small look leaves up to half a line's height around short lines."""
+"""Boxes drawn in to the ink: the detector's small look leaves as much as half a line around short ones."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LEVEL = 0.04  # of its length that a box may slope and still count as level
 
 
 def tightened(boxes: NDArray[Any], picture: NDArray[uint8]) -> NDArray[Any]:
-    """Boxes (n, 4, 2) in pixels of ``picture`` (height, width, 3): level ones end ``AROUND`` from their ink, never
-    farther out than before. Ones that slope, or whose ink reaches their edge, stay.
+    """Boxes (n, 4, 2) in pixels of ``picture`` (height, width, 3): level ones end ``AROUND`` from their ink,
+    never farther out than before. Ones that slope, or whose ink reaches their edge, stay.
     """
     import numpy as np
 
-    found = boxes.copy()
+    found: NDArray[Any] = boxes.copy()
     for box in found:
         left, top = np.maximum(box.min(0), 0)
         right, bottom = box.max(0)
