@@ -106,6 +106,8 @@ def nearest_name(word: object, known: Iterable[str]) -> str:
     names = (one for one in known if len(one) <= LONGEST_NAME)
     plain = {_plain(one): one for one in itertools.islice(names, MOST_NAMES)}
     wanted = _plain(word).strip()
+    if wanted in plain:
+        return plain[wanted]
     for name, one in plain.items():
         if len(wanted) >= LEAST_OF_A_NAME and name.startswith(f"{wanted} "):
             return one
