@@ -12,7 +12,7 @@ from ..errors import UnknownName, VramwiseError, nearest
 from ..units import gib
 from .json_answers import add_lang, say_answers, say_edition, say_object
 from .numbers import memory_size, number
-from .terminal import on_one_line, say, say_failure, say_markdown, say_table
+from .terminal import drawing, on_one_line, say, say_failure, say_markdown, say_table
 
 if TYPE_CHECKING:
     from ..advisor.advise import Advice
@@ -224,7 +224,8 @@ def _gpus(arguments: argparse.Namespace) -> int:
         for gpu in found
     ]
     say_table(head, rows)
-    say_edition(arguments.lang)
+    if drawing():  # of a pipe every line is a row
+        say_edition(arguments.lang)
     return 0
 
 
@@ -255,7 +256,8 @@ def _models(arguments: argparse.Namespace) -> int:
     ]
     say_table(head, rows)
     _print_odd_folders(sys.stdout, arguments.lang)
-    say_edition(arguments.lang)
+    if drawing():  # of a pipe every line is a row
+        say_edition(arguments.lang)
     return 0
 
 

@@ -70,7 +70,7 @@ def test_letters_come_from_the_model_and_places_from_the_built_in_engine(
 
     monkeypatch.setattr(vlm_engine._Reading, "_generate", counted)
     (result,) = model.read([page], hybrid="lines")
-    assert rate(result.text, truth) <= 0.05  # the built-in engine alone: 0.15
+    assert rate(result.text, truth) <= 0.03
     (alone,), (built_in,) = model.read([page]), ocr_handle("rapid").read([page])
     assert rate(alone.text, truth) > 0.5 and rate(built_in.text, truth) > rate(result.text, truth)
     assert sum(batches[:-1]) == LINES and len(batches) - 1 < LINES / 3, "lines are read together"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,7 +97,10 @@ def test_no_english_is_left_in_an_error(
 
 
 @pytest.mark.parametrize("verb", ["plan rapid", "compare 3090 4090", "gpus 5090", "models", "check-gpu"])
-def test_a_report_says_which_catalog_it_is_from(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_says_which_catalog_it_is_from(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)  # of a table in a pipe every line is a row
     for lang in LANGUAGES:
         assert main([*verb.split(), "--lang", lang]) == 0
         start = words(lang)["edition"].partition("{")[0]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-PADDING = 0.15  # around a piece, in line heights: detectors cut close
+PADDING = 0.2  # around a piece, in line heights: boxes end at the ink
 ROW = 64  # pixels from row to row as the model sees it
 LEAST_WIDTH = 320
 MOST_SIDE = 4096  # of a piece
