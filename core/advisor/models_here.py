@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..catalog.templates import Template
 
 # Sizes in notes are rounded to two digits; files of two precisions differ by far more.
-_SAME_FILE = 0.03
+SAME_FILE = 0.03
 # A fine-tune has as many weights as its model; another model of the same architecture has not.
 _SAME_MODEL = 0.15
 # A cut or grown variant keeps its model's name to about this share; LTX-Video 13B is no LTX-Video 2B.
@@ -124,7 +124,7 @@ def with_file(weights: tuple[DiffusionWeights, ...], file: ModelFile) -> tuple[D
     """``weights`` with the exact bytes of ``file``: in place of the listed or estimated row that it is, else
     as a row of its own."""
     for place, row in enumerate(weights):
-        same = abs(row.held_bytes - file.held_bytes) <= _SAME_FILE * file.held_bytes
+        same = abs(row.held_bytes - file.held_bytes) <= SAME_FILE * file.held_bytes
         # two experts are two files of one row; an AIO is no bare file
         if row.format == file.format and (same or row.estimated) and _aio(row) == (file.rest_bytes > 0):
             return (*weights[:place], _exact(row, file), *weights[place + 1 :])
@@ -251,7 +251,7 @@ def _with_named(
     """``weights`` and a row for a template's file that is none of them."""
     kind = format_of_name(name)
     listed = [row for row in weights if not row.estimated]
-    if not kind or not listed or any(abs(row.file_bytes - size) <= _SAME_FILE * size for row in listed):
+    if not kind or not listed or any(abs(row.file_bytes - size) <= SAME_FILE * size for row in listed):
         return weights
     label = _label(kind, Path(name).stem, listed)
     if not label:

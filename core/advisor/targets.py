@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # What the seeds part cards by; sizes are compared with cards.TOLERANCE of room.
 TIERS = (4, 6, 8, 12, 16, 24, 32)
-_MOST_GIB = 1024
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def targets_of_text(text: str, ram_gib: float | None = None, system: str | None 
     Raises UnknownName with the nearest names.
     """
     system, memory = system or running_system(), parse_memory(text)
-    if memory is not None and not (memory > _MOST_GIB and text.strip().isdigit()):  # "4090" is a card
+    if memory is not None:
         return (target_of_memory(memory, ram_gib, system),)
     count = card_count(text)
     return tuple(replace(target_of_gpu(gpu, ram_gib, system), count=count) for gpu in find_gpus(text))

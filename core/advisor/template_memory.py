@@ -12,13 +12,11 @@ from ..catalog.model_files.names import named_file
 from ..catalog.templates import MODEL_FOLDERS, Template, TemplateFile
 from ..units import MIB
 from .diffusion_memory import DiffusionNeed, diffusion_need, reserve_bytes
-from .models_here import current_model, format_of_name, header_of, model_of_file
+from .models_here import SAME_FILE, current_model, format_of_name, header_of, model_of_file
 
 _TEXT_ENCODERS = ("text_encoders", "clip")
 # What sits in VRAM beside the model while it samples.
 _BESIDE = ("loras", "model_patches", "controlnet", "style_models", "gligen", "hypernetworks")
-# A size in a note is rounded to two digits; files of two precisions differ by far more.
-_SAME_FILE = 0.03
 # The median of the 71 LoRA, ControlNet and patch files of template_files.csv.
 _USUAL_BESIDE = 810 * MIB
 # Where no model of the catalog tells: what most templates sample.
@@ -153,7 +151,7 @@ def _weights(model: DiffusionModel | None, file: TemplateFile) -> DiffusionWeigh
     nearest = min(
         model.weights, key=lambda weights: (weights.estimated, abs(weights.file_bytes - _size(file)))
     )
-    same = abs(nearest.file_bytes - _size(file)) <= _SAME_FILE * nearest.file_bytes
+    same = abs(nearest.file_bytes - _size(file)) <= SAME_FILE * nearest.file_bytes
     return nearest if same else None
 
 

@@ -17,6 +17,7 @@ from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
 _TOLERANCE = 0.1
+MOST_BARE_GIB = 1024  # a larger number without a unit is a card
 
 
 @dataclass(frozen=True)
@@ -309,9 +310,10 @@ def gpu_of_device(device_name: str, total_bytes: int | None) -> GPU | None:
 
 
 def parse_memory(text: str) -> float | None:
-    """GiB of a text such as "16 GB", "16gib" or "16"; None when it is no size."""
+    """GiB of a text such as "16 GB", "16gib" or "16"; None when it is no size: "4090" is a card."""
     text = text.strip()
     if len(text) > LONGEST_NAME:
         return None
     found = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(?:gib|gb|g|\u0433\u0438?\u0431|\u0433)?", text, re.IGNORECASE)
-    return float(found[1].replace(",", ".")) if found else None
+    size = float(found[1].replace(",", ".")) if found else None
+    return None if size is not None and size > MOST_BARE_GIB and text.isdigit() else size

@@ -152,16 +152,12 @@ def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
 
 def _budgets(arguments: argparse.Namespace) -> list[Budget | None]:
     """One for each memory size that the card is sold with; None is this machine."""
-    from ..catalog.gpus import find_gpus, parse_memory
-    from ..hardware.budget import budget_of_gpu, budget_of_memory, running_system
+    from ..advisor.targets import targets_of
 
-    system = arguments.system or running_system()
-    if arguments.gpu is None:
-        return [None if arguments.vram_gib is None else budget_of_memory(arguments.vram_gib, system)]
-    size = parse_memory(arguments.gpu)
-    if size is not None:
-        return [budget_of_memory(size, system)]
-    return [budget_of_gpu(gpu, system) for gpu in find_gpus(arguments.gpu)]
+    if arguments.gpu is None and arguments.vram_gib is None:
+        return [None]
+    places = targets_of(arguments.gpu, arguments.vram_gib, system=arguments.system)
+    return [place.budget for place in places]
 
 
 def show(plan: Plan, lang: str = "en") -> None:

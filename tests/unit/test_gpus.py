@@ -59,6 +59,7 @@ def test_a_driver_name_and_its_memory_find_the_card() -> None:
 
 
 def test_sizes_are_read_as_people_write_them() -> None:
+    assert parse_memory("4090") is None and parse_memory("4090 GB") == 4090, "a bare one is a card"
     assert [parse_memory(text) for text in ("16", "16 GB", "16gib", "11,5 GB", "RTX 16")] == [
         16,
         16,
