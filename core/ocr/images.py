@@ -97,3 +97,12 @@ def as_picture(image: Any) -> NDArray[uint8]:
         "A picture must be a file path, a PIL image or a uint8 RGB array (height, width, 3), "
         f"not {kind} {shape}."
     )
+
+
+def edge_colour(picture: NDArray[uint8]) -> NDArray[Any]:
+    """The paper's colour: the median of the border of a picture (height, width, channels), a number each."""
+    import numpy as np
+
+    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    colour: NDArray[Any] = np.median(border, axis=0)
+    return colour

@@ -109,6 +109,8 @@ def _paper(picture: Any) -> int:
     rgba = few.convert("RGBA")
     alpha, grey = np.asarray(rgba.getchannel("A")), np.asarray(rgba.convert("RGB").convert("L"))
     seen = alpha >= 128
+    if seen.all():
+        return 255
     rim = np.zeros_like(seen)
     for axis in (0, 1):
         for step in range(1, RIM + 1):  # what borders on transparency within RIM pixels

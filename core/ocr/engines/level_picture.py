@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..images import edge_colour
 from ..results.line import Line
 from ..results.result import Point
 
@@ -83,8 +84,7 @@ def level_picture(image: NDArray[uint8], angle: float, scale: float = 1.0) -> Le
     new_high = math.ceil(high * abs(cos) + wide * abs(sin))
     forth = np.array([[cos, sin, 0.0], [-sin, cos, 0.0]])
     forth[:, 2] = np.array([new_wide / 2, new_high / 2]) - forth[:, :2] @ np.array([wide / 2, high / 2])
-    edge = np.concatenate([level[0], level[-1], level[:, 0], level[:, -1]])
-    paper = [int(c) for c in np.median(edge, axis=0)]
+    paper = [int(c) for c in edge_colour(level)]
     # OpenCV counts from pixels' centres, a polygon from the picture's corner
     shift = np.array([0.5, 0.5])
     pixels = forth.copy()

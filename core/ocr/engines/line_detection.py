@@ -1,11 +1,11 @@
-"""Where on a page are lines of text? RapidOCR's detector, on the page scaled once."""
+"""Where on a page are lines of text? The live RapidOCR's detector, on the page scaled once."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from ..images import fit_pixels
+from ..images import edge_colour, fit_pixels
 from .line_shapes.bent_lines import Bend, bands_of, bends_through
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any]
     want_w = max(width, MIN_SIDE, math.ceil(height / MAX_ASPECT))
     top, left = (want_h - height) // 2, (want_w - width) // 2
     if (want_h, want_w) != (height, width):
-        paper = [int(c) for c in np.median(_border(small), axis=0)]
+        paper = [int(c) for c in edge_colour(small)]
         sides = top, want_h - height - top, left, want_w - width - left
         small = cv2.copyMakeBorder(small, *sides, cv2.BORDER_CONSTANT, value=paper)
     bands = bands_of(ocr)
-    found = _found(ocr, small)
+    found = ocr.text_det(small).boxes  # which bands_of loaded
     corners = np.zeros((0, 4, 2), np.float32) if found is None else np.asarray(found, np.float32)
     bends = bends_through([(band - (left, top)) * (scale_x, scale_y) for band in bands.taken()])
     boxes = (corners - (left, top)) * (scale_x, scale_y)
@@ -44,21 +44,3 @@ def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any]
     boxes[..., 1] = boxes[..., 1].clip(0, bgr.shape[0])
     level: NDArray[Any] = boxes.astype(np.float32)
     return level, bends
-
-
-def _found(ocr: Any, bgr: NDArray[uint8]) -> Any:
-    """The boxes of RapidOCR's detector, or None. Its own way to ask for them cuts each line out as well."""
-    from rapidocr.main import RapidOCRError
-
-    if ocr.text_det is not None:
-        return ocr.text_det(bgr).boxes
-    try:
-        return ocr.detect_and_crop(bgr, {})[1].boxes
-    except RapidOCRError:  # its way of saying that nothing was detected
-        return None
-
-
-def _border(image: NDArray[uint8]) -> NDArray[uint8]:
-    import numpy as np
-
-    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])

@@ -1,4 +1,4 @@
-"""What do the cut lines say? RapidOCR's recogniser, a few lines at a time so that a cancel is noticed."""
+"""What do the cut lines say? The live RapidOCR's recogniser, a few lines at a time: a cancel is noticed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-LINES_PER_CHECK = 24  # a multiple of RapidOCR's batch of 6
+LINES_PER_CHECK = 24  # a multiple of the 6 that RapidOCR takes at once on ONNX Runtime
 
 
 def recognise(

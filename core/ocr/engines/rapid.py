@@ -1,8 +1,9 @@
 """PP-OCR through RapidOCR, on OpenVINO where it is installed, else on ONNX Runtime.
 
-The three stages (detect, turn upright, recognise) are RapidOCR's own, one file each. What is added: the page
-is scaled once for detection while lines are cut from the full picture, lines the recogniser could not read
-are kept as evidence instead of dropped, and a cancel is noticed between line batches.
+The three stages (detect, turn upright, recognise) are a file each and asked as RapidOCR asks them; on
+OpenVINO its detector and recogniser are those of openvino_stages.py. What is added: the page is scaled once
+for detection while lines are cut from the full picture, lines the recogniser could not read are kept as
+evidence instead of dropped, and a cancel is noticed between line batches.
 """
 
 from __future__ import annotations

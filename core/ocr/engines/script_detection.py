@@ -3,8 +3,8 @@
 The built-in recogniser (PP-OCRv6 small) knows Latin and Han. Of a Cyrillic line it returns what it
 knows, digits and the odd Latin look-alike, with a confident score, and the letters it cannot read simply
 vanish. Two independent witnesses expose that: `explained_share` (how much of the line's ink lies under the
-characters that came back) and `guess_scripts` (a small convolutional net that looks only at shapes).
-`foreign_lines` weighs both over a page.
+characters that came back) and `guess_as_they_stand` (a small convolutional net that looks only at shapes).
+`script_judge.foreign_lines` weighs both over a page.
 
 The net is run in plain numpy; its weights, `script_net.npz`, are made by `training/script_net.py`.
 """

@@ -16,7 +16,7 @@ from ...cjk import is_cjk
 from ...errors import VramwiseError
 from ...hardware import capabilities
 from ...settings import Settings
-from ..images import fit_pixels
+from ..images import edge_colour, fit_pixels
 from ..results.line import Line
 from ..results.reading_order import join_words
 from ..results.result import Point, Word
@@ -112,14 +112,12 @@ class TesseractReader:
     def line(self, crop: NDArray[uint8]) -> tuple[str, float]:
         """Text and confidence (0 to 1) of one upright line, uint8 RGB (height, width, 3)."""
         import cv2
-        import numpy as np
 
         scale = LINE_PIXELS / max(1, crop.shape[0])
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         size = max(1, round(crop.shape[1] * scale)), LINE_PIXELS
         line = cv2.resize(crop, size, interpolation=method)
-        edge = np.concatenate([line[0], line[-1], line[:, 0], line[:, -1]])
-        paper = [int(c) for c in np.median(edge, axis=0)]
+        paper = [int(c) for c in edge_colour(line)]
         wide = LINE_PAPER
         line = cv2.copyMakeBorder(line, wide, wide, wide, wide, cv2.BORDER_CONSTANT, value=paper)
         found = self._read(line, self._tesserocr.PSM.SINGLE_BLOCK, (1, 1))

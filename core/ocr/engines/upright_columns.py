@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from ...cjk import is_cjk
+from ..images import edge_colour
 from .line_turning import Cut
 from .script_detection import explained_share
 from .way_up import Reading, Stand
@@ -202,8 +203,7 @@ def _ink(bgr: NDArray[uint8]) -> tuple[NDArray[bool_], NDArray[Any]]:
     import cv2
     import numpy as np
 
-    border = np.concatenate([bgr[0], bgr[-1], bgr[:, 0], bgr[:, -1]])
-    paper = np.median(border, axis=0)
+    paper = edge_colour(bgr)
     away = np.abs(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32) - float(paper @ GREY))
     return away > max(LEAST_CONTRAST, INK * float(np.percentile(away, 99))), paper
 
@@ -229,7 +229,7 @@ def _longer(bgr: NDArray[uint8], cut: Cut, others: Sequence[Cut]) -> Cut:
     warp = cv2.getPerspectiveTransform(far.astype(np.float32), target)
     strip = cv2.warpPerspective(bgr, warp, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = slice(round(reach), round(reach + length))
-    _, paper = _ink(strip[:, inside])
+    paper = edge_colour(strip[:, inside])
     grey = cv2.cvtColor(strip, cv2.COLOR_BGR2GRAY).astype(np.float32)
     away = np.abs(grey - float(paper @ GREY))
     limit = max(LEAST_CONTRAST, INK * float(np.percentile(away[:, inside], 99)))
@@ -240,6 +240,8 @@ def _longer(bgr: NDArray[uint8], cut: Cut, others: Sequence[Cut]) -> Cut:
     ends = start - unit * grown[0], corners[1] + unit * grown[1]
     beside = walls[:, : inside.start].mean(), walls[:, inside.stop :].mean()
     for which, end in enumerate(ends):
+        if not grown[which]:
+            continue
         x, y = end + across / 2
         off_page = not (0 <= x <= bgr.shape[1] and 0 <= y <= bgr.shape[0])
         if beside[which] > WALLS or off_page or _others_there(cut, others, (float(x), float(y))):

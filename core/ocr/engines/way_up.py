@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-SAMPLE = 6  # lines that decide: one batch of RapidOCR's
+SAMPLE = 6  # lines that decide: what RapidOCR takes at once on ONNX Runtime
 TELLING = 8.0  # the aspect of a line that tells most for its cost, some ten letters
 # The net alone tells the way up of lines in a script of its own by so much; then so few are read to be sure.
 UPRIGHT_BY, FEW = 0.1, 3
@@ -65,13 +65,12 @@ class WayUp:
 
     recognise: Recognise
     skip: Callable[[Sequence[Stand]], str | None] | None = None
-    _tried: dict[int, Stand] = field(default_factory=dict)
 
     def stands(self, cuts: Sequence[Cut], chances: Sequence[float]) -> list[Stand]:
         """Every line the right way up. ``chances``: of each to hang upside down, by the half-turn net."""
         upright = list(cuts)
         found: dict[int, Stand] = {}
-        for tall in self._directions(cuts):
+        for tall in sorted({cut.tall for cut in cuts}):
             group = [i for i, cut in enumerate(cuts) if cut.tall == tall]
             turn, tried = self._group([cuts[i] for i in group], [chances[i] for i in group])
             for place, i in enumerate(group):
@@ -91,11 +90,6 @@ class WayUp:
             self._alone(cuts, chances, found)
         return [found[i] for i in range(len(cuts))]
 
-    @staticmethod
-    def _directions(cuts: Sequence[Cut]) -> list[bool]:
-        """Whether tall, of each group of lines that there is."""
-        return sorted({cut.tall for cut in cuts})
-
     def _group(self, cuts: Sequence[Cut], chances: Sequence[float]) -> tuple[bool, dict[int, Stand]]:
         """Whether lines of one direction are to be turned, and those that were read to know."""
         weights = [cut.aspect for cut in cuts]
@@ -103,10 +97,11 @@ class WayUp:
         places = sorted(range(len(cuts)), key=lambda i: abs(math.log(max(cuts[i].aspect, 0.01) / TELLING)))
         places = places[:SAMPLE]
         stood = [cuts[i].other_way_up if turn else cuts[i] for i in places]
-        foreign = _plainly_foreign(stood)
+        guesses = guess_as_they_stand([cut.crop for cut in stood])
+        foreign = _plainly_foreign(stood, guesses)
         if foreign:
-            places, stood = places[:FEW], stood[:FEW]
-        first = self._read(stood)
+            places, stood, guesses = places[:FEW], stood[:FEW], guesses[:FEW]
+        first = self._read(stood, guesses)
         if not foreign and _mean_sense(first) < SURE:
             second = self._read([cuts[i] if turn else cuts[i].other_way_up for i in places])
             if _mean_sense(second) > _mean_sense(first):
@@ -135,18 +130,17 @@ class WayUp:
             if stand.sense >= max(ALONE, found[i].sense + ALONE_MORE):
                 found[i] = stand
 
-    def _read(self, cuts: Sequence[Cut]) -> list[Stand]:
+    def _read(self, cuts: Sequence[Cut], guesses: Sequence[ScriptGuess] | None = None) -> list[Stand]:
         crops = [cut.crop for cut in cuts]
         if not crops:
             return []
         readings = self.recognise(crops)
-        guesses = guess_as_they_stand(crops)
+        guesses = guess_as_they_stand(crops) if guesses is None else guesses
         return [_stand(*parts) for parts in zip(cuts, readings, guesses, strict=True)]
 
 
-def _plainly_foreign(cuts: Sequence[Cut]) -> bool:
+def _plainly_foreign(cuts: Sequence[Cut], guesses: Sequence[ScriptGuess]) -> bool:
     """Whether the script net sees all lines in one script that the recogniser lacks, less so upside down."""
-    guesses = guess_as_they_stand([cut.crop for cut in cuts])
     if len(cuts) < FEW or len({guess.script for guess in guesses} - READABLE) != 1:
         return False
     if any(guess.script in READABLE for guess in guesses) or mean(g.confidence for g in guesses) < SURE:

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ...cancel import watched
+from ..images import edge_colour
 from ..regions.crops import crop
 from ..regions.word_boxes import corners
 from ..results import reading_order
@@ -97,7 +98,6 @@ def _on_paper(level: NDArray[uint8], scale: float) -> NDArray[uint8]:
     to the number of pixels that they know, and of two words alone would make giants.
     """
     import cv2
-    import numpy as np
 
     height, width = level.shape[:2]
     scale = min(scale, MOST_SIDE / max(height, width))
@@ -107,8 +107,7 @@ def _on_paper(level: NDArray[uint8], scale: float) -> NDArray[uint8]:
     lacking = max(0, LEAST_WIDTH - size[0]), max(0, ROW - size[1])
     if not any(lacking):
         return scaled
-    edge = np.concatenate([scaled[0], scaled[-1], scaled[:, 0], scaled[:, -1]])
-    paper = [int(value) for value in np.median(edge, axis=0)]
+    paper = [int(value) for value in edge_colour(scaled)]
     sides = 0, lacking[1], 0, lacking[0]
     laid: NDArray[uint8] = cv2.copyMakeBorder(scaled, *sides, cv2.BORDER_CONSTANT, value=paper)
     return laid

@@ -161,9 +161,10 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
         return False
     if max(_numbers(a), _numbers(b)) >= 0.6 or _in_rows(a, b, unit):
         return False
-    if gap > BALLOONS * unit and _level_share(a, b) <= 0.5 and all(map(_compact, (near_left, near_right))):
+    level = _level_share(a, b)
+    if gap > BALLOONS * unit and level <= 0.5 and all(map(_compact, (near_left, near_right))):
         return True  # two balloons, captions or signs
-    return _likeness((near_left, near_right), _level_share(a, b), min(len(a), len(b))) >= 2.0
+    return _likeness((near_left, near_right), level, min(len(a), len(b))) >= 2.0
 
 
 def _compact(side: Sequence[Box]) -> bool:
@@ -202,7 +203,8 @@ def _likeness(sides: tuple[Sequence[Box], Sequence[Box]], level: float, rows: in
         points -= 0.5
     elif evenness >= 0.75 and shortest >= MIDDLING_LINE:
         points += 1.0
-    scattered = max(map(_dense, sides)) < 0.5 or min(map(_dense, sides)) < 0.15
+    dense = [_dense(side) for side in sides]
+    scattered = max(dense) < 0.5 or min(dense) < 0.15
     uneven = min(map(_alike, sides)) < 0.6
     ragged = min(map(_flush, sides)) < 0.5
     points -= 1.5 * (scattered + uneven + ragged)

@@ -300,17 +300,18 @@ def _tidy(several: Sequence[Placed], columns: int) -> bool:
     boxes = [box for row in several for box, _, _ in row]
     height = median(b.height for b in boxes)
     alike = sum(0.7 * height < b.height < 1.4 * height for b in boxes)
-    level = sum(
-        abs(b.middle - median(c.middle for c, _, _ in row)) < 0.3 * height
-        for row in several
-        for b, _, _ in row
-    )
+    level = sum(_near_usual([box.middle for box, _, _ in row], 0.3 * height) for row in several)
     flush = 0
     for column in watched(range(columns)):
         mine = [box for row in several for box, start, end in row if start == column and end == column + 1]
         edges = [[b.x0 for b in mine], [b.x1 for b in mine], [b.centre for b in mine]]
-        flush += max(sum(abs(x - median(xs)) < 0.6 * height for x in xs) if xs else 0 for xs in edges)
+        flush += max(_near_usual(xs, 0.6 * height) for xs in edges) if mine else 0
     return alike > 0.75 * len(boxes) and level > 0.75 * len(boxes) and flush > 0.6 * len(boxes)
+
+
+def _near_usual(values: Sequence[float], slack: float) -> int:
+    usual = median(values)
+    return sum(abs(value - usual) < slack for value in values)
 
 
 def _table_rows(placed: Sequence[Placed], columns: int) -> list[list[Placed]]:

@@ -207,7 +207,7 @@ def columns_of_level_lines(lines: Sequence[Line]) -> list[Line]:
         polygon = ((frame.x1, frame.y0), (frame.x1, frame.y1), (frame.x0, frame.y1), (frame.x0, frame.y0))
         text = "".join(word.text for word in words)
         made.append(Line(text, polygon, mean(known) if known else None, tuple(map(_turned, words))))
-    return [line for line in lines if line not in level] + made
+    return [line for line in lines if runs_down(line) or not line.words] + made
 
 
 def _turned(word: Word) -> Word:
@@ -219,18 +219,20 @@ def furigana(lines: Sequence[Line]) -> set[int]:
     """The numbers of lines that say in small kana how the characters beside them are read: above a level
     line, to the right of a column.
     """
-    if not any(_has_han(line.text) for line in lines):
+    han = [number for number, line in enumerate(lines) if _has_han(line.text)]
+    if not han:
         return set()
+    among, down_at = set(han), [runs_down(line) for line in lines]
     flat = {down: level_boxes(lines, DOWN if down else 0.0) for down in (False, True)}
     sure: set[int] = set()
     likely: set[int] = set()
     for number, small in watched(enumerate(lines), 16):
-        if not small.text.strip() or (_has_han(small.text) and (small.confidence or 1.0) > DOUBTFUL):
+        if not small.text.strip() or (number in among and (small.confidence or 1.0) > DOUBTFUL):
             continue
-        for place, line in enumerate(lines):
-            if place == number or not _has_han(line.text):
+        for place in han:
+            if place == number:
                 continue
-            at, own = flat[runs_down(line)][number], flat[runs_down(line)][place]
+            at, own = flat[down_at[place]][number], flat[down_at[place]][place]
             if not _beside(at, own):
                 continue
             kana = sum(_is_kana(c) for c in small.text)

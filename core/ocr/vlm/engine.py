@@ -94,15 +94,17 @@ class VLMEngine:
         done = 0
         while done < len(images):
             progress.check()
-            size = self._at_once(images[done:], options)
-            for result in self._batch(images[done : done + size], options, task, prompt, progress):
+            for result in self._batch(self._next(images, done, options), options, task, prompt, progress):
                 done += 1
                 progress.page_done(done, len(images))
                 yield result
 
-    def _at_once(self, images: Sequence[NDArray[uint8]], options: ReadOptions) -> int:
-        """How many of the next ``images`` are read at once: as many as the plan says of whole pages, and of
-        smaller pictures (lines, crops) as many as take no more memory than those.
+    def _next(
+        self, images: Sequence[NDArray[uint8]], done: int, options: ReadOptions
+    ) -> list[NDArray[uint8]]:
+        """Those that are read at once, after ``done`` of ``images``: as many as the plan says of whole pages,
+        and of smaller pictures (lines, crops) as many as take no more memory than those. One is taken out of
+        ``images`` at a time: there it may have to be made first.
         """
         limits = self.limits
         usual = max(1, limits.micro_batch)
@@ -110,13 +112,15 @@ class VLMEngine:
         most_tokens = limits.max_new_tokens or self.family.max_new_tokens
         tokens = min(options.max_new_tokens or most_tokens, most_tokens)
         allowed = limits.activation_bytes(planned, usual, most_tokens)
-        largest, size = 0, 0
-        for image in images[: max(usual, MOST_AT_ONCE)]:
-            largest = max(largest, min(image.shape[0] * image.shape[1], planned), LEAST_PIXELS)
-            if size >= usual and not 0 < limits.activation_bytes(largest, size + 1, tokens) <= allowed:
+        largest = LEAST_PIXELS
+        found: list[NDArray[uint8]] = []
+        for number in range(done, min(len(images), done + max(usual, MOST_AT_ONCE))):
+            image, size = images[number], len(found) + 1
+            largest = max(largest, min(image.shape[0] * image.shape[1], planned))
+            if size > usual and not 0 < limits.activation_bytes(largest, size, tokens) <= allowed:
                 break
-            size += 1
-        return size
+            found.append(image)
+        return found
 
     def _batch(
         self,
