@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -81,21 +82,20 @@ class PdfFile:
                 page = self._page(index)
             except VramwiseError:
                 return found
-            try:
-                text = page.get_textpage()
-            except PdfiumError:
-                page.close()
-                return found
-            sides = [ctypes.c_double() for _ in range(4)]
-            for number in range(max(0, raw.FPDFText_CountChars(text.raw))):
-                cancel_point()
-                if chr(raw.FPDFText_GetUnicode(text.raw, number) or 32).isspace():
-                    continue
-                if raw.FPDFText_GetCharBox(text.raw, number, *sides):
-                    left, right, bottom, top = (side.value for side in sides)
-                    found.append((left, bottom, right, top))
-            text.close()
-            page.close()
+            with closing(page):
+                try:
+                    text = page.get_textpage()
+                except PdfiumError:
+                    return found
+                with closing(text):
+                    sides = [ctypes.c_double() for _ in range(4)]
+                    for number in range(max(0, raw.FPDFText_CountChars(text.raw))):
+                        cancel_point()
+                        if chr(raw.FPDFText_GetUnicode(text.raw, number) or 32).isspace():
+                            continue
+                        if raw.FPDFText_GetCharBox(text.raw, number, *sides):
+                            left, right, bottom, top = (side.value for side in sides)
+                            found.append((left, bottom, right, top))
         return found
 
     def _page(self, index: int) -> Any:

@@ -48,7 +48,11 @@ class SearchablePdf:
             self._pdf.docinfo["/Title"] = title
         else:
             self._pdf = self._opened(original)
-            self._original = PdfFile(original)
+            try:
+                self._original = PdfFile(original)
+            except BaseException:
+                self._pdf.close()
+                raise
 
     def __len__(self) -> int:
         return len(self._pdf.pages)

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ..atomic_files import write_whole_by
 from ..cancel import watched
@@ -86,10 +86,7 @@ def write_workbook(path: Path, pages: Iterable[tuple[int, OCRResult]]) -> None:
     if not book.sheetnames:  # a workbook has a sheet
         book.create_sheet("no table")["A1"] = NO_TABLE
 
-    def save(file: IO[bytes]) -> None:
-        book.save(file)
-
-    write_whole_by(path, save)
+    write_whole_by(path, book.save)
 
 
 def _fill(openpyxl: Any, sheet: Any, table: Table) -> None:

@@ -8,6 +8,7 @@ import json
 import logging
 import shutil
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from ..atomic_files import NotWritten, write_whole
@@ -138,17 +139,21 @@ def write_document(
         numbered = [(page.index + 1, result) for page, result in zip(pages, results, strict=True) if result]
         write_workbook(target, numbered)
         return
-    pdf = _copy(pages, results) or _pictures(pages, results, files, dpi)
-    try:
+    copy = _copy_of(pages)
+    with closing(SearchablePdf(pages[0].file.stem) if copy is None else copy) as pdf:
+        if copy is None:
+            _add_pictures(pdf, pages, results, files, dpi)
+        else:
+            for page, result in zip(pages, results, strict=True):
+                if result is not None:
+                    pdf.add_text(page.index, result)
         pdf.write(target)
         for note in pdf.notes:
             log.warning("%s", note)
-    finally:
-        pdf.close()
 
 
-def _copy(pages: Sequence[JobPage], results: Sequence[OCRResult | None]) -> SearchablePdf | None:
-    """The PDF that the pages are from, with their text; None for other files, and where it must be drawn."""
+def _copy_of(pages: Sequence[JobPage]) -> SearchablePdf | None:
+    """The PDF that the pages are from; None for other files, and where it must be drawn."""
     file = pages[0].file
     if not is_pdf(file):
         return None
@@ -164,16 +169,16 @@ def _copy(pages: Sequence[JobPage], results: Sequence[OCRResult | None]) -> Sear
         )
         pdf.close()
         return None
-    for page, result in zip(pages, results, strict=True):
-        if result is not None:
-            pdf.add_text(page.index, result)
     return pdf
 
 
-def _pictures(
-    pages: Sequence[JobPage], results: Sequence[OCRResult | None], files: PageFiles, dpi: int
-) -> SearchablePdf:
-    pdf = SearchablePdf(pages[0].file.stem)
+def _add_pictures(
+    pdf: SearchablePdf,
+    pages: Sequence[JobPage],
+    results: Sequence[OCRResult | None],
+    files: PageFiles,
+    dpi: int,
+) -> None:
     for page, result in zip(pages, results, strict=True):
         try:
             pixels = files.read(page.file, page.index, dpi)
@@ -186,4 +191,3 @@ def _pictures(
         pdf.add_picture(
             of_pixels(pixels, (dpi, dpi)) if drawn else of_file(page.file, page.index, pixels), result
         )
-    return pdf
