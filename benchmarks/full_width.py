@@ -119,6 +119,7 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     import bitsandbytes  # noqa: F401 - imports are not part of a load
     import torch
     import transformers  # noqa: F401
+    from vramwise.catalog.precisions import quantised_precisions
     from vramwise.families.family import family_of_model_type
     from vramwise.host import Places
     from vramwise.ocr.vlm import load as loading
@@ -142,7 +143,7 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     begun = time.perf_counter()
     kept = (
         quantised_cache.cached(settings, checkpoint, precision, False)
-        if precision in loading.QUANTISED
+        if precision in quantised_precisions()
         else None
     )
     net = loading.load_net(replace(spec, path=kept) if kept else spec, family)
@@ -156,7 +157,7 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     predicted = footprint(
         config, tensors, precision, workload=Workload(1 << 20), device_kind="cpu"
     ).weights_bytes
-    if kept is None and precision in loading.QUANTISED:
+    if kept is None and precision in quantised_precisions():
         quantised_cache.store(
             settings, checkpoint, precision, False, lambda folder: loading.save_quantised(net, FOLDER, folder)
         )

@@ -7,6 +7,7 @@ one with a font. Sizes are in pixels.
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from vramwise.ocr.results.line import Line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont
 
 Width = Callable[[str, float], float]  # of a text at a font size
 WORDS = """
@@ -92,10 +94,11 @@ class _Setter:
         words = self.words(count)
         words[0], words[-1] = words[0].capitalize(), words[-1] + "."
         indent = style["indent"] * size
-        for number, text in enumerate(self.filled(words, width, size, indent)):
+        lines = self.filled(words, width, size, indent)
+        for number, text in enumerate(lines):
             at = x if number else x + indent
             self.lines.append(Placed(text, at, y, size, self.measure(text, size)))
-            if style["justified"] and number + 1 < len(self.filled(words, width, size, indent)):
+            if style["justified"] and number + 1 < len(lines):
                 self.lines[-1] = replace(self.lines[-1], width=x + width - at)
             y += size * self.leading
         return y
@@ -259,22 +262,29 @@ def boxes(laid: Laid, seed: int, texts: bool = True, degrees: float | None = Non
 def drawn(laid: Laid, font_file: str) -> Image:
     """A picture of ``laid``, whose lines were measured with the same font."""
     from PIL import Image as pictures
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw
 
     picture = pictures.new("RGB", (round(laid.width), round(laid.height)), "white")
     pen = ImageDraw.Draw(picture)
     for line in laid.lines:
-        font = ImageFont.truetype(font_file, round(line.size))
-        pen.text((line.x, line.y), line.text, (25, 25, 25), font=font, anchor="la")
+        pen.text(
+            (line.x, line.y), line.text, (25, 25, 25), font=_font(font_file, round(line.size)), anchor="la"
+        )
     return picture
+
+
+@functools.cache
+def _font(font_file: str, pixels: int) -> FreeTypeFont:
+    from PIL import ImageFont
+
+    return ImageFont.truetype(font_file, pixels)
 
 
 def font_width(font_file: str) -> Width:
     """Widths as a font file has them."""
-    from PIL import ImageFont
 
     def width(text: str, size: float) -> float:
-        return float(ImageFont.truetype(font_file, round(size)).getlength(text))
+        return float(_font(font_file, round(size)).getlength(text))
 
     return width
 

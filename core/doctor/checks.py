@@ -39,7 +39,6 @@ OLDEST_PYTHON = (3, 10)
 # Room for the smallest larger model of the catalog in 16 bits, and a little: our choice.
 _LITTLE_ROOM = 3 * 10**9
 _LIBRARIES = ("transformers", "accelerate", "bitsandbytes", "flash-attn", "peft", "numpy", "pillow")
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
 @dataclass(frozen=True)
@@ -270,8 +269,9 @@ def _disk(looking: _Looking) -> None:
 
 def _network(looking: _Looking) -> None:
     from ..network.proxies import proxy_for
+    from ..weights.hub_listing import offline_variables
 
-    set_here = [name for name in _OFFLINE if os.environ.get(name, "").lower() in ("1", "true", "yes", "on")]
+    set_here = offline_variables()
     proxy = proxy_for("https://huggingface.co")
     way = looking.say["doctor_direct"] if proxy is None else f"{proxy.place} ({proxy.variable or 'system'})"
     looking.add("network", "network", way=way)

@@ -101,20 +101,24 @@ def norm(name: str, width: int, bias: bool = False, copies: int = 1) -> Iterator
         yield Weight(f"{name}.bias", (width,), copies=copies)
 
 
-def language_model(config: Config, prefix: str, bias: bool, head_norms: bool) -> Iterator[Weight]:
-    """A Qwen2 or Qwen3 decoder with its embedding and, unless tied, lm_head."""
+def language_model(
+    config: Config, prefix: str, bias: bool, head_norms: bool, gated: bool = False
+) -> Iterator[Weight]:
+    """A Qwen2 or Qwen3 decoder with its embedding and, unless tied, lm_head. ``gated``: queries come with as
+    many channels of a gate. Layers with linear attention in the place of it lack that.
+    """
     text = text_config(config)
     width, ffn, layers = text["hidden_size"], text["intermediate_size"], text["num_hidden_layers"]
-    size = head_dim(text)
+    size, full = head_dim(text), full_attention_layers(text)
     queries, keys = text["num_attention_heads"] * size, text["num_key_value_heads"] * size
     yield Weight(f"{prefix}.embed_tokens.weight", (text["vocab_size"], width))
     layer = f"{prefix}.layers.*"
-    for name, out in (("q_proj", queries), ("k_proj", keys), ("v_proj", keys)):
-        yield from linear(f"{layer}.self_attn.{name}", width, out, bias, layers)
-    yield from linear(f"{layer}.self_attn.o_proj", queries, width, False, layers)
+    for name, out in (("q_proj", queries * (2 if gated else 1)), ("k_proj", keys), ("v_proj", keys)):
+        yield from linear(f"{layer}.self_attn.{name}", width, out, bias, full)
+    yield from linear(f"{layer}.self_attn.o_proj", queries, width, False, full)
     if head_norms:
-        yield from norm(f"{layer}.self_attn.q_norm", size, copies=layers)
-        yield from norm(f"{layer}.self_attn.k_norm", size, copies=layers)
+        yield from norm(f"{layer}.self_attn.q_norm", size, copies=full)
+        yield from norm(f"{layer}.self_attn.k_norm", size, copies=full)
     for name in ("gate_proj", "up_proj"):
         yield from linear(f"{layer}.mlp.{name}", width, ffn, False, layers)
     yield from linear(f"{layer}.mlp.down_proj", ffn, width, False, layers)

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from .blocks import (
     Weight,
     full_attention_layers,
-    head_dim,
     language_model,
     linear,
     norm,
     text_config,
-    tied,
     vision_blocks,
     vision_config,
 )
@@ -63,25 +61,9 @@ def qwen3_5(config: Config) -> Iterator[Weight]:
     """Three of four layers have Gated DeltaNet in the place of attention; attention's output is gated."""
     yield from _qwen3_vision(config)
     text, prefix = text_config(config), "model.language_model"
-    width, ffn, layers = text["hidden_size"], text["intermediate_size"], text["num_hidden_layers"]
-    size, full = head_dim(text), full_attention_layers(text)
-    queries, keys = text["num_attention_heads"] * size, text["num_key_value_heads"] * size
-    yield Weight(f"{prefix}.embed_tokens.weight", (text["vocab_size"], width))
-    layer = f"{prefix}.layers.*"
-    for name, out in (("q_proj", 2 * queries), ("k_proj", keys), ("v_proj", keys)):
-        yield from linear(f"{layer}.self_attn.{name}", width, out, False, full)
-    yield from linear(f"{layer}.self_attn.o_proj", queries, width, False, full)
-    for name in ("q_norm", "k_norm"):
-        yield from norm(f"{layer}.self_attn.{name}", size, copies=full)
-    yield from _delta_net(text, f"{layer}.linear_attn", layers - full)
-    for name in ("gate_proj", "up_proj"):
-        yield from linear(f"{layer}.mlp.{name}", width, ffn, False, layers)
-    yield from linear(f"{layer}.mlp.down_proj", ffn, width, False, layers)
-    for name in ("input_layernorm", "post_attention_layernorm"):
-        yield from norm(f"{layer}.{name}", width, copies=layers)
-    yield from norm(f"{prefix}.norm", width)
-    if not tied(config):
-        yield from linear("lm_head", width, text["vocab_size"], False)
+    yield from language_model(config, prefix, bias=False, head_norms=True, gated=True)
+    linear_layers = text["num_hidden_layers"] - full_attention_layers(text)
+    yield from _delta_net(text, f"{prefix}.layers.*.linear_attn", linear_layers)
 
 
 def _delta_net(text: Config, name: str, copies: int) -> Iterator[Weight]:

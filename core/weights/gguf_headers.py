@@ -11,16 +11,13 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any, BinaryIO
 
-from ..errors import VramwiseError
-from .safetensors_headers import TensorInfo
+from .safetensors_headers import MOST, TensorInfo, as_it_is_now, damaged
 
 # More than any published file has; a language model's words are the longest head by far.
 _MOST_TENSORS, _MOST_KEYS, _MOST_HEAD = 100_000, 10_000, 24_000_000
 _MOST_SIDES = 8
-_MOST = 2**63 - 1
 # ggml_type: name, values of a block, bytes of a block (gguf 0.19 constants.py GGML_QUANT_SIZES).
 _TYPES = {
     0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20), 6: ("Q5_0", 32, 22),
@@ -51,13 +48,7 @@ def gguf_header(file: Path) -> GGUFHeader:
 
     Raises VramwiseError for a missing, truncated or malformed one.
     """
-    try:
-        stat = file.stat()
-        if not S_ISREG(stat.st_mode):
-            raise OSError("it is no file")
-        return _read(file, stat.st_size, stat.st_mtime_ns)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        raise VramwiseError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    return as_it_is_now(file, _read)
 
 
 @functools.lru_cache(maxsize=256)
@@ -66,9 +57,7 @@ def _read(file: Path, size: int, _changed: int) -> GGUFHeader:
         try:
             return _Head(stream, size).header()
         except _Broken as why:
-            raise VramwiseError(
-                f"{file} is damaged or only half downloaded: {why}. Delete it and fetch it again."
-            ) from None
+            raise damaged(file, str(why)) from None
 
 
 class _Broken(Exception):
@@ -119,9 +108,9 @@ class _Head:
             values = 1
             for side in shape:
                 values *= side
-                if values > _MOST:
+                if values > MOST:
                     raise _Broken(f"the shape of tensor {name[:200]} is impossible")
-            if values % block or place > _MOST:
+            if values % block or place > MOST:
                 raise _Broken(f"the place of tensor {name[:200]} in it is impossible")
             yield name, (TensorInfo(word, shape, values // block * size), place)
 

@@ -88,10 +88,16 @@ def hub_token(source: str) -> str:
     return token
 
 
+def offline_variables() -> list[str]:
+    """Those of the environment that forbid asking the hub, as huggingface_hub reads them."""
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    return [name for name in names if os.environ.get(name, "").lower() in _TRUE]
+
+
 def huggingface(model: OCRModel, session: Session, token: str, cancelled: Cancelled) -> Listing:
     """Raises VramwiseError for all that is no listing, with the way out."""
     endpoint = hub_address(HUGGINGFACE)
-    if any(os.environ.get(name, "").lower() in _TRUE for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")):
+    if offline_variables():
         raise VramwiseError(
             f"{model.repo} cannot be fetched while HF_HUB_OFFLINE is set. Unset it and run the command again."
         )

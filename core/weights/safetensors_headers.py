@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import VramwiseError
 
 # The format allows headers up to 100 MB (safetensors/src/tensor.rs, MAX_HEADER_SIZE). Read by Python, one of
 # that size takes over a gigabyte; 25 MB are some 200,000 tensors, more than any published file holds.
 MAX_HEADER_BYTES = 25_000_000
-_MOST = 2**63 - 1  # of an offset or of a side
+MOST = 2**63 - 1  # of an offset or of a side
+Header = TypeVar("Header")
 _ITEM_BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
     **dict.fromkeys(("F32", "I32", "U32"), 32),
@@ -40,11 +42,19 @@ def header(file: Path) -> dict[str, TensorInfo]:
 
     Raises VramwiseError for a missing, truncated or malformed one.
     """
+    return as_it_is_now(file, _read_header)
+
+
+def as_it_is_now(file: Path, read: Callable[[Path, int, int], Header]) -> Header:
+    """What ``read`` makes of a file of so many bytes, changed at so many nanoseconds.
+
+    Raises VramwiseError for a missing file, for what is none, and where it cannot be read.
+    """
     try:
         stat = file.stat()
         if not S_ISREG(stat.st_mode):
             raise OSError("it is no file")
-        return _read_header(file, stat.st_size, stat.st_mtime_ns)
+        return read(file, stat.st_size, stat.st_mtime_ns)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise VramwiseError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
@@ -54,10 +64,10 @@ def _read_header(file: Path, size: int, _changed: int) -> dict[str, TensorInfo]:
     with file.open("rb") as stream:
         start = stream.read(8)
         if len(start) < 8:
-            raise _broken(file, f"it has {size} bytes, fewer than a safetensors header needs")
+            raise damaged(file, f"it has {size} bytes, fewer than a safetensors header needs")
         (length,) = struct.unpack("<Q", start)
         if length > min(MAX_HEADER_BYTES, size - 8):
-            raise _broken(file, f"its header claims {length} bytes and the file has {size}")
+            raise damaged(file, f"its header claims {length} bytes and the file has {size}")
         raw = stream.read(length)
     try:
         told = json.loads(raw)
@@ -67,15 +77,15 @@ def _read_header(file: Path, size: int, _changed: int) -> dict[str, TensorInfo]:
             if name != "__metadata__"
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise _broken(file, "its header is not one of a safetensors file") from error
+        raise damaged(file, "its header is not one of a safetensors file") from error
     tensors: dict[str, TensorInfo] = {}
     end = 0
     for first, last, name, dtype, shape in entries:
         if first != end or last < first or _bytes_of(dtype, shape) not in (None, last - first):
-            raise _broken(file, f"the place of tensor {name[:200]} in it is impossible")
+            raise damaged(file, f"the place of tensor {name[:200]} in it is impossible")
         tensors[name], end = TensorInfo(dtype, shape, last - first), last
     if 8 + length + end != size:
-        raise _broken(file, f"its header describes {8 + length + end} bytes and the file has {size}")
+        raise damaged(file, f"its header describes {8 + length + end} bytes and the file has {size}")
     return tensors
 
 
@@ -84,7 +94,7 @@ def _whole(values: Any, count: int | None = None) -> Any:
     if not isinstance(values, list) or (count is not None and len(values) != count):
         raise ValueError("no list of numbers")
     for value in values:
-        if type(value) is not int or not 0 <= value <= _MOST:
+        if type(value) is not int or not 0 <= value <= MOST:
             raise ValueError("no whole number")
     return tuple(values)
 
@@ -104,10 +114,10 @@ def _bytes_of(dtype: str, shape: tuple[int, ...]) -> int | None:
         return 0
     for side in shape:
         bits *= side
-        if bits > 8 * _MOST:
+        if bits > 8 * MOST:
             return -1
     return bits // 8
 
 
-def _broken(file: Path, why: str) -> VramwiseError:
+def damaged(file: Path, why: str) -> VramwiseError:
     return VramwiseError(f"{file} is damaged or only half downloaded: {why}. Delete it and fetch it again.")

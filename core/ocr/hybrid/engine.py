@@ -14,8 +14,9 @@ from ..engines.protocol import NoProgress, ProgressCallback, ReadOptions
 from ..images import check_size, is_blank
 from ..remote.errors import EndpointError
 from ..results.line import Line
+from ..results.outcomes import Outcome, until_failure
 from ..results.result import OCRResult
-from .page import Answer, page_of
+from .page import page_of
 from .pieces import Piece, line_pieces, paragraph_pieces, pictures
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class _Page:
     lines: Sequence[Line]
     pieces: Sequence[Piece]
     seconds: float
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[Outcome] = field(default_factory=list)
 
     @property
     def is_answered(self) -> bool:
@@ -67,18 +68,14 @@ class HybridEngine:
         self, images: Iterable[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order; the first page that fails raises its VramwiseError."""
-        with closing(self.read_each(images, options, progress)) as outcomes:
-            for outcome in outcomes:
-                if isinstance(outcome, VramwiseError):
-                    raise outcome
-                yield outcome
+        return until_failure(self.read_each(images, options, progress))
 
     def read_each(
         self,
         images: Iterable[NDArray[uint8]],
         options: ReadOptions,
         progress: ProgressCallback | None = None,
-    ) -> Generator[Answer, None, None]:
+    ) -> Generator[Outcome, None, None]:
         """One outcome per image, in order: a page that cannot be read is its VramwiseError in its place.
         Raises EndpointError when no server can read anything any more.
         """
@@ -95,7 +92,7 @@ class HybridEngine:
 
     def _one_by_one(
         self, images: Iterable[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
-    ) -> Generator[Answer, None, None]:
+    ) -> Generator[Outcome, None, None]:
         """A model here: the pieces of a page at once, those of like size together."""
         for image in images:
             progress.check()
@@ -113,7 +110,7 @@ class HybridEngine:
 
     def _streamed(
         self, images: Iterable[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
-    ) -> Generator[Answer, None, None]:
+    ) -> Generator[Outcome, None, None]:
         """A server: pieces of further pages are under way while those of the first are waited for."""
         waiting: deque[_Page | VramwiseError] = deque()
 
@@ -137,7 +134,7 @@ class HybridEngine:
                 yield from self._ready(waiting, options)
         yield from self._ready(waiting, options)
 
-    def _ready(self, waiting: deque[_Page | VramwiseError], options: ReadOptions) -> Iterator[Answer]:
+    def _ready(self, waiting: deque[_Page | VramwiseError], options: ReadOptions) -> Iterator[Outcome]:
         while waiting:
             first = waiting[0]
             if isinstance(first, VramwiseError):
@@ -155,7 +152,7 @@ class HybridEngine:
         pieces = UNITS[self._unit](lines) if lines else []
         return _Page(image, lines, pieces, time.perf_counter() - started)
 
-    def _outcome(self, page: _Page, options: ReadOptions) -> Answer:
+    def _outcome(self, page: _Page, options: ReadOptions) -> Outcome:
         try:
             notes = ignored(options, self._unit)
             return page_of(

@@ -13,6 +13,7 @@ from ..engines.protocol import ReadOptions
 from ..regions.word_boxes import place
 from ..results import reading_order
 from ..results.line import Line
+from ..results.outcomes import Outcome
 from ..results.result import OCRResult, Region, Word
 from .pieces import Piece
 
@@ -20,14 +21,12 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-Answer = OCRResult | VramwiseError
-
 
 def page_of(
     image: NDArray[uint8],
     lines: Sequence[Line],
     pieces: Sequence[Piece],
-    answers: Sequence[Answer],
+    answers: Sequence[Outcome],
     options: ReadOptions,
     model: str,
     seconds: float,

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from ...errors import VramwiseError
 from ...families.family import Family, Task
 from ..engines.protocol import NoProgress, ProgressCallback, ReadOptions
 from ..images import check_size, is_blank
+from ..results.outcomes import Outcome, until_failure
 from ..results.result import OCRResult
 from ..vlm.page_result import Answer, Source, page_result
 from ..vlm.prompts import ignored, most_pixels, shrunk, task_prompt
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 CHECK_SECONDS = 0.05  # between two looks for Cancel while waiting
 AHEAD = 2  # pages drawn from the caller for each one that may be under way
-
-Outcome = OCRResult | VramwiseError
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,7 @@ class RemoteEngine:
         self, images: Iterable[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order; the first page that fails raises its VramwiseError."""
-        with closing(self.read_each(images, options, progress)) as outcomes:
-            for outcome in outcomes:
-                if isinstance(outcome, VramwiseError):
-                    raise outcome
-                yield outcome
+        return until_failure(self.read_each(images, options, progress))
 
     def read_each(
         self,

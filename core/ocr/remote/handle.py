@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
+    from ..results.outcomes import Outcome
     from ..results.result import OCRResult
-    from .engine import Outcome, RemoteEngine
+    from .engine import RemoteEngine
 
 
 @dataclass(frozen=True)
