@@ -60,25 +60,41 @@ def _image_processor(least: int, most: int, patch: int, mean: float | None) -> A
     )
 
 
+def _qwen2_text(words: Any) -> dict[str, Any]:
+    return {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "vocab_size": len(words),
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": True,
+        "bos_token_id": None,
+        "eos_token_id": words.eos_token_id,
+        "pad_token_id": words.pad_token_id,
+        **rope(10000.0, mrope_section=[4, 6, 6]),
+    }
+
+
+def _qwen2_parts(words: Any) -> dict[str, Any]:
+    """Of a processor of Qwen2-VL or Qwen2.5-VL."""
+    import transformers
+
+    return {
+        "image_processor": _image_processor(56 * 56, 28 * 28 * 1280, 14, None),
+        "tokenizer": words,
+        "video_processor": transformers.Qwen2VLVideoProcessor(),
+        "chat_template": QWEN_TEMPLATE,
+    }
+
+
 def qwen2_vl() -> tuple[Any, Any]:
     import transformers
 
     words = tokenizer(QWEN_SPECIALS)
     config = transformers.Qwen2VLConfig(
-        text_config={
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "vocab_size": len(words),
-            "max_position_embeddings": 4096,
-            "tie_word_embeddings": True,
-            "bos_token_id": None,
-            "eos_token_id": words.eos_token_id,
-            "pad_token_id": words.pad_token_id,
-            **rope(10000.0, mrope_section=[4, 6, 6]),
-        },
+        text_config=_qwen2_text(words),
         vision_config={
             "depth": 2,
             "embed_dim": 64,
@@ -92,12 +108,7 @@ def qwen2_vl() -> tuple[Any, Any]:
         tie_word_embeddings=True,
         **_token_ids(words),
     )
-    processor = transformers.Qwen2VLProcessor(
-        image_processor=_image_processor(56 * 56, 28 * 28 * 1280, 14, None),
-        tokenizer=words,
-        video_processor=transformers.Qwen2VLVideoProcessor(),
-        chat_template=QWEN_TEMPLATE,
-    )
+    processor = transformers.Qwen2VLProcessor(**_qwen2_parts(words))
     return transformers.Qwen2VLForConditionalGeneration(config), processor
 
 
@@ -106,20 +117,7 @@ def qwen2_5_vl() -> tuple[Any, Any]:
 
     words = tokenizer(QWEN_SPECIALS)
     config = transformers.Qwen2_5_VLConfig(
-        text_config={
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "vocab_size": len(words),
-            "max_position_embeddings": 4096,
-            "tie_word_embeddings": True,
-            "bos_token_id": None,
-            "eos_token_id": words.eos_token_id,
-            "pad_token_id": words.pad_token_id,
-            **rope(10000.0, mrope_section=[4, 6, 6]),
-        },
+        text_config=_qwen2_text(words),
         vision_config={
             "depth": 2,
             "hidden_size": 64,
@@ -135,12 +133,7 @@ def qwen2_5_vl() -> tuple[Any, Any]:
         tie_word_embeddings=True,
         **_token_ids(words),
     )
-    processor = transformers.Qwen2_5_VLProcessor(
-        image_processor=_image_processor(56 * 56, 28 * 28 * 1280, 14, None),
-        tokenizer=words,
-        video_processor=transformers.Qwen2VLVideoProcessor(),
-        chat_template=QWEN_TEMPLATE,
-    )
+    processor = transformers.Qwen2_5_VLProcessor(**_qwen2_parts(words))
     return transformers.Qwen2_5_VLForConditionalGeneration(config), processor
 
 
