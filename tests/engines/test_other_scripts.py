@@ -123,7 +123,17 @@ def test_with_its_data_a_script_is_routed_and_read(code: str, require: Require) 
         assert any("read by Tesseract" in note for note in read.notes), page.name
         wrong += errors(read.text, page.text) * len(page.text)
         length += len(page.text)
-    assert wrong / length <= (0.2 if code == "ko" else 0.12)  # Tesseract alone: 0.69 of a bold Korean page
+    assert wrong / length <= 0.12  # Tesseract alone: 0.69 of a bold Korean page
+
+
+def test_a_line_of_which_a_part_was_read_on_its_page_is_read_alone(require: Require) -> None:
+    require(capabilities.tesseract().usable, "tesserocr is not installed here.")
+    require(find_traineddata(["kor"], load_settings()), "Tesseract has no kor here (tesseract-ocr-kor).")
+    lines = draw_scripts.wrapped(draw_scripts.sentences("ko")[0], 24)
+    font = draw_scripts.FONTS / draw_scripts.CJK[0]  # of this one Tesseract's page analysis loses two words
+    for count in (1, 4):
+        (read,) = ocr_handle().read([draw_scripts.draw(lines[:count], font, 26, ink=70)])
+        assert errors(read.text, "\n".join(lines[:count])) < 0.05
 
 
 @pytest.mark.parametrize("code", draw_scripts.WRITTEN_WITH)

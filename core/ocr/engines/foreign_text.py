@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 # The share of a page's text length in one foreign script from which that script's reader takes the page.
 MOSTLY = 0.6
-SURE_ON_PAGE = 0.7  # below this confidence on the page a line is also read alone
+SURE_ON_PAGE = 0.7  # below this confidence on the page, times the share of it read, a line is also read alone
+SURE_WORD = 0.6  # and one with a word below this
+WIDE_GAP = 1.0  # of a line's height, without a word: nothing was read there
 ALONE_AT_LEAST = 0.5  # and what is less sure alone is not taken
 # Lines lower than this many pixels are enlarged to the second figure, at most so many times and pixels.
 SMALL_LINE, GOOD_LINE, MOST_TIMES, MOST_ENLARGED = 24, 40, 4.0, 12_000_000
@@ -94,12 +96,14 @@ class ForeignPage:
         return level if times == 1.0 else level.enlarged(times)
 
     def _alone(self, reader: TesseractReader, level: LevelPicture, line: Line, read: Line) -> Line:
-        """The surer of a line as it was read on its page and read alone."""
-        if not read.foreign and (read.confidence or 0.0) >= SURE_ON_PAGE:
+        """The surer of a line as read on its page and read alone; of a part of a line, that share counts."""
+        here = 0.0 if read.foreign else (read.confidence or 0.0) * _share_read(line, read.words)
+        weakest = min((word.confidence or 0.0 for word in read.words), default=here)
+        if here >= SURE_ON_PAGE and weakest >= SURE_WORD:
             return read
         back = [level.forth(point) for point in line.polygon]
         text, sure = reader.line(straight_line(level.picture, tuple(back), PAPER))
-        if not text or sure < max(ALONE_AT_LEAST, 0.0 if read.foreign else read.confidence or 0.0):
+        if not text or sure < max(ALONE_AT_LEAST, here):
             return read
         return replace(line, text=text, confidence=sure, words=(), foreign=None)
 
@@ -177,6 +181,24 @@ def _filled(line: Line, read: Sequence[Line]) -> Line:
     known = [word.confidence for word in words if word.confidence is not None]
     sure = sum(known) / len(known) if known else None
     return replace(line, text=join_words(texts), confidence=sure, words=tuple(words), foreign=None)
+
+
+def _share_read(line: Line, words: Sequence[Word]) -> float:
+    """The share of a line's length, 0 to 1, that is no wide gap before, between or after its words."""
+    (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
+    length = math.dist((x0, y0), (x1, y1))
+    if not words or not length:
+        return 1.0
+    wide = WIDE_GAP * math.dist(line.polygon[1], line.polygon[2])
+    read_to = gaps = 0.0
+    spans = []
+    for word in words:
+        along = [((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length for x, y in word.polygon]
+        spans.append((min(along), max(along)))
+    for start, end in [*sorted(spans), (length, length)]:
+        gaps += start - read_to if start - read_to > wide else 0.0
+        read_to = max(read_to, end)
+    return max(0.0, 1 - gaps / length)
 
 
 def _words_of(line: Line) -> tuple[Word, ...]:

@@ -120,7 +120,7 @@ class TesseractReader:
         paper = [int(c) for c in edge_colour(line)]
         wide = LINE_PAPER
         line = cv2.copyMakeBorder(line, wide, wide, wide, wide, cv2.BORDER_CONSTANT, value=paper)
-        found = self._read(line, self._tesserocr.PSM.SINGLE_BLOCK, (1, 1))
+        found = self._read(line, self._tesserocr.PSM.SINGLE_LINE, (1, 1))
         sure = [word.confidence or 0.0 for line in found for word in line.words]
         return join_words([line.text for line in found]), sum(sure) / len(sure) if sure else 0.0
 
