@@ -17,7 +17,7 @@ from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
 _TOLERANCE = 0.1
-MOST_BARE_GIB = 1024  # a larger number without a unit is a card
+_MOST_BARE_GIB = 1024  # a larger number without a unit is a card
 
 
 @dataclass(frozen=True)
@@ -316,4 +316,4 @@ def parse_memory(text: str) -> float | None:
         return None
     found = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(?:gib|gb|g|\u0433\u0438?\u0431|\u0433)?", text, re.IGNORECASE)
     size = float(found[1].replace(",", ".")) if found else None
-    return None if size is not None and size > MOST_BARE_GIB and text.isdigit() else size
+    return None if size is not None and size > _MOST_BARE_GIB and text.isdigit() else size

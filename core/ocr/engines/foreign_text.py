@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import mean, median
 from typing import TYPE_CHECKING
 
 from ...cjk import is_cjk
@@ -166,13 +166,7 @@ def _filled(line: Line, read: Sequence[Line]) -> Line:
     parts = [(other, words) for other, words in zip(read, inside, strict=True) if words]
     if not parts:
         return line
-    (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
-
-    def along(words: Sequence[Word]) -> float:
-        middles = [_centre(word.polygon) for word in words]
-        return sum((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0) for x, y in middles) / len(middles)
-
-    parts.sort(key=lambda part: along(part[1]))
+    parts.sort(key=lambda part: mean(_along(line, [_centre(word.polygon) for word in part[1]])))
     texts = [
         other.text if len(words) == len(_words_of(other)) else join_words([word.text for word in words])
         for other, words in parts
@@ -185,20 +179,25 @@ def _filled(line: Line, read: Sequence[Line]) -> Line:
 
 def _share_read(line: Line, words: Sequence[Word]) -> float:
     """The share of a line's length, 0 to 1, that is no wide gap before, between or after its words."""
-    (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
-    length = math.dist((x0, y0), (x1, y1))
+    length = _length(line)
     if not words or not length:
         return 1.0
     wide = WIDE_GAP * math.dist(line.polygon[1], line.polygon[2])
     read_to = gaps = 0.0
     spans = []
     for word in words:
-        along = [((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length for x, y in word.polygon]
-        spans.append((min(along), max(along)))
+        along = _along(line, word.polygon)
+        spans.append((min(along) / length, max(along) / length))
     for start, end in [*sorted(spans), (length, length)]:
         gaps += start - read_to if start - read_to > wide else 0.0
         read_to = max(read_to, end)
     return max(0.0, 1 - gaps / length)
+
+
+def _along(line: Line, points: Sequence[Point]) -> list[float]:
+    """How far along a line, from its start, each of ``points`` lies, in pixels times the line's length."""
+    (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
+    return [(x - x0) * (x1 - x0) + (y - y0) * (y1 - y0) for x, y in points]
 
 
 def _words_of(line: Line) -> tuple[Word, ...]:
