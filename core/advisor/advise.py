@@ -12,28 +12,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.gpus import GPU, parse_memory
-from ..errors import UnknownName, VramwiseError
+from ..errors import UnknownName, VramwiseError, nearest
 from ..hardware.budget import Budget
 from ..option_values import check_choice
-from ..units import gib_text
+from ..units import figure, gib_text
 from .candidate import RESIDENT, Candidate
-from .candidates import (
-    ALL,
-    MODEL_TASKS,
-    OCR,
-    TASKS,
-    WHICH_GPU,
-    candidates_of_task,
-    models_of,
-    named_candidate,
-    template_candidates,
-)
+from .candidates import candidates_of_task, named_candidate
+from .diffusion_candidates import models_of, template_candidates
 from .gpu_ranking import CLASSES, TOLERANCE, balance, class_of, has_bf16, offered_cards, rating
 from .models_here import asking
 from .own_faults import own_faults
 from .published.checks import Check, contradictions
 from .remote_candidates import RemoteCandidate, remote_candidates
 from .targets import TIERS, Target, resized, target_of_gpu, targets_of
+from .tasks import ALL, MODEL_TASKS, OCR, TASKS, WHICH_GPU
 from .unlocks import Unlock, gains, next_tier
 
 if TYPE_CHECKING:
@@ -248,7 +240,8 @@ def _advise(
 
 def _taken(target: Target, also: Sequence[str | int]) -> tuple[tuple[str, ...], int]:
     """Names and bytes of what else lies in the GPU memory: its weights, not what one stage works with."""
-    names, total = [], 0
+    names: list[str] = []
+    total = 0
     for loaded in also:
         if isinstance(loaded, int):
             total += loaded
@@ -309,9 +302,11 @@ def _asked_for(card: GPU, tier: str, vendor: str) -> bool:
     makers = {maker.casefold(): maker for maker in ("NVIDIA", "AMD", "Intel", "Apple")}
     if vendor and vendor.casefold() not in makers:
         raise UnknownName(
-            f'"{vendor}" makes no card of the catalog. Use one of: {", ".join(makers.values())}.',
+            f'"{vendor}" makes no card of the catalog.{nearest(vendor, makers.values())} '
+            f"Use one of: {', '.join(makers.values())}.",
             key="error_vendor",
             vendor=vendor,
+            near=nearest(vendor, makers.values()),
             known=", ".join(makers.values()),
         )
     if vendor and card.vendor.casefold() != vendor.casefold():
@@ -319,9 +314,11 @@ def _asked_for(card: GPU, tier: str, vendor: str) -> bool:
     size = parse_memory(tier) if tier else None
     if tier and size is None and tier not in CLASSES:
         raise UnknownName(
-            f'There is no tier "{tier}". Use one of: {", ".join(CLASSES)}, or a size such as "24 GB".',
+            f'There is no tier "{tier}".{nearest(tier, CLASSES)} Use one of: {", ".join(CLASSES)}, '
+            'or a size such as "24 GB".',
             key="error_tier",
             tier=tier,
+            near=nearest(tier, CLASSES),
             known=", ".join(CLASSES),
         )
     if size is not None:
@@ -364,8 +361,8 @@ def _card_candidate(target: Target, hardest: Candidate | None) -> Candidate:
     if card is None:
         raise ValueError(target)
     facts: dict[str, Any] = {
-        "vram": f"{card.vram_gib:g}",
-        "bandwidth": f"{card.bandwidth_gb_s or 0:g}",
+        "vram": figure(card.vram_gib or 0),
+        "bandwidth": figure(card.bandwidth_gb_s or 0),
         "cores": "?" if card.tensor_cores is None else card.tensor_cores,
         "colour": rating(card),
         "balance": balance(card).verdict,

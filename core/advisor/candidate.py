@@ -10,7 +10,7 @@ from typing import Any
 
 from ..catalog.diffusion import licences
 from ..catalog.precisions import precisions
-from ..catalog.words import sized, words
+from ..catalog.words import amount, sized, words
 
 USABLE = ("fits", "tight", "reduced", "streams")
 RESIDENT = ("fits", "tight")
@@ -173,7 +173,8 @@ def sentence(key: str, facts: Mapping[str, Any], lang: str) -> str:
         elif isinstance(value, Mapping):
             told[name] = ", ".join(f"{part}: {sized(size, say)}" for part, size in value.items())
         else:
-            told[name] = sized(value, say) if isinstance(value, str) else value
+            told_as = sized if name == "found" else amount  # a compute capability keeps its point
+            told[name] = told_as(value, say) if isinstance(value, str) else value
     return say[key].format(**told)
 
 

@@ -20,7 +20,7 @@ from ..errors import VramwiseError
 from ..hardware.budget import idle_bytes
 from ..planning.fit import tight_below
 from ..planning.footprint import Term
-from ..units import GIB, MIB, gib, seconds_text
+from ..units import GIB, MIB
 
 # model_management.minimum_inference_memory: never less is kept free beside the weights.
 LEAST_INFERENCE = int(0.8 * GIB)
@@ -38,6 +38,12 @@ ROUNDING = GIB // 10
 # model_management: the AMD chips for which ComfyUI turns on PyTorch's attention (gfx1100, gfx1101, gfx1201).
 _AMD_WITH_ATTENTION = ("Navi 31", "Navi 32", "Navi 48")
 
+# ComfyUI's VAEDecodeHunyuan3D asks 8000 points at once against w tokens, of a grid of 257 a side; its own
+# estimate (13 MB) knows nothing of them. Counted tensor by tensor in its ShapeVAE: of a point the scores of
+# 16 heads twice and 11,400 channels; of the grid coordinates and one answer. An attention without scores
+# takes a quarter, and both published peaks are those with them (docs/measurements.md).
+_POINTS, _CHANNELS_A_POINT, _GRID = 8000, 11_400, 257**3
+
 # Bytes of a decode for one byte of the data type, from (frames, height, width) of the latent: comfy/sd.py.
 _DECODERS: dict[str, Callable[[int, int, int], int]] = {
     "kl": lambda t, h, w: 2178 * h * w * 64,
@@ -50,6 +56,7 @@ _DECODERS: dict[str, Callable[[int, int, int], int]] = {
     "hyimage21": lambda t, h, w: 700 * h * w * 32 * 32,
     "oobleck": lambda t, h, w: 1000 * w * 2048,  # sound: w is the length
     "ace": lambda t, h, w: 87000 * h * w,
+    "hunyuan3d": lambda t, h, w: _POINTS * (2 * 16 * w + _CHANNELS_A_POINT) + 4 * _GRID,
     "": lambda t, h, w: 0,
 }
 
@@ -127,7 +134,7 @@ class DiffusionNeed:
         Only where everything stays on the card they leave one after the other, and the largest has to pass.
         More GPU memory never takes more RAM.
         """
-        beside = _LEAST_SYSTEM_RAM_WINDOWS if system == "windows" else _LEAST_SYSTEM_RAM
+        beside = least_system_ram(system)
         if self.resident_sampling_bytes <= vram_bytes:
             return max(self.weights_bytes, self.text_encoder_bytes) + beside
         return self.loaded_bytes + beside
@@ -178,16 +185,10 @@ class Usability:
 
     verdict: str
     seconds_floor: float | None
-    said: Callable[[], str]
     spilled_bytes: int = 0
     bus: Bus | None = None
     why: str = ""
     least_ram_bytes: int | None = None
-
-    @property
-    def reason(self) -> str:
-        """One sentence, made when it is asked for: of thousands few are read."""
-        return self.said()
 
     @property
     def seconds_per_step(self) -> float | None:
@@ -267,6 +268,11 @@ def reserve_bytes(system: str, total_bytes: int | None) -> int:
     return _RESERVE_WINDOWS + (_RESERVE_LARGE if (total_bytes or 0) > 15 * GIB else 0)
 
 
+def least_system_ram(system: str) -> int:
+    """What the system and a ComfyUI with nothing loaded take of RAM."""
+    return _LEAST_SYSTEM_RAM_WINDOWS if system == "windows" else _LEAST_SYSTEM_RAM
+
+
 def has_flash(gpu: GPU) -> bool:
     """Whether ComfyUI counts on memory-efficient attention on this card: NVIDIA, Intel, some AMD with
     Triton. Without it it plans 7.5 times the activations."""
@@ -275,13 +281,8 @@ def has_flash(gpu: GPU) -> bool:
 
 def usable_bytes(gpu: GPU, system: str = "linux") -> int:
     """What ComfyUI finds on an otherwise idle card. Raises VramwiseError where the catalog has no size."""
-    if gpu.vram_bytes is None:
-        raise VramwiseError(
-            f"The catalog has no memory size for {gpu.name}: name one, as in `{gpu.name} 16 GB`.",
-            key="error_card_no_size",
-            name=gpu.name,
-        )
-    return max(0, gpu.vram_bytes - _SYSTEM_RAM) if gpu.unified else idle_bytes(gpu, system)
+    size_bytes = gpu.sized_bytes
+    return max(0, size_bytes - _SYSTEM_RAM) if gpu.unified else idle_bytes(gpu, system)
 
 
 def usability(
@@ -314,20 +315,11 @@ def usability(
         if not killed:
             return _resident(need, vram_bytes, ram_bytes, bus, least)
     elif need.floor_bytes > vram_bytes + ROUNDING:
-        return Usability("no", None, lambda: _below_floor(need, vram_bytes), 0, bus, "below_floor", least)
+        return Usability("no", None, 0, bus, "below_floor", least)
     elif not killed:
         return _streaming(need, vram_bytes, bus, steps or need.steps, least)
     why = "ram_kills" if need.optimal_bytes <= vram_bytes + ROUNDING else "no_ram"
-    return Usability("no", None, lambda: _killed(least, ram_bytes), 0, bus, why, least)
-
-
-def _below_floor(need: DiffusionNeed, vram_bytes: int) -> str:
-    why = f"even with all weights in RAM it needs {gib(need.floor_bytes)} GiB of VRAM"
-    return f"{why}: {gib(vram_bytes)} are there"
-
-
-def _killed(least_bytes: int, ram_bytes: int | None) -> str:
-    return f"it takes {gib(least_bytes)} GiB of RAM and {gib(ram_bytes)} are there: the system would end it"
+    return Usability("no", None, 0, bus, why, least)
 
 
 def _resident(
@@ -335,18 +327,11 @@ def _resident(
 ) -> Usability:
     spare = vram_bytes - need.optimal_bytes
 
-    def fits() -> str:
-        return f"needs {gib(need.optimal_bytes)} GiB, {gib(max(0, spare))} to spare"
-
-    def read_again() -> str:
-        there = f"RAM of {gib(ram_bytes)} GiB does not hold all files"
-        return f"needs {gib(need.optimal_bytes)} GiB; {there}, so they are read again at each change"
-
     swaps = need.resident_sampling_bytes > vram_bytes
     if swaps and ram_bytes is not None and ram_bytes < need.ram_bytes:
-        return Usability("tight", 0.0, read_again, 0, bus, "tight_ram", least_bytes)
+        return Usability("tight", 0.0, 0, bus, "tight_ram", least_bytes)
     verdict = "tight" if spare < need.margin_bytes else "fits"
-    return Usability(verdict, 0.0, fits, 0, bus, verdict, least_bytes)
+    return Usability(verdict, 0.0, 0, bus, verdict, least_bytes)
 
 
 def _streaming(need: DiffusionNeed, vram_bytes: int, bus: Bus, steps: int, least_bytes: int) -> Usability:
@@ -354,32 +339,18 @@ def _streaming(need: DiffusionNeed, vram_bytes: int, bus: Bus, steps: int, least
     once = max(0, need.encode_bytes - vram_bytes)
     seconds = (spilled * steps + once) / (bus.gb_s * 1e9)
 
-    def said() -> str:
-        parts = []
-        if spilled:
-            parts.append(f"{gib(spilled)} GiB of weights cross {bus.bus} in each of {steps} steps")
-        if once:
-            parts.append(f"{gib(once)} GiB of the text encoder cross {bus.bus} once")
-        assumed = " (assumed)" if bus.assumed else ""
-        return f"{' and '.join(parts)}{assumed}: {seconds_text(seconds)} seconds at the least"
-
     why = "streams" if spilled else "streams_once"
-    return Usability("streams", seconds, said, spilled, bus, why, least_bytes)
+    return Usability("streams", seconds, spilled, bus, why, least_bytes)
 
 
 def _unified(need: DiffusionNeed, vram_bytes: int) -> Usability:
     wanted = need.resident_sampling_bytes
     spare = vram_bytes - wanted
 
-    def said(more: str = "") -> str:
-        there = f"{gib(wanted)} GiB of unified memory with every file in it; {gib(vram_bytes)} are there"
-        return f"needs {there}{more}"
-
     if spare >= -ROUNDING:
         verdict = "tight" if spare < tight_below(need.weights_bytes) else "fits"
-        return Usability(verdict, 0.0, said, why=verdict)
-    nowhere = functools.partial(said, ", and nothing can be streamed from elsewhere")
-    return Usability("no", None, nowhere, why="no_unified")
+        return Usability(verdict, 0.0, why=verdict)
+    return Usability("no", None, why="no_unified")
 
 
 def _latent(model: DiffusionModel, width: int, height: int, frames: int) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from ..catalog.gpus import GPU, find_gpus, gpus
 from ..catalog.words import said, words
 from ..errors import VramwiseError
 from ..hardware.budget import UNIFIED_SHARE
+from ..units import figure
 
 # Best last. What each means is in RATING_RULES.
 RATINGS = ("unknown", "insufficient", "tolerable", "optimal", "special case", "top pick")
@@ -36,7 +37,7 @@ RATING_RULES = {
 
 def balance_rule(lang: str = "en") -> str:
     """What bandwidth is set against tensor cores by, as a sentence."""
-    return words(lang)["compare_rule"].format(starves=f"{_STARVES:g}", fed=f"{_WELL_FED:g}")
+    return words(lang)["compare_rule"].format(starves=figure(_STARVES), fed=figure(_WELL_FED))
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Remark:
 
     def text(self, lang: str = "en") -> str:
         return words(lang)[f"compare_more_{self.key}"].format(
-            more=self.more, less=self.less, amount=f"{self.amount:g}", percent=f"{self.percent:.0f}"
+            more=self.more, less=self.less, amount=figure(self.amount), percent=figure(self.percent, ".0f")
         )
 
 
@@ -172,12 +173,11 @@ def offered_cards(*, rumoured: bool = False, every: bool = False) -> tuple[GPU, 
 
 
 def compare(names: Sequence[str]) -> Comparison:
-    """Two to four cards side by side; a name that is sold with several memory sizes stands for all of them.
+    """Up to four cards side by side; a name that is sold with several memory sizes stands for all of them.
 
-    Raises UnknownName for a card that is not in the catalog, VramwiseError for fewer than two or more than
-    four names.
+    Raises UnknownName for a card that is not in the catalog, VramwiseError for none or more than four names.
     """
-    if not 2 <= len(names) <= 4:
+    if not 1 <= len(names) <= 4:
         raise VramwiseError(
             said("error_compare_count", count=len(names)), "error_compare_count", count=len(names)
         )

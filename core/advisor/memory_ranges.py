@@ -8,8 +8,9 @@ from typing import Any
 
 from ..catalog.diffusion import PublishedNeed, diffusion_models
 from .candidate import Candidate
-from .candidates import ALL, MODEL_TASKS, candidates
+from .candidates import candidates
 from .targets import TIERS, target_of_memory
+from .tasks import ALL, MODEL_TASKS
 from .unlocks import Unlock, unlocked
 
 # So large that everything fits: what is asked for is what a model needs, not what there is.

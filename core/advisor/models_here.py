@@ -23,10 +23,10 @@ from ..catalog.templates import MODEL_FOLDERS
 from ..errors import VramwiseError
 from ..host import HostModels, host_models
 from ..settings import load_settings
-from ..weights.model_headers import ModelFile, model_file
 
 if TYPE_CHECKING:
     from ..catalog.templates import Template
+    from ..weights.model_headers import ModelFile
 
 # Sizes in notes are rounded to two digits; files of two precisions differ by far more.
 SAME_FILE = 0.03
@@ -207,6 +207,8 @@ def header_of(path: Path) -> ModelFile | None:
 
 @functools.lru_cache(maxsize=4 * _MOST_FILES)
 def _model_file(path: Path, _size: int, _changed: int) -> ModelFile:
+    from ..weights.model_headers import model_file
+
     return model_file(path)
 
 

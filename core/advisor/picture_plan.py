@@ -16,8 +16,9 @@ from ..errors import UnknownName, VramwiseError, nearest
 from ..hardware.budget import Budget
 from ..units import gib
 from .candidate import RESIDENT, Candidate, ResultSize
-from .candidates import measured_need, model_name, sized_candidates, use_of
+from .diffusion_candidates import measured_need, sized_candidates, use_of
 from .diffusion_memory import DiffusionNeed, diffusion_need
+from .model_names import model_name
 from .models_here import asking, current_model
 from .targets import Target, target_of_budget, targets_of
 
@@ -87,8 +88,10 @@ class PicturePlan:
             "",
         ]
         parts = [say["plan_parts"].format(**{name: gib(value) for name, value in said.items()})]
-        for name, stage in (("encode", need.encode_bytes), ("decode", need.decode_bytes)):
-            parts += [say[f"plan_{name}"].format(size=gib(stage))] if stage else []
+        decode = "decode" if set(self.model.tasks) & set(_PICTURES) else "decode_whole"  # no tiles of others
+        for name, stage in (("encode", need.encode_bytes), (decode, need.decode_bytes)):
+            # what is told as 0.0 GiB goes untold
+            parts += [say[f"plan_{name}"].format(size=gib(stage))] if gib(stage) != gib(0) else []
         lines.append(("" if lang == "zh" else " ").join(parts))
         for key, size in (("resident", self.largest_resident), ("streamed", self.largest_streamed)):
             if size is not None:

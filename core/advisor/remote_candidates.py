@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..catalog import ocr_model, ocr_models
+from ..families.blocks import quantisation_details
 from ..families.published import published_config
-from ..families.saved_quantised import details
 from ..ocr.remote.model_match import family_ids, names_of, plain
 from .candidate import RESIDENT, Candidate
-from .candidates import ocr_candidate
+from .ocr_candidates import ocr_candidate
 from .targets import TIERS, target_of_memory
 
 # The usual sizes of cards, and two of data centres.
@@ -52,7 +52,8 @@ def remote_candidates(
     here = {row.model for row in found if row.verdict in RESIDENT and not row.slow}
     servable = set(family_ids())
     rows = [row for row in ocr_models() if row.engine == "vlm" and row.family in servable]
-    rows = [row for row in rows if not details(published_config(row.repo) or {})]  # the same model once more
+    # not the same model once more
+    rows = [row for row in rows if not quantisation_details(published_config(row.repo) or {})]
     servers = [_on_a_server(row.id) for row in rows if row.id not in here]
     there = sorted((found for found in servers if found is not None), key=lambda found: found[0].key)
     return tuple(

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..catalog.diffusion import diffusion_models
 from ..catalog.edition import edition
 from ..catalog.formats import AddOn, addons, formats
-from ..catalog.words import sized, words
-from ..units import GIB, gib, seconds_text
+from ..catalog.words import sized, words, written
+from ..units import GIB, Figure, figure, gib, seconds_text
 from .advise import Advice
 from .candidate import RESIDENT, WAITS_SECONDS, Candidate
-from .candidates import ALL, MODEL_TASKS, OCR, USUAL_RAM, WHICH_GPU
+from .diffusion_candidates import USUAL_RAM
 from .gpu_ranking import TOLERANCE, balance, rating
 from .memory_ranges import tiers
 from .remote_candidates import RemoteCandidate
+from .summary import best_rows, summary
 from .targets import Target
+from .tasks import ALL, MODEL_TASKS, OCR, WHICH_GPU
 from .unlocks import Unlock
 
 # Lines of a task's table when every task is shown.
@@ -40,6 +42,11 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
         yield edition().text(say)
         return
     yield "# " + say["advise_title"].format(gpu=sized(advice.gpu, say))
+    yield ""
+    for line in summary(advice).text(lang):
+        yield f"- {line}"
+    yield ""
+    yield f"## {say['advise_place_head']}"
     yield ""
     yield from _place(advice, say)
     tasks = MODEL_TASKS if advice.task == ALL else (advice.task,)
@@ -71,10 +78,10 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
         yield from _formats(advice, say)
     yield from _unlocks(advice.unlocks, say)
     yield from _remote(advice.remote, say)
-    yield from _differ(advice, lang, say)
     yield from _own_faults(advice, lang, say)
     yield ""
     yield say["advise_end"]
+    yield from _differ(advice, lang, say)
     yield ""
     yield edition().text(say)
 
@@ -92,22 +99,18 @@ def place_lines(
     facts = {
         "ocr": gib(target.budget.budget_bytes),
         "comfy": gib(target.comfy_bytes),
-        "vram": f"{target.vram_gib:.4g}" if target.vram_gib else "",
+        "vram": figure(target.vram_gib, ".4g") if target.vram_gib else "",
     }
     room = "advise_room_own" if not target.vram_gib else "advise_room_live" if target.live else "advise_room"
     yield "- " + say[room].format(**facts)
     if not target.live and target.vram_gib and not (target.gpu is not None and target.gpu.unified):
         told = target.system == "linux" and target.gpu is not None and target.gpu.torch_total_gib is not None
         yield "- " + say["advise_torch_total"].format(
-            vram=f"{target.vram_gib:.4g}",
+            vram=figure(target.vram_gib, ".4g"),
             total=gib(target.idle_bytes, 2),
             system=say[f"advise_system_{target.system}"],
             basis=say["advise_torch_measured" if told else "advise_torch_rule"],
         )
-    if target.count > 1:
-        yield "- " + say["advise_count"].format(count=target.count)
-    if target.budget.set_by_hand:
-        yield "- " + say["check_by_hand"].format(value=target.budget.set_by_hand)
     if taken:
         yield f"- {taken}"
     if target.ram_bytes:
@@ -119,15 +122,25 @@ def place_lines(
             colour=say[f"advise_colour_{rating(target.gpu)}"],
             balance=say[f"advise_balance_{balance(target.gpu).verdict}"],
         )
-        if target.gpu.status != "released":
-            yield "- " + say["advise_rumour"]
-        if target.gpu.yours:
-            yield "- " + say["advise_own_card"]
+    for remark in remarks(target, say):
+        yield f"- {remark}"
+
+
+def remarks(target: Target, say: Mapping[str, str]) -> Iterator[str]:
+    """What has to be known of a place with every answer about it."""
+    if target.count > 1:
+        yield say["advise_count"].format(count=target.count)
+    if target.budget.set_by_hand:
+        yield say["check_by_hand"].format(value=target.budget.set_by_hand)
+    if target.gpu is not None and target.gpu.status != "released":
+        yield say["advise_rumour"]
+    if target.gpu is not None and target.gpu.yours:
+        yield say["advise_own_card"]
 
 
 def _order(say: Mapping[str, str]) -> str:
     first, second = WAITS_SECONDS
-    return say["advise_order"].format(first=f"{first:g}", second=f"{second:g}", ram=gib(USUAL_RAM, 0))
+    return say["advise_order"].format(first=figure(first), second=figure(second), ram=gib(USUAL_RAM, 0))
 
 
 def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: bool) -> Iterator[str]:
@@ -145,7 +158,7 @@ def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: 
     if short and len(each) > len(shown):
         yield ""
         yield say["advise_more_run"].format(count=len(each) - len(shown))
-    yield from _not_here(found, {row.model for row in each}, lang, say)
+    yield from _not_here(found, lang, say)
     yield from _installable(found, lang, say)
     for candidate in found:
         if candidate.verdict == "unknown":
@@ -153,16 +166,15 @@ def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: 
             yield f"{candidate.name}: {candidate.reason(lang)}"
 
 
-def _not_here(found: Sequence[Candidate], run: set[str], lang: str, say: Mapping[str, str]) -> Iterator[str]:
+def _not_here(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) -> Iterator[str]:
     """Why the models that people ask for by name do not run, each at the precision that comes nearest; the
     others are counted."""
-    nearest: dict[str, Candidate] = {}
-    for row in found:
-        if row.model not in run and row.verdict != "unknown" and row.why != "not_installed":
-            before = nearest.setdefault(row.model, row)
-            if _lacking(row) < _lacking(before):
-                nearest[row.model] = row
-    told = [row for row in nearest.values() if row.asked_for or row.yours]
+    nearest = [
+        row
+        for row in best_rows(found, found[0].task if found else "")
+        if not row.usable and row.verdict != "unknown" and row.why != "not_installed"
+    ]
+    told = [row for row in nearest if row.asked_for or row.yours]
     if told:
         yield ""
         yield say["advise_not_here"]
@@ -173,12 +185,6 @@ def _not_here(found: Sequence[Candidate], run: set[str], lang: str, say: Mapping
     if len(nearest) > len(told):
         yield ""
         yield say["advise_more"].format(count=len(nearest) - len(told))
-
-
-def _lacking(row: Candidate) -> int:
-    """What has to be there of what is too little: RAM, else GPU memory."""
-    needed = row.ram_bytes if row.why in ("no_ram", "ram_kills") else row.optimal_bytes
-    return needed or 0
 
 
 def _named(row: Candidate, say: Mapping[str, str]) -> str:
@@ -229,11 +235,13 @@ def table_lines(
         cells = [say[f"advise_task_{row.task}"]] if with_task else []
         cells += [_named(row, say), row.precision, say[f"advise_verdict_{row.verdict}"]]
         if streamed:
-            waits = seconds_text(row.seconds_per_step) if row.seconds_per_step else "0"
+            waits = written(seconds_text(row.seconds_per_step), say) if row.seconds_per_step else "0"
             waits = waits if row.usable else "-"
             cells += ["-", "-"] if row.task == OCR else [str(row.tier), waits]
-        cells += [gib(size) for size in (row.optimal_bytes, row.resident_bytes, row.floor_bytes)]
-        cells += [gib(row.ram_bytes)] if streamed else []
+        cells += [
+            written(gib(size), say) for size in (row.optimal_bytes, row.resident_bytes, row.floor_bytes)
+        ]
+        cells += [written(gib(row.ram_bytes), say)] if streamed else []
         cells += [row.licence, say[f"advise_commercial_{row.commercial}"]]
         cells += [say[f"advise_confidence_{row.confidence}"], say["advise_yes"] if row.installed else ""]
         cells.append(row.reason(lang))
@@ -254,7 +262,7 @@ def _unlocks(unlocks: Sequence[Unlock], say: Mapping[str, str]) -> Iterator[str]
     if not unlocks:
         return
     yield ""
-    yield "## " + say["advise_unlocks"].format(tier=f"{unlocks[0].vram_gib:g}")
+    yield "## " + say["advise_unlocks"].format(tier=figure(unlocks[0].vram_gib))
     yield ""
     for unlock in unlocks:
         was = f" ({unlock.was})" if unlock.was else ""
@@ -273,7 +281,7 @@ def _remote(found: Sequence[RemoteCandidate], say: Mapping[str, str]) -> Iterato
         model = f"{remote.candidate.name} {remote.candidate.precision}"
         line = say["advise_elsewhere_served" if remote.endpoints else "advise_elsewhere_size"]
         endpoints = ", ".join(remote.endpoints)
-        yield "- " + line.format(model=model, size=f"{remote.vram_gib:g}", endpoints=endpoints)
+        yield "- " + line.format(model=model, size=figure(remote.vram_gib), endpoints=endpoints)
     yield ""
     yield say["advise_elsewhere_how"]
 
@@ -291,10 +299,10 @@ def _addons(advice: Advice, best: Sequence[Candidate], say: Mapping[str, str]) -
         if addon.vram_gb:
             left = (advice.target.vram_gib or 0) - advice.taken_bytes / GIB
             fits = left >= addon.vram_gb * (1 - TOLERANCE)
-            facts = {"name": name, "size": f"{addon.vram_gb:g}"}
+            facts = {"name": name, "size": figure(addon.vram_gb)}
             yield "- " + say["advise_addon_task"].format(**facts, verdict=_fits(fits, say))
         elif addon.gib is not None:
-            size = f"{addon.gib[0]:g}" + (f"-{addon.gib[1]:g}" if addon.gib[1] != addon.gib[0] else "")
+            size = _range(*addon.gib)
             if not addon.model:
                 yield "- " + say["advise_addon_any"].format(name=name, size=size)
                 continue
@@ -340,9 +348,15 @@ def _formats(advice: Advice, say: Mapping[str, str]) -> Iterator[str]:
     yield "|" + "---|" * len(heads)
     for form in formats():
         low, high = form.measured_low, form.measured_high
-        files = "-" if low is None or high is None else f"{low:g}" if low == high else f"{low:g}-{high:g}"
+        files = "-" if low is None or high is None else written(_range(low, high), say)
+        bits, each = written(figure(form.bits), say), written(figure(form.bits / 8, ".3g"), say)
         fast = say["advise_yes"] if form.fast_on(advice.target.budget.capability) else ""
-        yield f"| {form.format} | {form.bits:g} | {form.bits / 8:.3g} | {files} | {fast} |"
+        yield f"| {form.format} | {bits} | {each} | {files} | {fast} |"
+
+
+def _range(low: float, high: float) -> Figure:
+    """ "4.5", "4.5-5.2"."""
+    return Figure(f"{low:g}" if low == high else f"{low:g}-{high:g}")
 
 
 def _differ(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:

@@ -81,12 +81,6 @@ class Target:
 
 def target_of_gpu(gpu: GPU, ram_gib: float | None = None, system: str = "linux") -> Target:
     """An empty card. Raises VramwiseError where the catalog has no memory size of it."""
-    if gpu.vram_gib is None:
-        raise VramwiseError(
-            f'The catalog has no memory size of "{gpu.name}". Name one with it, such as "{gpu.name} 24 GB".',
-            key="error_card_no_size",
-            name=gpu.name,
-        )
     budget, usable = budget_of_gpu(gpu, system), usable_bytes(gpu, system)
     return Target(
         gpu.label, budget, usable, gpu.vram_gib, gpu, _ram(ram_gib), system=system, idle_bytes=usable
@@ -130,7 +124,7 @@ def targets_of(
     if vram_gib is not None:
         return (target_of_memory(vram_gib, ram_gib, system or running_system()),)
     if machine is None:
-        from ..models.request import machine_now
+        from ..models.place import machine_now
 
         machine = machine_now()
     return (target_of_machine(machine, ram_gib),)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .candidate import RESIDENT, Candidate
-from .candidates import ALL, candidates_of_task
+from .candidates import candidates_of_task
 from .gpu_ranking import TOLERANCE
 from .targets import TIERS, Target, resized
+from .tasks import ALL
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from ..units import GIB
 from .csv_rows import Row, number, table
 from .model_files.gguf_ladder import measured_bits, with_ladder
 from .model_files.listed import DiffusionWeights as DiffusionWeights
-from .names.models import model_named
+from .names.models import models_named
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
+from .ranks import meant_first
 
 # Undistilled models of the catalog sample 15 steps or more.
 _FEW_STEPS = 10
@@ -126,10 +127,16 @@ class DiffusionModel:
         return self.factor_source.startswith("estimated")
 
     def of(self, precision: str) -> DiffusionWeights:
-        """The weights at ``precision``. Raises UnknownName with the nearest."""
+        """The weights at ``precision``, or at the first that begins with its words ("fp8", "Q4": of a GGUF's
+        sizes the medium one). Raises UnknownName with the nearest.
+        """
+        wanted = precision.strip().lower()
         for weights in self.weights:
-            if weights.precision.lower() == precision.lower():
+            if weights.precision.lower() == wanted:
                 return weights
+        begins = [row for row in self.weights if re.match(rf"{re.escape(wanted)}[_ ]", row.precision.lower())]
+        if begins:
+            return next((row for row in begins if row.precision.endswith("_M")), begins[0])
         raise UnknownName(
             f'{self.name} is not listed at "{precision}".{nearest(precision, self.precisions)} '
             f"Use one of: {', '.join(self.precisions)}."
@@ -320,8 +327,8 @@ def listed_weights() -> defaultdict[str, list[DiffusionWeights]]:
 def diffusion_model(name: str) -> DiffusionModel:
     """The model with this id or name, whatever the case. Raises UnknownName with the nearest."""
     models = {model.id: model for model in diffusion_models()}
-    found = model_named(name, {model.id: (model.name,) for model in models.values()})
-    if found is None:
+    found = meant_first(models_named(name, {model.id: (model.name,) for model in models.values()}))
+    if not found:
         known = [*models, *(model.name for model in models.values())]
         raise UnknownName(
             f'There is no image or video model "{name}".{nearest(name, known)} `vramwise models` lists them.',
@@ -329,7 +336,7 @@ def diffusion_model(name: str) -> DiffusionModel:
             text=name,
             near=nearest_name(name, known),
         )
-    return models[found]
+    return models[found[0]]
 
 
 @functools.cache

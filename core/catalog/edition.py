@@ -7,6 +7,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..shell import update_line
 from .csv_rows import table
 from .diffusion import diffusion_models
 from .readers import ocr_models
@@ -30,7 +31,11 @@ class Edition:
         """One line for the end of a report; how to refresh it where it is old."""
         line = say["edition"].format(date=self.date, models=self.models, cards=self.cards)
         age = self.age_days(today)
-        return f"{line} {say['edition_old'].format(days=age)}" if age > OLD_AFTER_DAYS else line
+        return (
+            f"{line} {say['edition_old'].format(days=age, update=update_line())}"
+            if age > OLD_AFTER_DAYS
+            else line
+        )
 
 
 @functools.cache

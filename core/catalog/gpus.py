@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..errors import LONGEST_NAME, UnknownName, VramwiseError
-from ..units import GIB
+from ..units import GIB, figure
 from .csv_rows import Row, count, number, table
 from .names.cards import CardName, key, readings
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
+from .words import said
 
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
 _TOLERANCE = 0.1
@@ -73,6 +74,14 @@ class GPU:
         return None if self.vram_gib is None else int(self.vram_gib * GIB)
 
     @property
+    def sized_bytes(self) -> int:
+        """``vram_bytes``. Raises VramwiseError where the catalog has no memory size of the card."""
+        size_bytes = self.vram_bytes
+        if size_bytes is None:
+            raise VramwiseError(said("error_card_no_size", name=self.name))
+        return size_bytes
+
+    @property
     def capability(self) -> tuple[int, int] | None:
         """The CUDA compute capability, None where the card has none."""
         found = re.fullmatch(r"(\d+)\.(\d+)", self.compute_capability)
@@ -83,7 +92,7 @@ class GPU:
         """What torch runs it with: "cuda", "rocm", "xpu" or "mps"."""
         return {"NVIDIA": "cuda", "AMD": "rocm", "Intel": "xpu"}.get(self.vendor, "mps")
 
-    @property
+    @functools.cached_property
     def unified(self) -> bool:
         """True where the card shares the machine's memory."""
         return self.vendor == "Apple" or self.memory_type.startswith("LPDDR")
@@ -167,7 +176,7 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
             '`vramwise gpus` lists them; "16 GB" works too.',
             key="error_card_long",
             text=text[:LONGEST_NAME],
-            count=f"{len(text):,}",
+            count=figure(len(text), ","),
         )
     if found := _by_whole_name().get(" ".join(text.casefold().split())):
         return tuple(found)
@@ -233,7 +242,7 @@ def _not_sold(found: list[GPU], size: float) -> UnknownName:
         f"There is no {name} with {size:g} GB; it is sold with {sold} GB.",
         key="error_card_size",
         name=name,
-        size=f"{size:g}",
+        size=figure(size),
         sold=sold,
     )
 

@@ -79,13 +79,14 @@ def precision(precision_id: str) -> Precision:
     """
     if precision_id.endswith(AS_SAVED):
         return _as_saved(precision_id)
-    known = [row.id for row in precisions()]
-    if precision_id not in known:
+    found = next((row for row in precisions() if row.id == precision_id), None)
+    if found is None:
+        known = [row.id for row in precisions()]
         raise UnknownName(
             f'There is no precision "{precision_id}".{nearest(precision_id, known)} '
             f"Use one of: {', '.join(known)}."
         )
-    return precisions()[known.index(precision_id)]
+    return found
 
 
 def _as_saved(precision_id: str) -> Precision:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .csv_rows import table
-from .words import sized
+from .words import amount, sized
 
 SEEDS = ("guide", "article")
 
@@ -48,7 +48,7 @@ class Published:
         if self.text == self.value:
             return self.value
         unit, _, power = self.unit.partition(" ")
-        return " ".join(filter(None, (self.value, say.get(f"advise_unit_{unit}", unit), power)))
+        return " ".join(filter(None, (amount(self.value, say), say.get(f"advise_unit_{unit}", unit), power)))
 
     @property
     def text(self) -> str:

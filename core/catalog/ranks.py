@@ -5,7 +5,7 @@ quality it stands in: quality_tiers.csv.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .csv_rows import table
@@ -74,6 +74,17 @@ def quality(task: str, model: str) -> Quality:
     of_task = [(rank(*key), its.tier) for key, its in _stated().items() if key[0] == task]
     before = [row for row in of_task if row[0] <= place]
     return Quality(max(before)[1] if before else 1, stated=False)
+
+
+def meant_first(models: Iterable[str]) -> list[str]:
+    """Models by what people mean who do not say which: those that are asked for by name, the better tier
+    first; else in the order given."""
+
+    def place(model: str) -> tuple[bool, int]:
+        its = [quality(task, name) for task, name in _ranks() if name == model]
+        return not any(one.asked_for for one in its), min((one.tier for one in its), default=UNRANKED)
+
+    return sorted(models, key=place)
 
 
 def ocr_rank(model: OCRModel, size_of: Callable[[OCRModel], int | None]) -> float:

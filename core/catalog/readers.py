@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from ..errors import VramwiseError, nearest
+from ..errors import UnknownName, nearest
 from .csv_rows import Row, count, table
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 
@@ -140,7 +140,7 @@ def ocr_model(model_id: str) -> OCRModel:
 def language(code: str) -> Language:
     """The row of ``code``; an unknown code raises VramwiseError that names the nearest."""
     said = f'"{code}" is not a language that VRAMwise knows.'
-    return _named({row.code: row for row in languages()}, code, said, "Use auto or one of")
+    return _named({row.code: row for row in languages()}, code, said, "Use auto or one of:")
 
 
 def check_language(code: str) -> None:
@@ -152,16 +152,36 @@ def check_language(code: str) -> None:
 def recogniser(recogniser_id: str) -> Recogniser:
     """The row of ``recogniser_id``; an unknown id raises VramwiseError that names the nearest."""
     said = f'There is no recogniser "{recogniser_id}" to download.'
-    return _named({row.id: row for row in recognisers()}, recogniser_id, said, "Known ones")
+    return _named({row.id: row for row in recognisers()}, recogniser_id, said, "Known ones:")
 
 
 def _named(rows: Mapping[str, _Row], name: str, unknown: str, known: str) -> _Row:
     """The row of ``name``. Where there is none: ``unknown``, the nearest, and the ``known`` names."""
     if not isinstance(name, str) or name not in rows:
-        raise VramwiseError(f"{unknown}{nearest(name, rows)} {known}: {', '.join(rows)}.")
+        raise UnknownName(f"{unknown}{nearest(name, rows)} {known} {', '.join(rows)}.")
     return rows[name]
 
 
 def default_language(script: str) -> Language | None:
     """The language assumed for a script found by ``language=auto``: the first row of that script."""
     return next((row for row in languages() if row.script == script), None)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A row of presets.csv, what a model that follows instructions can be asked besides reading: the
+    ``prompt`` of a ``task``, and how its answer is read (``parse``, one of ocr/vlm/answers).
+    """
+
+    task: str
+    prompt: str
+    parse: str
+    source: str
+    date: str
+
+
+@functools.cache
+def presets() -> dict[str, Preset]:
+    """Every row of presets.csv by its task, in the order of the file."""
+    rows = table("reading/presets.csv", lambda row: Preset(**row), lambda row: [row["task"]])
+    return {row.task: row for row in rows}

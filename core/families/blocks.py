@@ -44,12 +44,14 @@ def text_config(config: Config) -> dict[str, Any]:
     return {**_defaults(config, "text"), **config, **(config.get("text_config") or {})}
 
 
-def most_positions(config: Config) -> int | None:
+def most_positions(config: Config, of_recipe: int = 0) -> int | None:
     """Tokens of prompt and answer together that the language model has positions for
-    (``max_position_embeddings`` of its config), or None where the config does not say.
+    (``max_position_embeddings`` of its config), and no more than its recipe has (0: it says nothing); None
+    where neither says.
     """
     most = text_config(config).get("max_position_embeddings")
-    return int(most) if isinstance(most, int) and most > 0 else None
+    known = [number for number in (most, of_recipe) if isinstance(number, int) and number > 0]
+    return min(known, default=None)
 
 
 def vision_config(config: Config) -> dict[str, Any]:
@@ -68,6 +70,15 @@ def tied(config: Config) -> bool | None:
         return bool(config["tie_word_embeddings"])
     said = text_config(config).get("tie_word_embeddings")
     return None if said is None else bool(said)
+
+
+def quantisation_details(config: Config) -> Any:
+    """What config.json says of how the folder was quantised: at the top, by the older name, or of the
+    language model.
+    """
+    text = config.get("text_config")
+    inner = text.get("quantization_config") if isinstance(text, Mapping) else None
+    return config.get("quantization_config") or config.get("compression_config") or inner
 
 
 def head_dim(text: Config) -> int:
@@ -157,3 +168,29 @@ def siglip(tower: str, seen: Mapping[str, Any]) -> Iterator[Weight]:
     yield from linear(f"{layer}.mlp.fc1", width, ffn, True, depth)
     yield from linear(f"{layer}.mlp.fc2", ffn, width, True, depth)
     yield from norm(f"{tower}.post_layernorm", width, True)
+
+
+def sam(tower: str, seen: Mapping[str, Any]) -> Iterator[Weight]:
+    """SAM's encoder with relative positions and its neck; ``seen`` is its part of the config."""
+    width, patch, out = seen["hidden_size"], seen["patch_size"], seen["output_channels"]
+    depth, whole, ffn = seen["num_hidden_layers"], len(seen["global_attn_indexes"]), seen["mlp_dim"]
+    grid, size = seen["image_size"] // patch, width // seen["num_attention_heads"]
+    yield Weight(f"{tower}.pos_embed", (1, grid, grid, width))
+    yield Weight(f"{tower}.patch_embed.projection.weight", (width, seen["num_channels"], patch, patch))
+    yield Weight(f"{tower}.patch_embed.projection.bias", (width,))
+    layer = f"{tower}.layers.*"
+    for axis in ("h", "w"):
+        yield Weight(
+            f"{layer}.attn.rel_pos_{axis}", (2 * seen["window_size"] - 1, size), copies=depth - whole
+        )
+        yield Weight(f"{layer}.attn.rel_pos_{axis}", (2 * grid - 1, size), copies=whole)
+    for name in ("layer_norm1", "layer_norm2"):
+        yield from norm(f"{layer}.{name}", width, True, depth)
+    yield from linear(f"{layer}.attn.qkv", width, 3 * width, True, depth)
+    yield from linear(f"{layer}.attn.proj", width, width, True, depth)
+    yield from linear(f"{layer}.mlp.lin1", width, ffn, True, depth)
+    yield from linear(f"{layer}.mlp.lin2", ffn, width, True, depth)
+    yield Weight(f"{tower}.neck.conv1.weight", (out, width, 1, 1))
+    yield Weight(f"{tower}.neck.conv2.weight", (out, out, 3, 3))
+    yield from norm(f"{tower}.neck.layer_norm1", out, True)
+    yield from norm(f"{tower}.neck.layer_norm2", out, True)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from .blocks import Weight, language_model, linear, siglip, text_config, vision_config
 from .family import Config
-from .pictures import PictureSize, merged, patch_side
+from .pictures import PictureSize, Sides, covering_tiles, merged, patch_side
 
 # The processor scales every picture until its longer side is four tiles, and adds a small one.
-_TILES = 4 * 4 + 1
+_ACROSS = 4
 
 
 def weights(config: Config) -> Iterator[Weight]:
@@ -21,8 +21,9 @@ def weights(config: Config) -> Iterator[Weight]:
     yield from language_model(config, "model.text_model", bias=False, head_norms=False)
 
 
-def picture(config: Config, pixels: int) -> PictureSize:
-    """The same of every picture, whatever its ``pixels``."""
+def picture(config: Config, pixels: int, sides: Sides | None = None) -> PictureSize:
+    """As many tiles of every picture of a shape, whatever its ``pixels``; the most where it is not known."""
     vision = vision_config(config)
-    patches = _TILES * (int(vision["image_size"]) // patch_side(vision)) ** 2
+    tiles = covering_tiles(*(sides or (1, 1)), _ACROSS) + 1
+    patches = tiles * (int(vision["image_size"]) // patch_side(vision)) ** 2
     return PictureSize(patches, merged(config, vision, patches))

@@ -5,28 +5,36 @@ The formulas are checked against the real classes of transformers on the meta de
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..errors import VramwiseError
-from .blocks import Tensor, Weight, tied
+from .blocks import Tensor, Weight, quantisation_details, tied
 from .family import Config, family_of_config, formula, with_formulas
-from .saved_quantised import details
+
+_EXPERT = re.compile(r"\.experts\.\d+\.|\.mlp\.gate\.weight$")
 
 
 def weights_of_files(tensors: Mapping[str, Tensor], config: Config) -> tuple[Weight, ...]:
-    """From safetensors headers. A matrix named ``*.weight`` is an nn.Linear's unless of an embedding.
+    """From safetensors headers. A matrix named ``*.weight`` is an nn.Linear's unless of an embedding, or of
+    one of several experts and of what chooses among them: files have experts one by one, transformers'
+    classes in one tensor of each layer, which no quantisation of nn.Linear reaches.
 
     A tied lm_head that the file repeats is counted once.
     """
     once = tied(config) and any(name.endswith("embed_tokens.weight") for name in tensors)
-    quantised = bool(details(config))
+    quantised = bool(quantisation_details(config))
     rows = []
     for name, tensor in tensors.items():
         if once and name.split(".")[-2:] == ["lm_head", "weight"]:
             continue
         parts = name.split(".")
         linear = (
-            len(tensor.shape) == 2 and parts[-1] == "weight" and len(parts) > 1 and "embed" not in parts[-2]
+            len(tensor.shape) == 2
+            and parts[-1] == "weight"
+            and len(parts) > 1
+            and "embed" not in parts[-2]
+            and not _EXPERT.search(name)
         )
         # bare fp8 without a word in config.json is read as the precision that was asked for
         kept = tensor.dtype.upper() in ("BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2")

@@ -37,13 +37,19 @@ class _Live:
         self.decided: LoadPlan | None = None
         self.engine: VLMEngine | None = None
 
+    def __reduce__(self) -> tuple[type[_Live], tuple[()]]:
+        """A copy of a handle is the description alone: caches of ComfyUI copy outputs and write them down."""
+        return _Live, ()
+
 
 @dataclass(frozen=True)
 class OCRHandle:
     """An OCR model, described and not loaded. Equal handles share one resident model.
 
     ``model`` is a catalog id or the folder name of a checkpoint of the person's own. Survives every
-    release: weights that were dropped come back at the next ``read``.
+    release: weights that were dropped come back at the next ``read``. ``beside_bytes`` of the device's memory
+    are left to another model that reads with it. ``fast_decode``: tokens by CUDA graphs, where they can be
+    had.
     """
 
     model: str = DEFAULT_MODEL
@@ -51,6 +57,8 @@ class OCRHandle:
     attention: str = "auto"
     device: str = "auto"
     quantise_vision: bool = False
+    beside_bytes: int = 0
+    fast_decode: bool = False
     _live: _Live = field(default_factory=_Live, compare=False, repr=False)
 
     def read(
@@ -67,7 +75,12 @@ class OCRHandle:
         options = options or ReadOptions()
         check_choice("task", options.task, TASKS)
         check_language(options.language)
-        return self._engine(load_settings()).read(images, options, progress or NoProgress())
+        engine = self._engine(load_settings())
+        if is_cpu_engine(self.model):
+            return engine.read(images, options, progress or NoProgress())
+        from ..ocr.vlm.json_answers import checked_results
+
+        return checked_results(engine.read, images, options, progress or NoProgress())
 
     def plan(self) -> str:
         """What will run and why, for a person. Never raises for what is missing: the sentence is the plan."""
@@ -92,6 +105,16 @@ class OCRHandle:
         from ..ocr.vlm.prompts import ignored
 
         return ignored(options)
+
+    @property
+    def answers_questions(self) -> bool:
+        """Whether a question about a picture is answered; else its text is read whatever was asked."""
+        return not is_cpu_engine(self.model)
+
+    @property
+    def held_by(self) -> object:
+        """What lives as long as this handle or a copy of it with other wishes does."""
+        return self._live
 
     @property
     def patcher(self) -> Any:
@@ -121,7 +144,19 @@ class OCRHandle:
         """What the handle asks for, as the planner takes it."""
         from .request import ModelRequest
 
-        return ModelRequest(self.model, self.precision, self.attention, self.device, self.quantise_vision)
+        return ModelRequest(
+            self.model,
+            self.precision,
+            self.attention,
+            self.device,
+            self.quantise_vision,
+            beside_bytes=self.beside_bytes,
+            fast_decode=self.fast_decode,
+        )
+
+    def device_here(self) -> str:
+        """Where the model runs, by its plan. Raises VramwiseError where it cannot run at all."""
+        return self._decide(load_settings()).spec.device
 
     def _decide(self, settings: Settings, sharded: bool = False) -> LoadPlan:
         """Decided once for a handle, so that an evicted model comes back as the same one. ``sharded``: over
@@ -151,12 +186,13 @@ def ocr_handle(
     attention: str = "auto",
     device: str = "auto",
     quantise_vision: bool = False,
+    fast_decode: bool = False,
 ) -> OCRHandle:
     """A checked handle; unknown names raise VramwiseError with the nearest known one."""
     model = model_id(model)
     check_choice("precision", precision, precision_choices())
     check_choice("attention", attention, ATTENTIONS)
-    return OCRHandle(model, precision, attention, device, quantise_vision)
+    return OCRHandle(model, precision, attention, device, quantise_vision, fast_decode=fast_decode)
 
 
 def shared_readers() -> ReaderPool:

@@ -1,4 +1,6 @@
-"""A handle with the built-in engine in front: it finds the lines, the handle's model reads them."""
+"""A handle with somebody in front who finds what its model reads: the built-in engine lines, a layout net
+blocks.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..ocr.hybrid.engine import HybridEngine
+    from ..ocr.hybrid.layout_engine import LayoutEngine
     from ..ocr.results.line import Line
     from ..ocr.results.result import OCRResult
+
+LAYOUT = "layout"
 
 
 @dataclass(frozen=True)
 class HybridHandle:
     """Reads as ``reader`` does, a handle of a vision-language model here or on a server, with the places of
-    the built-in engine. ``unit``: "lines" or "paragraphs", what the model is shown at once.
+    the built-in engine or of a layout net. ``unit``: "lines", "paragraphs" or, by the net, "layout": what the
+    model is shown at once.
     """
 
     reader: Any
@@ -48,23 +54,41 @@ class HybridHandle:
         return self._engine().read_each(images, options or ReadOptions(), progress or NoProgress())
 
     def plan(self) -> str:
+        if self.unit == LAYOUT:
+            from .layout import plan_line
+
+            return f"{plan_line(self.reader)}\n{self.reader.plan()}"
         return f"The built-in engine finds the {self.unit}, this model reads them:\n{self.reader.plan()}"
+
+    @property
+    def answers_questions(self) -> bool:
+        """As OCRHandle's: every piece of a page is read by itself."""
+        return False
 
     def not_used(self, options: ReadOptions) -> tuple[str, ...]:
         """As OCRHandle's."""
-        from ..ocr.hybrid.engine import ignored
+        from ..ocr.hybrid import engine, layout_engine
 
         its = getattr(self.reader, "not_used", None)
         language = ReadOptions(language=options.language)
-        return (*ignored(options, self.unit), *(its(language) if its else ()))
+        whole_page = (
+            layout_engine.ignored(options) if self.unit == LAYOUT else engine.ignored(options, self.unit)
+        )
+        return (*whole_page, *(its(language) if its else ()))
 
     def release(self) -> bool:
         return bool(self.reader.release())
 
-    def _engine(self) -> HybridEngine:
+    def _engine(self) -> HybridEngine | LayoutEngine:
+        model = str(getattr(self.reader, "model", ""))
+        if self.unit == LAYOUT:
+            from ..ocr.hybrid.layout_engine import LayoutEngine
+            from .layout import asked_kinds, open_layout
+
+            return LayoutEngine(self.reader, open_layout(self.reader), model, asked_kinds(self.reader))
         from ..ocr.hybrid.engine import HybridEngine
 
-        return HybridEngine(self.reader, found_lines, self.unit, str(getattr(self.reader, "model", "")))
+        return HybridEngine(self.reader, found_lines, self.unit, model)
 
 
 def with_hybrid(reader: Any, unit: str) -> Any:
@@ -76,10 +100,15 @@ def with_hybrid(reader: Any, unit: str) -> Any:
         return reader
     model = str(getattr(reader, "model", ""))
     if is_cpu_engine(model):
+        finds = "a layout net find blocks" if unit == LAYOUT else "the built-in engine find lines"
         raise VramwiseError(
-            f"hybrid {unit} has the built-in engine find lines and a vision-language model read them, and "
+            f"hybrid {unit} has {finds} and a vision-language model read them, and "
             f"{model} is no such model. Choose one, here or on a server, or set hybrid to off."
         )
+    if unit == LAYOUT:
+        from .layout import with_room
+
+        reader = with_room(reader)
     return HybridHandle(reader, unit)
 
 

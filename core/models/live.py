@@ -19,7 +19,8 @@ from .out_of_memory import remedies
 if TYPE_CHECKING:
     import torch
 
-    from ..ocr.vlm.engine import MicroBatch, VLMEngine
+    from ..ocr.vlm.engine import VLMEngine
+    from ..ocr.vlm.limits import MicroBatch
     from .load_plan import LoadPlan
 
 log = logging.getLogger("vramwise.models")
@@ -27,7 +28,8 @@ log = logging.getLogger("vramwise.models")
 
 def open_engine(model: str, decided: LoadPlan, settings: Settings) -> VLMEngine:
     """The engine of ``decided``. Its owner loads at the first read and is shared with every equal spec."""
-    from ..ocr.vlm.engine import Limits, VLMEngine
+    from ..ocr.vlm.engine import VLMEngine
+    from ..ocr.vlm.limits import Limits
 
     chosen = decided.plan.require()
     verdict = decided.plan.verdict(chosen.precision)
@@ -42,9 +44,12 @@ def open_engine(model: str, decided: LoadPlan, settings: Settings) -> VLMEngine:
         Limits(
             max_pixels=chosen.max_pixels,
             micro_batch=chosen.micro_batch,
-            activation_bytes=reading_bytes(decided.config, chosen.precision, decided.spec.attention),
+            activation_bytes=reading_bytes(
+                decided.config, chosen.precision, decided.spec.attention, static=chosen.static
+            ),
             remedies=lambda pixels: remedies(decided, owner, pixels),
             record=lambda batch: run_history.record(settings.places.user_dir, _run(decided, model, batch)),
+            fast_decode=decided.fast_decode,
         ),
     )
 

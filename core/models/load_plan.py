@@ -13,7 +13,10 @@ from ..ocr.vlm.model_owner import LoadSpec
 from ..option_values import check_choice
 from ..planning import Plan
 from ..settings import Settings
-from .request import ModelRequest, ResolvedModel, machine_now, noted, plan_here, plan_resolved, resolve
+from .needed_packages import needed_packages, together
+from .place import machine_now
+from .request import ModelRequest, noted, plan_here, plan_resolved
+from .resolved import ResolvedModel, resolve
 
 if TYPE_CHECKING:
     from ..weights.checkpoints import Checkpoint
@@ -28,6 +31,7 @@ class LoadPlan:
     config: Config
     plan: Plan
     spec: LoadSpec
+    fast_decode: bool = False
 
 
 def load_plan(request: ModelRequest, settings: Settings, sharded: bool = False) -> LoadPlan:
@@ -40,7 +44,7 @@ def load_plan(request: ModelRequest, settings: Settings, sharded: bool = False) 
     resolved = resolve(request.model, settings)
     checkpoint = resolved.checkpoint
     if checkpoint is None:
-        raise VramwiseError(resolved.missing)
+        raise VramwiseError(_packages_first(request, resolved, settings))
     plan = _sharded_plan(request, resolved, settings) if sharded else None
     plan = plan or plan_here(request, resolved, settings, "import")
     decided = plan.require()
@@ -55,7 +59,18 @@ def load_plan(request: ModelRequest, settings: Settings, sharded: bool = False) 
         revision=checkpoint.revision,
         adapter=checkpoint.adapter,
     )
-    return LoadPlan(checkpoint, resolved.family, resolved.config, plan, spec)
+    return LoadPlan(checkpoint, resolved.family, resolved.config, plan, spec, request.fast_decode)
+
+
+def _packages_first(request: ModelRequest, resolved: ResolvedModel, settings: Settings) -> str:
+    """Where the files are missing; before that what their gigabytes would be of no use without. torch is not
+    imported for it, and what cannot be planned is missing all the same.
+    """
+    try:
+        plan = plan_here(replace(request, precision="auto"), resolved, settings, "auto")
+    except VramwiseError:
+        return resolved.missing
+    return together([*needed_packages(plan).of(request.precision), resolved.missing])
 
 
 def _device_here(asked: str, settings: Settings) -> tuple[str, list[str]]:
@@ -78,11 +93,11 @@ def _sharded_plan(request: ModelRequest, resolved: ResolvedModel, settings: Sett
     """The plan over the cards alone where something fits there, else over cards and RAM; None without a
     card. bitsandbytes keeps quantised weights on cards only.
     """
-    budgets = sharded_budgets(machine_now(torch="import"))
+    budgets = sharded_budgets(machine_now(torch="import"), ask=True)
     if budgets is None:
         return None
     cards, everything = budgets
-    options = model_options()
+    options = model_options(resolved.family.min_transformers)
     only_cards = Capability(False, "bitsandbytes keeps quantised weights on cards only")
     try:
         plan = plan_resolved(request, resolved, cards, settings, options)

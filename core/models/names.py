@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..catalog import ocr_models
-from ..catalog.names.models import model_named
+from ..catalog.names.models import models_named
+from ..catalog.ranks import meant_first
 from ..catalog.words import said
-from ..errors import UnknownName, VramwiseError, nearest
+from ..errors import UnknownName, VramwiseError, nearest, nearest_name
 from ..option_values import CPU_ENGINES
 from ..settings import load_settings
 
@@ -35,15 +36,17 @@ def model_id(name: str) -> str:
         return name
     if str(name).strip().casefold() in catalog:
         return catalog[str(name).strip().casefold()]
-    found = model_named(str(name), {row.id: (row.name, row.repo) for row in ocr_models() if row.repo})
-    if found is not None and str(name).strip() not in known:
-        return found
+    found = models_named(str(name), {row.id: (row.name, row.repo) for row in ocr_models() if row.repo})
+    if found and str(name).strip() not in known:
+        return meant_first(found)[0]
     from ..weights.checkpoints import why_unusable
 
     reason = why_unusable(str(name), load_settings())
     if reason is not None:
         raise VramwiseError(f"{reason}{nearest(name, known)}")
-    raise UnknownName(said("error_ocr_model", text=name, near=nearest(name, known), known=", ".join(known)))
+    near = nearest_name(name, known)
+    helps = said("error_near", near=near) if near else said("error_one_of", known=", ".join(known))
+    raise UnknownName(said("error_ocr_model", text=name, helps=helps))
 
 
 def is_cpu_engine(model: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..hardware.budget import Budget
 from ..ocr.vlm.model_owner import Owner, evictable_bytes
 from ..units import gib_text
-from .request import budget_here
+from .place import budget_here
 
 if TYPE_CHECKING:
     from .load_plan import LoadPlan

@@ -9,31 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from ..catalog import OCRModel, ocr_models
-from ..catalog.gpus import find_gpus, parse_memory
 from ..catalog.precisions import quantised_precisions
-from ..catalog.saved_formats import saved_format
 from ..catalog.words import said
 from ..errors import VramwiseError, in_words
-from ..families.blocks import Tensor
-from ..families.family import Config, Family, family, family_of_model_type
+from ..families.family import Family
 from ..families.published import published_config
-from ..families.saved_names import by_class_names
-from ..families.saved_quantised import published_bytes, saved_quantised
+from ..families.saved.quantised import published_bytes, saved_quantised
 from ..families.weights import weights_of_config
-from ..hardware.budget import (
-    Budget,
-    budget_of_gpu,
-    budget_of_machine,
-    budget_of_memory,
-    running_system,
-)
+from ..hardware.budget import Budget
 from ..hardware.capabilities import Capability, model_options, untested_transformers
-from ..host import host_memory
 from ..ocr.engines.protocol import CPU_PRECISION
-from ..ocr.vlm.model_owner import evictable_bytes, living_owners
 from ..option_values import check_choice, precision_choices
 from ..planning import run_history
 from ..planning.activations import Term
@@ -45,10 +32,8 @@ from ..settings import Settings, load_settings
 from ..units import gib
 from .cpu_plan import cpu_plan
 from .names import model_id
-
-if TYPE_CHECKING:
-    from ..hardware import HostMemory, MachineReport
-    from ..weights.checkpoints import Checkpoint
+from .place import budget_here, budget_of_place
+from .resolved import ResolvedModel, catalog_row, resolve, resolve_published
 
 OWN = "own"
 
@@ -60,6 +45,8 @@ class ModelRequest:
     ``model`` is a catalog id or the folder name of a checkpoint of the person's own. The largest picture is
     ``image`` (width, height) or ``max_pixels`` of any shape, one of the family's usual size where both are
     None; ``batch`` of them at once. ``budget`` is another place than ``device`` of this machine.
+    ``beside_bytes`` of its memory are another model's. ``fast_decode``: with a cache of fixed size and CUDA
+    graphs.
     """
 
     model: str
@@ -71,6 +58,8 @@ class ModelRequest:
     max_pixels: int | None = None
     batch: int = 1
     budget: Budget | None = None
+    beside_bytes: int = 0
+    fast_decode: bool = False
 
     def only_for_torch(self) -> list[str]:
         """What was chosen that an engine outside torch does not have, as words for a sentence."""
@@ -80,7 +69,8 @@ class ModelRequest:
         if self.precision == CPU_PRECISION:
             del chosen["precision"]
         said = [f"{name} {value}" for name, value in chosen.items() if value != "auto"]
-        return [*said, "quantise_vision"] if self.quantise_vision else said
+        switched = {"quantise_vision": self.quantise_vision, "fast_decode": self.fast_decode}
+        return [*said, *(name for name, on in switched.items() if on)]
 
     def seen_pixels(self, its: Family) -> int | None:
         """Pixels that the model gets to see: sides of an image go up to the family's grid."""
@@ -89,155 +79,6 @@ class ModelRequest:
         grid = its.factor or 1
         width, height = (math.ceil(side / grid) * grid for side in self.image)
         return max(width * height, its.min_pixels)
-
-
-@dataclass(frozen=True)
-class ResolvedModel:
-    """A model whose size is known: from its files here, else from the published architecture.
-
-    ``tensors`` are the safetensors headers. They and ``checkpoint`` are None without files, and ``missing``
-    then says why, where files were looked for.
-    """
-
-    family: Family
-    config: Config
-    tensors: Mapping[str, Tensor] | None = None
-    checkpoint: Checkpoint | None = None
-    missing: str = ""
-
-
-# --- resolve ----------------------------------------------------------------------------------------------
-
-
-def catalog_row(model: str) -> OCRModel | None:
-    """The catalog's row of that id; None for a checkpoint of the person's own."""
-    return next((row for row in ocr_models() if row.id == model), None)
-
-
-def find_checkpoint(model: str, settings: Settings) -> Checkpoint:
-    """The verified folder of a catalog id or of a person's own checkpoint (its folder name).
-
-    Raises VramwiseError that lists every folder searched and the exact name expected.
-    """
-    from ..weights import checkpoints
-
-    row = catalog_row(model)
-    if row is not None:
-        return checkpoints.locate(row, settings)
-    return checkpoints.local_checkpoint(model, settings)
-
-
-def resolve_published(row: OCRModel) -> ResolvedModel | None:
-    """``row`` by its published architecture alone; None where none is published."""
-    config = published_config(row.repo)
-    return None if config is None else ResolvedModel(family(row.family), config)
-
-
-def resolve_known(row: OCRModel, settings: Settings) -> ResolvedModel | None:
-    """``row`` by its published architecture, else by its files on this machine; None where neither is."""
-    published = resolve_published(row)
-    if published is not None or not row.repo:
-        return published
-    try:
-        return resolve(row.id, settings)
-    except VramwiseError:
-        return None
-
-
-def resolve(model: str, settings: Settings) -> ResolvedModel:
-    """The files of ``model`` on this machine, else what is published of it.
-
-    Raises VramwiseError where neither tells the size, and for files of an unknown family.
-    """
-    from ..weights import checkpoint_files
-    from ..weights.lora_folders import lora_tensors
-
-    try:
-        found = find_checkpoint(model, settings)
-    except VramwiseError as error:
-        row = catalog_row(model)
-        published = None if row is None else resolve_published(row)
-        if published is None and row is not None:
-            raise VramwiseError(
-                f"{error} Until then its size is not known: no file of core/families has the config.json of "
-                f'{row.repo} under "published".'
-            ) from error
-        if published is None:
-            raise
-        return replace(published, missing=str(error))
-    its = family_of_model_type(found.model_type)
-    if its is None:
-        raise VramwiseError(
-            f"{found.path} is a {found.model_type} model, which VRAMwise has no family for. "
-            "Its families are listed by: vramwise models."
-        )
-    config = checkpoint_files.read_config(found.path)
-    tensors = by_class_names(checkpoint_files.tensor_index(found.path), config)
-    if found.adapter is not None:
-        tensors = {**tensors, **lora_tensors(found.adapter)}
-    return ResolvedModel(its, config, tensors, found)
-
-
-# --- the place --------------------------------------------------------------------------------------------
-
-
-def machine_now(device: str = "auto", torch: str = "auto") -> MachineReport:
-    """This machine at this moment, with what the host's models, or those of a script, hold and would give
-    back. ``device`` and ``torch`` as ``probe`` takes them.
-    """
-    from ..hardware import probe
-
-    return probe(device, torch=torch, host=host_memory() or _scripts_models())
-
-
-def _scripts_models() -> HostMemory:
-    from ..hardware import HostDevice, HostMemory
-
-    held: dict[str, int] = {}
-    for owner in living_owners():
-        device = owner.spec.device
-        held[device] = held.get(device, 0) + evictable_bytes(owner, device)
-    return HostMemory(devices={device: HostDevice(None, size, 0) for device, size in held.items()})
-
-
-def budget_here(device: str = "auto", torch: str = "import") -> Budget:
-    """The memory of ``device`` ("auto": the best one here) now, for whoever is about to put a model there.
-
-    ``torch`` is imported, for it numbers the cards in an order of its own, unless "auto". Raises
-    VramwiseError where the device does not tell its memory.
-    """
-    report = machine_now(device, torch)
-    budget = budget_of_machine(report, ask=True)
-    if budget is None:
-        raise VramwiseError(
-            f"{report.device.name} does not tell its memory. Name it, for example --vram-gib 16."
-        )
-    if budget.reclaimable_bytes and host_memory() is None:
-        note = "models of this script, which are let go when the room is needed and come back"
-        return replace(budget, note="; ".join(filter(None, (note, budget.note))))
-    return budget
-
-
-def budget_of_place(gpu: str | None, vram_gib: float | None) -> Budget | None:
-    """An empty card by name ("RTX 3060", "16 GB") or size; None where neither is given.
-
-    Raises UnknownName with the nearest; VramwiseError for a card that is sold with several sizes.
-    """
-    if gpu is None:
-        return None if vram_gib is None else budget_of_memory(vram_gib, running_system())
-    size = parse_memory(gpu)
-    if size is not None:
-        return budget_of_memory(size, running_system())
-    found = find_gpus(gpu)
-    if vram_gib is not None:
-        found = tuple(card for card in found if card.vram_gib == vram_gib) or found
-    if len(found) > 1:
-        sizes = " or ".join(f'"{card.label}"' for card in found)
-        raise VramwiseError(f'"{gpu}" is more than one card. Name one: {sizes}.')
-    return budget_of_gpu(found[0], running_system())
-
-
-# --- plan -------------------------------------------------------------------------------------------------
 
 
 def plan_resolved(
@@ -288,22 +129,27 @@ def _planned(
         available,
         quantise_vision=request.quantise_vision,
         pixels=request.seen_pixels(resolved.family),
+        shape=request.image,
         images=request.batch,
         runs=runs,
+        fast_decode=request.fast_decode,
     )
     return replace(plan, notes=(*plan.notes, *_fp8_note(request.model, budget)))
 
 
 def _fp8_note(model: str, budget: Budget) -> Iterator[str]:
     """That the vendor publishes a model of the catalog as fp8 too, for a card that has it."""
-    row, needed = catalog_row(model), saved_format("fp8")
+    row = catalog_row(model)
     its = [one for one in ocr_models() if row is not None and row.repo and one.repo == f"{row.repo}-FP8"]
-    if not its or needed is None or budget.kind != "cuda":
-        return
-    if (budget.capability or (0, 0)) < (needed.min_capability or (0, 0)):
+    if not its:
         return
     config = published_config(its[0].repo)
     saved = None if config is None else saved_quantised(config)
+    how = None if saved is None else saved.row
+    if how is None or budget.kind != "cuda" or "cuda" not in how.runs_on:
+        return  # it would be dequantised
+    if (budget.capability or (0, 0)) < (how.min_capability or (0, 0)):
+        return
     if config is not None and saved is not None:
         held = gib(published_bytes(weights_of_config(config), saved), 2)
         yield said("plan_fp8_too", model=its[0].id, size=held)
@@ -312,7 +158,9 @@ def _fp8_note(model: str, budget: Budget) -> Iterator[str]:
 def plan_here(request: ModelRequest, resolved: ResolvedModel, settings: Settings, torch: str) -> Plan:
     """The plan for this machine now and what its Python can run. ``torch`` as ``budget_here`` takes it."""
     budget = budget_here(request.device, torch)
-    return plan_resolved(request, resolved, budget, settings, model_options())
+    if request.beside_bytes:
+        budget = replace(budget, free_bytes=budget.free_bytes - request.beside_bytes)
+    return plan_resolved(request, resolved, budget, settings, model_options(resolved.family.min_transformers))
 
 
 @dataclass(frozen=True)
@@ -377,6 +225,7 @@ def plan(
     batch: int = 1,
     attention: str = "auto",
     quantise_vision: bool = False,
+    fast_decode: bool = False,
 ) -> Plan:
     """Verdicts for ``model`` (a catalog id or name, or the folder name of a checkpoint of one's own).
 
@@ -398,6 +247,7 @@ def plan(
         image=image,
         batch=batch,
         budget=budget or budget_of_place(gpu, vram_gib),
+        fast_decode=fast_decode,
     )
     return plan_request(request)
 
@@ -407,7 +257,8 @@ def noted(plan: Plan, request: ModelRequest, resolved: ResolvedModel, settings: 
     found = resolved.checkpoint
     size = found.tensor_bytes if found is not None else 0
     size = size or next(one.footprint.weights_bytes for one in plan.verdicts if one.footprint is not None)
-    notes = [*plan.notes, *cache_note(settings, plan, resolved.config, size, request.quantise_vision)]
+    told = [resolved.family.note] if resolved.family.note else []
+    notes = [*plan.notes, *told, *cache_note(settings, plan, resolved.config, size, request.quantise_vision)]
     if found is not None and found.adapter is not None:
         on_top = f"{found.adapter.name} is put on top of {found.path.name}"
         notes.append(f"{on_top}; its bytes are counted with the weights.")

@@ -12,7 +12,7 @@ from ..ocr.engines.protocol import ReadOptions
 from ..settings import ModelSettings, Settings, load_settings
 from .handle import OCRHandle, ocr_handle, release_cpu_engines
 from .names import is_cpu_engine, model_id, model_ids
-from .request import catalog_row, find_checkpoint
+from .resolved import catalog_row, find_checkpoint
 
 if TYPE_CHECKING:
     from ..ocr.results.result import OCRResult
@@ -38,14 +38,16 @@ class ModelLoader:
         *,
         attention: str | None = None,
         quantise_vision: bool | None = None,
+        fast_decode: bool | None = None,
     ) -> LoadedModel:
         """Plan ``name`` and load its weights now.
 
         ``precision`` None means config.yaml's, else "auto" (the best that fits). ``use_flash_attention`` is a
         wish: where it cannot run the plan says why and what runs instead; ``attention`` is an order, and
         refused. ``device_map='auto'`` spreads the model over the cards and RAM by accelerate; such a model
-        is never moved. Raises VramwiseError before a byte is read when a forced precision cannot fit,
-        naming what would.
+        is never moved. ``fast_decode``: tokens by CUDA graphs, where that can be had. Raises
+        VramwiseError before a byte is read when a forced precision cannot fit,         naming what
+        would.
         """
         settings = load_settings()
         _check_known(settings)
@@ -59,6 +61,7 @@ class ModelLoader:
             attention or "auto",
             "auto" if device_map in (None, "auto") else device_map,
             bool(configured.quantise_vision if quantise_vision is None else quantise_vision),
+            bool(configured.fast_decode if fast_decode is None else fast_decode),
         )
         if attention is None and use_flash_attention and is_cpu_engine(name):
             handle = replace(handle, attention="flash_attention_2")  # so that it says what is ignored

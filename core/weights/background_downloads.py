@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import OCRModel, ocr_models
+from ..catalog import OCRModel, Recogniser, ocr_models, recognisers
+from ..catalog.layout import layout_models
+from ..catalog.words import in_language, said
 from ..errors import UnknownName, VramwiseError, nearest
 from ..option_values import check_choice
 from ..settings import DOWNLOAD_SOURCES, Settings, load_settings
@@ -27,15 +29,16 @@ class _Download:
     done_bytes: int = 0
     total_bytes: int | None = None
     file: str = ""
-    error: str = ""
+    error: object = ""
     stop: bool = False
 
-    def answer(self) -> dict[str, Any]:
-        names = ("model", "state", "done_bytes", "total_bytes", "file", "error")
-        return {name: getattr(self, name) for name in names}
+    def answer(self, lang: str) -> dict[str, Any]:
+        names = ("model", "state", "done_bytes", "total_bytes", "file")
+        error = in_language(self.error, lang) if self.error else ""
+        return {**{name: getattr(self, name) for name in names}, "error": error}
 
 
-Fetch = Callable[[OCRModel, Settings, "DownloadProgress", "Cancelled"], Any]
+Fetch = Callable[[OCRModel | Recogniser, Settings, "DownloadProgress", "Cancelled"], Any]
 
 
 class Downloads:
@@ -49,22 +52,27 @@ class Downloads:
         self._fetch, self._guard = fetch or _fetch, threading.Lock()
         self._known: dict[str, _Download] = {}
 
-    def answer(self) -> list[dict[str, Any]]:
+    def answer(self, lang: str = "en") -> list[dict[str, Any]]:
+        """Every fetch that was started; errors in ``lang``."""
         with self._guard:
-            return [download.answer() for download in self._known.values()]
+            return [download.answer(lang) for download in self._known.values()]
 
-    def state(self, model: str) -> dict[str, Any] | None:
+    def state(self, model: str, lang: str = "en") -> dict[str, Any] | None:
+        """The fetch of ``model``; None where none was started."""
         with self._guard:
-            return self._known[model].answer() if model in self._known else None
+            return self._known[model].answer(lang) if model in self._known else None
 
     def start(self, model: str, source: str = "") -> dict[str, Any]:
-        """Begin to fetch a model of the catalog; one that is being fetched goes on. ``source``: one of
-        DOWNLOAD_SOURCES, or "" for the machine's own. Raises VramwiseError where that may not be.
+        """Begin to fetch a model, layout net or recogniser of the catalog; one that is being fetched goes on.
+        ``source``: one of DOWNLOAD_SOURCES for models, or "" for the machine's own. Raises VramwiseError
+        where that may not be.
         """
         settings = load_settings()
-        row = next((row for row in ocr_models() if row.id == model and row.repo), None)
+        known = (*ocr_models(), *layout_models())
+        rows: list[OCRModel | Recogniser] = [*(row for row in known if row.repo), *recognisers()]
+        row = next((row for row in rows if row.id == model), None)
         if row is None:
-            ids = [row.id for row in ocr_models() if row.repo]
+            ids = [row.id for row in rows]
             raise UnknownName(f'"{model[:80]}" is no model that can be fetched.{nearest(model, ids)}')
         if not settings.download_button:
             raise VramwiseError(
@@ -77,12 +85,12 @@ class Downloads:
         with self._guard:
             running = self._known.get(model)
             if running is not None and running.state == "running" and not running.stop:
-                return running.answer()
+                return running.answer("en")
             begun = self._known[model] = _Download(model)
         threading.Thread(
             target=self._run, args=(begun, row, settings), name=f"vramwise-{model}", daemon=True
         ).start()
-        return begun.answer()
+        return begun.answer("en")
 
     def cancel(self, model: str) -> dict[str, Any]:
         """Ask a running fetch to stop; what has arrived is kept. Raises UnknownName where there is none."""
@@ -91,12 +99,12 @@ class Downloads:
             if known is None:
                 raise UnknownName(f'Nothing called "{model[:80]}" is being fetched.')
             known.stop = True
-            return known.answer()
+            return known.answer("en")
 
-    def _run(self, download: _Download, row: OCRModel, settings: Settings) -> None:
+    def _run(self, download: _Download, row: OCRModel | Recogniser, settings: Settings) -> None:
         from .file_transfer import DownloadStopped
 
-        def progress(done: int, total: int, file: str) -> None:
+        def progress(done: int, total: int | None, file: str) -> None:
             download.done_bytes, download.total_bytes, download.file = done, total, file
 
         try:
@@ -104,15 +112,22 @@ class Downloads:
         except DownloadStopped:
             download.state = "stopped"
         except VramwiseError as error:
-            download.error, download.state = str(error), "failed"
+            download.error, download.state = error, "failed"
         except BaseException:
-            download.error, download.state = "It ended unexpectedly; ComfyUI's log says why.", "failed"
+            download.error, download.state = said("fetch_unexpected"), "failed"
             raise
         else:
             download.state = "done"
 
 
-def _fetch(model: OCRModel, settings: Settings, progress: DownloadProgress, cancelled: Cancelled) -> None:
+def _fetch(
+    wanted: OCRModel | Recogniser, settings: Settings, progress: DownloadProgress, cancelled: Cancelled
+) -> None:
+    if isinstance(wanted, Recogniser):
+        from .recognisers import download
+
+        download(wanted, settings, lambda done, total: progress(done, total, wanted.file), cancelled)
+        return
     from .model_download import download_model
 
-    download_model(model, settings, progress, cancelled)
+    download_model(wanted, settings, progress, cancelled)

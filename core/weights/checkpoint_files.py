@@ -72,7 +72,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _set_quantisation(config: dict[str, Any], path: Path) -> None:
-    from ..families.saved_quantised import details  # not at ComfyUI's start
+    from ..families.blocks import quantisation_details  # not at ComfyUI's start
 
     try:
         tensors = tensor_index(path)
@@ -84,7 +84,7 @@ def _set_quantisation(config: dict[str, Any], path: Path) -> None:
         for key in ("quantization_config", "compression_config"):
             config.pop(key, None)
         return
-    if details(config):
+    if quantisation_details(config):
         return
     told = next(
         (found for file, method in _BESIDE_CONFIG if (found := _told_beside(path / file, method))), None

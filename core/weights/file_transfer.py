@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..atomic_files import move_into_place
+from ..atomic_files import move_into_place, remove
 from ..cancel import cancel_point
 from ..errors import VramwiseError
 from ..network.failures import shown
@@ -131,11 +131,11 @@ def fetch(
     arriving = _Arriving(url, file, part, server, session, progress, cancelled, size_of(part) > 0)
     whole = _brought(arriving)
     if not whole and arriving.pieced:  # of different files, perhaps: once more, in one piece
-        part.unlink()
+        remove(part)
         arriving.pieced = False
         whole = _brought(arriving)
     if not whole:
-        part.unlink()
+        remove(part)
         raise VramwiseError(
             f"What {_shown(url)} sent is not the file that {server.listing} describes (its "
             f"{'SHA-256' if file.sha256 else 'git hash'} differs), so it was thrown away. {server.remedy}"
@@ -176,7 +176,7 @@ def _transfer(arriving: _Arriving) -> None:
     file, part, server = arriving.file, arriving.part, arriving.server
     done = size_of(part)
     if file.size is not None and done > file.size:
-        part.unlink()
+        remove(part)
         done = 0
     if done == file.size:
         part.touch()
@@ -271,7 +271,7 @@ def _checked(arriving: _Arriving, answer: requests.Response, done: int) -> int:
     arriving.etag = arriving.etag or etag
     hashed = file.sha256 or file.git_sha1
     if changed and done and not hashed:  # no hash would tell that two files were put together
-        part.unlink(missing_ok=True)
+        remove(part)
         arriving.etag = etag
         raise _ConnectionLost("the file has changed on the server meanwhile, so it is fetched anew")
     if answer.status_code == 206 and done:
@@ -289,7 +289,7 @@ def _checked(arriving: _Arriving, answer: requests.Response, done: int) -> int:
             f"{server.remedy}"
         )
     if done and not hashed:
-        part.unlink(missing_ok=True)
+        remove(part)
         return 0
     return done  # the whole file once more: what is there is passed over
 
@@ -298,7 +298,7 @@ def _check_status(answer: requests.Response, arriving: _Arriving) -> None:
     arriving.server.check(answer)
     status = answer.status_code
     if status == 416 and arriving.file.size is None:
-        arriving.part.unlink(missing_ok=True)
+        remove(arriving.part)
         raise _ConnectionLost("the server has fewer bytes than had arrived")
     if status == 416:
         arriving.ranges = False

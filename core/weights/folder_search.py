@@ -22,7 +22,7 @@ def huggingface_cache() -> Path:
         os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache"), "huggingface"
     )
     named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    return Path(os.path.expandvars(named or os.path.join(home, "hub"))).expanduser()
+    return Path(os.path.expanduser(os.path.expandvars(named or os.path.join(home, "hub"))))
 
 
 def searched_model_folders(settings: Settings) -> list[Path]:

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from ..catalog import OCRModel, ocr_models
 from ..errors import VramwiseError
@@ -104,7 +103,7 @@ def why_not_on(found: LoRAFolder, base: Path | None, settings: Settings, searche
         )
     if find_spec("peft") is None:
         needed = f"To load it on top of {base.name} the package peft is needed"
-        from ..hardware.capabilities import pip_line  # not at ComfyUI's start
+        from ..shell import pip_line
 
         return f"{is_one}. {needed}: {pip_line('peft')}; {merge}."
     header(found.path / ADAPTER_WEIGHTS)
@@ -114,11 +113,6 @@ def why_not_on(found: LoRAFolder, base: Path | None, settings: Settings, searche
 def lora_tensors(folder: Path) -> dict[str, TensorInfo]:
     """Its tensors by names that are no layer's: they are never quantised."""
     return {f"{name} (adapter)": info for name, info in header(folder / ADAPTER_WEIGHTS).items()}
-
-
-def told_by(folder: Path) -> dict[str, Any]:
-    """adapter_config.json as it is."""
-    return read_record(folder / ADAPTER_CONFIG)
 
 
 def _plain(name: str) -> str:

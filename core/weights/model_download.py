@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from ..atomic_files import SUFFIX, write_whole
+from ..atomic_files import SUFFIX, remove, write_whole
 from ..catalog import OCRModel
 from ..errors import VramwiseError
 from ..network.session import Session
@@ -46,8 +46,9 @@ SPARE_BYTES = 256 * MIB
 TRIES = 6
 LOCK = ".vramwise.lock"
 
-DownloadProgress = Callable[[int, int, str], None]
-"""Called with the bytes that have arrived, those of all files together, and the name of the present file."""
+DownloadProgress = Callable[[int, int | None, str], None]
+"""Called with the bytes that have arrived, those of all files together (None where nobody says), and the name
+of the present file."""
 
 
 def download_model(
@@ -196,5 +197,5 @@ def _record(model: OCRModel, listing: Listing, folder: Path) -> None:
     }
     write_whole(folder / RECORD, json.dumps(record, indent=1).encode())
     for left in (*folder.glob("*.part"), *folder.glob(f"*{SUFFIX}")):
-        left.unlink()
-    (folder / INCOMPLETE).unlink(missing_ok=True)
+        remove(left)
+    remove(folder / INCOMPLETE)

@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..atomic_files import move_into_place
+from ..atomic_files import move_into_place, remove_folder
 from ..errors import VramwiseError
 from ..settings import Settings
 from ..units import MIB, gb_text
@@ -157,7 +157,7 @@ def store(
                 raise VramwiseError(f"{checkpoint.path} was changed while it was read: nothing was kept.")
             _finish(building, checkpoint, precision, quantise_vision, wanted)
             if target.exists():
-                shutil.rmtree(target)
+                remove_folder(target)
             move_into_place(building, target)
         except Exception as error:
             why = _disk_reason(error)
@@ -203,7 +203,7 @@ def clear(settings: Settings) -> int:
         for folder in _subfolders(base, hidden=True):
             size = _bytes_in(folder)
             try:
-                shutil.rmtree(folder)
+                remove_folder(folder)
             except OSError as error:
                 raise VramwiseError(
                     f"{folder} cannot be removed: {error.strerror or error}. It may be in use: free the "
@@ -340,7 +340,7 @@ def _check_disk(base: Path, need: int) -> None:
     if need + SPARE_BYTES > free:
         raise VramwiseError(
             f"{base} has {gb_text(free)} free, and the quantised weights need {gb_text(need)} and "
-            f"{gb_text(SPARE_BYTES)} of room beside them. Free some space (vramwise cache list "
+            f"{gb_text(SPARE_BYTES)} of room beside them. Free some space (`vramwise cache list` "
             "shows what is cached), or switch quantised_cache off."
         )
 

@@ -4,6 +4,7 @@ fetching.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import shutil
@@ -16,7 +17,7 @@ from ..errors import VramwiseError
 from ..network.session import Session
 from ..settings import Settings
 from ..units import MIB
-from .file_transfer import RemoteFile, Server, TransferProgress, fetch
+from .file_transfer import Cancelled, RemoteFile, Server, TransferProgress, fetch
 from .locks import only_writer
 
 if TYPE_CHECKING:
@@ -37,17 +38,30 @@ def find(recogniser: Recogniser, settings: Settings) -> Path | None:
 
     Raises VramwiseError for a file whose SHA-256 is not the catalog's: a damaged recogniser reads garbage.
     """
-    for folder in searched_folders(settings):
-        path = folder / recogniser.file
-        if path.is_file():
-            if not _file(recogniser).is_whole(path):
-                raise VramwiseError(
-                    f"{path} is not the file that the catalog describes (its SHA-256 differs): it is "
-                    f"damaged or only "
-                    f"half downloaded. Delete it and run: {settings.command('download', recogniser.id)}"
-                )
-            return path
-    return None
+    path = present(recogniser, settings)
+    if path is not None and not is_whole(recogniser, path):
+        raise VramwiseError(
+            f"{path} is not the file that the catalog describes (its SHA-256 differs): it is damaged or only "
+            f"half downloaded. To fetch it again: {settings.command('download', recogniser.id)}"
+        )
+    return path
+
+
+def present(recogniser: Recogniser, settings: Settings) -> Path | None:
+    """The first file of its name, whole or not."""
+    paths = (folder / recogniser.file for folder in searched_folders(settings))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def is_whole(recogniser: Recogniser, path: Path) -> bool:
+    """Whether ``path`` holds the catalog's bytes; looked at anew where the file has changed."""
+    about = path.stat()
+    return _is_whole(recogniser, path, about.st_mtime_ns, about.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _is_whole(recogniser: Recogniser, path: Path, _changed: int, _size: int) -> bool:
+    return _file(recogniser).is_whole(path)
 
 
 def folder_to_write(settings: Settings) -> Path:
@@ -70,16 +84,22 @@ def folder_to_write(settings: Settings) -> Path:
     )
 
 
-def download(recogniser: Recogniser, settings: Settings, progress: TransferProgress | None = None) -> Path:
+def download(
+    recogniser: Recogniser,
+    settings: Settings,
+    progress: TransferProgress | None = None,
+    cancelled: Cancelled | None = None,
+) -> Path:
     """Fetch ``recogniser``, resuming a broken download, and return its path.
 
-    Only ever called for an act of the person (the command line, or a machine setting). The file appears
-    under its name only when its SHA-256 is right. ``progress(done_bytes, total_bytes or None)``.
+    Only ever called for an act of the person (the command line, the button, or a machine setting). The file
+    appears under its name only when its SHA-256 is right, and a damaged one is replaced.
+    ``progress(done_bytes, total_bytes or None)``. Raises DownloadStopped when ``cancelled()``.
     """
-    present = find(recogniser, settings)
-    if present is not None:
-        return present
-    target = folder_to_write(settings) / recogniser.file
+    here = present(recogniser, settings)
+    if here is not None and is_whole(recogniser, here):
+        return here
+    target = here or folder_to_write(settings) / recogniser.file
     part = target.with_name(target.name + ".part")
     url = _address(recogniser.url, settings.download_mirror)
     remedy = (
@@ -90,10 +110,12 @@ def download(recogniser: Recogniser, settings: Settings, progress: TransferProgr
     log.info("fetching %s to %s", url, target)
     try:
         with only_writer(target.with_name(f".{target.name}.lock"), str(target)), Session() as session:
-            present = find(recogniser, settings)  # another process may have brought it meanwhile
-            if present is None:
+            # another process may have brought it meanwhile
+            if not (target.is_file() and is_whole(recogniser, target)):
                 shown = progress or (lambda _done, _total: None)
-                fetch(url, _file(recogniser), part, target, server, session, shown)
+                fetch(
+                    url, _file(recogniser), part, target, server, session, shown, cancelled or (lambda: False)
+                )
     except OSError as error:
         raise VramwiseError(
             f"{recogniser.file} could not be written to {part.parent}: {error.strerror or error}."

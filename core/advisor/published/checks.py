@@ -10,7 +10,7 @@ import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from ...catalog.published import Published, published
@@ -68,7 +68,7 @@ def every_check() -> tuple[Check, ...]:
     other.
     """
     cells = {(cell.seed, cell.cell): cell for cell in published()}
-    text = resources.files(__package__).joinpath(TABLE).read_text(encoding="utf-8")
+    text = Path(__file__).with_name(TABLE).read_text(encoding="utf-8")
     return tuple(
         Check(cells[row["seed"], row["cell"]], row["computed"], row["verdict"], row["why"], row["facts"])
         for row in json.loads(text)

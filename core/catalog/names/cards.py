@@ -150,6 +150,7 @@ def _words(text: str) -> list[str]:
     if "rog" in words and "strix" in words:
         words.remove("strix")
     words = [word for word in words if word not in _known("maker")]
-    if len(words) > 1 and "arc" in words:
-        words.remove("arc")
+    for maker in ("arc", "jetson"):  # said of a card's own number or not
+        if len(words) > 1 and maker in words:
+            words.remove(maker)
     return [other.get(word, word) for word in words if other.get(word, word)]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+
+from ..csv_rows import csv_rows
 
 # Words of repositories and files that tell no model of the catalog from another.
 _NOISE = frozenset(
     "instruct hf diffusers comfyui repackaged official model weights safetensors it chat".split(" ")  # noqa: SIM905
     + "t2v i2v ti2v t2i fp16 bf16".split(" ")  # noqa: SIM905
 )
+# From here on words need no blank between them.
+_CHINESE = "\u3000"
 _SHORT = (
     (re.compile(r"stable[ _-]*diffusion[ _-]*xl"), "sdxl"),
     (re.compile(r"stable[ _-]*diffusion(?=[ _-]*\d)"), "sd"),
@@ -19,16 +24,16 @@ _SHORT = (
 )
 
 
-def model_named(text: str, names: Mapping[str, Iterable[str]]) -> str | None:
-    """The id among ``names`` (each id's own names) that ``text`` means; None where none or several could be.
+def models_named(text: str, names: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """The ids among ``names`` (each id's own names) that ``text`` may mean: one, where it is a name.
 
-    A name that lacks the last words ("FLUX.1 Kontext" of "FLUX.1 Kontext dev", "wan2.2" of "Wan 2.2 A14B") is
-    that of the first model that begins so, if the words have a number: a version, not a family.
+    A name that lacks the last words ("FLUX.1 Kontext" of "FLUX.1 Kontext dev", "wan2.2" of "Wan 2.2 A14B")
+    may be any model's that begins so, if the words have a number: a version, not a family.
     """
     spelled_so = text.strip().casefold()
     for name, spelled in names.items():
         if spelled_so in (name.casefold(), *(one.casefold() for one in spelled)):
-            return name
+            return (name,)
     wanted = _keys(text)
     begins: dict[str, None] = {}
     for name, spelled in names.items():
@@ -38,10 +43,10 @@ def model_named(text: str, names: Mapping[str, Iterable[str]]) -> str | None:
                 part = f"{first}-{part}" if part[:1].isdigit() else part  # "Qwen-Image-Edit / 2509"
                 keys = _keys(part)
                 if keys & wanted:
-                    return name
+                    return (name,)
                 if any(_begins(key, short) for key in keys for short in wanted):
                     begins.setdefault(name)
-    return next(iter(begins), None)
+    return tuple(begins)
 
 
 def _begins(key: str, short: str) -> bool:
@@ -56,6 +61,7 @@ def _keys(text: str) -> set[str]:
     plain = unicodedata.normalize("NFKC", text).casefold().strip()
     plain = plain.removeprefix("https://huggingface.co/")
     plain = plain.rsplit("/", 1)[-1] if re.fullmatch(r"[\w.-]+/[\w.-]+", plain) else plain
+    plain = plain if plain.isascii() else _in_latin(plain)
     for pattern, put in _SHORT:
         plain = pattern.sub(put, plain)
     plain_runs = plain
@@ -66,3 +72,18 @@ def _keys(text: str) -> set[str]:
         return set()
     runs = sorted(re.findall(r"[a-z]+|[0-9]+", plain_runs))
     return {"-".join(words), "".join(words), "+".join(run for run in runs if run not in _NOISE)}
+
+
+def _in_latin(plain: str) -> str:
+    """``plain`` with words that are written as they sound, and Chinese names, in their makers' letters."""
+    for word, means in _written_otherwise():
+        alone = word if word >= _CHINESE else rf"(?<![^\W\d_]){word}(?![^\W\d_])"
+        plain = re.sub(alone, f" {means} ", plain)
+    return " ".join(plain.split())
+
+
+@functools.cache
+def _written_otherwise() -> tuple[tuple[str, str], ...]:
+    """The longest first: of Chinese words one may begin another."""
+    rows = csv_rows(__package__, "model_words.csv", lambda row: (row["word"], row["means"]))
+    return tuple(sorted(rows, key=lambda row: -len(row[0])))

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from ...errors import nearest, shown
 from ...host import current_places
+from ...units import figure
 from ..csv_rows import Row, cells_of_line, header
 from ..words import words
 
@@ -191,7 +192,9 @@ def _text(path: Path, faults: list[Fault]) -> str:
         if not path.exists():
             return ""
         if (size := path.stat().st_size) > MOST_BYTES:
-            faults.append(Fault(path, "large", facts={"size": f"{size:,}", "most": f"{MOST_BYTES:,}"}))
+            faults.append(
+                Fault(path, "large", facts={"size": figure(size, ","), "most": figure(MOST_BYTES, ",")})
+            )
             return ""
         data = path.read_bytes()
     except OSError as error:

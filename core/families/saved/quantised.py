@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..catalog.precisions import AS_SAVED
-from ..catalog.saved_formats import SavedFormat, saved_format
-from ..errors import VramwiseError
-from .blocks import Tensor, Weight
-from .family import Config
+from ...catalog.precisions import AS_SAVED
+from ...catalog.saved_formats import SavedFormat, saved_format
+from ...errors import VramwiseError
+from ..blocks import Tensor, Weight, quantisation_details
+from ..family import Config
 
 # compressed-tensors by the name of its format, where no group of layers tells more.
 _COMPRESSED = {
@@ -72,7 +72,7 @@ def saved_quantised(config: Config) -> SavedQuantised | None:
 
     Raises VramwiseError where it says so in a form that nobody writes.
     """
-    told = details(config)
+    told = quantisation_details(config)
     if not told:
         return None
     if not isinstance(told, Mapping):
@@ -82,13 +82,6 @@ def saved_quantised(config: Config) -> SavedQuantised | None:
         )
     method = _method(told)
     return SavedQuantised(method, _label(method, told), saved_format(method), told, _skipped(told))
-
-
-def details(config: Config) -> Any:
-    """The part of config.json that says it: at the top, by the older name, or of the language model."""
-    text = config.get("text_config")
-    inner = text.get("quantization_config") if isinstance(text, Mapping) else None
-    return config.get("quantization_config") or config.get("compression_config") or inner
 
 
 def _method(told: Mapping[str, Any]) -> str:
@@ -162,8 +155,9 @@ def _skipped(told: Mapping[str, Any]) -> tuple[str, ...]:
 def published_bytes(weights: Iterable[Weight], saved: SavedQuantised) -> int:
     """Bytes of ``weights`` by their shapes, where no file tells: a value in ``bits`` and a scale a block.
 
-    Blocks are 128 x 128 with an fp32 scale for fp8 (or as config.json says), 128 values with 2 bytes of scale
-    and half a byte of zero point for integers in groups.
+    Blocks are 128 x 128 with an fp32 scale for fp8 (or as config.json says), rows or whole matrices with a
+    16-bit scale for compressed-tensors that say so, else 128 values with 2 bytes of scale and half a byte of
+    zero point, as integers in groups have.
     """
     total = 0
     for weight in weights:
@@ -180,9 +174,22 @@ def _scale_bytes(rows: int, columns: int, saved: SavedQuantised) -> int:
     if saved.method in ("fp8", "mxfp8"):
         down, across = _block(saved.details.get("weight_block_size", (128, 128)))
         return 4 * math.ceil(rows / (down or rows)) * math.ceil(columns / (across or columns))
-    group = saved.details.get("group_size", 128)
+    told = _of_weights(saved.details)
+    if told.get("strategy") in ("channel", "tensor"):
+        return 2 * (rows if told["strategy"] == "channel" else 1)
+    group = told.get("group_size") or saved.details.get("group_size", 128)
     group = group if type(group) is int and group > 0 else columns
     return math.ceil(rows * columns / max(1, group) * 2.5)
+
+
+def _of_weights(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How compressed-tensors has quantised weights, of its first group of layers that says it."""
+    groups = told.get("config_groups")
+    for group in groups.values() if isinstance(groups, Mapping) else ():
+        its = group.get("weights") if isinstance(group, Mapping) else None
+        if isinstance(its, Mapping):
+            return its
+    return {}
 
 
 def _block(told: Any) -> tuple[int, int]:

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from ..errors import VramwiseError
-from .family import Config
-from .weights import weights_of_config
+from ...errors import VramwiseError
+from ..family import Config
+from ..weights import weights_of_config
 
 Held = TypeVar("Held")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")

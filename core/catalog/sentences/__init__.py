@@ -1,0 +1,90 @@
+"""Sentences that the code says in English, in the other languages: ``ru.json`` and ``zh.json``.
+
+A key is the English sentence as the code has it, with a name in braces for what is filled in. A test holds
+that each is still said somewhere, and that all languages have the same ones. What a report says has keys of
+its own (words.py); here are errors, notes and the help of the command line.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from ...shell import as_called, as_called_template
+
+LONGEST = 4_000  # characters of a sentence that is looked for
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+def translated(
+    text: str, lang: str, filled_in: Callable[[str, str], str] = lambda name, value: value
+) -> str | None:
+    """``text`` in ``lang``, with what fills it in translated too where it is a sentence, and else by
+    ``filled_in`` from the field's name and the value; None where it is not known."""
+    if lang == "en" or not text.strip() or len(text) > LONGEST:
+        return None
+    bare = text.strip()
+    whole = _whole(lang).get(bare)
+    if whole is None:
+        whole = _filled(bare, lang, filled_in)
+    if whole is None:
+        return None
+    begin = text[: len(text) - len(text.lstrip())]
+    return f"{begin}{whole}{text[len(text.rstrip()) :]}"
+
+
+def _filled(text: str, lang: str, filled_in: Callable[[str, str], str]) -> str | None:
+    for literal, english, template in _patterns(lang):
+        found = _pattern(english).fullmatch(text) if literal in text else None
+        if found is not None:
+            values = {
+                name: translated(value, lang, filled_in) or filled_in(name, value)
+                for name, value in found.groupdict().items()
+            }
+            return template.format(**values)
+    return None
+
+
+@functools.cache
+def sentences(lang: str) -> dict[str, str]:
+    """English to ``lang``."""
+    file = Path(__file__).with_name(f"{lang}.json")
+    known: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    return known
+
+
+@functools.cache
+def _whole(lang: str) -> dict[str, str]:
+    known = sentences(lang).items()
+    return {as_called(english): as_called(said) for english, said in known if not _FIELD.search(english)}
+
+
+@functools.cache
+def _patterns(lang: str) -> list[tuple[str, str, str]]:
+    """Those that something fills in, the most telling first: the longest text that each has in it, English,
+    and ``lang``. To look for that text is quicker than to compile seven hundred patterns.
+    """
+    filled = [
+        (as_called(english), said) for english, said in sentences(lang).items() if _FIELD.search(english)
+    ]
+    filled.sort(key=lambda pair: -len(_FIELD.sub("", pair[0])))
+    return [
+        (max(_FIELD.split(english)[::2], key=len), english, as_called_template(said))
+        for english, said in filled
+    ]
+
+
+@functools.cache
+def _pattern(english: str) -> re.Pattern[str]:
+    seen: set[str] = set()
+    parts = []
+    for place, part in enumerate(_FIELD.split(english)):
+        if place % 2 == 0:
+            parts.append(re.escape(part))
+        else:
+            parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>.*?)")
+            seen.add(part)
+    return re.compile("".join(parts), re.DOTALL)

@@ -1,0 +1,1 @@
+"""How a folder of weights was saved: under which names, and quantised by whom."""
