@@ -1,3 +1,3 @@
-"""Lines found by the built-in engine, read by a vision-language model: places from one, letters from the
-other.
+"""Two who read a page together: the built-in engine finds lines and a vision-language model reads them, or a
+layout net finds blocks and the model reads each by its kind.
 """

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...errors import VramwiseError
-from ..engines.protocol import NoProgress, ProgressCallback, ReadOptions
+from ..engines.protocol import QUESTION_OPTIONS, NoProgress, PartProgress, ProgressCallback, ReadOptions
 from ..images import check_size, is_blank
 from ..remote.errors import EndpointError
 from ..results.line import Line
@@ -34,11 +34,24 @@ TASKS = ("text", "markdown", "spotting", "custom")
 
 
 def ignored(options: ReadOptions, unit: str) -> tuple[str, ...]:
-    """A sentence on a task that needs the whole page."""
-    if options.task in TASKS:
-        return ()
+    """Sentences on a task that needs the whole page, and on what is about whole questions."""
     why = f"with hybrid the model reads {unit}. Set hybrid to off for it."
-    return (f"The task {options.task} is ignored: {why}",)
+    notes = [] if options.task in TASKS else [f"The task {options.task} is ignored: {why}"]
+    return (*notes, *unasked(options, why))
+
+
+def unasked(options: ReadOptions, why: str) -> Iterator[str]:
+    """A sentence on options of whole questions: pieces are not asked by them."""
+    drawn = ("temperature", "seed") if options.task == "custom" else ()
+    asked = [name for name in QUESTION_OPTIONS if getattr(options, name) and name not in drawn]
+    if asked:
+        yield f"Ignored: {', '.join(asked)}, because {why}"
+
+
+def question_options(options: ReadOptions, drawn: bool) -> dict[str, Any]:
+    """What a piece is asked with: nothing of whole questions; ``drawn``: with temperature and seed."""
+    its = {"temperature": options.temperature, "seed": options.seed} if drawn else {}
+    return {"together": False, "history": "", "json_schema": "", "temperature": 0.0, "seed": 0, **its}
 
 
 @dataclass
@@ -100,7 +113,9 @@ class HybridEngine:
                 page = self._opened(image, options, progress)
                 cut = pictures(page.image, page.pieces, page.lines)
                 alike = sorted(range(len(cut)), key=lambda at: cut[at].shape[0] * cut[at].shape[1])
-                read = self._reader.read([cut[at] for at in alike], self._asked(options), _Pieces(progress))
+                read = self._reader.read(
+                    [cut[at] for at in alike], self._asked(options), PartProgress(progress)
+                )
                 answers = dict(zip(alike, read, strict=True))
                 page.answers = [answers[at] for at in range(len(cut))]
             except VramwiseError as error:
@@ -125,7 +140,9 @@ class HybridEngine:
                 for piece in page.pieces:
                     yield pictures(page.image, [piece], page.lines)[0]
 
-        with closing(self._reader.read_each(pieces(), self._asked(options), _Pieces(progress))) as answers:
+        with closing(
+            self._reader.read_each(pieces(), self._asked(options), PartProgress(progress))
+        ) as answers:
             for answer in answers:
                 yield from self._ready(waiting, options)
                 first = waiting[0]
@@ -170,20 +187,5 @@ class HybridEngine:
             prompt=options.prompt,
             language=options.language,
             max_new_tokens=options.max_new_tokens or NEW_TOKENS[self._unit],
+            **question_options(options, options.task == "custom"),
         )
-
-
-class _Pieces:
-    """Progress of the pieces of pages: Cancel and the running text pass, pages are counted elsewhere."""
-
-    def __init__(self, progress: ProgressCallback) -> None:
-        self._progress = progress
-
-    def check(self) -> None:
-        self._progress.check()
-
-    def page_done(self, done: int, total: int) -> None:
-        self._progress.check()
-
-    def token(self, done: int, limit: int, text: str) -> None:
-        self._progress.token(done, limit, text)

@@ -13,7 +13,7 @@ from ..engines.protocol import ReadOptions
 from ..regions.word_boxes import place
 from ..results import reading_order
 from ..results.line import Line
-from ..results.outcomes import Outcome
+from ..results.outcomes import Outcome, summed
 from ..results.result import OCRResult, Region, Word
 from .pieces import Piece
 
@@ -55,8 +55,8 @@ def page_of(
     if failed:
         notes.append(f"{len(failed)} of {len(answers)} pieces of the page could not be asked: {failed[0]}")
     if fallen_back:
-        plural = "s were" if fallen_back > 1 else " was"
-        notes.append(f"{fallen_back} line{plural} read by the built-in engine: the model gave no text.")
+        by_whom = "read by the built-in engine: the model gave no text."
+        notes.append(f"{fallen_back} lines were {by_whom}" if fallen_back > 1 else f"1 line was {by_whom}")
     order = reading_order.arrange(read, options.reading_direction)
     marked = reading_order.markdown(read, order)
     height, width = image.shape[:2]
@@ -71,19 +71,10 @@ def page_of(
         height=height,
         finish_reason=ends[0] if ends else "stop" if read else "blank",
         model=f"hybrid rapid + {good[0].model if good else model}",
-        precision=good[0].precision if good else "none",
-        seconds=seconds + sum(answer.seconds for answer in good),
         language=options.language,
-        tokens=_total([answer.tokens for answer in good]),
-        peak_bytes=max((answer.peak_bytes for answer in good if answer.peak_bytes is not None), default=None),
         notes=tuple(dict.fromkeys(notes)),
-        reasoning="\n\n".join(answer.reasoning for answer in good if answer.reasoning),
+        **summed(good, seconds),
     )
-
-
-def _total(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
 
 
 def _is_sure(line: Line) -> bool:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
 import platform
 import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...errors import VramwiseError
@@ -25,66 +24,23 @@ from ...network.certificates import tls_context
 from ...network.failures import asks_for_password, failure, printable
 from ...network.log_redaction import HiddenInLogs
 from ...network.proxies import proxy_for, require_socks
+from ...shell import pip_line
 from ...units import MIB
 from ..vlm.answers.reasoning import taken_apart
-from .answer_fields import whole_number
 from .answer_reader import AnswerReader
+from .chat_request import ChatRequest, Completion
 from .endpoints import Endpoint, place
 from .errors import LONGEST_MESSAGE, Kind, RequestError, message_of, of_message, of_status
+from .model_list import models_of_list
 from .optional_fields import REMEMBERED, points_at_fields
 from .wire_events import Damaged
 
-MOST_MODELS = 4096  # of a list that are looked at
-LONGEST_NAME = 300  # letters of a model's name; paths are used as names
 SHORTEST_KEY = 8  # letters of a key that is looked for in what was read
 AFTER_END_SECONDS, AFTER_DONE_SECONDS = 3.0, 0.25  # that a usage count, and the end of a stream, may take
 MAX_ANSWER_BYTES = 32 * MIB  # of one answer with its envelope; 32,000 tokens take about 8 MiB
 CONNECT_SECONDS = 10.0
 _HEADERS = (b"accept", b"connection", b"content-length", b"content-type", b"host", b"transfer-encoding")
 _NO_KEY = "none"
-
-
-@dataclass(frozen=True)
-class ChatRequest:
-    """One page as it is sent. ``picture`` is a data: URL, encoded once; ``tags``: special tokens are part of
-    the answer.
-    """
-
-    model: str
-    prompt: str
-    picture: str
-    max_new_tokens: int
-    tags: bool = False
-
-    def body(self) -> dict[str, Any]:
-        """The request: greedy, no repetition penalty, token by token, no thinking where that is a choice."""
-        content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": self.picture}}]
-        if self.prompt:
-            content.append({"type": "text", "text": self.prompt})
-        body = {
-            "model": self.model,
-            "messages": [{"role": "user", "content": content}],
-            "temperature": 0.0,
-            "frequency_penalty": 0.0,
-            "max_tokens": self.max_new_tokens,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "chat_template_kwargs": {"enable_thinking": False},
-        }
-        return {**body, "skip_special_tokens": False} if self.tags else body
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What came back. ``tokens`` as the server counted them, or the pieces that arrived where it does not;
-    ``reasoning`` is what the server sent as the model's thinking, apart from the text.
-    """
-
-    text: str
-    tokens: int
-    finish_reason: str
-    notes: tuple[str, ...] = ()
-    reasoning: str = ""
 
 
 StreamCallback = Callable[[int, str], None]  # pieces so far, text so far
@@ -96,8 +52,7 @@ def require_openai() -> Any:
         return importlib.import_module("openai")
     except ImportError as error:
         raise VramwiseError(
-            "Reading by a server needs the package openai, which is not installed. Run: "
-            "python -m pip install openai"
+            f"Reading by a server needs the package openai, which is not installed. Run: {pip_line('openai')}"
         ) from error
 
 
@@ -186,7 +141,7 @@ class Client:
         """Names that the server lists, with the context in tokens where it says so. Raises RequestError."""
         try:
             answer = await self._client.get("/models", cast_to=self._http.Response)
-            listed = _listed(answer.content)
+            listed = models_of_list(answer.content)
             return {name: n for name, n in listed.items() if not self._key or self._key not in name}
         except ValueError as error:
             message = f"{self.place} did not answer with a list of models."
@@ -217,7 +172,7 @@ class Client:
                     continue
             if dialect is not known:
                 REMEMBERED.keep(self.url, request.model, dialect)
-            if "temperature" in dialect.refused:
+            if "temperature" in dialect.refused and request.sampling is None:
                 completion = replace(completion, notes=(*completion.notes, _NOT_GREEDY))
             return completion
 
@@ -403,34 +358,6 @@ async def _until_ended(parts: Any, answer: AnswerReader) -> Any:
             until = time.monotonic() + AFTER_END_SECONDS
         if answer.done and until is not None:
             until = min(until, time.monotonic() + AFTER_DONE_SECONDS)
-
-
-def _listed(body: bytes) -> dict[str, int | None]:
-    """The models of a list: under ``data``, under ``models``, or bare. Raises ValueError."""
-    try:
-        data = json.loads(body)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if isinstance(data, Mapping):
-        data = next((data[name] for name in ("data", "models") if isinstance(data.get(name), list)), None)
-    if not isinstance(data, list):
-        raise ValueError("no list")
-    found: dict[str, int | None] = {}
-    for entry in data[:MOST_MODELS]:
-        entry = {"id": entry} if isinstance(entry, str) else entry
-        names = ("id", "name", "model")
-        name = (
-            next((entry[n] for n in names if isinstance(entry.get(n), str)), "")
-            if isinstance(entry, Mapping)
-            else ""
-        )
-        if not name:
-            raise ValueError("a model without a name")
-        lengths = ("max_model_len", "context_length", "max_context_length")
-        if not name.isprintable() or len(name) > LONGEST_NAME:
-            continue
-        found[name] = next((n for key in lengths if (n := whole_number(entry.get(key)))), None)
-    return found
 
 
 def _limited_stream(base: Any) -> Any:

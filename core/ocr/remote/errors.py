@@ -58,7 +58,14 @@ _PATTERNS = (
         r"out of memory|OutOfMemory|failed to allocate|not enough memory|requires more system memory",
         Kind.FAILED,
         "ran out of memory. Ask for fewer pages at once (concurrency), for smaller ones (megapixels), or "
-        "give the server more room",
+        "give the server more room.",
+    ),
+    _pattern(  # vLLM, Xinference, Ollama's runner, transformers' Mllama
+        r"at most [1-9]\d{0,3} image|limit-mm-per-prompt|passed \d{1,4} image items"
+        r"|supports? (only )?(a single|one|1) (image|picture)|only (a single|one|1) (image|picture)",
+        Kind.PAGE,
+        "takes fewer pictures in one question than these. Ask about fewer, switch together off, or have the "
+        "server take more (vLLM: --limit-mm-per-prompt).",
     ),
     _pattern(
         r"not a (multi-?modal|vision)|mmproj|at most 0 image|unknown variant .{0,12}image_url"
@@ -68,7 +75,7 @@ _PATTERNS = (
         r"|(image|vision|multi-?modal).{0,60}(not supported|unsupported|not support)",
         Kind.REFUSED,
         "serves {model}, which is not a vision model there. Serve one that takes pictures, or name another "
-        "under model",
+        "under model.",
     ),
     _pattern(
         r"context (length|window|size)|maximum context|max_model_len|max(imum)? (model )?length"
@@ -76,13 +83,13 @@ _PATTERNS = (
         r"|exceed.{0,40}(token|context|length)",
         Kind.PAGE,
         "has not enough context for this page. Give fewer megapixels or max_new_tokens, or start the server "
-        "with a longer context",
+        "with a longer context.",
     ),
     _pattern(
         r"model.{0,200}(does not exist|not found|not exist|unknown|is not available|try pulling)|pinned to"
         r"|no such model|model_not_found|is not a valid model identifier",
         Kind.REFUSED,
-        "has no model {model}",
+        "has no model {model}.",
     ),
 )
 
@@ -132,7 +139,7 @@ def of_message(message: str, where: str, model: str) -> RequestError | None:
     for pattern in _PATTERNS:
         if pattern.words.search(message):
             sentence = pattern.sentence.format(model=model)
-            return RequestError(pattern.kind, f"{where} {sentence}.{_quoted(message)}")
+            return RequestError(pattern.kind, f"{where} {sentence}{_quoted(message)}")
     return None
 
 

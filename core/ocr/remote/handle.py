@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from ...errors import VramwiseError
 from ...option_values import TASKS, check_choice
 from ...settings import MAX_CONCURRENCY, load_settings
 from ..engines.protocol import NoProgress, ProgressCallback, ReadOptions
+from ..results.outcomes import until_failure
+from ..vlm.json_answers import read_checked
 from .endpoints import DEFAULT_TIMEOUT, Endpoint, resolve
 from .model_match import AUTO, choose_family
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
+    from ...families.family import Family
     from ..results.outcomes import Outcome
     from ..results.result import OCRResult
     from .engine import RemoteEngine
@@ -47,16 +50,17 @@ class RemoteHandle:
         progress: ProgressCallback | None = None,
     ) -> Iterator[OCRResult]:
         """One OCRResult per uint8 RGB image (height, width, 3), in order. Raises VramwiseError."""
-        return self._engine(options).read(images, options or ReadOptions(), progress or NoProgress())
+        return until_failure(self.read_each(images, options, progress))
 
     def read_each(
         self,
         images: Iterable[NDArray[uint8]],
         options: ReadOptions | None = None,
         progress: ProgressCallback | None = None,
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         """As ``read``, with a page that fails as its VramwiseError in its place; see RemoteEngine."""
-        return self._engine(options).read_each(images, options or ReadOptions(), progress or NoProgress())
+        engine = self._engine(options)
+        return read_checked(engine.read_each, images, options or ReadOptions(), progress or NoProgress())
 
     def plan(self) -> str:
         """Which servers answer now and what they serve, for a person. Asks each for two seconds at most."""
@@ -68,11 +72,25 @@ class RemoteHandle:
         except VramwiseError as error:
             return str(error)
 
+    @property
+    def answers_questions(self) -> bool:
+        """As OCRHandle's."""
+        return True
+
     def not_used(self, options: ReadOptions) -> tuple[str, ...]:
         """As OCRHandle's."""
         from ..vlm.prompts import ignored
 
         return ignored(options)
+
+    def family_named(self) -> Family | None:
+        """The family by config.yaml, the node or the model's name; None where only the server knows."""
+        try:
+            endpoint = resolve(self.endpoint, load_settings())
+            wished = self.family if self.family != AUTO else endpoint.family
+            return choose_family(wished, self.model or endpoint.model)
+        except VramwiseError:
+            return None
 
     def fingerprint(self) -> str:
         """Changes when the endpoint's entry does; an unknown one has the sentence about it."""

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Mapping
 
 from ...catalog import OCRModel, ocr_models
 from ...errors import UnknownName, VramwiseError, nearest
-from ...families.family import Family, families
+from ...families.family import Family, families, recipes
 from ...families.family import family as family_row
-from ..results.coordinates import smart_resize
+from ...families.pictures import smart_resize
+from ...families.recipes import named, taken
 from .endpoints import Endpoint
 
 AUTO = "auto"
 
 
 def family_ids() -> list[str]:
-    """Families that a chat server can serve."""
-    return [row.id for row in families() if row.chat]
+    """Families that a chat server can serve, and the recipes of theirs."""
+    return [row.id for row in (*families(), *recipes()) if row.chat]
 
 
 def choose_model(endpoint: Endpoint, wished: str, listed: Mapping[str, int | None]) -> str:
@@ -36,14 +37,17 @@ def choose_model(endpoint: Endpoint, wished: str, listed: Mapping[str, int | Non
 
 
 def choose_family(wished: str, model: str) -> Family:
-    """The family ``wished``, or with "auto" the one that ``model`` is named after."""
+    """The family or recipe ``wished``, or with "auto" the one that ``model`` is named after."""
     if wished and wished != AUTO:
-        if wished not in (row.id for row in families()):
+        if wished not in (row.id for row in (*families(), *recipes())):
             known = family_ids()
             raise UnknownName(
                 f'There is no model family "{wished}".{nearest(wished, known)} Known: {", ".join(known)}.'
             )
-        return _servable(family_row(wished))
+        return _servable(taken(family_row(wished)))
+    recipe = named(model, recipes())
+    if recipe is not None:
+        return _servable(taken(recipe))
     name = plain(model)
     found = [(len(word), row) for row in families() for word in _names(row) if word in name]
     if not found:

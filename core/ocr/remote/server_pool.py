@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import VramwiseError
-from .client import ChatRequest, Client, Completion, StreamCallback
+from .chat_request import ChatRequest, Completion
+from .client import Client, StreamCallback
 from .errors import EndpointError, Kind, RequestError
 
 _CHECK_EVERY = 0.05  # seconds between two looks for a free server

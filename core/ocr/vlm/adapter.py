@@ -14,21 +14,24 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ...errors import VramwiseError, in_words
-from ...families.family import Family, Task
+from ...families.family import Family, Sampling, Task
 from . import compat
+from .answers import MADE_OF_TOKENS
 from .answers.reasoning import is_mark
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from .chat_history import Turn
 
 MAX_ASPECT = 200  # smart_resize of the Qwen family refuses longer strips
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Model inputs for a micro-batch of B pictures, on the CPU.
+    """Model inputs for a micro-batch of B pictures, or of one question about all of them, on the CPU.
 
-    ``tensors`` go to ``generate`` as keyword arguments; "input_ids" is (B, prompt tokens), padded on the
+    ``tensors`` go to ``generate`` as keyword arguments; "input_ids" is (B or 1, prompt tokens), padded on the
     left. ``seen`` is the (width, height) in pixels that the model looks at, for coordinates in resized
     pixels. ``opened``: the prompt ends inside thinking, so that answers begin there. ``notes`` are sentences
     for the person about how the model was asked.
@@ -38,6 +41,18 @@ class Prepared:
     seen: tuple[tuple[int, int], ...]
     opened: bool = False
     notes: tuple[str, ...] = ()
+
+
+def tensors_of(inputs: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """What of a processor's ``inputs`` goes to ``generate``. Some processors hand out token_type_ids, which
+    no decoder here takes; Idefics3's has eight bytes for each pixel that says whether it counts, where one
+    does.
+    """
+    return {
+        name: value.bool() if name == "pixel_attention_mask" else value
+        for name, value in inputs.items()
+        if isinstance(value, torch.Tensor) and name != "token_type_ids"
+    }
 
 
 class Adapter:
@@ -53,6 +68,11 @@ class Adapter:
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How tokens are drawn: the family's hook into decoding. None takes the likeliest."""
+        return self.family.sampling
 
     @staticmethod
     def model_class() -> Any:
@@ -70,11 +90,31 @@ class Adapter:
         """Inputs for ``pictures`` (RGB, already within the pixel limit), each with the same ``prompt``."""
         raise NotImplementedError
 
-    def inputs(self, pictures: Sequence[Image], prompt: str, task: Task) -> Prepared:
-        """``prepare``, with a sentence where the folder's files make it fail: a processor opens with values
-        that it cannot work with. Out of memory passes through.
+    def converse(
+        self, pictures: Sequence[Image], prompt: str, task: Task, turns: Sequence[Turn], together: bool
+    ) -> Prepared:
+        """As ``prepare``, with the ``turns`` of a conversation before the prompt; ``together``: all pictures
+        are one question, so that there is one row.
+        """
+        raise VramwiseError(
+            f"{self.family.name} takes one picture and one question at a time. Switch together off and leave "
+            "the history out, or choose a model such as Qwen3-VL."
+        )
+
+    def inputs(
+        self,
+        pictures: Sequence[Image],
+        prompt: str,
+        task: Task,
+        turns: Sequence[Turn] = (),
+        together: bool = False,
+    ) -> Prepared:
+        """``prepare`` or ``converse``, with a sentence where the folder's files make it fail: a processor
+        opens with values that it cannot work with. Out of memory passes through.
         """
         try:
+            if turns or (together and len(pictures) > 1):
+                return self.converse(pictures, prompt, task, turns, together)
             return self.prepare(pictures, prompt, task)
         except VramwiseError:
             raise
@@ -101,7 +141,7 @@ class Adapter:
         """Text of generated tokens. Special tokens are left out, except where the task's form is made of
         them, and those that mark thinking: without them nobody could tell it from the answer.
         """
-        made_of_tags = task is not None and task.parse == "doctags"
+        made_of_tags = task is not None and task.parse in MADE_OF_TOKENS
         marks = {} if made_of_tags else self._marks
         pieces, start = [], 0
         for at, token in enumerate(ids):
@@ -133,9 +173,13 @@ class Adapter:
 
     def ids_of(self, *tokens: str) -> tuple[int, ...]:
         """The numbers of those of ``tokens`` that the vocabulary has as one token."""
-        found = (self.tokenizer.convert_tokens_to_ids(token) for token in tokens if token)
-        unknown = self.tokenizer.unk_token_id
-        return tuple(int(number) for number in found if number is not None and number != unknown)
+        numbers = ((token, self.tokenizer.convert_tokens_to_ids(token)) for token in tokens if token)
+        # What the vocabulary lacks comes as its unknown token, which of Qwen3.5 is one that ends answers.
+        return tuple(
+            int(number)
+            for token, number in numbers
+            if number is not None and self.tokenizer.convert_ids_to_tokens(number) == token
+        )
 
     @staticmethod
     def placed(net: Any, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import VramwiseError
 from ...families.family import Family
+from .chat_history import Turn, picture_name
 from .compat import first_line
 
 # Variables by which templates are told not to think, and the value that says so.
@@ -35,16 +36,29 @@ _TOO_LONG = 2_000_000  # letters of a file with a template
 @dataclass(frozen=True)
 class ChatTemplate:
     """A Jinja template that shows the model a picture and a prompt. ``given`` are its variables that switch
-    thinking off; ``note`` is a sentence for the person where the folder's own could not be used, else empty.
+    thinking off and those of the recipe; ``note`` is a sentence for the person where the folder's own could
+    not be used, else empty.
     """
 
     text: str
     given: Mapping[str, bool]
     note: str = ""
+    words_first: bool = False
 
-    def asked(self, processor: Any, prompt: str) -> str:
-        """One user turn, the picture and then the prompt, and the beginning of the answer."""
-        return _rendered(processor, self.text, [_turn(prompt)], True, self.given)
+    def asked(self, processor: Any, prompt: str, turns: Sequence[Turn] = (), pictures: int = 1) -> str:
+        """One user turn, the picture and then the prompt or as the recipe has it, and the beginning of the
+        answer. With ``turns`` before it the first question of all has the pictures; of several each has its
+        number.
+        """
+        said = (*turns, Turn("user", prompt))
+        first = next(at for at, turn in enumerate(said) if turn.role == "user")
+        given = [
+            _turn(turn.text, self.words_first, pictures)
+            if at == first
+            else {"role": turn.role, "content": _words(turn.text)}
+            for at, turn in enumerate(said)
+        ]
+        return _rendered(processor, self.text, given, True, self.given)
 
     def turn_end(self, processor: Any) -> str:
         """What follows the words of an answer, empty where nothing does or where the template refuses."""
@@ -69,13 +83,15 @@ def chat_template(processor: Any, family: Family, path: Path) -> ChatTemplate:
         text = text.lstrip("\ufeff")
         if not text or text in tried:
             continue
-        given = {name: value for name, value in THINKING_OFF.items() if _takes(text, name)}
-        fault = _fault(processor, text, given)
+        wished = {**THINKING_OFF, **family.template_options}
+        given = {name: value for name, value in wished.items() if _takes(text, name)}
+        fault = _fault(processor, text, given, family.begins_answer)
         if not fault:
             if where == own and not why:
                 why = list(tried.values()) or [f"{path.name} has no chat template."]
             note = f"{' '.join(why)} The one in {where} was used." if why else ""
-            return ChatTemplate(text, given, note.replace(f"The one in {own}", own))
+            note = note.replace(f"The one in {own}", own)
+            return ChatTemplate(text, given, note, family.words_first)
         tried[text] = f"The chat template in {where} {fault}"
         if not where.endswith((")", ".jinja")) or where.endswith(("(default)", "chat_template.jinja")):
             why.append(tried[text])
@@ -85,11 +101,23 @@ def chat_template(processor: Any, family: Family, path: Path) -> ChatTemplate:
     )
 
 
-def _turn(prompt: str) -> dict[str, Any]:
-    content: list[dict[str, str]] = [{"type": "image"}]
-    if prompt:
-        content.append({"type": "text", "text": prompt})
-    return {"role": "user", "content": content}
+def shown_pictures(count: int) -> list[dict[str, str]]:
+    """The parts of a message that show ``count`` pictures, "Picture 1: " before each of several (as Qwen's
+    own templates write with add_vision_id).
+    """
+    one = {"type": "image"}
+    if count == 1:
+        return [one]
+    return [part for at in range(count) for part in ({"type": "text", "text": picture_name(at)}, one)]
+
+
+def _words(text: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text}] if text else []
+
+
+def _turn(prompt: str, words_first: bool = False, pictures: int = 1) -> dict[str, Any]:
+    shown, words = shown_pictures(pictures), _words(prompt)
+    return {"role": "user", "content": [*words, *shown] if words_first else [*shown, *words]}
 
 
 def _rendered(
@@ -109,22 +137,31 @@ def _takes(text: str, variable: str) -> bool:
     )
 
 
-def _fault(processor: Any, text: str, given: Mapping[str, bool]) -> str:
-    """What is wrong with a template, as the end of a sentence; empty for one that can be used."""
+def _fault(processor: Any, text: str, given: Mapping[str, bool], begins: bool) -> str:
+    """What is wrong with a template, as the end of a sentence; empty for one that can be used. ``begins``:
+    it has to write something where the answer begins.
+    """
     try:
         asked = _rendered(processor, text, [_turn(_PROBE)], True, given)
         without = _rendered(processor, text, [_turn(_PROBE)], False, given)
     except Exception as error:  # a template is foreign code: whatever it raises is its fault
         return f"cannot be used: {first_line(error)}"
-    mark = getattr(processor, "image_token", None)
-    if not isinstance(mark, str) or not mark:
-        mark = getattr(processor.tokenizer, "image_token", None)
-    if isinstance(mark, str) and mark and asked.count(mark) != 1:
+    mark = image_mark(processor)
+    if mark and asked.count(mark) != 1:
         twice = mark in asked
         return "shows the picture twice." if twice else "is for text alone: it leaves the picture out."
     if _PROBE not in asked:
         return "leaves the prompt out."
-    return "never begins the answer." if asked == without else ""
+    return "never begins the answer." if begins and asked == without else ""
+
+
+def image_mark(processor: Any) -> str:
+    """What stands for a picture in a prompt, empty where the processor does not say."""
+    for holder in (processor, processor.tokenizer):
+        mark = getattr(holder, "image_token", None)
+        if isinstance(mark, str) and mark:
+            return mark
+    return ""
 
 
 def _of_folder(processor: Any, path: Path) -> Iterator[tuple[str, str]]:

@@ -4,9 +4,11 @@ knows.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
@@ -17,9 +19,10 @@ from types import ModuleType
 from typing import Any
 
 from ...errors import VramwiseError, in_words
+from ...families.blocks import quantisation_details
 from ...families.family import Family
-from ...families.saved_quantised import SavedQuantised, details
-from ...hardware.capabilities import pip_line
+from ...families.saved.quantised import SavedQuantised
+from ...shell import pip_line
 from ...weights.checkpoint_files import read_config, written_config
 from .memory_errors import is_out_of_memory as is_out_of_memory
 from .processor_files import mended_processor_files
@@ -67,17 +70,32 @@ def require_transformers(family: Family) -> None:
         )
 
 
+_ATTENTION_OF_TRAINING = frozenset(("attn_implementation", "_attn_implementation"))
+
+
 def disguised_config(path: Path) -> Any:
-    """The config of a folder whose config.json names another family's model_type, or says something else of
-    its quantisation than its files, as an object of its own class; None for every other folder, which
+    """The config of a folder whose config.json names another family's model_type, says something else of
+    its quantisation than its files, brings the attention that it was trained with, or begins with a mark that
+    transformers does not take, as an object of its own class; None for every other folder, which
     transformers' Auto classes read by themselves.
     """
     config, written = read_config(path), written_config(path)
     kind = config.get("model_type")
-    if written.get("model_type") == kind and details(written) == details(config):
+    as_written = written.get("model_type") == kind and quantisation_details(written) == quantisation_details(
+        config
+    )
+    for part in (config, config.get("text_config")):
+        if isinstance(part, dict) and (given := _ATTENTION_OF_TRAINING & part.keys()):
+            as_written = False
+            for name in given:
+                del part[name]
+    if as_written and not (path / "config.json").read_bytes().startswith(BOM_UTF8):
         return None
     from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+    if kind not in CONFIG_MAPPING:
+        return None  # our own class, which takes what its authors write
     return type(AutoConfig.for_model(kind)).from_dict(config)
 
 
@@ -91,9 +109,10 @@ def dequantising(saved: SavedQuantised) -> Any:
     name = _DEQUANTISING.get(saved.method, "")
     made = getattr(transformers, name, None)
     if made is not None:
-        config = made.from_dict({**saved.details, "dequantize": True})
-        if getattr(config, "dequantize", False):
-            return config
+        with contextlib.suppress(TypeError, ValueError):  # older ones know no fp8 without blocks
+            config = made.from_dict({**saved.details, "dequantize": True})
+            if getattr(config, "dequantize", False):
+                return config
     raise VramwiseError(
         f"transformers {metadata.version('transformers')} cannot unpack weights that were saved as "
         f"{saved.label} ({saved.method}). Update with: {pip_line('transformers>=5.24')}, or take the model's "

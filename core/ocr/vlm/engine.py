@@ -8,8 +8,7 @@ import functools
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,56 +17,34 @@ from ...families.blocks import most_positions
 from ...families.family import Family, Task
 from ...weights.checkpoint_files import read_config
 from ..engines.protocol import ProgressCallback, ReadOptions
-from ..images import check_size, fit_pixels, is_blank
+from ..images import as_asked, check_size, is_blank, sides_as_asked
 from ..results.result import OCRResult
 from . import compat
 from .families import adapter_class
+from .limits import LEAST_IN_TILES, LEAST_PIXELS, OF_THE_PLANS_MARGIN, Limits, MicroBatch
 from .model_owner import Owner
-from .page_result import Answer, Source, page_result
-from .prompts import ignored, most_pixels, shrunk, task_prompt
+from .page_result import Answer, Source, page_result, together_results
+from .prompts import (
+    check_together,
+    ignored,
+    is_together,
+    most_pixels,
+    sampling_of,
+    shrunk,
+    task_prompt,
+    turns_before,
+)
 
 if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
+    from ...families.pictures import Sides
     from .adapter import Adapter
+    from .fast_decoding import FastDecoding
 
 log = logging.getLogger("vramwise.ocr.vlm")
 MOST_AT_ONCE = 32  # pictures that are smaller than pages
-LEAST_PIXELS = 65_536  # that a picture is counted with: processors enlarge what is smaller
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """One micro-batch that was read and what it took, for the record of measured runs.
-
-    ``pixels`` of the largest picture as the model saw it; ``prompt_tokens`` of one row, its picture's
-    included; ``activation_peak_bytes`` without what was resident, None where the device does not count.
-    """
-
-    pixels: int
-    images: int
-    prompt_tokens: int
-    new_tokens: int
-    activation_peak_bytes: int | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the plan allows.
-
-    ``activation_bytes(pixels, images, new_tokens)`` is the memory beside the weights for one micro-batch of
-    ``images`` pictures of at most ``pixels``; ``remedies(pixels)`` gives this machine's sentences for the
-    message that memory ran out at so many; ``record`` is told of every micro-batch that was read.
-    """
-
-    max_pixels: int
-    micro_batch: int = 1
-    max_new_tokens: int | None = None
-    activation_bytes: Callable[[int, int, int], int] = lambda pixels, images, new_tokens: 0
-    remedies: Callable[[int], str] = lambda pixels: ""
-    record: Callable[[MicroBatch], None] = lambda batch: None
 
 
 class VLMEngine:
@@ -83,6 +60,7 @@ class VLMEngine:
         self.family, self.path, self.owner = family, path, owner
         self.model, self.precision, self.limits = model, precision, limits
         self._adapter: Adapter | None = None
+        self._fast: FastDecoding | None = None
 
     def read(
         self, images: Sequence[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
@@ -91,6 +69,9 @@ class VLMEngine:
         task, prompt = task_prompt(self.family, options)
         for image in images:
             check_size(image)
+        if is_together(options) and len(images) > 1:
+            yield from self._together(images, options, task, prompt, progress)
+            return
         done = 0
         while done < len(images):
             progress.check()
@@ -111,13 +92,16 @@ class VLMEngine:
         planned = limits.max_pixels or self.family.default_pixels
         most_tokens = limits.max_new_tokens or self.family.max_new_tokens
         tokens = min(options.max_new_tokens or most_tokens, most_tokens)
+        task = self.family.tasks.get(options.task)
+        doubled = task.doubled_below if task is not None else 0
         allowed = limits.activation_bytes(planned, usual, most_tokens)
-        largest = LEAST_PIXELS
+        shown: list[Sides] = []
         found: list[NDArray[uint8]] = []
         for number in range(done, min(len(images), done + max(usual, MOST_AT_ONCE))):
             image, size = images[number], len(found) + 1
-            largest = max(largest, min(image.shape[0] * image.shape[1], planned))
-            if size > usual and not 0 < limits.activation_bytes(largest, size, tokens) <= allowed:
+            height, width = image.shape[:2]
+            shown.append(sides_as_asked(width, height, planned, self.family.longest_side, doubled))
+            if size > usual and not 0 < limits.needed(shown, tokens) <= allowed:
                 break
             found.append(image)
         return found
@@ -140,6 +124,25 @@ class VLMEngine:
             for number, image in enumerate(images)
         ]
 
+    def _together(
+        self,
+        images: Sequence[NDArray[uint8]],
+        options: ReadOptions,
+        task: Task,
+        prompt: str,
+        progress: ProgressCallback,
+    ) -> list[OCRResult]:
+        """One question about all ``images``: a result each, the answer in the first."""
+        check_together(len(images))
+        progress.check()
+        read = _Reading(self, options, task, prompt, progress, together=True)
+        (answer,) = read.all(list(images))
+        source = Source(self.model, self.precision, self.family.coordinates)
+        sizes = [(image.shape[1], image.shape[0]) for image in images]
+        results = together_results(answer, source, task, options, sizes, tuple(read.notes))
+        progress.page_done(len(images), len(images))
+        return results
+
     def load(self) -> None:
         """Bring the weights in. Raises VramwiseError with this machine's remedies where memory runs out."""
         try:
@@ -157,8 +160,16 @@ class VLMEngine:
 
     @functools.cached_property
     def most_positions(self) -> int | None:
-        """Tokens of prompt and answer that the checkpoint has positions for, None where it does not say."""
-        return most_positions(read_config(self.path))
+        """Tokens of prompt and answer that checkpoint and recipe have positions for; None: neither says."""
+        return most_positions(read_config(self.path), self.family.positions)
+
+    def fast(self) -> FastDecoding:
+        """Whether it decodes with CUDA graphs; once they failed, no more."""
+        if self._fast is None:
+            from .fast_decoding import FastDecoding
+
+            self._fast = FastDecoding(self.limits.fast_decode)
+        return self._fast
 
     def adapter(self) -> Adapter:
         """The family's adapter with the checkpoint's processor, opened at the first read."""
@@ -170,13 +181,22 @@ class VLMEngine:
 
 
 class _Reading:
-    """One micro-batch on its way: shrinks in number, then once in pixels, when memory runs out."""
+    """One micro-batch on its way: shrinks in number, then once in pixels, when memory runs out. ``together``:
+    it is one question about all its pictures, whose number stays.
+    """
 
     def __init__(
-        self, engine: VLMEngine, options: ReadOptions, task: Task, prompt: str, progress: ProgressCallback
+        self,
+        engine: VLMEngine,
+        options: ReadOptions,
+        task: Task,
+        prompt: str,
+        progress: ProgressCallback,
+        together: bool = False,
     ) -> None:
         self.engine, self.task, self.prompt, self.progress = engine, task, prompt, progress
-        self.notes = list(ignored(options))
+        self.together, self.turns, self.sampling = together, turns_before(options), sampling_of(options)
+        self.notes = [*ignored(options), *filter(None, [engine.family.note])]
         self.halved = False
         planned = engine.limits.max_pixels or engine.family.default_pixels
         asked = options.max_pixels or planned
@@ -200,14 +220,59 @@ class _Reading:
             return []
         size = len(images)
         answers: list[Answer] = []
-        while len(answers) < len(images):
+        if self.together:
+            self._fit_all(images)
+        while len(answers) < (1 if self.together else len(images)):
             failed = self._try(images[len(answers) : len(answers) + size], answers)
             if failed is None:
                 continue
             gc.collect()  # the exception is gone by now, and with it every tensor of the failed attempt
             largest = max(image.shape[0] * image.shape[1] for image in images[len(answers) :])
-            size = self._smaller(size, largest, failed)
+            fewer = self._smaller(size, largest, failed)
+            size = len(images) if self.together else fewer
         return answers
+
+    def _fit_all(self, images: Sequence[NDArray[uint8]]) -> None:
+        """Fewer pixels for each of ``images`` until one prompt with all of them takes no more memory than was
+        planned for one page of the most pixels.
+        """
+        limits, largest = self.engine.limits, max(image.shape[0] * image.shape[1] for image in images)
+        planned = limits.max_pixels or self.engine.family.default_pixels
+        batch = limits.activation_bytes(planned, max(1, limits.micro_batch), self.new_tokens)
+        allowed = max(batch, limits.activation_bytes(planned, 1, self.new_tokens))
+        pixels = min(self.max_pixels, largest)
+        while (
+            pixels > LEAST_PIXELS and limits.needed_together(pixels, len(images), self.new_tokens) > allowed
+        ):
+            pixels = max(LEAST_PIXELS, pixels * 4 // 5)
+        if pixels < min(self.max_pixels, largest):
+            self.max_pixels = pixels
+            self.notes.append(
+                f"{len(images)} pictures in one question do not fit here at their size; each was shown at "
+                f"{pixels / 1e6:.2g} megapixels at most."
+            )
+
+    def _room_for(self, image: NDArray[uint8], side: int, doubled: int) -> int:
+        """Pixels for ``image``: as many as for all, unless the plan is for fewer than usual and the tiles of
+        a picture of this shape take more than a page's.
+        """
+        engine, pixels = self.engine, self.max_pixels
+        planned = engine.limits.max_pixels or engine.family.default_pixels
+        if self.together or planned >= engine.family.default_pixels:
+            return pixels
+        allowed = engine.limits.activation_bytes(planned, 1, self.new_tokens) * OF_THE_PLANS_MARGIN
+        height, width = image.shape[:2]
+        while pixels > LEAST_IN_TILES:
+            shown = sides_as_asked(width, height, pixels, side, doubled)
+            if engine.limits.needed([shown], self.new_tokens) <= allowed:
+                break
+            pixels = min(pixels, shown[0] * shown[1]) * 4 // 5
+        if pixels < min(self.max_pixels, width * height):
+            note = (
+                f"A picture of {width} x {height} is cut into more tiles than fit here; it was read smaller."
+            )
+            self.notes += [note] if note not in self.notes else []
+        return pixels
 
     def _try(self, images: Sequence[NDArray[uint8]], answers: list[Answer]) -> str | None:
         """Append the answers, or return what an out-of-memory error said (its traceback holds tensors)."""
@@ -221,6 +286,8 @@ class _Reading:
 
     def _smaller(self, size: int, largest: int, failed: str) -> int:
         log.warning("Out of memory: %s", failed)
+        if self.together:
+            return self._fewer_pixels(largest, failed)
         planned = max(1, self.engine.limits.micro_batch)
         fewer = max(planned, size // 2) if size > planned else size // 2  # planned ones are halved once
         if fewer and (size > planned or not self.halved):
@@ -230,8 +297,11 @@ class _Reading:
                 f"Memory ran out with {size} pictures at once; they were read {fewer} at a time."
             )
             return fewer
+        return self._fewer_pixels(largest, failed)
+
+    def _fewer_pixels(self, largest: int, failed: str) -> int:
         tried = min(self.max_pixels, largest)
-        if not any("megapixels" in note for note in self.notes):
+        if not any("Memory ran out at" in note for note in self.notes):
             self.max_pixels = tried // 2
             self.notes.append(
                 f"Memory ran out at {tried / 1e6:.2g} megapixels; "
@@ -239,8 +309,9 @@ class _Reading:
             )
             return 1
         remedies = self.engine.limits.remedies(tried)
+        fewest = "ran out of memory on all pictures in one question" if self.together else ""
         raise VramwiseError(
-            f"{self.engine.family.name} ran out of memory, also with one picture at a time "
+            f"{self.engine.family.name} {fewest or 'ran out of memory, also with one picture at a time'} "
             f"at {tried / 1e6:.2g} megapixels. {failed} {remedies}".strip()
         )
 
@@ -249,36 +320,49 @@ class _Reading:
 
         engine = self.engine
         adapter = engine.adapter()
-        pictures = [Image.fromarray(fit_pixels(image, self.max_pixels)) for image in images]
-        pixels = max(picture.width * picture.height for picture in pictures)
+        side, doubled = engine.family.longest_side, self.task.doubled_below
+        shown = [as_asked(image, self._room_for(image, side, doubled), side, doubled) for image in images]
+        pictures = [Image.fromarray(image) for image in shown]
         started = time.perf_counter()
-        prepared = adapter.inputs(pictures, self.prompt, self.task)
+        prepared = adapter.inputs(pictures, self.prompt, self.task, self.turns, self.together)
         self.progress.check()
         prompt_tokens = int(prepared.tensors["input_ids"].shape[1])
         new_tokens, cut = within_positions(
             engine.family.name, engine.most_positions, prompt_tokens, self.new_tokens
         )
+        sides = [picture.size for picture in pictures]
+        if self.together:
+            largest = max(wide * high for wide, high in sides)
+            need = engine.limits.needed_together(largest, len(images), new_tokens)
+        else:
+            need = engine.limits.needed(sides, new_tokens)
         from .decoding import generate_rows
 
         peak, rows = generate_rows(
             adapter,
             prepared,
-            engine.owner.use(engine.limits.activation_bytes(pixels, len(images), new_tokens)),
+            engine.owner.use(need),
             new_tokens,
             self.progress,
+            self.sampling,
+            engine.fast(),
         )
+        self.notes += [note for note in engine.fast().notes if note not in self.notes]
         taken = time.perf_counter() - started
-        engine.limits.record(
-            MicroBatch(
-                pixels=max(width * height for width, height in prepared.seen),
-                images=len(images),
-                prompt_tokens=prompt_tokens,
-                new_tokens=max(len(row.guard.ids) for row in rows),
-                activation_peak_bytes=_activation_peak(peak, engine.owner.spec.device),
-                seconds=taken,
+        if not self.together:  # whose one prompt of several pictures would be taken for that of one
+            engine.limits.record(
+                MicroBatch(
+                    pixels=max(width * height for width, height in prepared.seen),
+                    images=len(images),
+                    prompt_tokens=prompt_tokens,
+                    new_tokens=max(len(row.guard.ids) for row in rows),
+                    activation_peak_bytes=None  # of a static cache it is another figure
+                    if engine.fast().in_use
+                    else _activation_peak(peak, engine.owner.spec.device),
+                    seconds=taken,
+                )
             )
-        )
-        seconds = taken / len(images)
+        seconds = taken / len(rows)
         return [
             Answer(
                 text=adapter.decode(row.guard.kept(), self.task),
@@ -289,8 +373,9 @@ class _Reading:
                 peak_bytes=peak,
                 notes=prepared.notes + (() if row.ended or row.guard.tripped else cut),
                 opened=prepared.opened,
+                others_seen=prepared.seen[1:] if self.together else (),
             )
-            for row, seen in zip(rows, prepared.seen, strict=True)
+            for row, seen in zip(rows, prepared.seen, strict=not self.together)
         ]
 
 

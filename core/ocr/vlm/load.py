@@ -16,15 +16,16 @@ import torch
 from ...catalog.precisions import AS_SAVED, quantised_precisions
 from ...errors import VramwiseError
 from ...families.family import Family
-from ...families.saved_names import renaming
-from ...families.saved_quantised import saved_quantised
-from ...hardware.capabilities import pip_line
+from ...families.saved.names import renaming
+from ...families.saved.quantised import saved_quantised
 from ...planning.as_saved import DEQUANTISED
+from ...shell import pip_line
 from ...weights.checkpoint_files import read_config, tensor_index, variant
 from . import compat, fp8_layers, lora
 from .adapter import token_ids
 from .families import adapter_class
-from .load_failures import remedy
+from .key_check import check_keys
+from .load_failures import misfit, remedy
 from .model_owner import LoadSpec
 
 log = logging.getLogger("vramwise.ocr.vlm")
@@ -46,7 +47,7 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
     check_attention(spec.attention, family)
     compat.guard_kernels()
     arguments: dict[str, Any] = {
-        "dtype": compute_dtype(spec.precision, spec.device),
+        "dtype": compute_dtype(spec.precision, spec.device, family.fp16_overflows),
         "attn_implementation": spec.attention,
         "local_files_only": True,
         "trust_remote_code": False,
@@ -56,15 +57,38 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
         "variant": variant(spec.path),
         **_placement(spec),
         **_quantisation(spec, family),
-        **lora.left_alone(spec.path),
     }
     config = compat.disguised_config(spec.path)
     if config is not None:
         arguments["config"] = config
+    net, info = _from_folder(spec, family, arguments)
+    check_keys(net, info, spec, family)
+    if "device_map" not in arguments or (_dequantises(spec) and spec.device.startswith("mps")):
+        net = net.to(spec.device)
+    if spec.precision in DTYPES:
+        _widen_bare_fp8(net, arguments["dtype"])
+    _check_fp8(fp8_layers.compute_in_16bit(net), spec)
+    if spec.adapter is not None:
+        net = lora.put_on(net, spec.adapter, arguments["dtype"])
+    net.eval()
+    net.generation_config = _generation_config(spec.path)
+    return net
+
+
+def _from_folder(
+    spec: LoadSpec, family: Family, arguments: dict[str, Any]
+) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """The net as transformers loads it, and what it says of the folder's names. Raises as ``load_net``."""
     model_class = adapter_class(family).model_class()
     try:
         # Prompts of ComfyUI run in inference mode; parameters made there could never be used outside it.
-        with torch.inference_mode(False), torch.no_grad(), _on(spec.device):
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            _on(spec.device),
+            lora.left_alone(spec.path) as more,
+        ):
+            arguments = {**arguments, **more}
             net, info = model_class.from_pretrained(str(spec.path), **arguments)
             if info.get("missing_keys") and (rules := _renaming(spec)):
                 del net
@@ -76,18 +100,10 @@ def load_net(spec: LoadSpec, family: Family) -> torch.nn.Module:
         if compat.is_out_of_memory(error):
             raise
         raise VramwiseError(
-            f"{family.name} in {spec.path} cannot be loaded at {spec.precision}: {compat.first_line(error)} "
-            f"{remedy(error)}"
+            f"{family.name} in {spec.path} cannot be loaded at {spec.precision}: "
+            f"{misfit(error, spec.path) or f'{compat.first_line(error)} {remedy(error)}'}"
         ) from error
-    _check_keys({**info, "misshapen_keys": list(_misshapen(net))}, spec, family)
-    if "device_map" not in arguments or (_dequantises(spec) and spec.device.startswith("mps")):
-        net = net.to(spec.device)
-    _check_fp8(fp8_layers.compute_in_16bit(net), spec)
-    if spec.adapter is not None:
-        net = lora.put_on(net, spec.adapter, arguments["dtype"])
-    net.eval()
-    net.generation_config = _generation_config(spec.path)
-    return net  # type: ignore[no-any-return]
+    return net, info
 
 
 def _renaming(spec: LoadSpec) -> dict[str, str]:
@@ -99,15 +115,17 @@ def _renaming(spec: LoadSpec) -> dict[str, str]:
         return {}
 
 
-def compute_dtype(precision: str, device: str) -> torch.dtype:
+def compute_dtype(precision: str, device: str, fp16_overflows: bool = False) -> torch.dtype:
     """The dtype of everything that is not quantised. Under int8 and int4: bf16 where the device computes
-    in it.
+    in it, and where the model overflows fp16.
     """
     first = precision.partition(" ")[0]
     if precision in DTYPES or DEQUANTISED in precision:
         return DTYPES[first]
     if precision not in quantised_precisions() and not precision.endswith(AS_SAVED):
         raise VramwiseError(f'There is no precision "{precision}". Use one of: bf16, fp16, fp32, int8, int4.')
+    if fp16_overflows:
+        return torch.bfloat16
     kind = torch.device(
         "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
     )
@@ -136,6 +154,13 @@ def skip_modules(spec: LoadSpec, family: Family) -> list[str]:
     """
     vision = () if spec.quantise_vision else family.vision_modules
     return list(dict.fromkeys((*family.keep_16bit, *vision)))
+
+
+def _widen_bare_fp8(net: torch.nn.Module, dtype: torch.dtype) -> None:
+    """fp8 that config.json has no word on: transformers 4 leaves it so, and no layer computes with it."""
+    for parameter in net.parameters():
+        if parameter.dtype in (torch.float8_e4m3fn, torch.float8_e5m2):
+            parameter.data = parameter.data.to(dtype)
 
 
 def _check_fp8(layers: int, spec: LoadSpec) -> None:
@@ -203,7 +228,7 @@ def _quantisation(spec: LoadSpec, family: Family) -> dict[str, Any]:
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=compute_dtype(spec.precision, spec.device),
+            bnb_4bit_compute_dtype=compute_dtype(spec.precision, spec.device, family.fp16_overflows),
             llm_int8_skip_modules=skip,
         )
     }
@@ -231,51 +256,6 @@ def _import_quantiser(spec: LoadSpec) -> None:
             "int8 and int4 need the package accelerate beside bitsandbytes. "
             f"Install it with: {pip_line('accelerate')}"
         )
-
-
-def _check_keys(info: dict[str, Any], spec: LoadSpec, family: Family) -> None:
-    for kind in (
-        "missing_keys",
-        "unexpected_keys",
-        "mismatched_keys",
-        "misshapen_keys",
-        "error_msgs",
-        "conversion_errors",
-    ):
-        found = info.get(kind)
-        if not found:
-            continue
-        names = sorted(str(item[0] if isinstance(item, tuple) else item) for item in found)
-        few = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        raise VramwiseError(
-            f"{spec.path} does not hold the weights of {family.name} as its config.json describes them: "
-            f"{kind.replace('_', ' ')} {few}. Such a model would answer garbage. {_again(info)}"
-        )
-
-
-def _again(info: dict[str, Any]) -> str:
-    """What to do about weights of wrong names."""
-    odd = map(str, info.get("unexpected_keys") or ())
-    if any("lora_" in name or ".base_layer." in name for name in odd):
-        return (
-            "It was saved by peft with its adapter beside the weights: merge it with merge_and_unload() and "
-            "save that, or keep the adapter in a folder of its own."
-        )
-    return "Download the folder again or, for a model of your own, save it again with save_pretrained()."
-
-
-def _misshapen(net: torch.nn.Module) -> Iterator[str]:
-    """Quantised layers whose weight is not (out_features, in_features): transformers 5.23 compares no shapes
-    once a quantiser has taken the tensor.
-    """
-    for name, module in net.named_modules():
-        wanted = getattr(module, "out_features", None), getattr(module, "in_features", None)
-        weight = getattr(module, "weight", None)
-        if None in wanted or weight is None or type(module) is torch.nn.Linear:
-            continue
-        state = getattr(weight, "quant_state", None)
-        if tuple(weight.shape if state is None else state.shape) != wanted:
-            yield f"{name}.weight"
 
 
 def _generation_config(path: Path) -> Any:

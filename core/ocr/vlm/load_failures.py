@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from json import JSONDecodeError
+from pathlib import Path
 
-from ...hardware.capabilities import pip_line
+from ...families.blocks import text_config
+from ...shell import pip_line
+from ...weights.checkpoint_files import read_config, tensor_index
 
 # What transformers, safetensors and torch say of files that are cut short, mixed up or of another kind.
 _DAMAGED = re.compile(
@@ -45,6 +48,27 @@ def remedy(error: BaseException) -> str:
     if (named := _NAMED_IN_TEXT.search(text)) is not None:
         return f"Install what it asks for: {pip_line(named[1])}"
     return "If other folders of this model load, compare its config.json and its list of files with theirs."
+
+
+def misfit(error: BaseException, path: Path) -> str:
+    """Sentences for weights of other shapes than config.json says, of which transformers tells in a table
+    that is printed elsewhere; "" for another ``error``.
+    """
+    if not re.search("ignore_mismatched_sizes|size mismatch for", str(error)):
+        return ""
+    config = read_config(path)
+    told = text_config(config).get("vocab_size", config.get("vocab_size"))
+    rows = {one.shape[0] for name, one in tensor_index(path).items() if name.endswith("embed_tokens.weight")}
+    if len(rows) == 1 and (found := rows.pop()) != told:
+        return (
+            f"its word embeddings have {found} rows, and config.json says vocab_size {told}: tokens were "
+            f"added after that was written. Set vocab_size to {found}, or save the model again with "
+            "save_pretrained()."
+        )
+    return (
+        "its weights are of other shapes than config.json says, so the two are of different models. Copy "
+        "config.json from the one that the weights were made from."
+    )
 
 
 def _package(error: ImportError) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,13 @@ from typing import Any
 import torch
 
 from ...errors import VramwiseError
-from ...hardware.capabilities import pip_line
+from ...shell import pip_line
 from ...weights.lora_folders import ADAPTER_CONFIG
 from . import compat
 
 # Ways to start the layers that read no file and leave the base as it is; the adapter's own weights follow.
 _STARTS = (True, False, None, "gaussian", "orthogonal")
+_told: ContextVar[bool] = ContextVar("vramwise_no_adapter", default=False)
 _SECONDS = 1.0  # for one expression over the names of all layers, which takes milliseconds
 # Names of layers as older transformers wrote them.
 _OLDER = (
@@ -30,13 +34,37 @@ _OLDER = (
 )
 
 
-def left_alone(folder: Path) -> dict[str, Any]:
-    """What keeps transformers, where peft is installed, from putting an adapter on top that lies beside whole
-    weights: it may be a left-over, and no plan has counted it.
+@contextmanager
+def left_alone(folder: Path) -> Iterator[dict[str, Any]]:
+    """Within it, and with the arguments it gives, transformers puts no adapter on top that lies beside whole
+    weights, where peft is installed: it may be a left-over, and no plan has counted it.
     """
-    if (folder / ADAPTER_CONFIG).exists() and find_spec("peft") is not None:
-        return {"adapter_kwargs": {"subfolder": "no-adapter"}}
-    return {}
+    if not (folder / ADAPTER_CONFIG).exists() or find_spec("peft") is None:
+        yield {}
+    elif compat.version_of("transformers") >= (5, 0):
+        yield {"adapter_kwargs": {"subfolder": "no-adapter"}}
+    else:  # it looks into the folder itself, and then asks the Hub for the adapter's base
+        _look_for_none_while_told()
+        told = _told.set(True)
+        try:
+            yield {}
+        finally:
+            _told.reset(told)
+
+
+@functools.cache
+def _look_for_none_while_told() -> None:
+    """Have transformers 4 find no adapter in the thread that is told so."""
+    from transformers import modeling_utils
+    from transformers.models.auto import auto_factory
+
+    for module in (modeling_utils, auto_factory):
+        found = module.find_adapter_config_file
+
+        def look(*given: Any, found: Callable[..., Any] = found, **more: Any) -> Any:
+            return None if _told.get() else found(*given, **more)
+
+        module.find_adapter_config_file = look
 
 
 def put_on(net: torch.nn.Module, folder: Path, dtype: torch.dtype) -> torch.nn.Module:

@@ -7,6 +7,7 @@ another form, which says nothing about the model.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def mended_processor_files(path: Path) -> dict[str, bytes]:
 
     Chat templates are left out, because core reads them itself (chat_template.py); special tokens are listed
     in the form of this transformers, and a name of an image processor that it does not have is left out, so
-    that it takes that of the model.
+    that it takes that of the model. So is the mark that Windows' editors write in front of UTF-8.
     """
     files: dict[str, bytes] = {}
     mended = (path / "additional_chat_templates").is_dir()
@@ -39,6 +40,8 @@ def mended_processor_files(path: Path) -> dict[str, bytes]:
             changed = _mended(file.name, content)
             mended |= changed is not None
             content = content if changed is None else changed
+        elif file.suffix == ".json" and content.startswith(BOM_UTF8):
+            mended, content = True, content.removeprefix(BOM_UTF8)
         files[file.name] = content
     return files if mended else {}
 
@@ -65,4 +68,4 @@ def _mended(name: str, content: bytes) -> bytes | None:
     kind = data.get("image_processor_type")
     if isinstance(kind, str) and not hasattr(transformers, kind):
         del data["image_processor_type"]
-    return None if data == before and not content.startswith(b"\xef\xbb\xbf") else json.dumps(data).encode()
+    return None if data == before and not content.startswith(BOM_UTF8) else json.dumps(data).encode()

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from . import asked
 from .doctags import doctags
 from .fences import unfenced, unwrapped, without_fence_lines, wraps_markdown
 from .html_pages import html, qwen_html
+from .layout_blocks import chandra, chandra_1024
+from .markdown_pages import front_matter, nanonets
 from .parsed import CUT, Parsed, RawRegion, as_markdown, flat, numbers, points_of, unread
+from .places import (
+    boxes_after_text,
+    grounded_blocks,
+    loc_polygons,
+    picture_boxes,
+    quads_before_text,
+    ref_boxes,
+    ref_det,
+    ref_det_lines,
+    without_tokens,
+)
 from .reasoning import taken_apart
 from .tables import latex_table_to_html, otsl_to_html
-from .written_json import json_objects, mended
+from .written_json import entries, json_objects, mended
 
-__all__ = ["CUT", "KINDS", "Parsed", "RawRegion", "json_objects", "otsl_to_html", "parse"]
+__all__ = ["CUT", "KINDS", "MADE_OF_TOKENS", "Parsed", "RawRegion", "json_objects", "otsl_to_html", "parse"]
 
 # Every repeat below has a limit, or ends at a sign that it cannot pass: else an answer full of openings
 # takes the square of its length.
@@ -84,37 +98,60 @@ def _qwen_boxes(answer: str, cut: bool) -> Parsed:
     """``[{"bbox_2d": [x0, y0, x1, y1], "text_content": "..."}]``; a point list of eight numbers is a
     polygon.
     """
-    entries, whole = json_objects(answer)
-    regions = []
-    for entry in entries:
-        points = points_of(flat(entry.get("bbox_2d", entry.get("bbox", entry.get("poly")))))
-        text = entry.get("text_content", entry.get("text", entry.get("label", "")))
-        if points:
-            regions.append(RawRegion(mended(text), points, "text"))
-    if not regions:
+    found, whole = entries(answer)
+    lines = [
+        RawRegion(
+            mended(entry.get("text_content", entry.get("text", entry.get("label", "")))),
+            points_of(flat(entry.get("bbox_2d", entry.get("bbox", entry.get("poly"))))),
+        )
+        for entry in found
+    ]
+    return _spotted(lines, answer, cut, whole)
+
+
+def _gemma_boxes(answer: str, cut: bool) -> Parsed:
+    """``[{"box_2d": [y0, x0, y1, x1], "label": "..."}]``, as Gemma and Gemini write boxes: y before x."""
+    found, whole = entries(answer)
+    lines = [
+        RawRegion(
+            mended(entry.get("label", entry.get("text", entry.get("text_content", "")))),
+            tuple((x, y) for y, x in points_of(flat(entry.get("box_2d")))),
+        )
+        for entry in found
+    ]
+    if not any(line.points for line in lines):
+        return _qwen_boxes(answer, cut)
+    return _spotted(lines, answer, cut, whole)
+
+
+def _spotted(lines: Sequence[RawRegion], answer: str, cut: bool, whole: bool) -> Parsed:
+    """Lines in no order; those without a place are beside them."""
+    placed = tuple(line for line in lines if line.points)
+    if not placed:
         return unread(answer, cut)
-    text = "\n".join(region.text for region in regions)
-    return Parsed(text, text, tuple(regions), ordered=False, notes=() if whole and not cut else (CUT,))
+    beside = tuple(line.text for line in lines if line.text and not line.points)
+    text = "\n".join([*(line.text for line in placed), *beside])
+    notes = () if whole and not cut else (CUT,)
+    return Parsed(text, text, placed, ordered=False, notes=notes, beside=beside)
 
 
 def _dots_layout(answer: str, cut: bool) -> Parsed:
     """``[{"bbox": [...], "category": "...", "text": "..."}]`` in reading order: tables are HTML, formulas
     LaTeX.
     """
-    entries, whole = json_objects(answer)
-    regions = []
-    for entry in entries:
-        points = points_of(flat(entry.get("bbox", entry.get("bbox_2d"))))
+    found, whole = entries(answer)
+    blocks = []
+    for entry in found:
         category = str(entry.get("category", "Text"))
-        if points:
-            text = mended(entry.get("text", ""), formula=category == "Formula")
-            regions.append(RawRegion(text, points, category))
-    if not regions:
+        text = mended(entry.get("text", ""), formula=category == "Formula")
+        blocks.append(RawRegion(text, points_of(flat(entry.get("bbox", entry.get("bbox_2d")))), category))
+    placed = tuple(block for block in blocks if block.points)
+    if not placed:
         return unread(answer, cut)
     return Parsed(
-        "\n".join(region.text for region in regions if region.text),
-        "\n\n".join(filter(None, map(as_markdown, regions))),
-        tuple(regions),
+        "\n".join(block.text for block in blocks if block.text),
+        "\n\n".join(filter(None, map(as_markdown, blocks))),
+        placed,
         notes=() if whole and not cut else (CUT,),
     )
 
@@ -140,7 +177,7 @@ def _tables_as_html(text: str) -> Iterator[str]:
 
 def _otsl(answer: str, cut: bool) -> Parsed:
     """A table in OTSL alone, as PaddleOCR-VL writes it."""
-    text = unfenced(answer)
+    text = without_tokens(unfenced(answer))
     table = otsl_to_html(text) or text
     return Parsed(table, table, notes=(CUT,) if cut else ())
 
@@ -152,9 +189,28 @@ _KINDS: dict[str, Callable[[str, bool], Parsed]] = {
     "latex": _latex,
     "latex_table": _latex_table,
     "qwen_boxes": _qwen_boxes,
+    "gemma_boxes": _gemma_boxes,
     "qwen_html": qwen_html,
     "dots_layout": _dots_layout,
     "doctags": doctags,
     "otsl": _otsl,
+    "front_matter": front_matter,
+    "nanonets": nanonets,
+    "chandra": chandra,
+    "chandra_1024": chandra_1024,
+    "grounded_blocks": grounded_blocks,
+    "picture_boxes": picture_boxes,
+    "loc_polygons": loc_polygons,
+    "quads_before_text": quads_before_text,
+    "boxes_after_text": boxes_after_text,
+    "ref_boxes": ref_boxes,
+    "ref_det": ref_det,
+    "answer": asked.answer,
+    "caption": asked.caption,
+    "tags": asked.tags,
+    "json": asked.json_answer,
+    "ref_det_lines": ref_det_lines,
 }
 KINDS = tuple(_KINDS)
+# Forms that are made of special tokens: an answer is decoded with them.
+MADE_OF_TOKENS = frozenset({"doctags", "otsl", "loc_polygons", "ref_boxes", "ref_det", "ref_det_lines"})

@@ -71,7 +71,7 @@ def _tag(text: str, at: int) -> tuple[str, int]:
     return "&lt;", at + 1
 
 
-def _read(parser: HTMLParser, text: str) -> None:
+def read_html(parser: HTMLParser, text: str) -> None:
     """Feed all of ``text``. Between tags only: a piece that ends within one would be looked at again."""
     some: list[str] = []
     size = 0
@@ -86,7 +86,9 @@ def _read(parser: HTMLParser, text: str) -> None:
 
 
 class _Boxes(HTMLParser):
-    """Elements with ``data-bbox``: a table as a whole, otherwise the innermost that holds the text."""
+    """Elements with ``data-bbox``: a table as a whole, otherwise the innermost that holds the text. Words and
+    tables outside of all of them are entries without a place.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -100,7 +102,7 @@ class _Boxes(HTMLParser):
         given = dict(attrs)
         index = None
         if self._table:
-            self._raw(_start(tag, given))
+            self._raw(start_tag(tag, given))
         else:
             points = points_of(numbers(given.get("data-bbox") or ""))
             if points:
@@ -111,6 +113,8 @@ class _Boxes(HTMLParser):
                     self.found.pop()  # a picture and the frame around it
                     index -= 1
                 self.found.append((kind, points, before))
+            elif tag == "table":
+                self._raw("<table>")
             if tag == "br":
                 self._raw("\n")
         if tag not in VOID:
@@ -141,11 +145,15 @@ class _Boxes(HTMLParser):
     def _raw(self, text: str) -> None:
         if self._holders:
             self.found[self._holders[-1]][2].append(text)
-        elif self.found and self._table:
-            self.found[-1][2].append(text)
+            return
+        if not self.found or self.found[-1][1]:
+            if not text.strip():
+                return
+            self.found.append(("table" if text.startswith("<table") else "p", (), []))
+        self.found[-1][2].append(text)
 
 
-def _start(tag: str, given: Mapping[str, str | None]) -> str:
+def start_tag(tag: str, given: Mapping[str, str | None]) -> str:
     spans = "".join(
         f' {name}="{value}"'
         for name, value in given.items()
@@ -158,19 +166,19 @@ def qwen_html(answer: str, cut: bool) -> Parsed:
     """Qwen3-VL's document HTML: elements carry ``data-bbox="x0 y0 x1 y1"`` and stand in reading order."""
     text = closed(without_fence_lines(answer))
     boxes = _Boxes()
-    _read(boxes, text)
+    read_html(boxes, text)
     regions = []
     for tag, points, pieces in boxes.found:
         joined = "".join(pieces)
         words = joined.strip() if tag == "table" else re.sub(r"[ \t\r\f]+", " ", joined).strip()
         if words or tag in ("img", "figure"):
             regions.append(RawRegion(words, points, _CATEGORIES.get(tag, "Text")))
-    if not regions:
+    if not any(region.points for region in regions):
         return Parsed(text, text)
     return Parsed(
         "\n".join(region.text for region in regions if region.text),
         "\n\n".join(filter(None, map(as_markdown, regions))),
-        tuple(regions),
+        tuple(region for region in regions if region.points),
         notes=(CUT,) if cut else (),
     )
 
@@ -202,7 +210,7 @@ def closed(text: str) -> str:
     if half > text.rfind(">"):
         text = text[:half].rstrip()
     reader = _Open()
-    _read(reader, text)
+    read_html(reader, text)
     return text + "".join(f"</{tag}>" for tag in reversed(reader.open))
 
 

@@ -19,17 +19,21 @@ MOST = 1e300  # of a number; whole numbers in JSON may be too large for a float
 
 @dataclass(frozen=True)
 class RawRegion:
-    """A piece of text with its place: two opposite corners, or a polygon, in the family's own units."""
+    """A piece of text with its place: two opposite corners, or a polygon, in the family's own units.
+    ``picture``: on which of several pictures of one question, from 0.
+    """
 
     text: str
     points: tuple[Point, ...]
     category: str = "text"
+    picture: int = 0
 
 
 @dataclass(frozen=True)
 class Parsed:
     """``ordered``: the model gave the regions in reading order; else they are lines to be arranged by
-    place. ``reasoning`` is what the model thought before it answered; ``answered``: it answered at all.
+    place; ``beside`` is what of ``text`` has none then. ``reasoning`` is what the model thought before it
+    answered; ``answered``: it answered at all.
     """
 
     text: str
@@ -39,6 +43,7 @@ class Parsed:
     notes: tuple[str, ...] = ()
     reasoning: str = ""
     answered: bool = True
+    beside: tuple[str, ...] = ()
 
 
 def unread(answer: str, cut: bool) -> Parsed:

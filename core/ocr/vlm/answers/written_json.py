@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ....cancel import STEPS, cancel_point
+from ....cancel import STEPS, cancel_point, watched
 from .fences import unfenced
 
 MOST_BROKEN = 1_000  # objects of one answer that are no JSON: each costs a look at all of it
 _NAMED = "true|false|null|True|False|None"
 _NUMBER_OR_WORD = re.compile(rf"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|{_NAMED}")
+# The text of an entry, whatever became of the marks before it, up to what follows a string or the end.
+_TEXT_OF_ENTRY = re.compile(
+    r"""(?:text|text_content|label)(?:["']\s{0,20}:?|\s{0,20}:)\s{0,20}["']?(.*?)(?:["']\s{0,20}(?=[,}\]])|\Z)""",
+    re.DOTALL,
+)
+_TEXT_KEYS = frozenset({"text", "text_content", "label"})
+_ESCAPED = re.compile(r"\\(n(?![a-z])|t(?![a-z])|[\"'/\\]|u[0-9a-fA-F]{4})")
+_PLAIN = {"n": "\n", "t": "\t", '"': '"', "'": "'", "/": "/", "\\": "\\"}
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
 # What may follow a string: a colon, a bracket, a comma before a key or a value, or nothing.
 _AFTER_STRING = re.compile(rf"\s*(?:$|[:}}\]]|,\s*(?:$|[\"'{{\[}}\]\d-]|(?:{_NAMED})\b))")
@@ -27,9 +36,40 @@ def json_objects(answer: str) -> tuple[list[dict[str, Any]], bool]:
     JSON is read strictly; an object that is not JSON (a backslash of LaTeX, a bare quote, single quotes) is
     read by a tolerant reader of the same grammar; one that is cut off is left out.
     """
+    found, _, whole = _objects(unfenced(answer))
+    return found, whole
+
+
+def entries(answer: str) -> tuple[list[dict[str, Any]], bool]:
+    """As ``json_objects``, and in their places, as {"text": ...} alone, the words of entries that are none:
+    one that is cut off or has lost a bracket. Nothing is made up; where they stood on the page is not known.
+    """
     text = unfenced(answer)
+    found, spans, whole = _objects(text)
+    out: list[dict[str, Any]] = []
+    at = 0
+    for value, (start, end) in zip(found, spans, strict=True):
+        out += [{"text": words} for words in _words_in(text[at:start])]
+        if _TEXT_KEYS.isdisjoint(value) and (words := " ".join(_words_in(text[start:end]))):
+            value = {**value, "text": words}  # a key that has lost or gained a mark
+        out.append(value)
+        at = end
+    return [*out, *({"text": words} for words in _words_in(text[at:]))], whole
+
+
+def _words_in(broken: str) -> Iterator[str]:
+    """What stands as text in pieces of entries."""
+    for said in watched(_TEXT_OF_ENTRY.finditer(broken)):
+        words = _ESCAPED.sub(lambda one: _PLAIN.get(one[1]) or chr(int(one[1][1:], 16)), said[1])
+        if words.strip():
+            yield words.strip()
+
+
+def _objects(text: str) -> tuple[list[dict[str, Any]], list[tuple[int, int]], bool]:
+    """(objects, where each stands in ``text``, whether the list came to its end)."""
     strict = json.JSONDecoder(strict=False)
     objects: list[dict[str, Any]] = []
+    spans: list[tuple[int, int]] = []
     at = text.find("{")
     end = broken = 0
     signs = _Signs(4 * len(text) + 1_000)
@@ -45,16 +85,17 @@ def json_objects(answer: str) -> tuple[list[dict[str, Any]], bool]:
             except (ValueError, RecursionError):
                 at = _next_entry(text, at + 1)
                 if at < 0 or broken > MOST_BROKEN or not signs.left:
-                    return objects, False
+                    return objects, spans, False
                 continue
         except RecursionError:
-            return objects, False
+            return objects, spans, False
         if isinstance(value, dict):
             objects.append(value)
+            spans.append((at, end))
         at = text.find("{", end)
     opened = text.find("[")
     listed = 0 <= opened < (text.find("{") if "{" in text else len(text))
-    return objects, not listed or "]" in text[end:]
+    return objects, spans, not listed or "]" in text[end:]
 
 
 def _next_entry(text: str, at: int) -> int:
@@ -200,7 +241,9 @@ def mended(text: Any, formula: bool = False) -> str:
             return "" if text is None else str(text)
         except (RecursionError, ValueError):  # lists in lists without end, a number of 5,000 digits
             return ""
-    mended: str = text.replace("\f", "\\f").replace("\b", "\\b")
+    # halves of a letter that escapes wrote one by one are put together; a single one is no letter
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    mended: str = whole.replace("\f", "\\f").replace("\b", "\\b")
     if formula:
         mended = re.sub(r"\t(?=[a-z])", r"\\t", mended)
         mended = re.sub(r"\r(?=[a-z])", r"\\r", mended)

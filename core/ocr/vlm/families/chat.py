@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ....errors import VramwiseError
 from ....families.family import Family, Task
-from ..adapter import Adapter, Prepared, check_aspect
+from ..adapter import Adapter, Prepared, check_aspect, tensors_of
 from ..answers.reasoning import opens_thinking
-from ..chat_template import chat_template
+from ..chat_history import Turn
+from ..chat_template import chat_template, image_mark
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,25 +36,44 @@ class FamilyAdapter(Adapter):
 
     def prepare(self, pictures: Sequence[Image], prompt: str, task: Task) -> Prepared:
         """Inputs for ``pictures``, each asked ``prompt``."""
+        asked = self.template.asked(self.processor, prompt)
+        return self._prepared([[picture] for picture in pictures], asked)
+
+    def converse(
+        self, pictures: Sequence[Image], prompt: str, task: Task, turns: Sequence[Turn], together: bool
+    ) -> Prepared:
+        """Inputs for a question with others before it, or about several pictures at once."""
+        rows = [list(pictures)] if together else [[picture] for picture in pictures]
+        asked = self.template.asked(self.processor, prompt, turns, len(rows[0]))
+        mark = image_mark(self.processor)
+        if mark and asked.count(mark) != len(rows[0]):
+            if mark in prompt or any(mark in turn.text for turn in turns):
+                raise VramwiseError(
+                    f"The prompt or the history holds {mark}, by which this model knows a picture. Leave it "
+                    "out."
+                )
+            shown = f"{asked.count(mark)} of {len(rows[0])}"
+            raise VramwiseError(
+                f"The chat template of {self.path.name} shows {shown} pictures. Ask about one at a time."
+            )
+        return self._prepared(rows, asked)
+
+    def _prepared(self, rows: Sequence[Sequence[Image]], asked: str) -> Prepared:
+        """Inputs for ``rows`` of pictures, all asked the same."""
+        pictures = [picture for row in rows for picture in row]
         for picture in pictures:
             check_aspect(*picture.size)
-        asked = self.template.asked(self.processor, prompt)
         begun = self.tokenizer.bos_token
         # A template that writes the first token itself would otherwise be given it twice.
         more = {"add_special_tokens": False} if begun and asked.startswith(begun) else {}
         inputs = self.processor(
-            images=[[picture] for picture in pictures],
-            text=[asked] * len(pictures),
+            images=[list(row) for row in rows],
+            text=[asked] * len(rows),
             padding=True,
             return_tensors="pt",
             **more,
         )
-        # Some processors hand out token_type_ids, which no decoder here takes.
-        tensors = {
-            name: value
-            for name, value in inputs.items()
-            if isinstance(value, torch.Tensor) and name != "token_type_ids"
-        }
+        tensors = tensors_of(inputs)
         notes = (self.template.note,) if self.template.note else ()
         return Prepared(tensors, self._seen(tensors, pictures), opens_thinking(asked), notes)
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 from transformers import PretrainedConfig, Qwen2Config, Qwen2ForCausalLM
 
 from ....errors import VramwiseError
-from ...results.coordinates import smart_resize
+from ....families.pictures import smart_resize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -302,7 +302,7 @@ class DotsOCRForCausalLM(Qwen2ForCausalLM):  # type: ignore[misc]
 
     def _with_pictures(self, input_ids: Any, pixel_values: torch.Tensor, grid: Any) -> torch.Tensor:
         embeds: torch.Tensor = self.get_input_embeddings()(input_ids)
-        places = input_ids == self.config.image_token_id
+        places = (input_ids == self.config.image_token_id).to(embeds.device)
         tokens = self.vision_tower(pixel_values, grid).to(embeds)
         if int(places.sum()) != tokens.shape[0]:
             raise ValueError(

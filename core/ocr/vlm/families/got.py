@@ -68,8 +68,8 @@ class FamilyAdapter(Adapter):
             for tile in tensors["pixel_values"]:
                 check()
                 found = net.model.get_image_features(pixel_values=tile[None])
-                features.append(getattr(found, "pooler_output", found).to(embeds.dtype))
-            image = ids == self.processor.image_token_id
+                features.append(getattr(found, "pooler_output", found).to(embeds))  # perhaps another card's
+            image = (ids == self.processor.image_token_id).to(embeds.device)
             embeds = embeds.masked_scatter(image[..., None], torch.cat(features))
         # Without input_ids beside the embeddings, generate answers with new tokens only.
         given = {"inputs_embeds": embeds, "attention_mask": tensors["attention_mask"]}

@@ -1,0 +1,229 @@
+"""Answers in which texts stand beside their places: marks in Markdown, special tokens, numbers in brackets.
+
+Text is never lost: what stands outside of every mark is a piece of the page without a place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ....cancel import watched
+from .parsed import CUT, Parsed, RawRegion, as_markdown, numbers, points_of, unread
+
+_TOKEN = re.compile(r"<\|[^<>|\n]{1,40}\|>")
+_NUMBER = r"-?\d{1,6}(?:\.\d{1,6})?"
+_POINT = rf"\(\s{{0,4}}{_NUMBER}\s{{0,4}},\s{{0,4}}{_NUMBER}\s{{0,4}}\)"
+_MARKER = re.compile(
+    rf"!\[([A-Za-z_][\w-]{{0,40}})(\+?)\]\(({_NUMBER}(?:\s{{0,4}},\s{{0,4}}{_NUMBER}){{3}})\s{{0,4}}\)"
+    r"[ \t]{0,20}"
+)
+_PICTURE = re.compile(
+    rf"(!\[image\]\([^()\n]{{1,80}}\))[ \t]{{0,4}}({_NUMBER}(?:\s{{0,4}},\s{{0,4}}{_NUMBER}){{3}})"
+)
+_FIGURE = re.compile(r"!\[([^\]\n]{0,2000})\]\(page_(\d{1,5})_(\d{1,5})_(\d{1,5})_(\d{1,5})\.png\)")
+_LOC_RUN = re.compile(r"(?:<\|LOC_\d{1,4}\|>\s{0,4}){4,64}")
+_LOC = re.compile(r"<\|LOC_(\d{1,4})\|>")
+_BOX_TYPE = re.compile(
+    r"<\|box_start\|>([\d\s.,]{7,60})<\|box_end\|>\s{0,4}<\|ref_start\|>([\w -]{1,40})<\|ref_end\|>"
+)
+_REF_DET = re.compile(r"<\|ref\|>([^<>|]{0,400})<\|/ref\|>\s{0,4}<\|det\|>([^<>|]{0,4000})<\|/det\|>\n?")
+_QUAD_FIRST = re.compile(rf"{_POINT}(?:\s{{0,4}},?\s{{0,4}}{_POINT}){{1,15}}[ \t]{{0,4}}")
+_BOX_LAST = re.compile(rf"{_POINT}\s{{0,4}},\s{{0,4}}{_POINT}")
+
+_CATEGORIES = {
+    "title": "Title",
+    "section": "Section-header",
+    "header": "Page-header",
+    "page_header": "Page-header",
+    "footer": "Page-footer",
+    "page_footer": "Page-footer",
+    "page_number": "Page-footer",
+    "page_footnote": "Footnote",
+    "image": "Picture",
+    "figure": "Picture",
+    "image_block": "Picture",
+    "equation": "Formula",
+    "interline_equation": "Formula",
+    "sub_title": "Section-header",
+}
+_GRID_OF_DEEPSEEK = 999
+
+
+def grounded_blocks(answer: str, cut: bool) -> Parsed:
+    """LightOnOCR-3: ``![label](x0,y0,x1,y1) text`` up to the next mark; a label with a plus goes on in the
+    block before it.
+    """
+    regions: list[RawRegion] = []
+    marked: list[str] = []
+    joins = False
+    for found, text in _split(_MARKER, answer):
+        if found is None:
+            region = RawRegion(text, ())
+        else:
+            region = RawRegion(text, points_of(numbers(found[3])), _category(found[1]))
+            joins = found[2] == "+"
+        if not text and not region.points:
+            continue
+        regions.append(region)
+        shown = as_markdown(region)
+        if joins and marked and shown:
+            marked[-1] = f"{marked[-1]} {shown}"
+        elif shown:
+            marked.append(shown)
+    if not any(region.points for region in regions):
+        return unread(answer, cut)
+    return _parsed(regions, "\n\n".join(marked), cut)
+
+
+def picture_boxes(answer: str, cut: bool) -> Parsed:
+    """LightOnOCR-2 bbox: Markdown, with numbers behind each picture's mark."""
+    regions = [
+        RawRegion("", points, "Picture")
+        for found in watched(_PICTURE.finditer(answer))
+        if (points := points_of(numbers(found[2])))
+    ]
+    text = _PICTURE.sub(r"\1", answer).strip()
+    return Parsed(text, text, tuple(regions))
+
+
+def figures(text: str) -> tuple[RawRegion, ...]:
+    """olmOCR's figures: ``![words](page_x_y_width_height.png)`` in pixels of the picture it saw."""
+    out = []
+    for found in watched(_FIGURE.finditer(text)):
+        left, top, width, height = (float(found[number]) for number in range(2, 6))
+        out.append(RawRegion(found[1], ((left, top), (left + width, top + height)), "Picture"))
+    return tuple(out)
+
+
+def loc_polygons(answer: str, cut: bool) -> Parsed:
+    """PaddleOCR-VL: a text and behind it its corners as tokens ``<|LOC_n|>``, with or without marks around
+    both.
+    """
+    regions: list[RawRegion] = []
+    rest: list[str] = []
+    at = 0
+    for found in watched(_LOC_RUN.finditer(answer)):
+        text = without_tokens(answer[at : found.start()])
+        points = points_of([float(number) for number in _LOC.findall(found[0])])
+        at = found.end()
+        if points:
+            regions.append(RawRegion(text, points))
+        elif text:
+            rest.append(text)
+    rest += filter(None, [without_tokens(answer[at:])])
+    return _lines(regions, rest, answer, cut)
+
+
+def quads_before_text(answer: str, cut: bool) -> Parsed:
+    """dots.mocr: ``(x0,y0),(x1,y1),(x2,y2),(x3,y3) text``."""
+    regions: list[RawRegion] = []
+    rest: list[str] = []
+    for found, text in _split(_QUAD_FIRST, answer):
+        points = () if found is None else points_of(numbers(found[0]))
+        if points:
+            regions.append(RawRegion(text, points))
+        elif text:
+            rest.append(text)
+    return _lines(regions, rest, answer, cut)
+
+
+def boxes_after_text(answer: str, cut: bool) -> Parsed:
+    """HunyuanOCR: ``text(x0,y0),(x1,y1)``."""
+    regions: list[RawRegion] = []
+    rest: list[str] = []
+    at = 0
+    for found in watched(_BOX_LAST.finditer(answer)):
+        points = points_of(numbers(found[0]))
+        regions.append(RawRegion(without_tokens(answer[at : found.start()]), points))
+        at = found.end()
+    rest += filter(None, [without_tokens(answer[at:])])
+    return _lines(regions, rest, answer, cut)
+
+
+def ref_boxes(answer: str, cut: bool) -> Parsed:
+    """MinerU2.5: ``<|box_start|>x0 y0 x1 y1<|box_end|><|ref_start|>kind<|ref_end|>`` and what follows."""
+    regions = []
+    for found, text in _split(_BOX_TYPE, answer):
+        region = RawRegion(text, ())
+        if found is not None:
+            region = RawRegion(text, points_of(numbers(found[1])), _category(found[2]))
+        if region.text or region.points:
+            regions.append(region)
+    if not any(region.points for region in regions):
+        return unread(without_tokens(answer), cut)
+    return _parsed(regions, "\n\n".join(filter(None, map(as_markdown, regions))), cut)
+
+
+def ref_det(answer: str, cut: bool) -> Parsed:
+    """DeepSeek-OCR: ``<|ref|>kind<|/ref|><|det|>[[x0, y0, x1, y1]]<|/det|>`` and the words below it. Of
+    several boxes each is a region, the first with the words.
+    """
+    regions = []
+    for found, text in _split(_REF_DET, answer):
+        if found is None:
+            regions += [RawRegion(text, ())] if text else []
+            continue
+        places = [number * 1000 / _GRID_OF_DEEPSEEK for number in numbers(found[2])]
+        boxes = [points_of(places[start : start + 4]) for start in range(0, len(places) - 3, 4)]
+        category, words = _category(found[1].strip()), text
+        for points in boxes or [()]:
+            regions.append(RawRegion(words, points, category))
+            words = ""
+    if not regions:
+        return unread(without_tokens(answer), cut)
+    return _parsed(regions, "\n\n".join(filter(None, map(as_markdown, regions))), cut)
+
+
+def ref_det_lines(answer: str, cut: bool) -> Parsed:
+    """DeepSeek-OCR asked for lines: ``<|ref|>the line<|/ref|><|det|>[[x0, y0, x1, y1]]<|/det|>``."""
+    regions: list[RawRegion] = []
+    rest: list[str] = []
+    for found, text in _split(_REF_DET, answer):
+        if found is not None:
+            places = [number * 1000 / _GRID_OF_DEEPSEEK for number in numbers(found[2])][:4]
+            line, points = found[1].strip(), points_of(places)
+            if points:
+                regions.append(RawRegion(line, points))
+            elif line:
+                rest.append(line)
+        rest += [text] if text else []
+    return _lines(regions, rest, answer, cut)
+
+
+def without_tokens(text: str) -> str:
+    """``text`` without special tokens, which an answer is decoded with where its form is made of them."""
+    return _TOKEN.sub("", text).strip()
+
+
+def _category(label: str) -> str:
+    name = label.strip().lower()
+    return _CATEGORIES.get(name, name.capitalize().replace("_", "-") or "Text")
+
+
+def _split(mark: re.Pattern[str], answer: str) -> Iterator[tuple[re.Match[str] | None, str]]:
+    """(mark, what stands behind it up to the next), first with None for what stands before all of them."""
+    before: re.Match[str] | None = None
+    at = 0
+    for found in watched(mark.finditer(answer)):
+        yield before, without_tokens(answer[at : found.start()])
+        before, at = found, found.end()
+    yield before, without_tokens(answer[at:])
+
+
+def _lines(regions: Sequence[RawRegion], rest: Sequence[str], answer: str, cut: bool) -> Parsed:
+    """Lines that are arranged by their places, unless there are words without one."""
+    if not regions:
+        return unread(without_tokens(answer), cut)
+    text = "\n".join([*(region.text for region in regions), *rest])
+    notes = (CUT,) if cut else ()
+    return Parsed(text, text, tuple(regions), ordered=bool(rest), notes=notes)
+
+
+def _parsed(regions: Sequence[RawRegion], marked: str, cut: bool) -> Parsed:
+    return Parsed(
+        "\n".join(region.text for region in regions if region.text),
+        marked,
+        tuple(region for region in regions if region.points),
+        notes=(CUT,) if cut else (),
+    )
