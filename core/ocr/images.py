@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import VramwiseError
 
@@ -61,10 +61,50 @@ def fit_pixels(image: NDArray[uint8], max_pixels: int | None) -> NDArray[uint8]:
         return image
     import cv2
 
-    scale = (max_pixels / (height * width)) ** 0.5
-    size = max(1, int(width * scale)), max(1, int(height * scale))
+    size = _within(width, height, max_pixels)
     smaller: NDArray[uint8] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return smaller
+
+
+def sides_as_asked(
+    width: int, height: int, max_pixels: int | None, longest_side: int = 0, doubled_below: int = 0
+) -> tuple[int, int]:
+    """(width, height) of what ``as_asked`` makes of a picture of these sides."""
+    if max(width, height) < doubled_below:
+        width, height = 2 * width, 2 * height
+    most = _most_pixels(width, height, max_pixels, longest_side)
+    return (width, height) if most is None else _within(width, height, most)
+
+
+def _most_pixels(width: int, height: int, max_pixels: int | None, longest_side: int) -> int | None:
+    """``max_pixels``, or fewer where the longer side would be longer than ``longest_side``."""
+    if not longest_side or max(width, height) <= longest_side:
+        return max_pixels
+    within = max(1, longest_side**2 * min(height, width) // max(height, width))
+    return within if max_pixels is None else min(max_pixels, within)
+
+
+def _within(width: int, height: int, most: int) -> tuple[int, int]:
+    if width * height <= most:
+        return width, height
+    scale = (most / (height * width)) ** 0.5
+    return max(1, int(width * scale)), max(1, int(height * scale))
+
+
+def as_asked(
+    image: NDArray[uint8], max_pixels: int | None, longest_side: int = 0, doubled_below: int = 0
+) -> NDArray[uint8]:
+    """``image`` as a recipe wants it shown: doubled where both sides are below ``doubled_below`` pixels, then
+    no longer than ``longest_side`` (0: as long as it is) and within ``max_pixels``.
+    """
+    height, width = image.shape[:2]
+    if max(height, width) < doubled_below:
+        import cv2
+
+        size = 2 * width, 2 * height
+        image = cast("NDArray[uint8]", cv2.resize(image, size, interpolation=cv2.INTER_LANCZOS4))
+        height, width = image.shape[:2]
+    return fit_pixels(image, _most_pixels(width, height, max_pixels, longest_side))
 
 
 def is_blank(image: NDArray[uint8]) -> bool:

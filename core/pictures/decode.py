@@ -21,7 +21,8 @@ from ..errors import VramwiseError
 from ..units import MIB
 from .by_opencv import by_opencv
 from .colours import BAND_BYTES, Converter, orientation_of, rows_of, upright
-from .kinds import HEAD, described, drawn_formats, endings
+from .kinds import HEAD, described, drawn_formats, endings, signature
+from .missing_end import missing_end
 from .tiff_pages import STARTS, Directory, FromPage, TiffPage, tiff_pages
 
 if TYPE_CHECKING:
@@ -78,9 +79,17 @@ def as_sentence(path: Path) -> Iterator[None]:
     except VramwiseError:
         raise
     except Exception as error:  # of a spoiled file Pillow raises whatever its decoder ran into, TypeError too
+        if missing_end(path, error):
+            raise _without_end(path) from error
         raise VramwiseError(
             f"{path.name} cannot be read as a picture: {_reason(error, path)}. Save it again as PNG or JPEG."
         ) from error
+
+
+def _without_end(path: Path) -> VramwiseError:
+    return VramwiseError(
+        f"{path.name} is cut short: the end of the picture is missing. Get the whole file again."
+    )
 
 
 def _reason(error: Exception, path: Path) -> str:
@@ -162,27 +171,45 @@ def _decoded(path: Path, file: IO[bytes], page: TiffPage | None) -> Decoded:
         try:
             picture = opened(path, source)
         except VramwiseError as error:
-            other = by_opencv(file, page, DECODED_BYTES)
-            if other is not None:
-                return _converted(path, other, other.size, page.full.orientation if page else 1)
+            if found := _by_opencv(path, file, page):
+                return found
             raise (_unknown_tiff(path, page.full) if page else error) from error
         full = picture.size
         picture = _within_bound(path, file, picture, page)
-        if picture.format == "WEBP" and _takes(picture) > DECODED_BYTES:
-            other = by_opencv(file, None, DECODED_BYTES, picture.info)
-            if other is not None:
-                return _converted(path, other, full, orientation_of(picture))
+        large = picture.format == "WEBP" and _takes(picture) > DECODED_BYTES
+        if large and (found := _by_opencv(path, file, page, picture, full)):
+            return found
         try:
             _load(picture)
         except OSError as error:
+            unread = page is not None and page.full.ycbcr  # before 13 Pillow reads it compressed alone
+            if unread and (found := _by_opencv(path, file, page, picture, full)):
+                return found
             if picture.format not in ("JPEG", "MPO") or "truncated" not in str(error):
                 raise
             return _cut_short(path, file)
-        if page is not None and picture.mode == "RGB" and _lost_its_depth(picture, page.full):
-            other = by_opencv(file, page, DECODED_BYTES)
-            if other is not None:
-                return _converted(path, other, full, page.full.orientation)
+        spoiled = page is not None and picture.mode == "RGB" and _lost_its_depth(picture, page.full)
+        if spoiled and (found := _by_opencv(path, file, page, picture, full)):
+            return found
         return _converted(path, picture, full)
+
+
+def _by_opencv(
+    path: Path,
+    file: IO[bytes],
+    page: TiffPage | None,
+    picture: Any = None,
+    full: tuple[int, int] | None = None,
+) -> Decoded | None:
+    """What OpenCV reads where Pillow cannot, spoils it or would take too much memory; None where it does not
+    read it either. ``picture`` of ``full`` size, as Pillow opened it, says how one stands that is no page.
+    """
+    alone = picture is not None and page is None
+    other = by_opencv(file, page, DECODED_BYTES, picture.info if alone else None)
+    if other is None:
+        return None
+    turned = page.full.orientation if page else orientation_of(picture) if alone else 1
+    return _converted(path, other, full or other.size, turned)
 
 
 def _lost_its_depth(picture: Any, directory: Directory) -> bool:
@@ -321,6 +348,8 @@ def _converted(path: Path, picture: Any, full: tuple[int, int], turned: int | No
 
 def _not_a_picture(path: Path, head: bytes, said: object) -> VramwiseError:
     what, remedy = described(head)
+    if (signature(head) or what.startswith("no picture")) and missing_end(path, said):
+        return _without_end(path)
     if what.startswith("no picture") and (path.suffix.lower() in endings() or said):
         reason = f" ({said})" if isinstance(said, str) and said else ""
         return VramwiseError(

@@ -6,7 +6,7 @@ import functools
 import importlib.util
 from pathlib import Path
 
-from ..hardware.capabilities import pip_line
+from ..shell import pip_line
 
 HEAD = 4096  # bytes that tell a kind
 # Pillow knows these by name and cannot draw them, draws them with another program (Ghostscript) or Windows'
@@ -128,7 +128,7 @@ def described(head: bytes) -> tuple[str, str]:
         if brand in _HEIC:
             return "a HEIC picture", _heic_remedy()
         if brand in (b"avif", b"avis"):
-            return "an AVIF picture, which this Pillow cannot open", f"Run: {pip_line('-U', 'Pillow>=11.3')}"
+            return "an AVIF picture", _avif_remedy()
         if brand.startswith(_VIDEO):
             return "a video", "Save its frames as pictures."
     if head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"WAVE"):
@@ -153,6 +153,14 @@ def _text(head: bytes) -> tuple[str, str]:
 def _printable(head: bytes) -> bool:
     controls = sum(byte < 32 and byte not in b"\t\r\n\f\x1b" for byte in head)
     return controls == 0
+
+
+def _avif_remedy() -> str:
+    from PIL import Image
+
+    if "AVIF" in drawn_formats() and ".avif" in Image.registered_extensions():
+        return "It is damaged, or newer than this Pillow. Save it as JPEG or PNG."
+    return f"This Pillow does not open them. Run: {pip_line('-U', 'Pillow>=11.3')}"
 
 
 def _heic_remedy() -> str:

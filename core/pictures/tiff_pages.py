@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION = 254, 255, 256, 257, 258, 259
+SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 ORIENTATION, SAMPLES, PLANAR, SUB_IFDS, SAMPLE_FORMAT = 274, 277, 284, 330, 339
-_TAGS = {SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, ORIENTATION, SAMPLES, PLANAR, SUB_IFDS}
-_TAGS.add(SAMPLE_FORMAT)
+_TAGS = {SUBFILE, OLD_SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC}
+_TAGS |= {ORIENTATION, SAMPLES, PLANAR, SUB_IFDS, SAMPLE_FORMAT}
 # Compressions by their numbers (TIFF 6.0 and libtiff's tiff.h), and those that every build of OpenCV has: it
 # gives a black picture for another.
 COMPRESSIONS = {
@@ -95,6 +95,11 @@ class Directory:
     def compression(self) -> str:
         number = self.first(COMPRESSION, 1)
         return COMPRESSIONS.get(number, f"number {number}")
+
+    @property
+    def ycbcr(self) -> bool:
+        """Whether its channels are light and two differences of colour."""
+        return self.first(PHOTOMETRIC) == 6
 
     @property
     def known_to_opencv(self) -> bool:

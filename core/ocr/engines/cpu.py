@@ -19,7 +19,7 @@ from ..results.parted_lines import parted
 from ..results.result import OCRResult, Region
 from ..results.vertical_text import columns_of_level_lines, furigana
 from .confidence.lines import judged
-from .foreign_text import ForeignPage, enlarging, mean_confidence, with_parts
+from .foreign_text import DOUBTFUL, ForeignPage, enlarging, mean_confidence, with_parts
 from .language_routing import (
     RapidRoute,
     Route,
@@ -30,18 +30,18 @@ from .language_routing import (
     tesseract_route,
 )
 from .level_picture import level_picture
-from .protocol import CPU_PRECISION, ProgressCallback, ReadOptions
+from .line_shapes.fitted_boxes import fitted
+from .protocol import CPU_PRECISION, QUESTION_OPTIONS, ProgressCallback, ReadOptions
 from .rapid import RapidReader
 from .reader_pool import ReaderPool
-from .script_at_a_glance import is_believable, plain_script
+from .script_at_a_glance import covers, is_believable, plain_script
+from .table_rules import rules_on, without_rules
 
 if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
 log = logging.getLogger("vramwise.ocr")
-# Tesseract's mean confidence below which a page may lie turned: 0.9 and more upright, 0.2 to 0.6 else.
-DOUBTFUL = 0.8
 ASK_FOR_PARTS = "Set partial to have the numbers and the lines in other scripts all the same."
 # What lines and their places are an answer to.
 _TASKS = ("text", "markdown", "spotting")
@@ -119,17 +119,20 @@ class CPUEngine:
         plain = plain_script(image)
         if plain is None:
             return None
-        script, high = plain
         try:
-            route = self._route_for_script(script, None)
+            route = self._route_for_script(plain.script, None)
         except VramwiseError:
             return None
-        times = enlarging(high, image) if isinstance(route, TesseractRoute) else 1.0
-        large = level_picture(image, 0.0, times)
-        lines = [large.line(line) for line in self._by(route, large.picture, options, progress)]
-        if not is_believable(lines, script):
+        level = level_picture(image, plain.angle)
+        if isinstance(route, TesseractRoute):
+            clean = without_rules(level.picture, plain.high, aslant=plain.angle != 0.0)
+            level = replace(level, picture=clean)
+            times = enlarging(plain.high, clean)
+            level = level if times == 1.0 else level.enlarged(times)
+        lines = self._by(route, level.picture, options, progress)
+        if not is_believable(lines, plain.script) or not covers(level.picture, lines):
             return None
-        return lines, [f"{script} text was found and read by {route}."]
+        return [level.line(line) for line in lines], [f"{plain.script} text was found and read by {route}."]
 
     def _by(
         self, route: Route, image: NDArray[uint8], options: ReadOptions, progress: ProgressCallback
@@ -188,6 +191,7 @@ class CPUEngine:
         notes: list[str] = []
         for script in sorted({line.foreign for line in lines if line.foreign}):
             page = ForeignPage(image, lines, script)
+            doubted = page.with_doubted()
             try:
                 route = self._route_for_script(script, chosen)
             except VramwiseError as error:
@@ -203,7 +207,9 @@ class CPUEngine:
                     lines = list(with_parts(lines, script))
                 continue
             with self._pool.acquire(route, route.open) as reader:
-                lines = page.read(reader, options.max_pixels, progress)
+                read = doubted.read(reader, options.max_pixels, progress) if doubted else []
+                believed = bool(read) and is_believable([line for line in read if not line.foreign], script)
+                lines = read if believed else page.read(reader, options.max_pixels, progress)
             notes.append(f"{script} text was found and read by {route}.")
         return lines, notes
 
@@ -229,6 +235,9 @@ def not_used(options: ReadOptions, model: str, in_vain: Sequence[str] = ()) -> I
         yield f"The prompt is ignored: {name} reads what is there and takes no instructions."
     if options.max_new_tokens:
         yield f"max_new_tokens is ignored: {name} generates no tokens."
+    asked = [option for option in QUESTION_OPTIONS if getattr(options, option)]
+    if asked:
+        yield f"Ignored, because {name} answers no questions: {', '.join(asked)}."
 
 
 def _result(
@@ -239,15 +248,18 @@ def _result(
     options: ReadOptions,
     notes: tuple[str, ...],
 ) -> OCRResult:
-    read = parted([line for line in lines if not line.foreign])
+    read = [line for line in lines if not line.foreign]
+    rules = rules_on(image, read)
+    read = parted(read, rules)
     read, doubts = judged(image, read, model)
     if options.reading_direction == "vertical":
         read = columns_of_level_lines(read)
     small = furigana(read)
     aside = [line for number, line in enumerate(read) if number in small]
     read = [line for number, line in enumerate(read) if number not in small]
-    order = reading_order.arrange(read, options.reading_direction)
-    regions = reading_order.regions_in_order(read, order)
+    order = reading_order.arrange(read, options.reading_direction, rules)
+    shown = fitted(read, image) if model == "rapid" else read
+    regions = reading_order.regions_in_order(shown, order)
     unread = [line for line in lines if line.foreign]
     regions += tuple(
         Region(line.text, line.polygon, len(regions) + number, "furigana", line.confidence, line.words)

@@ -7,10 +7,12 @@ found is brought back. A line that it missed on the page, or is not sure of, is 
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
@@ -20,9 +22,10 @@ from ..results.line_boxes import text_angle
 from ..results.reading_order import join_words
 from ..results.result import Point, Word
 from .language_routing import LineReader
-from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line, without_rules
+from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line
 from .protocol import ProgressCallback
 from .script_judge import LIKE_LATIN, LOOK_ALIKE, NO_DOUBT
+from .table_rules import tilt, without_rules
 from .tesseract import TesseractReader
 
 if TYPE_CHECKING:
@@ -32,6 +35,10 @@ if TYPE_CHECKING:
 # The share of a page's text length in one foreign script from which that script's reader takes the page.
 MOSTLY = 0.6
 SURE_ON_PAGE = 0.7  # below this confidence on the page, times the share of it read, a line is also read alone
+# Tesseract's mean confidence below which a page may lie turned: 0.9 and more upright, 0.2 to 0.6 else; and by
+# how much surer the other way up is to be.
+DOUBTFUL, MORE_SURE = 0.8, 0.05
+LEAST_OWN = 3  # lines in the script, before others are doubted of which PP-OCR is sure
 SURE_WORD = 0.6  # and one with a word below this
 WIDE_GAP = 1.0  # of a line's height, without a word: nothing was read there
 ALONE_AT_LEAST = 0.5  # and what is less sure alone is not taken
@@ -50,11 +57,15 @@ WORD = re.compile(r"[A-Za-z][A-Za-z'@._-]{2,}")
 
 @dataclass(frozen=True)
 class ForeignPage:
-    """``lines``: all of the page, those in ``script`` marked so and not read yet. ``image``: uint8 RGB."""
+    """``lines``: all of the page, those in ``script`` marked so and not read yet. ``image``: uint8 RGB.
+    ``read_alone``: what Tesseract read of single lines, by their pictures, kept for the same page with other
+    lines marked.
+    """
 
     image: NDArray[uint8]
     lines: Sequence[Line]
     script: str
+    read_alone: dict[bytes, tuple[str, float]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def share(self) -> float:
@@ -67,7 +78,46 @@ class ForeignPage:
         return [line for line in self.lines if line.foreign == self.script]
 
     def read(self, reader: LineReader, max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
-        """The page's lines, those of the script read by ``reader``; what it could not read stays foreign."""
+        """The page's lines, those of the script read by ``reader``; what it could not read stays foreign.
+
+        What Tesseract makes little sense of may stand on its head: of a few words the script net cannot tell.
+        Then the surer of both ways is taken.
+        """
+        read = self._read(reader, max_pixels, progress)
+        sure = self._sureness(read)
+        if not isinstance(reader, TesseractReader) or sure >= DOUBTFUL:
+            return read
+        other = replace(
+            self, lines=[line if line.foreign != self.script else _turned(line) for line in self.lines]
+        )
+        turned = other._read(reader, max_pixels, progress)
+        return turned if self._sureness(turned) > sure + MORE_SURE else read
+
+    def with_doubted(self) -> ForeignPage | None:
+        """The page with the lines that PP-OCR is not sure of in the script too, where it is sure of few: such
+        as words that stand on their heads, of which it read Latin letters. Numbers tell nothing. In a script
+        like Latin it may be sure of what looks alike in both, so there what is beyond doubt alone stays, on a
+        page that is mostly not. None of a page that was read.
+        """
+        others = [line for line in self.lines if not line.foreign and any(map(str.isalpha, line.text))]
+        doubted = [line for line in others if not _sure(line)]
+        if not others:
+            return None
+        if mean_confidence(others) >= DOUBTFUL:
+            doubted = [line for line in others if not _no_doubt(line)]
+            mostly = len(self._own) + len(doubted) >= MOSTLY * (len(self._own) + len(others))
+            if self.script not in LIKE_LATIN or len(self._own) < LEAST_OWN or not mostly:
+                return None
+        marked = {id(line) for line in doubted}
+        lines = [replace(line, foreign=self.script) if id(line) in marked else line for line in self.lines]
+        return replace(self, lines=lines)
+
+    def _sureness(self, read: Sequence[Line]) -> float:
+        """The mean confidence of what was read of the script's lines."""
+        kept = {id(line) for line in self.lines if line.foreign != self.script}
+        return mean_confidence([line for line in read if id(line) not in kept and not line.foreign])
+
+    def _read(self, reader: LineReader, max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
         if isinstance(reader, TesseractReader):
             level = self._level()
             found = [level.line(line) for line in reader.lines(level.picture, max_pixels, progress)]
@@ -92,7 +142,9 @@ class ForeignPage:
         if abs(angle - upright) < LEVEL_ENOUGH:  # a quarter turn moves no pixel, so rules stay thin
             return level_picture(without_rules(self.image, high), angle, times)
         level = level_picture(self.image, angle)
-        level = replace(level, picture=without_rules(level.picture, high))
+        if more := tilt(level.picture, high):
+            level = level_picture(self.image, angle + more)
+        level = replace(level, picture=without_rules(level.picture, high, aslant=True))
         return level if times == 1.0 else level.enlarged(times)
 
     def _alone(self, reader: TesseractReader, level: LevelPicture, line: Line, read: Line) -> Line:
@@ -102,7 +154,11 @@ class ForeignPage:
         if here >= SURE_ON_PAGE and weakest >= SURE_WORD:
             return read
         back = [level.forth(point) for point in line.polygon]
-        text, sure = reader.line(straight_line(level.picture, tuple(back), PAPER))
+        crop = straight_line(level.picture, tuple(back), PAPER)
+        key = hashlib.blake2b(crop.tobytes(), person=b"%dx%d" % crop.shape[:2]).digest()
+        if key not in self.read_alone:
+            self.read_alone[key] = reader.line(crop)
+        text, sure = self.read_alone[key]
         if not text or sure < max(ALONE_AT_LEAST, here):
             return read
         return replace(line, text=text, confidence=sure, words=(), foreign=None)
@@ -113,10 +169,8 @@ class ForeignPage:
         alone += [line for line in self.lines if not line.foreign and _no_doubt(line)]
         unread = [line for line in filled.values() if line.foreign]
         kept = []
-        for line in found:
+        for line in (piece for whole in found for piece in _without(whole, alone)):
             middle = [_centre(word.polygon) for word in _words_of(line)]
-            if any(_inside(at, other.polygon) for other in alone for at in middle):
-                continue
             seen = any(_inside(at, other.polygon) for other in self.lines for at in middle)
             if seen or (line.confidence or 1.0) >= NO_DRAWING:
                 kept.append(line)
@@ -124,6 +178,38 @@ class ForeignPage:
         others = [line for line in self.lines if not line.foreign and not _covered(line, places)]
         others = [line for line in others if not any(line is taken for taken in alone)]
         return [*kept, *alone, *others, *unread]
+
+
+def _sure(line: Line) -> bool:
+    return (line.confidence or 0.0) >= DOUBTFUL
+
+
+def _turned(line: Line) -> Line:
+    """The line as it reads from the other side."""
+    return replace(line, polygon=line.polygon[2:] + line.polygon[:2], words=())
+
+
+def _without(line: Line, taken: Sequence[Line]) -> Iterator[Line]:
+    """The pieces of a line without the words that stand in one of the ``taken`` lines: Tesseract reads the
+    cells of a row as one line.
+    """
+    words = _words_of(line)
+    stays = [not any(_inside(_centre(word.polygon), other.polygon) for other in taken) for word in words]
+    if all(stays):
+        yield line
+        return
+    for stay, some in itertools.groupby(zip(stays, words, strict=True), key=lambda one: one[0]):
+        piece = [word for _, word in some]
+        if stay:
+            first, last = piece[0].polygon, piece[-1].polygon
+            known = [word.confidence for word in piece if word.confidence is not None]
+            yield replace(
+                line,
+                text=join_words([word.text for word in piece]),
+                polygon=(first[0], last[1], last[2], first[3]),
+                confidence=mean(known) if known else line.confidence,
+                words=tuple(piece),
+            )
 
 
 def enlarging(high: float, image: NDArray[uint8]) -> float:

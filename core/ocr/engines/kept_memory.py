@@ -18,6 +18,7 @@ from ...units import MIB
 FREE_ABOVE = 400 * MIB  # bytes a reader may have grown before its tensors are given back
 RENEW_ABOVE = 352 * MIB  # bytes that may be left after that before its models are compiled anew
 JUMP = 128 * MIB  # bytes between two pages that cannot come from handing pages on
+WITHIN = 600 * MIB  # bytes by which a reader may grow within a page, as far as that can be foreseen
 PAGES_BETWEEN = 8  # pages between two renewals at least: large pages alone may exceed the bound
 
 
@@ -35,11 +36,14 @@ class KeptMemory:
         self._pages = 0
 
     @contextmanager
-    def page(self) -> Iterator[None]:
-        """Around the reading of one page."""
+    def page(self, coming: int = 0) -> Iterator[None]:
+        """Around the reading of one page, which takes so many bytes at once, as far as is known."""
         jump = resident() - self._last
         if abs(jump) > JUMP:
             self._base += jump
+        self._last = resident()
+        if not self.room(coming) and self._pages >= PAGES_BETWEEN:
+            self._renewed()
         try:
             yield
         finally:
@@ -48,8 +52,19 @@ class KeptMemory:
             if self._last - self._base > FREE_ABOVE:
                 self._give_back(self._free)
                 if self._last - self._base > RENEW_ABOVE and self._pages >= PAGES_BETWEEN:
-                    self._give_back(self._renew)
-                    self._pages = 0
+                    self._renewed()
+
+    def room(self, coming: int) -> bool:
+        """Before a step of a page that takes so many bytes: give back what is kept, if they would be too
+        many beside it. Whether there is room then. What this step itself needs must not be kept yet.
+        """
+        if resident() - self._base + coming > WITHIN:
+            self._give_back(self._free)
+        return resident() - self._base + coming <= WITHIN
+
+    def _renewed(self) -> None:
+        self._give_back(self._renew)
+        self._pages = 0
 
     def _give_back(self, how: Callable[[], None]) -> None:
         how()

@@ -18,10 +18,6 @@ Affine = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 LEVEL_ENOUGH = math.radians(0.7)  # below this Tesseract straightens better than resampling would
 
-# Rules of tables: so much lighter or darker than the paper (grey levels), in heights of a line at least
-# so long and thinner than, with less than this share of ink beside them, dots no farther apart than this.
-RULE_CONTRAST, RULE_LENGTH, RULE_THICKNESS, RULE_ALONE, DOTS_APART = 60, 3.0, 0.25, 0.15, 4
-
 
 @dataclass(frozen=True)
 class LevelPicture:
@@ -97,52 +93,6 @@ def level_picture(image: NDArray[uint8], angle: float, scale: float = 1.0) -> Le
     whole = np.array([*back, (0.0, 0.0, 1.0)]) @ np.linalg.inv(slant)
     rows = [tuple(float(v) for v in row) for row in whole[:2]]
     return LevelPicture(np.asarray(turned, np.uint8), (rows[0], rows[1]))  # type: ignore[arg-type]
-
-
-def without_rules(image: NDArray[uint8], line_height: float) -> NDArray[uint8]:
-    """``image`` (uint8 RGB) without the drawn or dotted rules of tables that run level or upright: what is a
-    few pixels thick and longer than any letter, painted as the paper.
-    """
-    import cv2
-    import numpy as np
-
-    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.int16)
-    ink = (np.abs(grey - int(np.median(grey))) > RULE_CONTRAST).astype(np.uint8)
-    rules = np.zeros_like(ink)
-    for flip in (False, True):
-        found = _level_rules(np.ascontiguousarray(ink.T if flip else ink), line_height)
-        rules = np.maximum(rules, found.T if flip else found)
-    if not rules.any():
-        return image
-    clean: NDArray[uint8] = image.copy()
-    clean[rules > 0] = np.median(image.reshape(-1, 3)[:: max(1, grey.size // 100_000)], axis=0)
-    return clean
-
-
-def _level_rules(ink: NDArray[uint8], line_height: float) -> NDArray[uint8]:
-    """The level rules among ``ink`` (height, width; 0 or 1), as a mask of the same shape. A row of letters
-    that touch is as long and thin, but has ink above or below.
-    """
-    import cv2
-    import numpy as np
-
-    long, beside = max(8, round(RULE_LENGTH * line_height)), max(2, round(RULE_THICKNESS * line_height))
-    bridged = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, DOTS_APART), np.uint8))
-    found = cv2.morphologyEx(bridged, cv2.MORPH_OPEN, np.ones((1, long), np.uint8))
-    _, labels, places, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
-    rules = np.zeros_like(ink)
-    for label, (x, y, wide, high, _) in enumerate(places.tolist()):
-        if label == 0 or high >= beside:
-            continue
-        above, below = (
-            ink[max(0, y - beside) : y, x : x + wide],
-            ink[y + high : y + high + beside, x : x + wide],
-        )
-        if max((float(side.mean()) if side.size else 0.0) for side in (above, below)) < RULE_ALONE:
-            window = rules[y : y + high, x : x + wide]
-            window |= (labels[y : y + high, x : x + wide] == label).astype(np.uint8)
-    whole: NDArray[uint8] = rules
-    return whole
 
 
 def straight_line(image: NDArray[uint8], polygon: tuple[Point, ...], margin: float) -> NDArray[uint8]:

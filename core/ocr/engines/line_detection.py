@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ASPECT = 8.0  # detection upscales the short side to 736; longer strips are padded instead
+SHORT_SIDE = 736  # pixels; what is smaller is enlarged to it
 MIN_SIDE = 320  # RapidOCR upscales the short side to 736: of a small strip it would make giant letters
 
 
@@ -23,9 +24,7 @@ def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any]
     import cv2
     import numpy as np
 
-    long, short = max(bgr.shape[:2]), min(bgr.shape[:2])
-    padded_share = short / max(short, math.ceil(long / MAX_ASPECT))  # the budget counts the padding
-    small = fit_pixels(bgr, max(1, int(max_pixels * padded_share)))
+    small = fit_pixels(bgr, _most_pixels(bgr.shape[0], bgr.shape[1], max_pixels))
     scale_x, scale_y = bgr.shape[1] / small.shape[1], bgr.shape[0] / small.shape[0]
     height, width = small.shape[:2]
     want_h = max(height, MIN_SIDE, math.ceil(width / MAX_ASPECT))
@@ -44,3 +43,20 @@ def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any]
     boxes[..., 1] = boxes[..., 1].clip(0, bgr.shape[0])
     level: NDArray[Any] = boxes.astype(np.float32)
     return level, bends
+
+
+def pixels_at_once(height: int, width: int, max_pixels: int) -> int:
+    """How many pixels the detector sees of a page of so many, padding included, where it looks at full
+    size.
+    """
+    scale = min(1.0, math.sqrt(_most_pixels(height, width, max_pixels) / (height * width)))
+    long, short = scale * max(height, width), scale * min(height, width)
+    short = max(short, MIN_SIDE, long / MAX_ASPECT)
+    long = max(long, MIN_SIDE)
+    return round(long * short * max(1.0, SHORT_SIDE / short) ** 2)
+
+
+def _most_pixels(height: int, width: int, max_pixels: int) -> int:
+    """What may be seen of a page without its padding: the budget counts that."""
+    long, short = max(height, width), min(height, width)
+    return max(1, int(max_pixels * short / max(short, math.ceil(long / MAX_ASPECT))))

@@ -86,7 +86,7 @@ def cut_lines(ocr: Any, bgr: NDArray[uint8], boxes: NDArray[Any], bends: Sequenc
     return cuts + [Cut(bend.unrolled(bgr), bend.outline(), bend=bend) for bend in bends]
 
 
-def half_turns(ocr: Any, cuts: list[Cut]) -> list[float]:
+def half_turns(ocr: Any, cuts: Sequence[Cut]) -> list[float]:
     """RapidOCR's small net on each line: the chance (0 to 1) that it hangs upside down."""
     if not cuts:
         return []

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import VramwiseError
 from ...hardware import capabilities
+from ...shell import pip_line
+from ...units import MIB
 from ..results.line import Line
 from .kept_memory import KeptMemory, trim
-from .line_detection import detect
+from .line_detection import detect, pixels_at_once
 from .line_recognition import recognise
+from .line_shapes.lost_spaces import with_lost_spaces
 from .line_shapes.word_places import words_on
 from .line_turning import cut_lines, half_turns
 from .protocol import ProgressCallback
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AUTO_PIXELS = 4_000_000  # what detection sees of a large picture: RapidOCR's own 2000 x 2000
+PIXEL_BYTES = 190  # of the detector's tensors for each pixel that it sees, on the way to its answer
+LINES_BYTES = 128 * MIB  # of the recogniser's for lines of all widths, at most
+CROWN = (0.4, 0.6)  # of a line on an arc, by which it is ordered
 TEXT_SCORE = 0.5  # RapidOCR's own threshold under which a line is dropped
 
 BUILTIN_DET = "PP-OCRv6_det_small.onnx"
@@ -49,7 +56,7 @@ def builtin_models() -> Path:
     if missing:
         raise VramwiseError(
             f"The installed rapidocr does not carry {', '.join(missing)} in {folder}. Install one that does: "
-            f"{capabilities.pip_line('--upgrade', 'rapidocr>=3.10')}"
+            f"{pip_line('--upgrade', 'rapidocr>=3.10')}"
         )
     return folder
 
@@ -109,7 +116,8 @@ class RapidReader:
         RapidOCR's own score threshold are left out, unless ``unsure``. Of a page that is plainly in one such
         script only some lines are read, unless ``every``.
         """
-        with self._kept.page():
+        seen = pixels_at_once(image.shape[0], image.shape[1], max_pixels or AUTO_PIXELS)
+        with self._kept.page(seen * PIXEL_BYTES):
             return self._lines(image, max_pixels, progress, unsure, every)
 
     def _lines(
@@ -128,11 +136,15 @@ class RapidReader:
         cuts = cut_lines(self._ocr, bgr, boxes, bends)
         if not cuts:
             return []
+        self._kept.room(LINES_BYTES)
         cuts = longer_columns(bgr, cuts)
-        chances = half_turns(self._ocr, cuts)
         skip = _one_foreign_script if self._builtin and not every else None
-        way_up = WayUp(lambda crops: recognise(self._ocr, crops, progress), skip)
-        stands = way_up.stands(cuts, chances)
+        way_up = WayUp(
+            lambda crops: recognise(self._ocr, crops, progress),
+            lambda some: half_turns(self._ocr, some),
+            skip,
+        )
+        stands = way_up.stands(cuts)
         if self._builtin:
             stands = look_again(stands, way_up.recognise)
         foreign = foreign_lines([_evidence(stand) for stand in stands]) if self._builtin else {}
@@ -143,8 +155,10 @@ class RapidReader:
                 continue
             if score < TEXT_SCORE and index not in foreign and not unsure:
                 continue
+            text = with_lost_spaces(text, spans, stand.cut.crop)
             words = words_on(text, spans, confidences, stand.cut.crop.shape[1], stand.cut.piece)
-            lines.append(Line(text, stand.cut.polygon, score, words, foreign.get(index)))
+            line = Line(text, stand.cut.polygon, score, words, foreign.get(index))
+            lines.append(replace(line, crown=stand.cut.piece(*CROWN)) if stand.cut.bend else line)
         return lines
 
     def release(self) -> None:

@@ -8,14 +8,16 @@ sure of it and it is in that script; any other page takes the usual way.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from statistics import mean, median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..images import fit_pixels
 from ..results.line import Line
-from .script_detection import READABLE, guess_as_they_stand
+from .level_picture import level_picture
+from .script_detection import READABLE, ScriptGuess, guess_as_they_stand
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -23,28 +25,88 @@ if TYPE_CHECKING:
 
 SEEN_PIXELS = 700_000  # of the page: letters of A4 at 150 dpi are 10 pixels high
 JOIN = 13  # pixels there between letters and words that belong together
-LEAST_HEIGHT, MOST_HEIGHT, LEAST_ASPECT = 7, 60, 4.0  # there, of what may be a line
+LEAST_HEIGHT, MOST_HEIGHT, LEAST_ASPECT = 7, 100, 2.0  # there, of what may be a line
 LOOKED_AT = 6  # lines
-PLAIN, UPRIGHT_BY = 0.85, 0.05  # the net's mean confidence, and by how much it is less upside down
-MOSTLY, BESIDE = 0.75, ("Latin", "Common")  # the share of one script, and what may be the rest
+# Each look at the page: whether smoothed, and how many pixels of it.
+LOOKS = ((False, SEEN_PIXELS), (True, SEEN_PIXELS), (True, 60_000))
+# Rows of so many pixels tell the slant, in degrees, by so much more sharpness than level ones.
+ROW, LEAST_SLANT, MOST_SLANT, SHARPER, LEAST_INK, MOST_INK = 2, 1.25, 20, 1.1, 200, 8_000
+PLAIN, READABLE_SURE = 0.7, 0.85  # the net's mean confidence; not less than upside down
+MOSTLY, BESIDE = 0.55, ("Latin", "Common")  # the share of one script, and what may be the rest
 LEAST = 12  # pixels of a line in the page, paper around it included
 # What its reader says is believed from this mean confidence, with few lines under the next, and with so many
 # letters in the script.
 BELIEVED, DOUBTED, FEW_DOUBTED, IN_SCRIPT = 0.85, 0.6, 0.1, 0.6
+SPECK = 6  # pixels of ink; less is noise
+COVERED = 0.8  # of the page's ink at least stands in lines that were read
 UNICODE_NAMES = {"Han": ("CJK",)}
 
 
-def plain_script(image: NDArray[uint8]) -> tuple[str, float] | None:
-    """The script of a page of level lines, uint8 RGB (height, width, 3), and their height in pixels, or None
-    where it is not plain.
+class PlainPage(NamedTuple):
+    """The script of a page, the height of its lines in pixels, and by how many radians they run down (0: left
+    to right, positive: clockwise).
+    """
+
+    script: str
+    high: float
+    angle: float
+
+
+def plain_script(image: NDArray[uint8]) -> PlainPage | None:
+    """What a page, uint8 RGB (height, width, 3), is plainly in, or None. It is levelled first. Noise may hide
+    lines from the first look; the second is at a smoothed picture, the third at a small one, for large
+    letters. A page that is readable as it lies is looked at once.
+    """
+    angle = 0.0
+    for number, (smooth, pixels) in enumerate(LOOKS):
+        crops = _guessed_lines(image, smooth, pixels)
+        guesses = guess_as_they_stand(crops)
+        if number == 0 and not _is_readable(guesses) and (angle := slant(image)):
+            image = level_picture(image, angle).picture
+            crops = _guessed_lines(image, smooth, pixels)
+            guesses = guess_as_they_stand(crops)
+        if _is_readable(guesses):
+            return None
+        if found := _plain(crops, guesses):
+            return PlainPage(*found, angle)
+    return None
+
+
+def slant(image: NDArray[uint8]) -> float:
+    """By how many radians the lines of a page, uint8 RGB, run down: where its ink falls into the sharpest
+    rows. 0.0 where it is level, or there are no rows.
     """
     import numpy as np
 
-    crops = _guessed_lines(image)
+    ys, xs = np.nonzero(_seen(image, smooth=True)[1])
+    if len(ys) < LEAST_INK:
+        return 0.0
+    some = slice(None, None, max(1, len(ys) // MOST_INK))
+    ys, xs = ys[some], xs[some]
+
+    def sharpness(degrees: float) -> float:
+        rows = ys * math.cos(math.radians(degrees)) - xs * math.sin(math.radians(degrees))
+        counts = np.bincount((rows - rows.min()).astype(np.int64) // ROW)
+        return float(np.square(counts, dtype=np.float64).sum())
+
+    whole = max(range(-MOST_SLANT, MOST_SLANT + 1), key=sharpness)
+    best = max((whole + part / 4 for part in range(-3, 4)), key=sharpness)
+    clear = sharpness(best) >= SHARPER * sharpness(0.0) and LEAST_SLANT <= abs(best) <= MOST_SLANT
+    return math.radians(best) if clear else 0.0
+
+
+def _is_readable(guesses: Sequence[ScriptGuess]) -> bool:
+    """Whether most lines are surely in a script of the built-in recogniser: no other need be sought."""
+    own = [guess.confidence for guess in guesses if guess.script in READABLE and guess.script != "Common"]
+    return len(own) > MOSTLY * len(guesses) and mean(own) >= READABLE_SURE
+
+
+def _plain(crops: Sequence[NDArray[uint8]], guesses: Sequence[ScriptGuess]) -> tuple[str, float] | None:
+    import numpy as np
+
     high = median(crop.shape[0] for crop in crops) if crops else 0.0
     if high < LEAST:
         return None
-    guesses = guess_as_they_stand(crops)
     wide: dict[str, int] = {}
     for crop, guess in zip(crops, guesses, strict=True):
         wide[guess.script] = wide.get(guess.script, 0) + crop.shape[1]
@@ -55,7 +117,7 @@ def plain_script(image: NDArray[uint8]) -> tuple[str, float] | None:
     sure = mean(guesses[i].confidence for i in own)
     hanging = guess_as_they_stand([np.ascontiguousarray(crops[i][::-1, ::-1]) for i in own])
     over = mean(guess.confidence for guess in hanging)
-    return (script, high) if sure >= PLAIN and sure - over >= UPRIGHT_BY else None
+    return (script, high) if sure >= PLAIN and sure >= over else None
 
 
 def is_believable(lines: Sequence[Line], script: str) -> bool:
@@ -70,16 +132,52 @@ def is_believable(lines: Sequence[Line], script: str) -> bool:
     return own >= IN_SCRIPT * len(letters) and doubted <= FEW_DOUBTED * len(lines)
 
 
-def _guessed_lines(image: NDArray[uint8]) -> list[NDArray[uint8]]:
-    """Some of what look like level lines, cut from the page."""
+def covers(image: NDArray[uint8], lines: Sequence[Line]) -> bool:
+    """Whether most ink of a page (uint8 RGB, without the rules of tables) is in ``lines``: a reader that sees
+    two words of a page may be sure of both. Where noise is ink too, most of what a smoothed picture shows.
+    """
+    return any(_covered(image, lines, smooth) >= COVERED for smooth in (False, True))
+
+
+def _covered(image: NDArray[uint8], lines: Sequence[Line], smooth: bool) -> float:
+    """The share of the ink, specks left out, that is in ``lines``."""
+    import cv2
+    import numpy as np
+
+    small, ink = _seen(image, smooth)
+    _, places, sizes, _ = cv2.connectedComponentsWithStats(ink)
+    ink = ink * (sizes[:, cv2.CC_STAT_AREA] >= SPECK)[places]
+    scale = small.shape[1] / image.shape[1], small.shape[0] / image.shape[0]
+    read = np.zeros(small.shape[:2], np.uint8)
+    for line in lines:
+        cv2.fillConvexPoly(read, np.round(np.multiply(line.polygon, scale)).astype(np.int32), 1)
+    total = float(ink.sum())
+    return float((ink & read).sum()) / total if total else 0.0
+
+
+def _seen(
+    image: NDArray[uint8], smooth: bool = False, pixels: int = SEEN_PIXELS
+) -> tuple[NDArray[uint8], NDArray[uint8]]:
+    """The page as it is looked at, dark on light grey, and its ink (0 or 1)."""
     import cv2
     import numpy as np
 
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = np.asarray(fit_pixels(grey, SEEN_PIXELS), np.uint8)
+    small = np.asarray(fit_pixels(grey, pixels), np.uint8)
     if np.median(small) < 128:
         small = 255 - small
+    if smooth:
+        small = np.asarray(cv2.GaussianBlur(cv2.medianBlur(small, 3), (0, 0), 0.8), np.uint8)
     ink = cv2.adaptiveThreshold(small, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 15)
+    return small, np.asarray(ink, np.uint8)
+
+
+def _guessed_lines(image: NDArray[uint8], smooth: bool, pixels: int) -> list[NDArray[uint8]]:
+    """Some of what look like level lines, cut from the page."""
+    import cv2
+    import numpy as np
+
+    small, ink = _seen(image, smooth, pixels)
     joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, JOIN), np.uint8))
     _, _, places, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)
     found = [

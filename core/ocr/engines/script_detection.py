@@ -6,7 +6,7 @@ vanish. Two independent witnesses expose that: `explained_share` (how much of th
 characters that came back) and `guess_as_they_stand` (a small convolutional net that looks only at shapes).
 `script_judge.foreign_lines` weighs both over a page.
 
-The net is run in plain numpy; its weights, `script_net.npz`, are made by `training/script_net.py`.
+The net itself is `script_net.py`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
+
+from .script_net import LINE_HEIGHT, WINDOW, scores_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,11 +42,6 @@ SCRIPTS = (
 """Unicode script names, in the order of the net's outputs. `Han` stands for Chinese and Japanese, kana
 included; `Common` for digits, punctuation and things that are no text."""
 
-LINE_HEIGHT = 24
-"""Height in pixels to which the inked rows of a line are scaled; three halvings leave 3 rows."""
-WINDOW = 160
-"""Width in pixels of one window, about ten letters. A longer line is judged by two of them."""
-
 
 READABLE = frozenset({"Latin", "Han", "Common"})
 """What the built-in recogniser reads. Not Greek: it has the plain letters but none with an accent."""
@@ -57,6 +52,9 @@ WIDE_REACH, NARROW_REACH = 3.5, 2.5
 # Ink is what has this share of the full contrast; a column is inked from this share of its rows, and a row
 # counts as part of the line from this share of the fullest row.
 INK_LEVEL, INK_ROWS, INK_ROW_SHARE = 0.45, 0.06, 0.08
+# A frame's side is so much ink along a line's edge, of its height at most so thick and so far in (of a column
+# thicker: letters there may be as high), and parted from the letters by rows with less than so much.
+SIDE, SIDE_THICK, SIDE_WITHIN, SIDE_ALONE = 0.85, 0.12, 0.35, 0.1
 
 # A line guessed with less than the first confidence is also looked at upside down, and that guess taken above
 # the second: the lines of Hebrew and Thai that PP-OCR had turned scored 0.97 to 1. Not believed of alphabets
@@ -82,7 +80,7 @@ def normalise_line(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     import cv2
     import numpy as np
 
-    grey = _grey(crop)
+    grey = _unframed(_grey(crop))
     paper, reach = _paper_and_reach(grey)
     counts = np.count_nonzero(_inked(grey, paper, reach, INK_LEVEL), axis=1)
     inked = np.flatnonzero(counts > INK_ROW_SHARE * counts.max())
@@ -105,6 +103,44 @@ def _grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if crop.ndim == 2:
         return np.ascontiguousarray(crop)
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(crop[:, :, :3]), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _unframed(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A line's grey picture (h, w) within the frame that somebody drew around it, or over its underline: the
+    net takes these for strokes of letters, as Bengali has them.
+    """
+    import numpy as np
+
+    height, width = grey.shape
+    if height < 12 or width < 2 * height:
+        return grey
+    inked = _inked(grey, *_paper_and_reach(grey), INK_LEVEL)
+    rows = inked.mean(axis=1)
+    within, thickest = round(SIDE_WITHIN * height), max(3, round(SIDE_THICK * height))
+    top = _past_side(rows[:within], thickest)
+    bottom = height - _past_side(rows[::-1][:within], thickest)
+    if (top, bottom) == (0, height):
+        return grey
+    columns = inked[top:bottom].mean(axis=0)
+    left = _past_side(columns[:height], thickest)
+    right = width - _past_side(columns[::-1][:height], thickest)
+    return np.ascontiguousarray(grey[top:bottom, left:right])
+
+
+def _past_side(shares: NDArray[np.float64], thickest: int) -> int:
+    """How many rows, from outside, to leave off for a thin side of a frame and what is beyond it; 0 where
+    there is none.
+    """
+    import numpy as np
+
+    full = np.flatnonzero(shares >= SIDE)
+    if not full.size:
+        return 0
+    first = last = int(full[0])
+    while last + 1 < len(shares) and shares[last + 1] > SIDE_ALONE:
+        last += 1  # with its soft edge
+    free = last + 2 < len(shares)
+    return last + 1 if free and last - first < thickest else 0
 
 
 def _paper_and_reach(grey: NDArray[np.uint8]) -> tuple[float, float]:
@@ -169,7 +205,7 @@ def _judge(lines: dict[int, NDArray[np.float32]]) -> dict[int, ScriptGuess]:
             windows.append(np.pad(piece, ((0, 0), (0, WINDOW - piece.shape[1]))))
             widths.append(piece.shape[1])
             owners.append(owner)
-    scores, attention = _run_net(np.stack(windows))
+    scores, attention = scores_of(np.stack(windows))
     steps = np.maximum((np.array(widths) + 7) // 8, 1)  # the net has halved the width three times
     valid = np.arange(attention.shape[1]) < steps[:, None]
     attention = np.where(valid, np.exp(np.clip(attention, -30, 30)), 0.0)
@@ -181,62 +217,6 @@ def _judge(lines: dict[int, NDArray[np.float32]]) -> dict[int, ScriptGuess]:
         best = int(chances.argmax())
         guesses[owner] = ScriptGuess(SCRIPTS[best], float(chances[best] / chances.sum()))
     return guesses
-
-
-@lru_cache(maxsize=1)
-def _weights() -> tuple[NDArray[np.float32], ...]:
-    """w0, b0, w1, b1 ... of `script_net.npz`; a convolution's weights are (kernel height, width, in, out)."""
-    import numpy as np
-
-    with (
-        resources.files(__package__).joinpath("script_net.npz").open("rb") as file,
-        np.load(file) as arrays,
-    ):
-        return tuple(arrays[f"{kind}{i}"].astype(np.float32) for i in range(6) for kind in "wb")
-
-
-_STRIDES = (2, 2, 2, 1, 1)
-_PADDINGS = ((2, 2), (1, 1), (1, 1), (0, 1), (0, 1))
-
-
-def _run_net(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """windows: (n, `LINE_HEIGHT`, `WINDOW`). Returns scores (n, steps, scripts) and attention (n, steps)."""
-    import numpy as np
-
-    weights = _weights()
-    x = windows[:, :, :, None]
-    for layer, (stride, padding) in enumerate(zip(_STRIDES, _PADDINGS, strict=True)):
-        x = _convolve(x, weights[2 * layer], stride, padding)
-        x += weights[2 * layer + 1]
-        np.maximum(x, 0, out=x)
-    head = x[:, 0] @ weights[10][0, 0] + weights[11]
-    return head[:, :, :-1], head[:, :, -1]
-
-
-def _convolve(
-    x: NDArray[np.float32], weight: NDArray[np.float32], stride: int, padding: tuple[int, int]
-) -> NDArray[np.float32]:
-    """A convolution without bias: x (n, h, w, in), weight (kh, kw, in, out); one matrix product per call."""
-    import numpy as np
-
-    kernel_h, kernel_w, inputs, outputs = weight.shape
-    pad_h, pad_w = padding
-    n, height, width, _ = x.shape
-    padded = np.zeros((n, height + 2 * pad_h, width + 2 * pad_w, inputs), np.float32)
-    padded[:, pad_h : pad_h + height, pad_w : pad_w + width] = x
-    rows = (padded.shape[1] - kernel_h) // stride + 1
-    columns = (padded.shape[2] - kernel_w) // stride + 1
-    # (kw, in) lie next to each other in memory, so one strided view serves a whole kernel row.
-    step_n, step_h, step_w, step_c = padded.strides
-    patches = np.lib.stride_tricks.as_strided(
-        padded,
-        (n, rows, columns, kernel_h, kernel_w * inputs),
-        (step_n, step_h * stride, step_w * stride, step_h, step_c),
-        writeable=False,
-    )
-    flat = patches.reshape(n * rows * columns, kernel_h * kernel_w * inputs)
-    product: NDArray[np.float32] = flat @ weight.reshape(-1, outputs)
-    return product.reshape(n, rows, columns, outputs)
 
 
 def character_spans(word_info: Any, crop_width: int) -> list[tuple[float, float]]:
@@ -272,9 +252,7 @@ def explained_share(crop: NDArray[np.uint8], spans: Sequence[tuple[float, float]
 
     if min(crop.shape[:2]) == 0:
         return 1.0
-    grey = _grey(crop)
-    counts = np.count_nonzero(_inked(grey, *_paper_and_reach(grey), INK_LEVEL), axis=0)
-    inked = counts >= max(1, round(INK_ROWS * crop.shape[0]))
+    inked = inked_columns(crop)
     total = int(inked.sum())
     if not total:
         return 1.0
@@ -283,3 +261,12 @@ def explained_share(crop: NDArray[np.uint8], spans: Sequence[tuple[float, float]
     for x0, x1 in spans:
         covered |= (centres >= x0) & (centres <= x1)
     return float((inked & covered).sum() / total)
+
+
+def inked_columns(crop: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which columns of a line, uint8 (h, w, 3) or (h, w) of any polarity, have ink."""
+    import numpy as np
+
+    grey = _grey(crop)
+    counts = np.count_nonzero(_inked(grey, *_paper_and_reach(grey), INK_LEVEL), axis=0)
+    return np.asarray(counts >= max(1, round(INK_ROWS * crop.shape[0])))

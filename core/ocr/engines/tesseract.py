@@ -20,6 +20,7 @@ from ..images import edge_colour, fit_pixels
 from ..results.line import Line
 from ..results.reading_order import join_words
 from ..results.result import Point, Word
+from .latin_nonsense import has_doubtful, with_cyrillic_words, with_own_words
 from .protocol import ProgressCallback
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 AUTO_PIXELS = 24_000_000  # Tesseract works at full size; only scans beyond A4 at 400 dpi are scaled down
 LINE_PIXELS, LINE_PAPER = 48, 12  # height of a single line, and of the paper put around it
+WORD_PAPER = 0.2  # of a word's height, around it where it is read alone
 # With these Tesseract says the direction of what it wrote; Tamil words end in the last for no reason.
 MARKS = "\u200e\u200f\u202a\u202b\u202c\u200c"
 NO_MARKS = dict.fromkeys(map(ord, MARKS))
@@ -94,11 +96,19 @@ class TesseractReader:
 
         self._tesserocr = tesserocr
         self.languages = "+".join(names)
+        self._folder = folder
+        self._without_english = "+".join(name for name in names if name != "eng")
+        self._api = self._opened(self.languages)
+        self._own: Any = None  # the same without English, once a page asks for it
+
+    def _opened(self, languages: str) -> Any:
         try:
-            self._api = tesserocr.PyTessBaseAPI(path=str(folder), lang=self.languages, psm=tesserocr.PSM.AUTO)
+            return self._tesserocr.PyTessBaseAPI(
+                path=str(self._folder), lang=languages, psm=self._tesserocr.PSM.AUTO
+            )
         except RuntimeError as error:
             raise VramwiseError(
-                f"Tesseract could not load {self.languages} from {folder}: {error}. "
+                f"Tesseract could not load {languages} from {self._folder}: {error}. "
                 "The traineddata file may be damaged or from another version: fetch it again."
             ) from error
 
@@ -107,10 +117,31 @@ class TesseractReader:
         small = fit_pixels(image, max_pixels or AUTO_PIXELS)
         scale = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
         progress.check()
-        return self._read(small, self._tesserocr.PSM.AUTO, scale)
+        lines = self._read(self._api, small, self._tesserocr.PSM.AUTO, scale)
+        if self._without_english in ("", self.languages):
+            return lines
+        if not has_doubtful(lines):
+            return with_cyrillic_words(lines, lambda word: self._own_word(small, scale, word))
+        progress.check()
+        self._own = self._own or self._opened(self._without_english)
+        return with_own_words(lines, self._read(self._own, small, self._tesserocr.PSM.AUTO, scale))
+
+    def _own_word(self, picture: NDArray[uint8], scale: tuple[float, float], word: Word) -> tuple[str, float]:
+        """Text and confidence of a word read alone and without English."""
+        self._own = self._own or self._opened(self._without_english)
+        x0, y0, x1, y1 = hull([(x / scale[0], y / scale[1]) for x, y in word.polygon])
+        pad = WORD_PAPER * (y1 - y0)
+        rows, columns = (
+            slice(max(0, int(y0 - pad)), int(y1 + pad) + 1),
+            slice(max(0, int(x0 - pad)), int(x1 + pad) + 1),
+        )
+        return self._single(self._own, picture[rows, columns])
 
     def line(self, crop: NDArray[uint8]) -> tuple[str, float]:
         """Text and confidence (0 to 1) of one upright line, uint8 RGB (height, width, 3)."""
+        return self._single(self._api, crop)
+
+    def _single(self, api: Any, crop: NDArray[uint8]) -> tuple[str, float]:
         import cv2
 
         scale = LINE_PIXELS / max(1, crop.shape[0])
@@ -120,43 +151,45 @@ class TesseractReader:
         paper = [int(c) for c in edge_colour(line)]
         wide = LINE_PAPER
         line = cv2.copyMakeBorder(line, wide, wide, wide, wide, cv2.BORDER_CONSTANT, value=paper)
-        found = self._read(line, self._tesserocr.PSM.SINGLE_LINE, (1, 1))
+        found = self._read(api, line, self._tesserocr.PSM.SINGLE_LINE, (1, 1))
         sure = [word.confidence or 0.0 for line in found for word in line.words]
         return join_words([line.text for line in found]), sum(sure) / len(sure) if sure else 0.0
 
     def release(self) -> None:
         """Free Tesseract's memory; the object is not used afterwards."""
         self._api.End()
+        if self._own is not None:
+            self._own.End()
 
-    def _read(self, picture: Any, mode: Any, scale: tuple[float, float]) -> list[Line]:
+    def _read(self, api: Any, picture: Any, mode: Any, scale: tuple[float, float]) -> list[Line]:
         from PIL import Image
 
-        self._api.SetPageSegMode(mode)
-        self._api.SetImage(Image.fromarray(picture))
+        api.SetPageSegMode(mode)
+        api.SetImage(Image.fromarray(picture))
         try:
-            if not self._api.Recognize():
+            if not api.Recognize():
                 return []
-            return self._collect(scale)
+            return self._collect(api, scale)
         finally:
-            self._api.Clear()
+            api.Clear()
 
-    def _collect(self, scale: tuple[float, float]) -> list[Line]:
+    def _collect(self, api: Any, scale: tuple[float, float]) -> list[Line]:
         """The table of words (TSV) has places and letters, the page's text the spaces between them: Thai and
         Chinese have none between the "words" of the table. tesserocr's iterator has the baselines, but its
         GetUTF8Text is the left-to-right base class's and would give Arabic and Hebrew backwards.
         """
         level = self._tesserocr.RIL
         baselines = []
-        iterator = self._api.GetIterator()
+        iterator = api.GetIterator()
         while iterator is not None:
             if not iterator.Empty(level.TEXTLINE):
                 baselines.append(iterator.Baseline(level.TEXTLINE))
             if not iterator.Next(level.TEXTLINE):
                 break
-        spaced = [line.strip() for line in self._api.GetUTF8Text().splitlines()]
+        spaced = [line.strip() for line in api.GetUTF8Text().splitlines()]
         lines: list[Line] = []
         paragraphs: dict[tuple[str, ...], int] = {}
-        for number, (place, words) in enumerate(_lines_of_table(self._api.GetTSVText(0), scale)):
+        for number, (place, words) in enumerate(_lines_of_table(api.GetTSVText(0), scale)):
             paragraph = paragraphs.setdefault(place[:2], len(paragraphs))
             baseline = baselines[number] if number < len(baselines) else None
             if words:

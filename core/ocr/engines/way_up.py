@@ -30,6 +30,7 @@ SURE = 0.9  # a sample of so much sense stands the right way up
 NET_TRUST = 0.9  # "number" upside down is good Armenian: what was read goes before what was guessed
 # A single line is turned against the others when the other way makes so much sense, and so much more.
 ALONE, ALONE_MORE = 0.75, 0.15
+CLEARLY = 0.3  # where three lines make so much less sense the other way round, no more are read so
 MOST_ALONE = 24  # lines of a page that are tried alone
 ASKED_ALONE = 0.7  # the half-turn net's chance from which a line of little sense is tried alone
 # Where the whole sample was in one foreign script, only lines that are so surely Latin or Han are read.
@@ -39,6 +40,8 @@ Reading = tuple[str, float, list[tuple[float, float]], list[float]]
 """As `recognise` gives it: text, score, spans, confidences."""
 UNREAD: Reading = ("", 0.0, [], [])
 Recognise = Callable[[Sequence["NDArray[uint8]"]], Sequence[Reading]]
+Hanging = Callable[[Sequence[Cut]], Sequence[float]]
+"""As `half_turns` tells it: the chance of each line to hang upside down."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +62,22 @@ class Stand:
 
 @dataclass
 class WayUp:
-    """Turns the lines of one page. ``skip`` tells from the sample's lines which script the page is in, so
+    """Turns the lines of one page. ``hanging`` is asked about the lines that decide and those tried alone
+    only. ``skip`` tells from the sample's lines which script the page is in, so
     that the rest of its lines is not read in vain; None where all are to be read.
     """
 
     recognise: Recognise
+    hanging: Hanging
     skip: Callable[[Sequence[Stand]], str | None] | None = None
 
-    def stands(self, cuts: Sequence[Cut], chances: Sequence[float]) -> list[Stand]:
-        """Every line the right way up. ``chances``: of each to hang upside down, by the half-turn net."""
+    def stands(self, cuts: Sequence[Cut]) -> list[Stand]:
+        """Every line the right way up."""
         upright = list(cuts)
         found: dict[int, Stand] = {}
         for tall in sorted({cut.tall for cut in cuts}):
             group = [i for i, cut in enumerate(cuts) if cut.tall == tall]
-            turn, tried = self._group([cuts[i] for i in group], [chances[i] for i in group])
+            turn, tried = self._group([cuts[i] for i in group])
             for place, i in enumerate(group):
                 upright[i] = cuts[i].other_way_up if turn else cuts[i]
                 if place in tried:
@@ -87,15 +92,16 @@ class WayUp:
         for i in unread:
             found[i] = Stand(upright[i], UNREAD, 0.0, ScriptGuess(script or "", SKIP_SURE))
         if not script:
-            self._alone(cuts, chances, found)
+            self._alone(cuts, found)
         return [found[i] for i in range(len(cuts))]
 
-    def _group(self, cuts: Sequence[Cut], chances: Sequence[float]) -> tuple[bool, dict[int, Stand]]:
+    def _group(self, cuts: Sequence[Cut]) -> tuple[bool, dict[int, Stand]]:
         """Whether lines of one direction are to be turned, and those that were read to know."""
-        weights = [cut.aspect for cut in cuts]
-        turn = sum(w * c for w, c in zip(weights, chances, strict=True)) > 0.5 * sum(weights)
         places = sorted(range(len(cuts)), key=lambda i: abs(math.log(max(cuts[i].aspect, 0.01) / TELLING)))
         places = places[:SAMPLE]
+        weights = [cuts[i].aspect for i in places]
+        chances = self.hanging([cuts[i] for i in places])
+        turn = sum(w * c for w, c in zip(weights, chances, strict=True)) > 0.5 * sum(weights)
         stood = [cuts[i].other_way_up if turn else cuts[i] for i in places]
         guesses = guess_as_they_stand([cut.crop for cut in stood])
         foreign = _plainly_foreign(stood, guesses)
@@ -103,12 +109,15 @@ class WayUp:
             places, stood, guesses = places[:FEW], stood[:FEW], guesses[:FEW]
         first = self._read(stood, guesses)
         if not foreign and _mean_sense(first) < SURE:
-            second = self._read([cuts[i] if turn else cuts[i].other_way_up for i in places])
-            if _mean_sense(second) > _mean_sense(first):
-                turn, first = not turn, second
+            others = [cuts[i] if turn else cuts[i].other_way_up for i in places]
+            second = self._read(others[:FEW])
+            if _mean_sense(second) > _mean_sense(first[:FEW]) - CLEARLY:
+                second += self._read(others[FEW:])
+                if _mean_sense(second) > _mean_sense(first):
+                    turn, first = not turn, second
         return turn, dict(zip(places, first, strict=True))
 
-    def _alone(self, cuts: Sequence[Cut], chances: Sequence[float], found: dict[int, Stand]) -> None:
+    def _alone(self, cuts: Sequence[Cut], found: dict[int, Stand]) -> None:
         """Turn single lines that make no sense among the others, and sense when turned: side text that runs
         the other way, answers printed upside down, short words of a page turned by a quarter.
         """
@@ -116,10 +125,12 @@ class WayUp:
         mostly_tall = lengths[True] > lengths[False]
         tall = [stand.cut for stand in found.values() if stand.cut.tall]
         quarters = max((1, 3), key=lambda k: sum(cut.aspect for cut in tall if cut.quarters == k))
+        doubtful = [(i, stand) for i, stand in sorted(found.items()) if stand.sense < SURE]
+        chances = dict(
+            zip((i for i, _ in doubtful), self.hanging([cuts[i] for i, _ in doubtful]), strict=True)
+        )
         tries = []
-        for i, stand in sorted(found.items()):
-            if stand.sense >= SURE:
-                continue
+        for i, stand in doubtful:
             hangs = chances[i] if stand.cut.quarters == cuts[i].quarters else 1 - chances[i]
             if stand.cut.tall != mostly_tall or hangs > ASKED_ALONE:
                 tries.append((i, stand.cut.other_way_up))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...cancel import watched
 from ...cjk import is_cjk
 from ...errors import nearest
+from ..results.region_lines import without_places
 from ..results.result import OCRResult, Region, Word
 from .masks import upright_box
 from .text_match import Finder
@@ -202,6 +203,8 @@ def report(pages: Sequence[Sequence[Match]], finder: Finder, read: Sequence[OCRR
 
 
 def _hint(finder: Finder, read: Sequence[OCRResult]) -> str:
+    if placeless := without_places(read):
+        return f" {placeless}"
     texts = [page.text for page in read if page.text.strip()]
     if not texts:
         return " There is no text on the pages."

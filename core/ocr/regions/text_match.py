@@ -87,6 +87,29 @@ class Finder:
                 if not self.query.whole_words or _is_whole(folded.text, at, end):
                     yield folded.span(at, end)
                 at = folded.text.find(wanted, at + 1)
+        if any(" " in wanted for wanted in self._folded):
+            yield from self._with_lost_spaces(folded)
+
+    def _with_lost_spaces(self, folded: _Folded) -> Iterator[Span]:
+        """Finds of several words that were read as one: "the face" in THEFACE. Spaces may be missing, and
+        none may stand where the wanted text has none.
+        """
+        places = [at for at, letter in enumerate(folded.text) if letter != " "]
+        letters = folded.text.replace(" ", "")
+        for wanted in self._folded:
+            bare = wanted.replace(" ", "")
+            if len(bare) == len(wanted) or not bare:
+                continue
+            cancel_point()
+            open_at = _spaces(wanted)
+            at = letters.find(bare)
+            while at >= 0:
+                self._looked_at(1)
+                start, end = places[at], places[at + len(bare) - 1] + 1
+                whole = not self.query.whole_words or _is_whole(folded.text, start, end)
+                if end - start < len(wanted) and whole and _spaces(folded.text[start:end]) <= open_at:
+                    yield folded.span(start, end)
+                at = letters.find(bare, at + 1)
 
     def _by_pattern(self, text: str) -> Iterator[Span]:
         for pattern, line in zip(self._patterns, self.wanted, strict=True):
@@ -188,6 +211,17 @@ def _clusters(text: str) -> Iterable[Span]:
         if not together:
             yield start, at
             start = at
+
+
+def _spaces(text: str) -> set[int]:
+    """Before which of a text's letters a space stands."""
+    found, letters = set(), 0
+    for letter in text:
+        if letter == " ":
+            found.add(letters)
+        else:
+            letters += 1
+    return found
 
 
 def _fold_exact(text: str) -> str:

@@ -18,6 +18,7 @@ from statistics import median
 
 from ...cancel import cancel_point, watched
 from .line_boxes import Box, blank_bands
+from .rules import Ruling
 
 # All in line heights (boxes of detectors stand about a fifth over their letters on each side).
 GUTTER = 0.4  # a narrower strip is a space between words
@@ -26,6 +27,8 @@ LONG_LINE = 8.0  # lines of running text are mostly longer, cells shorter
 MIDDLING_LINE = 5.0
 SHORT_LINE = 4.0
 BALLOONS = 1.5  # blocks of short lines are no columns unless they stand so far apart
+CARDS = 2.5  # labels, signs and panels stand at least so far apart
+CARD_LINES, CARD_ALIKE, LARGE = 4, 0.75, 1.4  # lines at least, share of one height at most, another height
 PARTED = 2.5  # a blank band that is as high parts what is above from what is below, columns or not
 HEADED = 0.5  # one from a heading in the middle over all columns
 APART = 1.5  # and one that is as high parts a running head or a page number from the text
@@ -34,9 +37,14 @@ LEVEL = 0.2  # middles that differ by less stand on one row
 MOST_OVER = 4  # lines at the foot of a column that belong to a headline below
 LARGER = 0.3  # a space between rows of cells is so much larger than one between lines
 MOST_IN_STEP = 3  # spaces between paragraphs that go through two columns by chance
+RULES = 3  # level rules that go through a strip make it one between cells
+RULED_ROWS = 6.0  # where they are no farther apart
+CELLS_WITHIN = 3  # short lines between two columns that are a column of cells
+NUMBERED, ALONG = 0.12, 0.6  # of a table's lines are numbers in one column; of its height it takes
 MOST_EDGES = 500  # places for strips in a part
 MOST_LOOKED = 3_000_000  # boxes, in all the tries to find columns on one page: some seconds
 _NUMBER = re.compile(r"[\W_]*\d[\d\W_]*[^\W\d_]{0,3}[\W_]*|[\W_]*")
+_COUNT = re.compile(r"\d{1,3}")
 _ENDS_OPEN = re.compile(r"[^\W\d_A-Z]$|[,\-]$")
 
 
@@ -69,15 +77,15 @@ class _Strip:
     height: float
 
 
-def blocks(boxes: Sequence[Box]) -> list[list[Box]]:
-    """``boxes`` cut into blocks of one column each, in reading order."""
+def blocks(boxes: Sequence[Box], ruling: Ruling | None = None) -> list[list[Box]]:
+    """``boxes`` cut into blocks of one column each, in reading order; not through a table with rules."""
     looks = Looks()
     page = (min(b.y0 for b in boxes), max(b.y1 for b in boxes)) if boxes else (0.0, 0.0)
     found: list[list[Box]] = []
     open_parts = [(list(boxes), False)]
     while open_parts:
         part, in_column = open_parts.pop()
-        strip = _gutter(part, looks)
+        strip = _gutter(part, looks, ruling or Ruling())
         if strip is None:
             found.append(part)
         else:
@@ -85,7 +93,7 @@ def blocks(boxes: Sequence[Box]) -> list[list[Box]]:
     return found
 
 
-def _gutter(part: Sequence[Box], looks: Looks) -> _Strip | None:
+def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling) -> _Strip | None:
     """The longest strip of ``part`` that parts columns, or None."""
     if len(part) < 4 or not looks.at(len(part)):
         return None
@@ -96,11 +104,50 @@ def _gutter(part: Sequence[Box], looks: Looks) -> _Strip | None:
         if key not in strips or strips[key][1] < strip.width:
             strips[key] = strip.height, strip.width, strip
     for *_, strip in sorted(strips.values(), key=lambda one: (-one[0], -one[1])):
-        if not looks.at(len(strip.left) + len(strip.right)):
+        if not looks.at(len(part)):
             break
-        if parts_columns(strip.left, strip.right):
+        if (
+            not _ruled_across(strip, unit, ruling)
+            and not _over_cells(strip, part, unit)
+            and not _beside_numbers(strip, unit)
+            and parts_columns(strip.left, strip.right)
+        ):
             return strip
     return None
+
+
+def _over_cells(strip: _Strip, part: Sequence[Box], unit: float) -> bool:
+    """Whether a column of cells stands in a strip, above it and below it: it lies between two of those."""
+    left, right = max(b.x1 for b in strip.left), min(b.x0 for b in strip.right)
+    if right - left < WIDE_GUTTER * unit:
+        return False
+    within = (b for b in part if left < b.x0 and b.x1 < right and b.width < LONG_LINE * unit)
+    return sum(1 for _ in within) >= CELLS_WITHIN
+
+
+def _beside_numbers(strip: _Strip, unit: float) -> bool:
+    """Whether numbers stand below one another all along a strip, as in a table, and count no lines."""
+    boxes = (*strip.left, *strip.right)
+    numbers = [b for b in boxes if any(map(str.isdigit, b.text)) and _NUMBER.fullmatch(b.text.strip())]
+    for edge in ("x0", "x1"):
+        usual = median(getattr(b, edge) for b in numbers) if numbers else 0.0
+        flush = sorted((b for b in numbers if abs(getattr(b, edge) - usual) < unit), key=lambda b: b.middle)
+        if len(flush) < max(CELLS_WITHIN, NUMBERED * len(boxes)):
+            continue
+        digits = [int(found[0]) for b in flush if (found := _COUNT.fullmatch(b.text.strip()))]
+        counted = len(digits) > 0.8 * len(flush) and digits == sorted(digits)
+        if not counted and flush[-1].middle - flush[0].middle > ALONG * strip.height:
+            return True
+    return False
+
+
+def _ruled_across(strip: _Strip, unit: float, ruling: Ruling) -> bool:
+    """Whether level rules go through a strip again and again, as between the rows of a table."""
+    sides = strip.left, strip.right
+    top, bottom = max(min(b.y0 for b in s) for s in sides), min(max(b.y1 for b in s) for s in sides)
+    crossed = ruling.crossing(strip.x, top - unit, bottom + unit)
+    rows = [b - a for a, b in itertools.pairwise(crossed)]
+    return len(crossed) >= RULES and median(rows) < RULED_ROWS * unit
 
 
 def _strips(part: Sequence[Box], unit: float, looks: Looks) -> Iterator[_Strip]:
@@ -159,12 +206,23 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     gap = min(box.x0 for box in b) - max(box.x1 for box in a)
     if gap < WIDE_GUTTER * unit and min(len(near_left), len(near_right)) < 3:
         return False
-    if max(_numbers(a), _numbers(b)) >= 0.6 or _in_rows(a, b, unit):
+    if max(_numbers(a), _numbers(b)) >= 0.6:
+        return False
+    if gap > CARDS * unit and _is_card(near_left) and _is_card(near_right):
+        return True
+    if _in_rows(a, b, unit):
         return False
     level = _level_share(a, b)
     if gap > BALLOONS * unit and level <= 0.5 and all(map(_compact, (near_left, near_right))):
         return True  # two balloons, captions or signs
     return _likeness((near_left, near_right), level, min(len(a), len(b))) >= 2.0
+
+
+def _is_card(side: Sequence[Box]) -> bool:
+    """Whether lines are a label's, a sign's or a panel's, in sizes of their own: cells and prose have one."""
+    usual = median(b.height for b in side)
+    large = any(b.height > LARGE * usual for b in side) or any(b.height * LARGE < usual for b in side)
+    return len(side) >= CARD_LINES and large and _alike(side) < CARD_ALIKE
 
 
 def _compact(side: Sequence[Box]) -> bool:
@@ -277,10 +335,12 @@ def _filled(side: Sequence[Box]) -> float:
 
 
 def _runs_on(side: Sequence[Box]) -> float:
-    """The share of lines whose sentence goes on in the line below."""
+    """The share of lines whose sentence goes on in the line below; single words are cells."""
     ordered = sorted(side, key=lambda b: b.middle)
     on = sum(
-        bool(_ENDS_OPEN.search(upper.text.strip())) and lower.text.strip()[:1].islower()
+        bool(_ENDS_OPEN.search(upper.text.strip()))
+        and lower.text.strip()[:1].islower()
+        and (" " in upper.text.strip() or upper.width > LONG_LINE * upper.height)
         for upper, lower in itertools.pairwise(ordered)
     )
     return on / max(1, len(ordered) - 1)

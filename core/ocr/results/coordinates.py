@@ -4,7 +4,6 @@ how.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,24 +11,6 @@ if TYPE_CHECKING:
     from .result import Point
 
 UNITS = ("thousandths", "resized_pixels", "none")
-
-
-def smart_resize(width: int, height: int, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
-    """(width, height) to which the Qwen family's processors (dots.ocr's too) scale a picture.
-
-    Both sides become multiples of ``factor`` (pixels; patch side times merge size) and the area falls within
-    the two limits. Agrees with transformers' ``smart_resize``; a test compares.
-    """
-    across, down = round(width / factor) * factor, round(height / factor) * factor
-    if across * down > max_pixels:
-        shrink = math.sqrt(width * height / max_pixels)
-        across = max(factor, math.floor(width / shrink / factor) * factor)
-        down = max(factor, math.floor(height / shrink / factor) * factor)
-    elif across * down < min_pixels:
-        grow = math.sqrt(min_pixels / (width * height))
-        across = math.ceil(width * grow / factor) * factor
-        down = math.ceil(height * grow / factor) * factor
-    return across, down
 
 
 def to_pixels(

@@ -12,6 +12,8 @@ class Line:
     """``polygon``: clockwise from the text's own top left, pixels of the original image. ``text`` may be
     empty when something was detected that the recogniser could not read; ``foreign`` then names the script
     it is in. ``paragraph`` numbers the blocks of an engine that does its own page analysis, else None.
+    ``crown``: the middle part of a line on an arc, by which it is ordered: of the smallest rectangle around
+    it most is empty, or another line's.
     """
 
     text: str
@@ -20,3 +22,4 @@ class Line:
     words: tuple[Word, ...] = ()
     foreign: str | None = None
     paragraph: int | None = None
+    crown: tuple[Point, ...] | None = None

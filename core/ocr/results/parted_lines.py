@@ -1,29 +1,40 @@
-"""Lines that a detector drew through a gutter, parted there."""
+"""Lines that a detector drew through a gutter or through a rule of a table, parted there."""
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean, median
 
 from ...cancel import watched
+from .columns import blocks
 from .line import Line
-from .line_boxes import Box, level_boxes, text_angle
-from .result import Word
+from .line_boxes import Box, level_boxes, text_angle, visual_rows
+from .result import Point, Word
+from .rules import Rule, Ruling, turned
+from .table_grid import find_grids
 
 OPEN = 0.2  # line heights: a narrower space between two words is one (recognisers' spans mostly touch)
+WIDER, WIDER_THAN_USUAL = 0.4, 1.4  # what may part the headings of two columns; times the page's usual space
+TELLING = 5  # spaces at least tell the usual one
+OWN = 0.5  # of what stands in such a column are lines of their own
+CELLS = 1.2  # a wider one is no space between words: Tesseract reads the cells of a row as one line
+MANY = 0.3  # of a page's lines have some where they part cells
 AROUND = 12.0  # line heights above and below in which the gutter must go on
 NEEDED = 3  # boxes on each side of it there
+REACH = 0.1  # of its height a line may stand out over the end of a rule that parts it
 
 
-def parted(lines: Sequence[Line]) -> list[Line]:
+def parted(lines: Sequence[Line], rules: Sequence[Rule] = ()) -> list[Line]:
     """``lines``, and instead of one whose words stand on both sides of a strip that the lines around it leave
-    open, its pieces. Lines without words stay as they are.
+    open, or of one of the ``rules``, its pieces. Lines without words stay as they are.
     """
     if not any(len(line.words) > 1 for line in lines):
         return list(lines)
     angle = text_angle(lines)
+    ruling = turned(rules, angle)
     boxes = sorted(level_boxes(lines, angle), key=lambda b: b.middle)
     words = {}
     for box in boxes:
@@ -31,11 +42,66 @@ def parted(lines: Sequence[Line]) -> list[Line]:
         if len(line.words) > 1:
             words[box.index] = level_boxes([Line(w.text, w.polygon) for w in line.words], angle)
     gaps = {index: _wide_gaps(some, _height(some)) for index, some in words.items()}
+    cells = {index: found for index, some in words.items() if (found := _between_cells(some))}
+    if len(cells) < max(NEEDED, MANY * len(words)):
+        cells = {}
     out: list[Line] = []
     for place, box in watched(enumerate(boxes)):
         cuts = [after for after, x0, x1 in gaps.get(box.index, []) if _goes_on(boxes, place, gaps, x0, x1)]
-        out += _pieces(lines[box.index], cuts)
-    return out
+        cuts += _at_rules(words.get(box.index, ()), box, ruling) + cells.get(box.index, [])
+        out += _pieces(lines[box.index], sorted(set(cuts)))
+    return _parted_at_columns(out, angle, ruling)
+
+
+def _parted_at_columns(lines: Sequence[Line], angle: float, ruling: Ruling) -> list[Line]:
+    """Headings of two columns that were read as one line: where the words of lines are cells of a table once
+    the wider spaces between them part them, and stand in different columns of it.
+    """
+    boxes = level_boxes(lines, angle)
+    words = {
+        box.index: level_boxes([Line(w.text, w.polygon) for w in lines[box.index].words], angle)
+        for box in boxes
+        if len(lines[box.index].words) > 1 and len(lines[box.index].polygon) == 4
+    }
+    spaces = [(b.x0 - a.x1) / _height(some) for some in words.values() for a, b in itertools.pairwise(some)]
+    usual = median(spaces) if len(spaces) >= TELLING else WIDER
+    wide = max(WIDER, WIDER_THAN_USUAL * usual)
+    pieces: list[Box] = []
+    # of each piece: its line, and how many of the line's words stand before
+    belongs: list[tuple[int, int]] = []
+    for box in boxes:
+        some = words.get(box.index, [])
+        cuts = [n for n, (a, b) in enumerate(itertools.pairwise(some), 1) if b.x0 - a.x1 > wide * box.height]
+        for start, end in zip((0, *cuts), (*cuts, len(some)), strict=True):
+            x0 = some[start].x0 if start else box.x0
+            x1 = some[end - 1].x1 if end < len(some) else box.x1
+            text = _text_of(lines[box.index], lines[box.index].words[start:end], start) if cuts else box.text
+            pieces.append(Box(len(pieces), x0, box.y0, x1, box.y1, text))
+            belongs.append((box.index, start))
+    if len(pieces) == len(boxes):
+        return list(lines)
+    column: dict[int, tuple[int, int, int]] = {}  # of each piece, with its block and table
+    heading: set[int] = set()
+    for block in blocks(pieces, ruling):
+        for number, grid in enumerate(find_grids(visual_rows(block), ruling)):
+            heading.update(index for cell in grid.rows[0] for index in cell.lines)
+            for row in grid.rows:
+                for at, cell in enumerate(row):
+                    column.update({index: (block[0].index, number, at) for index in cell.lines})
+    count = Counter(line for line, _ in belongs)
+    whole = Counter(at for piece, at in column.items() if count[belongs[piece][0]] == 1)
+    own = {at for at, all_of in Counter(column.values()).items() if whole[at] > OWN * all_of}
+    found: dict[int, list[int]] = {}
+    for a, b in itertools.pairwise(range(len(pieces))):
+        places = {column.get(a), column.get(b)}
+        if (
+            belongs[a][0] == belongs[b][0]
+            and len(places) == 2
+            and None not in places
+            and ({a, b} <= heading or places <= own)
+        ):
+            found.setdefault(belongs[b][0], []).append(belongs[b][1])
+    return [piece for n, line in enumerate(lines) for piece in _pieces(line, found.get(n, []))]
 
 
 def _height(words: Sequence[Box]) -> float:
@@ -87,6 +153,22 @@ def _goes_on(
     )
 
 
+def _between_cells(words: Sequence[Box]) -> list[int]:
+    """The numbers of words before each space that is wide for a space between words."""
+    wide = CELLS * _height(words)
+    return [number for number, (a, b) in enumerate(itertools.pairwise(words), 1) if b.x0 - a.x1 > wide]
+
+
+def _at_rules(words: Sequence[Box], line: Box, ruling: Ruling) -> list[int]:
+    """The numbers of words before each upright rule that runs through a line between two words."""
+    spare = REACH * line.height
+    return [
+        number
+        for number, (a, b) in enumerate(itertools.pairwise(words), 1)
+        if ruling.between(min(a.x1, b.x0) - spare, max(a.x1, b.x0) + spare, line.y0 + spare, line.y1 - spare)
+    ]
+
+
 def _near(x: float, others: Sequence[float], slack: float) -> int:
     return sum(abs(x - other) < slack for other in others)
 
@@ -100,14 +182,25 @@ def _pieces(line: Line, cuts: Sequence[int]) -> list[Line]:
         words = line.words[start:end]
         a, b, c, d = line.polygon
         if start:
-            a, d = words[0].polygon[0], words[0].polygon[3]
+            a, d = _on(line, words[0].polygon[0]), _on(line, words[0].polygon[3], foot=True)
         if end < len(line.words):
-            b, c = words[-1].polygon[1], words[-1].polygon[2]
+            b, c = _on(line, words[-1].polygon[1]), _on(line, words[-1].polygon[2], foot=True)
         known = [word.confidence for word in words if word.confidence is not None]
         text = _text_of(line, words, start)
         sure = mean(known) if known else line.confidence
-        pieces.append(replace(line, text=text, polygon=(a, b, c, d), words=words, confidence=sure))
+        piece = replace(line, text=text, polygon=(a, b, c, d), words=words, confidence=sure, crown=None)
+        pieces.append(piece)
     return pieces
+
+
+def _on(line: Line, point: Point, foot: bool = False) -> Point:
+    """The point of a line's upper or lower edge next to ``point``: all pieces are as high as the line,
+    whatever letters they have.
+    """
+    (x0, y0), (x1, y1) = (line.polygon[3], line.polygon[2]) if foot else line.polygon[:2]
+    along, down = x1 - x0, y1 - y0
+    share = ((point[0] - x0) * along + (point[1] - y0) * down) / ((along**2 + down**2) or 1.0)
+    return x0 + share * along, y0 + share * down
 
 
 def _text_of(line: Line, words: Sequence[Word], before: int) -> str:

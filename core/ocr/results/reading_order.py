@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -18,7 +18,9 @@ from .columns import blocks
 from .line import Line
 from .line_boxes import INITIAL, Box, level_boxes, skew, text_angle, visual_rows
 from .result import Cell, Region, Table
-from .table_grid import Grid, GridCell, find_grids
+from .ruled_tables import Frame, frames
+from .rules import Rule, turned
+from .table_grid import Grid, GridCell, find_grids, ruled_grid
 from .vertical_text import groups, is_vertical, runs_down
 
 PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heights, is smaller than this
@@ -39,33 +41,40 @@ class ReadingOrder:
     grids: tuple[Grid, ...] = ()
 
 
-def arrange(lines: Sequence[Line], direction: str = "auto") -> ReadingOrder:
+def arrange(lines: Sequence[Line], direction: str = "auto", rules: Sequence[Rule] = ()) -> ReadingOrder:
     """Find the reading order of ``lines``: columns by their gutters, then rows, then paragraphs and tables.
 
     ``direction`` "vertical" reads columns from top to bottom and from right to left, as Chinese and Japanese
-    may be written, "horizontal" level lines from left to right; "auto" goes by the lines.
+    may be written, "horizontal" level lines from left to right; "auto" goes by the lines. ``rules``: those of
+    tables, where somebody looked for them.
     """
     if not lines:
         return ReadingOrder((), frozenset(), ())
     if direction == "vertical" or (direction == "auto" and is_vertical(lines)):
         return _arranged_vertically(lines)
     angle = skew(lines, 0.0) if direction == "horizontal" else text_angle(lines)
-    boxes = level_boxes(lines, angle)
+    boxes, ruling = level_boxes(lines, angle), turned(rules, angle)
     upright = {} if direction == "horizontal" else _columns_beside(lines)
     taken = {index for group in upright.values() for column in group for index in column}
     boxes = [box for box in boxes if box.index not in taken]
     for number, group in upright.items():
         inside = [lines[index] for column in group for index in column]
         boxes.append(_around(number, level_boxes(inside, angle)))
+    ruled = {-1 - len(upright) - n: one for n, one in enumerate(frames(ruling, boxes))}
+    framed = {box.index for _, inside in ruled.values() for box in inside}
+    boxes = [box for box in boxes if box.index not in framed]
+    boxes += [_around(number, inside) for number, (_, inside) in ruled.items()]
     rows: list[tuple[int, ...]] = []
     heights: list[float] = []
     breaks: set[int] = set()
     grids: list[Grid] = []
-    for block in blocks(boxes):
+    for block, frame in _with_tables(blocks(boxes, ruling), ruled):
         block_rows = visual_rows(block)
-        if not any(box.index in upright for box in block):
+        if frame is not None:
+            grids.append(_moved(ruled_grid(frame, block_rows), len(rows)))
+        elif not any(box.index in upright for box in block):
             above = len(rows)
-            grids += [replace(g, first=g.first + above, stop=g.stop + above) for g in find_grids(block_rows)]
+            grids += [_moved(grid, above) for grid in find_grids(block_rows, ruling)]
         previous: list[Box] | None = None
         indented = _indented(block_rows)
         for number, row in enumerate(block_rows):
@@ -79,6 +88,28 @@ def arrange(lines: Sequence[Line], direction: str = "auto") -> ReadingOrder:
                     heights.append(median(_height(lines[index]) for index in some))
             previous = row
     return ReadingOrder(tuple(rows), frozenset(breaks), tuple(heights), tuple(grids))
+
+
+def _moved(grid: Grid, rows: int) -> Grid:
+    return replace(grid, first=grid.first + rows, stop=grid.stop + rows)
+
+
+def _with_tables(
+    found: Sequence[list[Box]], ruled: dict[int, tuple[Frame, list[Box]]]
+) -> Iterator[tuple[list[Box], Frame | None]]:
+    """The blocks, and each ruled table (by the number of the box that stands for it) as one of its own:
+    behind what of its block stands above it.
+    """
+    for block in found:
+        rest = sorted(block, key=lambda b: b.middle)
+        while rest:
+            at = next((n for n, box in enumerate(rest) if box.index in ruled), len(rest))
+            if at:
+                yield rest[:at], None
+            if at < len(rest):
+                frame, inside = ruled[rest[at].index]
+                yield inside, frame
+            rest = rest[at + 1 :]
 
 
 def _columns_beside(lines: Sequence[Line]) -> dict[int, list[list[int]]]:

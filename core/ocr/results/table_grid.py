@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 import re
@@ -11,18 +12,22 @@ from statistics import median
 
 from ...cancel import cancel_point, watched
 from .line_boxes import MARGIN, Box
+from .ruled_tables import Frame, cells_of
+from .rules import Ruling
+from .table_columns import FULL, columns_of, taken
+from .table_runs import LOOSE, pitch, runs
 
 # In line heights.
-CELL_GAP = 0.5  # cells of one row are at least so far apart
 LONG_CELL = 14.0  # two columns of lines that are mostly longer are no table
+CLEAR, WITHIN = 0.3, 1.1  # where by so much, spaces within cells may be so large: Tesseract's boxes are low
 JUMP = 0.15  # spaces between rows are by so much larger than those within cells
 TIGHT = 0.85  # lines of one cell stand closer than this share of the distance between rows
 CLOSE = 2.6  # a heading across columns stands no farther above them
-LOOSE = 1.4  # and what is below a heading farther than that
-MOST_LINES = 6  # of one cell
-FAR = 2.5  # rows that stand farther from one another are of two tables
+HEADED = 4  # rows at least, of which the first two may be a heading whose lines end where they like
+SPACE = 0.3  # between two words, at most
 MOST_SPANNING = 0.3  # the share of lines that may cross from one column into the next
-FULL = 0.6  # a row with cells in this share of the columns is full
+RULED = 0.6  # of a table's width are level rules between its rows at least
+ROW_BY_ROW = 0.75  # of its full rows have one between them where every row does
 MOST_CELLS = 20_000
 _MARK = re.compile(r"[\W_]{0,2}(\d{1,3}|[a-zA-Z]|[ivxIVX]{1,4})?[\W_]{0,2}")  # of a list
 _NUMBER = re.compile(r"[^\w]*\d[\d\W]*[^\W\d_]{0,3}\W*")
@@ -51,111 +56,40 @@ class Grid:
     header_rows: int
 
 
-def find_grids(rows: Sequence[Sequence[Box]]) -> list[Grid]:
+def find_grids(rows: Sequence[Sequence[Box]], ruling: Ruling | None = None) -> list[Grid]:
     """The tables among ``rows`` (visual rows of one block, each from left to right), in order."""
     found = []
-    for first, stop in _runs(rows):
+    for first, stop in runs(rows):
         cancel_point()
-        grid = _grid(rows[first:stop], first, rows[first - 1] if first else ())
+        grid = _grid(rows[first:stop], first, rows[first - 1] if first else (), ruling or Ruling())
         if grid is not None:
             found.append(grid)
     return found
 
 
-def _runs(rows: Sequence[Sequence[Box]]) -> list[tuple[int, int]]:
-    """Where several lines stand on a row again and again: from row, up to row."""
-    runs: list[tuple[int, int]] = []
-    first = last = -1
-    gutters: list[tuple[float, float]] = []
-    for number, row in watched(enumerate(rows)):
-        own = _gaps(row)
-        if not own:
-            continue
-        open_still = _still_open(gutters, rows[last : number + 1]) if first >= 0 else []
-        if open_still:
-            last, gutters = number, open_still
-            continue
-        if last > first >= 0:
-            runs.append((first, _with_tail(rows, first, last)))
-        first = last = number
-        gutters = own
-    if last > first >= 0:
-        runs.append((first, _with_tail(rows, first, last)))
-    return runs
+def ruled_grid(frame: Frame, rows: Sequence[Sequence[Box]]) -> Grid:
+    """The table of ``frame``, which holds all ``rows``."""
+    grid = [[GridCell()] * (len(frame.xs) - 1) for _ in frame.ys[1:]]
+    groups: list[list[Placed]] = [[] for _ in grid]
+    for cell in cells_of(frame, [box for row in rows for box in row]):
+        lines = tuple(box.index for box in cell.boxes)
+        grid[cell.row][cell.column] = GridCell(lines, cell.across, cell.down)
+        groups[cell.row].append([(box, cell.column, cell.column + cell.across) for box in cell.boxes])
+    return Grid(0, len(rows), tuple(map(tuple, grid)), _header_rows(groups))
 
 
-def _gaps(row: Sequence[Box]) -> list[tuple[float, float]]:
-    """The spaces between the lines of a row that are wide enough to part cells."""
-    return [
-        (a.x1, b.x0) for a, b in itertools.pairwise(row) if b.x0 - a.x1 > CELL_GAP * min(a.height, b.height)
-    ]
-
-
-def _still_open(
-    gutters: Sequence[tuple[float, float]], rows: Sequence[Sequence[Box]]
-) -> list[tuple[float, float]]:
-    """What of ``gutters`` the last of ``rows`` leaves open, if it goes on with the table in the first of
-    them: close enough, and with cells on both sides of a gutter or across none.
-    """
-    *before, last = rows
-    if len(before) - 1 > MOST_LINES:
-        return []
-    unit = median(b.height for row in rows for b in row)
-    if any(min(b.y0 for b in c) - max(b.y1 for b in a) > FAR * unit for a, c in itertools.pairwise(rows)):
-        return []
-    left_open: list[tuple[float, float]] = []
-    beside = False
-    for x0, x1 in gutters:
-        low, high = x0, x1
-        for box in (b for row in rows[1:] for b in row):
-            if box.centre < (x0 + x1) / 2:
-                low = max(low, box.x1)
-            else:
-                high = min(high, box.x0)
-        if high - low > 0.3 * unit:
-            left_open.append((low, high))
-            beside |= last[0].x1 <= low and last[-1].x0 >= high
-    return left_open if beside or len(left_open) == len(gutters) else []
-
-
-def _with_tail(rows: Sequence[Sequence[Box]], first: int, last: int) -> int:
-    """The row after the table: lines that go on within a cell of the last row belong to it, and rows in
-    whose first column alone is something.
-    """
-    body = [b for row in rows[first : last + 1] for b in row]
-    left = min(b.x0 for b in body)
-    first_column = max(row[0].x1 for row in rows[first : last + 1] if row[0].x0 < left + row[0].height)
-    usual = median(_pitch(a, b) for a, b in itertools.pairwise(rows[first : last + 1]))
-    stop = last + 1
-    while stop < len(rows) and len(rows[stop]) == 1:
-        (box,) = rows[stop]
-        pitch = _pitch(rows[stop - 1], rows[stop])
-        over = [b for b in rows[last] if b.x0 < box.x1 and box.x0 < b.x1]
-        flush = len(over) == 1 and abs(over[0].x0 - box.x0) < 0.5 * box.height
-        goes_on = flush and box.x0 > left + box.height and pitch < LOOSE * box.height
-        alone = abs(box.x0 - left) < 0.5 * box.height and box.x1 < first_column + box.height
-        if not goes_on and not (alone and pitch < 1.15 * usual):
-            break
-        stop += 1
-    return stop
-
-
-def _pitch(upper: Sequence[Box], lower: Sequence[Box]) -> float:
-    return median(b.middle for b in lower) - median(b.middle for b in upper)
-
-
-def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box]) -> Grid | None:
+def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box], ruling: Ruling) -> Grid | None:
     """``rows`` as a table, or None where they are a list, columns of text or nothing of the kind. ``above``
     is the row over them, which may be a heading across some of the columns.
     """
-    columns = _columns(rows)
+    columns = columns_of(rows)
     if len(columns) < 2 or len(rows) * len(columns) > MOST_CELLS:
         return None
-    placed = [[(box, *_taken(box, columns)) for box in row] for row in watched(rows)]
+    placed = [[(box, *taken(box, columns)) for box in row] for row in watched(rows)]
     spanning = sum(end - start > 1 for row in placed for _, start, end in row)
     if spanning > MOST_SPANNING * sum(map(len, rows)) or not _is_table(placed, columns):
         return None
-    table_rows = _table_rows(placed, len(columns))
+    table_rows = _table_rows(placed, len(columns), ruling)
     over = _heading_over_columns(above, rows[0], columns)
     if over:
         table_rows, first = [[over], *table_rows], first - 1
@@ -184,13 +118,13 @@ def _heading_over_columns(
     if not row or len(row) >= len(columns) - 1 or any(_NUMBER.fullmatch(b.text.strip()) for b in row):
         return None
     unit = median(b.height for b in below)
-    near = _pitch(row, below) < CLOSE * unit and 0.7 * unit < median(b.height for b in row) < 1.4 * unit
+    near = pitch(row, below) < CLOSE * unit and 0.7 * unit < median(b.height for b in row) < 1.4 * unit
     if not near or row[0].x0 < columns[0][1] or row[-1].x1 > columns[-1][1] + unit:
         return None
     placed = []
     free = 1
     for box in row:
-        start, end = _taken(box, columns)
+        start, end = taken(box, columns)
         best = 0.8 * unit
         for i in range(free, start + 1):
             for j in range(end, len(columns) + 1):
@@ -216,54 +150,6 @@ def _without_overlaps(row: Sequence[GridCell]) -> list[GridCell]:
                 free += 1
             out[place] = GridCell(cell.lines, free)
     return out
-
-
-def _columns(rows: Sequence[Sequence[Box]]) -> list[tuple[float, float]]:
-    """The columns' left and right edges: narrow lines first, those that reach into two columns make none."""
-    columns: list[tuple[float, float]] = []
-    unit = median(b.height for row in rows for b in row)
-    slack = 0.15 * unit
-    for box in watched(sorted((b for row in rows for b in row), key=lambda b: b.width)):
-        over = [c for c in columns if c[0] < box.x1 - slack and box.x0 + slack < c[1]]
-        if len(over) > 1:
-            continue
-        wide = (min(box.x0, *(c[0] for c in over), box.x0), max(box.x1, *(c[1] for c in over), box.x1))
-        rest = [c for c in columns if c not in over]
-        if any(c[0] < wide[1] and wide[0] < c[1] for c in rest):
-            continue
-        columns = sorted([*rest, wide])
-    return _merged(columns, rows)
-
-
-def _merged(columns: list[tuple[float, float]], rows: Sequence[Sequence[Box]]) -> list[tuple[float, float]]:
-    """Neighbours of which never both have a cell in one row are one column: its heading stands on the left
-    and its numbers on the right.
-    """
-    merged = list(columns)
-    place = 0
-    while place + 1 < len(merged):
-        a, b = merged[place], merged[place + 1]
-        in_a = {n for n, row in enumerate(rows) if any(_inside(box, a) for box in row)}
-        in_b = {n for n, row in enumerate(rows) if any(_inside(box, b) for box in row)}
-        if not in_a & in_b and (len(in_a) == 1 or len(in_b) == 1) and len(merged) > 2:
-            merged[place : place + 2] = [(a[0], b[1])]
-        else:
-            place += 1
-    return merged
-
-
-def _inside(box: Box, column: tuple[float, float]) -> bool:
-    return column[0] < box.centre < column[1]
-
-
-def _taken(box: Box, columns: Sequence[tuple[float, float]]) -> tuple[int, int]:
-    """From which column up to which ``box`` reaches."""
-    slack = 0.15 * box.height
-    over = [n for n, c in enumerate(columns) if c[0] < box.x1 - slack and box.x0 + slack < c[1]]
-    if over:
-        return over[0], over[-1] + 1
-    nearest = min(range(len(columns)), key=lambda n: abs(sum(columns[n]) / 2 - box.centre))
-    return nearest, nearest + 1
 
 
 def _is_table(placed: Sequence[Placed], columns: Sequence[tuple[float, float]]) -> bool:
@@ -314,37 +200,97 @@ def _near_usual(values: Sequence[float], slack: float) -> int:
     return sum(abs(value - usual) < slack for value in values)
 
 
-def _table_rows(placed: Sequence[Placed], columns: int) -> list[list[Placed]]:
-    """Visual rows that are lines of the same cells put together: larger spaces part the rows of a table,
-    smaller ones the lines of a cell, and no two lines that fill the columns are of one row.
+def _table_rows(placed: Sequence[Placed], columns: int, ruling: Ruling) -> list[list[Placed]]:
+    """Visual rows that are lines of the same cells put together. Rules say it where there is one between all
+    rows. Else larger spaces part the rows of a table, smaller ones the lines of a cell, and no two lines that
+    fill the columns are of one row.
     """
     boxes = [[box for box, _, _ in row] for row in placed]
     full = [len({start for _, start, _ in row}) >= FULL * columns for row in placed]
+    if bands := _ruled_bands(boxes, full, ruling):
+        return [
+            [row for _, row in some]
+            for _, some in itertools.groupby(zip(bands, placed, strict=True), key=lambda one: one[0])
+        ]
     height = median(box.height for row in boxes for box in row)
     spaces = []  # between a row and the next; none where they overlap
     reach = -math.inf
     for upper, lower in watched(itertools.pairwise(boxes)):
         reach = max(reach, *(b.y1 - MARGIN * b.height for b in upper))
         spaces.append(max(0.0, min(b.y0 + MARGIN * b.height for b in lower) - reach))
-    within = _space_within_cells(spaces, full, height)
+    within = _space_within_cells(spaces, _own_rows(placed, full, columns, height), height)
     groups: list[list[Placed]] = [[placed[0]]]
     for number, row in enumerate(placed[1:]):
         if spaces[number] <= within and _same_cells(groups[-1], row):
             groups[-1].append(row)
         else:
             groups.append([row])
-    usual = median(_pitch(a, b) for a, b in itertools.pairwise(boxes))
+    usual = median(pitch(a, b) for a, b in itertools.pairwise(boxes))
     return _joined_heading(groups, usual, height)
 
 
-def _space_within_cells(spaces: Sequence[float], full: Sequence[bool], height: float) -> float:
-    """Up to which space two visual rows are lines of the same cells: where the spaces fall into smaller and
-    larger ones. -1 where they do not.
+def _ruled_bands(boxes: Sequence[Sequence[Box]], full: Sequence[bool], ruling: Ruling) -> list[int] | None:
+    """Between which level rules each visual row stands; None where these do not close off every row."""
+    left, right = min(b.x0 for row in boxes for b in row), max(b.x1 for row in boxes for b in row)
+    middles = [median(b.middle for b in row) for row in boxes]
+    rules = ruling.under(left, right, RULED, middles[0], middles[-1])
+    bands = [bisect.bisect(rules, middle) for middle in middles]
+    apart = [bands[a] != bands[b] for a, b in itertools.pairwise(n for n, one in enumerate(full) if one)]
+    if len(rules) > 1 and ruling.between(left, right, middles[1], middles[-1]):
+        return bands  # closed on all sides
+    return bands if len(apart) > 1 and sum(apart) >= ROW_BY_ROW * len(apart) else None
+
+
+def _own_rows(placed: Sequence[Placed], full: Sequence[bool], columns: int, height: float) -> list[bool]:
+    """Of each visual row but the last, whether it and the next are surely rows of their own: both fill the
+    columns, and the lower one has a number, or a word that the line above had room for. A heading's lines may
+    end where they like.
     """
-    between_full = [space for number, space in enumerate(spaces) if full[number] and full[number + 1]]
+    right = [0.0] * columns
+    for box, start, end in (one for row in placed for one in row):
+        if end - start == 1:
+            right[start] = max(right[start], box.x1)
+    own = []
+    for at, (upper, lower) in enumerate(watched(itertools.pairwise(placed))):
+        pairs = [(a, b) for a, x, _ in upper for b, y, _ in lower if x == y]
+        numbers = [[bool(_NUMBER.fullmatch(box.text.strip())) for box in pair] for pair in pairs]
+        if not (full[at] and full[at + 1]):
+            own.append(False)
+        elif any(below for _, below in numbers):
+            own.append(True)
+        elif at == full.index(True) and len(placed) > HEADED:
+            own.append(False)
+        elif {start for _, start, _ in upper} & {start for _, start, _ in lower} >= {0} and not any(
+            " " in box.text.strip() for box, _, _ in (*upper, *lower)
+        ):
+            own.append(True)  # words that name rows, and none of several words
+        else:
+            own.append(
+                any(
+                    a.x1 + SPACE * height + _first_word(b) < right[start] - SPACE * height
+                    for a, start, _ in upper
+                    for b, below, _ in lower
+                    if start == below
+                )
+            )
+    return own
+
+
+def _first_word(box: Box) -> float:
+    """How wide the first word of a line is, in pixels."""
+    text = box.text.strip()
+    return box.width * len(text.partition(" ")[0]) / max(1, len(text))
+
+
+def _space_within_cells(spaces: Sequence[float], own: Sequence[bool], height: float) -> float:
+    """Up to which space two visual rows are lines of the same cells: where the spaces fall into smaller and
+    larger ones. -1 where they do not. ``own``: which spaces are surely between rows.
+    """
+    between = [space for space, sure in zip(spaces, own, strict=True) if sure]
     widest, found = JUMP * height, -1.0
     for small, large in itertools.pairwise(sorted(spaces)):
-        if large - small > widest and small < 0.7 * height and not any(s <= small for s in between_full):
+        most = WITHIN if large - small > CLEAR * height else 0.7
+        if large - small > widest and small < most * height and not any(s <= small for s in between):
             widest, found = large - small, small
     return found
 
@@ -363,9 +309,9 @@ def _joined_heading(groups: list[list[Placed]], usual: float, height: float) -> 
             break
         heading = [row for group in groups[:count] for row in group]
         below = groups[count][0]
-        apart = _pitch([b for b, _, _ in heading[-1]], [b for b, _, _ in below])
+        apart = pitch([b for b, _, _ in heading[-1]], [b for b, _, _ in below])
         inside = max(
-            _pitch([b for b, _, _ in a], [b for b, _, _ in c]) for a, c in itertools.pairwise(heading)
+            pitch([b for b, _, _ in a], [b for b, _, _ in c]) for a, c in itertools.pairwise(heading)
         )
         words = not any(_NUMBER.fullmatch(box.text.strip()) for row in heading for box, _, _ in row)
         sizes = [len(row) for row in heading]

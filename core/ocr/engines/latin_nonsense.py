@@ -1,0 +1,118 @@
+"""Words of Hebrew, Arabic, Thai, Russian ... that Tesseract took for Latin, as English was beside.
+
+With two languages Tesseract keeps the surer of both at each word, and of a short one that may be nonsense
+("NIN" of a Hebrew word). Read without English, such a word is surer of itself; a real Latin one is not.
+Cyrillic has letters that look like Latin ones ("homep" of "nomer"), so there only words of such letters are
+read again, each alone.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import mean
+
+from ..results.line import Line
+from ..results.result import Word
+
+# Scripts whose letters look like Latin ones, or that have no words.
+LIKE_LATIN = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "GEORGIAN", "CJK", "HIRAGANA", "KATAKANA")
+LIKE_CYRILLIC = frozenset("ABCEHKMOPTXYabcehikmnoprtuxyw")
+MOSTLY_CYRILLIC, MOST_WORDS = 0.7, 60  # of a page's letters; words that are read again
+LEAST_LETTERS = 2  # of a word in the script; marks that stand for themselves are none
+SHARED = 0.5  # of the wider of two places lies in the other, where they are of one word
+
+
+def has_doubtful(lines: Sequence[Line]) -> bool:
+    """Whether a page in a script unlike Latin has Latin words too."""
+    words = [word.text for line in lines for word in line.words]
+    return any(map(_in_script, words)) and any(map(_is_latin, words))
+
+
+def with_own_words(lines: Sequence[Line], own: Sequence[Line]) -> list[Line]:
+    """``lines``, and instead of Latin words those that ``own``, the same page read without Latin letters, is
+    surer of.
+    """
+    words = [word for line in own for word in line.words if _in_script(word.text)]
+    return [_mended(line, words) for line in lines]
+
+
+def with_cyrillic_words(lines: Sequence[Line], read: Callable[[Word], tuple[str, float]]) -> list[Line]:
+    """``lines`` of a page mostly in Cyrillic, and instead of Latin words that look like it those of which
+    ``read``, which knows no Latin letters, is surer: (text, confidence) of a word.
+    """
+    letters = [letter for line in lines for letter in line.text if letter.isalpha()]
+    cyrillic = sum(unicodedata.name(letter, "").startswith("CYRILLIC") for letter in letters)
+    if cyrillic < MOSTLY_CYRILLIC * len(letters):
+        return list(lines)
+    doubted = [word for line in lines for word in line.words if _like_cyrillic(word.text)]
+    own = []
+    for word in doubted if len(doubted) <= MOST_WORDS else ():
+        text, sure = read(word)
+        if text and " " not in text and not _is_latin(text):
+            own.append(replace(word, text=text, confidence=sure))
+    return [_mended(line, own) for line in lines] if own else list(lines)
+
+
+def _like_cyrillic(text: str) -> bool:
+    letters = {letter for letter in text if letter.isalpha()}
+    return bool(letters) and letters <= LIKE_CYRILLIC and not any(map(str.isdigit, text))
+
+
+def _mended(line: Line, own: Sequence[Word]) -> Line:
+    if [word.text for word in line.words] != line.text.split():
+        return line
+    words: list[Word] = []
+    run: list[Word] = []
+    for word in line.words:
+        better = _better(word, own)
+        if better is None:
+            words += [*_in_order(run), word]
+            run = []
+        else:
+            run.append(better)
+    words += _in_order(run)
+    if list(line.words) == words:
+        return line
+    known = [word.confidence for word in words if word.confidence is not None]
+    text = " ".join(word.text for word in words)
+    return replace(line, text=text, words=tuple(words), confidence=mean(known) if known else line.confidence)
+
+
+def _better(word: Word, own: Sequence[Word]) -> Word | None:
+    if not _is_latin(word.text):
+        return None
+    found = [other for other in own if _same_place(word, other)]
+    return found[0] if len(found) == 1 and (found[0].confidence or 0.0) > (word.confidence or 0.0) else None
+
+
+def _in_order(run: Sequence[Word]) -> list[Word]:
+    """Neighbours that were taken for Latin, as their script runs: Tesseract gave them from left to right."""
+    first = next((letter for word in run for letter in word.text if letter.isalpha()), "")
+    backwards = unicodedata.bidirectional(first) in ("R", "AL") if first else False
+    return sorted(run, key=lambda word: -word.polygon[0][0]) if backwards else list(run)
+
+
+def _same_place(one: Word, other: Word) -> bool:
+    shared = 1.0
+    for axis in (0, 1):
+        a, b = ([point[axis] for point in word.polygon] for word in (one, other))
+        both = min(max(a), max(b)) - max(min(a), min(b))
+        shared = min(shared, both / max(1.0, max(a) - min(a), max(b) - min(b)))
+    return shared >= SHARED
+
+
+def _is_latin(text: str) -> bool:
+    letters = [letter for letter in text if letter.isalpha()]
+    return bool(letters) and all(letter.isascii() for letter in letters)
+
+
+def _in_script(text: str) -> bool:
+    """Whether a word is all in a script unlike Latin: digits and Latin letters are what a Latin word looks
+    like to a reader that knows none.
+    """
+    letters = [letter for letter in text if letter.isalpha()]
+    if len(letters) < LEAST_LETTERS or any(letter.isdigit() for letter in text):
+        return False
+    return not any(unicodedata.name(letter, "LATIN").startswith(LIKE_LATIN) for letter in letters)

@@ -1,0 +1,225 @@
+"""Where are the drawn or dotted rules of tables on a picture? For the reading order, or to paint over."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from ..results.line import Line
+from ..results.line_boxes import Box, level_boxes, text_angle, visual_rows
+from ..results.rules import Rule
+from .level_picture import level_picture
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+# So much lighter or darker than the paper (grey levels), in heights of a line at least so long and thinner
+# than, with less than this share of ink this near (line heights), dots no farther apart (pixels) than this.
+RULE_CONTRAST, RULE_LENGTH, RULE_THICKNESS, RULE_ALONE, RULE_NEAR, DOTS_APART = 60, 3.0, 0.25, 0.15, 0.1, 4
+FRAME_TALL = 0.5  # line heights of the upright side of a frame around one line, at least
+# One between two others and in line with a long one may be as short and have so much ink beside it; pixels
+# between its ends and those.
+CELL_LENGTH, CELL_ALONE, MEETS = 1.0, 0.5, 4
+FAINT_RULE = 25  # grey levels: what is only looked at may be fainter than what is painted over
+TELLING = 6.0  # line heights of a rule that tells how level a picture is
+MOST_RULES = 2_000  # of a page; more are a hatching
+ASLANT = 0.01  # of its length a rule may rise on a picture that is not quite level
+ENDS = 0.05  # of a rule at each of its ends tells where that lies
+WIDE_GAP = 0.5  # line heights between two words or lines of a row that may be cells
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A level rule: the top left of its mask, and the mask itself (height, width; 0 or 1)."""
+
+    x: int
+    y: int
+    mask: NDArray[uint8]
+
+
+def rules_on(image: NDArray[uint8], lines: Sequence[Line]) -> tuple[Rule, ...]:
+    """The rules along and across the text of a page (uint8 RGB), where two of its rows may have cells."""
+    if len(lines) < 2:
+        return ()
+    import numpy as np
+
+    angle = text_angle(lines)
+    boxes = level_boxes(lines, angle)
+    if sum(_may_have_cells(row, lines, angle) for row in visual_rows(boxes)) < 2:
+        return ()
+    high = median(box.height for box in boxes)
+    level = level_picture(image, angle)
+    ink = _ink(level.picture, FAINT_RULE)
+    rules: list[Rule] = []
+    for flip in (False, True):
+        for found in _level_rules(np.ascontiguousarray(ink.T if flip else ink), high, True):
+            width = found.mask.shape[1]
+            end = max(1, round(ENDS * width))
+            ends = [(found.x, found.mask[:, :end]), (found.x + width, found.mask[:, -end:])]
+            points = [(float(x), found.y + float(np.nonzero(part)[0].mean()) + 0.5) for x, part in ends]
+            start, stop = (level.point((y, x) if flip else (x, y)) for x, y in points)
+            rules.append(Rule(start, stop))
+            if len(rules) > MOST_RULES:
+                return ()
+    return tuple(rules)
+
+
+def _may_have_cells(row: Sequence[Box], lines: Sequence[Line], angle: float) -> bool:
+    """Whether a row has pieces that stand apart."""
+    pieces: list[Box] = []
+    for box in row:
+        words = [Line(word.text, word.polygon) for word in lines[box.index].words]
+        pieces += level_boxes(words, angle) or [box]
+    pieces.sort(key=lambda box: box.x0)
+    return any(b.x0 - a.x1 > WIDE_GAP * min(a.height, b.height) for a, b in itertools.pairwise(pieces))
+
+
+def tilt(picture: NDArray[uint8], line_height: float) -> float:
+    """By how many radians the long rules of a nearly level picture (uint8 RGB) still run down; 0.0 where
+    there are none. Lines of one short word are levelled less exactly.
+    """
+    import numpy as np
+
+    rules = list(_level_rules(_ink(picture, RULE_CONTRAST), line_height, True))
+    long = [found.mask for found in rules if found.mask.shape[1] >= TELLING * line_height]
+    slopes = []
+    for mask in long:
+        rows, columns = np.nonzero(mask)
+        slopes.append(float(np.polyfit(columns, rows, 1)[0]))
+    return math.atan(median(slopes)) if slopes else 0.0
+
+
+def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = False) -> NDArray[uint8]:
+    """``image`` (uint8 RGB) without the drawn or dotted rules of tables that run level or upright: what is a
+    few pixels thick and longer than any letter, painted as the paper. ``aslant``: it was turned until level.
+    """
+    import numpy as np
+
+    ink = _ink(image, RULE_CONTRAST)
+    rules = np.zeros_like(ink)
+    tips = np.zeros_like(ink)  # the ends of the level ones
+    heights: tuple[list[range], list[range]] = ([], [])  # at which long rules run, and x of upright ones
+    for flip in (False, True):
+        side = rules.T if flip else rules
+        for found in _level_rules(np.ascontiguousarray(ink.T if flip else ink), line_height, aslant):
+            _draw(side, found)
+            high, wide = found.mask.shape
+            heights[flip].append(range(found.y - 1, found.y + high + 1))
+            for x in () if flip else (found.x, found.x + wide):
+                tips[found.y : found.y + high, max(0, x - MEETS) : x + MEETS] = 1
+    if not rules.any():
+        return image
+    between = rules.copy()
+    for flip in (False, True):  # those of single cells
+        side, across = (between.T, rules.T) if flip else (between, rules)
+        turned = np.ascontiguousarray(ink.T if flip else ink)
+        for found in _level_rules(turned, line_height, aslant, CELL_LENGTH, CELL_ALONE):
+            height, width = found.mask.shape
+            rows = slice(max(0, found.y - MEETS), found.y + height + MEETS)
+            ends = (found.x, found.x + width)
+            in_line = any(found.y + height // 2 in one for one in heights[flip])
+            if in_line and all(across[rows, max(0, x - MEETS) : x + MEETS].any() for x in ends):
+                _draw(side, found)
+    rules = between | _frame_ends(ink, tips, line_height)
+    clean: NDArray[uint8] = image.copy()
+    clean[rules > 0] = np.median(image.reshape(-1, 3)[:: max(1, ink.size // 100_000)], axis=0)
+    return clean
+
+
+def _frame_ends(ink: NDArray[uint8], tips: NDArray[uint8], line_height: float) -> NDArray[uint8]:
+    """The upright sides of frames around single lines: too short to be told from letters, but for the
+    ``tips`` of level rules (height, width; 0 or 1) that they join above and below.
+    """
+    import cv2
+    import numpy as np
+
+    tall, thick = max(6, round(FRAME_TALL * line_height)), max(2, round(RULE_THICKNESS * line_height))
+    upright = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((tall, 1), np.uint8))
+    near = cv2.dilate(tips, np.ones((5, 5), np.uint8))
+    ends = np.zeros_like(tips)
+    _, labels, places, _ = cv2.connectedComponentsWithStats(upright, connectivity=4)
+    for label, (x, y, wide, high, _) in enumerate(places.tolist()):
+        if label == 0 or wide > thick:
+            continue
+        if near[y, x : x + wide].any() and near[y + high - 1, x : x + wide].any():
+            place = slice(y, y + high), slice(max(0, x - 1), x + wide + 1)  # with its soft edges
+            ends[place] |= cv2.dilate((labels[place] == label).astype(np.uint8), np.ones((1, 3), np.uint8))
+    return ends
+
+
+def _draw(side: NDArray[uint8], found: _Found) -> None:
+    height, width = found.mask.shape
+    side[found.y : found.y + height, found.x : found.x + width] |= found.mask
+
+
+def _ink(image: NDArray[uint8], contrast: int) -> NDArray[uint8]:
+    """1 where a picture is so many grey levels off its paper, else 0."""
+    import cv2
+    import numpy as np
+
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    counts = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]).astype(np.int64))
+    middle = [int(np.searchsorted(counts, (grey.size + more) // 2)) for more in (1, 2)]
+    paper = sum(middle) // 2  # their median
+    away = cv2.absdiff(grey, np.full_like(grey, paper))
+    return np.asarray(cv2.threshold(away, contrast, 1, cv2.THRESH_BINARY)[1], np.uint8)
+
+
+def _level_rules(
+    ink: NDArray[uint8],
+    line_height: float,
+    aslant: bool,
+    length: float = RULE_LENGTH,
+    alone: float = RULE_ALONE,
+) -> Iterator[_Found]:
+    """The level rules of ``length`` line heights or more among ``ink`` (height, width; 0 or 1). A row of
+    letters that touch is as long and thin, but has ink above or below. Those on a picture that was turned
+    (``aslant``) are taken a pixel thicker on both sides, so that one which is not quite level is one piece
+    and goes with its edges.
+    """
+    import cv2
+    import numpy as np
+
+    long, beside = max(8, round(length * line_height)), max(2, round(RULE_THICKNESS * line_height))
+    more, near = 2 * aslant, max(2, round(RULE_NEAR * line_height))
+    for start, stop in _bands(ink, long, aslant):
+        around = slice(max(0, start - aslant), stop + aslant)
+        thick = cv2.dilate(ink[around], np.ones((1 + more, 1), np.uint8))
+        bridged = cv2.morphologyEx(thick, cv2.MORPH_CLOSE, np.ones((1, DOTS_APART), np.uint8))
+        found = cv2.morphologyEx(bridged, cv2.MORPH_OPEN, np.ones((1, long), np.uint8))
+        found = np.ascontiguousarray(found[start - around.start : stop - around.start])
+        _, labels, places, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
+        for label, (x, top, wide, high, area) in enumerate(places.tolist()):
+            if label == 0 or area >= (beside + more) * wide or high >= beside + more + ASLANT * wide:
+                continue
+            y = start + top
+            above, below = (
+                ink[max(0, y - near) : y, x : x + wide],
+                ink[y + high : y + high + near, x : x + wide],
+            )
+            if max((float(side.mean()) if side.size else 0.0) for side in (above, below)) < alone:
+                mask = labels[top : top + high, x : x + wide] == label
+                yield _Found(x, y, mask.astype(np.uint8))
+
+
+def _bands(ink: NDArray[uint8], long: int, aslant: bool) -> list[tuple[int, int]]:
+    """From which row up to which level rules of ``long`` pixels may be: a page has few such rows, and four
+    pixels of a row looked at as one tell the others.
+    """
+    import cv2
+    import numpy as np
+
+    height, width = ink.shape
+    fours = np.zeros((height, -(-width // DOTS_APART) * DOTS_APART), np.uint8)
+    fours[:, :width] = ink
+    some = (fours.view(np.uint32) != 0).view(np.uint8)
+    thick = cv2.dilate(some, np.ones((1 + 2 * aslant, 1), np.uint8))
+    least = max(1, long // DOTS_APART - 2)  # the first and the last four need not be full
+    rows = cv2.morphologyEx(thick, cv2.MORPH_ERODE, np.ones((1, least), np.uint8)).any(axis=1)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], rows.astype(np.int8), [0])))).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))

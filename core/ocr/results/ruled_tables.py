@@ -1,0 +1,199 @@
+"""Tables whose cells are closed off by rules on all sides: the rules alone say where rows, columns and merged
+cells are.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from ...cancel import cancel_point, watched
+from .line_boxes import Box
+from .rules import Ruling
+
+# In line heights.
+TOUCH = 0.6  # rules that end so near one another meet
+SAME = 0.6  # and such that run so near one another are one: no row is lower
+TALLEST = 12.0  # rows are on the median at most so high: columns of a newspaper are higher
+MOST_LINES = 12  # of one cell, of which a page laid out with rules has more
+ACROSS = 0.8  # of a cell's side is ruled, or it is open there
+WHOLE = 0.5  # of the places at least are cells of their own: forms have boxes of every width
+MOST_MEETINGS = 250_000  # of level rules with upright ones that are looked at
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A table's rules: ``xs`` and ``ys`` are the edges of its columns and rows, ``level`` and ``upright`` the
+    ruled parts of each of them, as (from, up to).
+    """
+
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    level: tuple[tuple[Span, ...], ...]
+    upright: tuple[tuple[Span, ...], ...]
+
+    def holds(self, box: Box) -> bool:
+        return self.xs[0] < box.centre < self.xs[-1] and self.ys[0] < box.middle < self.ys[-1]
+
+    def place(self, box: Box) -> tuple[int, int]:
+        """(row, column) of a box that it holds."""
+        return bisect.bisect(self.ys, box.middle) - 1, bisect.bisect(self.xs, box.centre) - 1
+
+    def ruled_under(self, row: int, column: int) -> bool:
+        return _share(self.level[row + 1], self.xs[column], self.xs[column + 1]) >= ACROSS
+
+    def ruled_behind(self, row: int, column: int) -> bool:
+        return _share(self.upright[column + 1], self.ys[row], self.ys[row + 1]) >= ACROSS
+
+
+@dataclass(frozen=True)
+class RuledCell:
+    """``boxes`` in reading order, in a cell whose top left place is (``row``, ``column``)."""
+
+    row: int
+    column: int
+    across: int
+    down: int
+    boxes: tuple[Box, ...]
+
+
+def frames(ruling: Ruling, boxes: Sequence[Box]) -> list[tuple[Frame, list[Box]]]:
+    """The tables of at least two rows and two columns that are ruled on all sides, each with its lines."""
+    if len(ruling.level) * len(ruling.upright) > MOST_MEETINGS or len(boxes) < 2:
+        return []
+    unit = median(box.height for box in boxes)
+    found: list[tuple[Frame, list[Box]]] = []
+    taken: set[int] = set()
+    for level, upright in _meeting(ruling, TOUCH * unit):
+        cancel_point()
+        frame = _frame(level, upright, unit)
+        if frame is None:
+            continue
+        mine = [box for box in boxes if box.index not in taken and frame.holds(box)]
+        if mine and cells_of(frame, mine):
+            found.append((frame, mine))
+            taken |= {box.index for box in mine}
+    return found
+
+
+def cells_of(frame: Frame, boxes: Sequence[Box]) -> list[RuledCell]:
+    """The cells with what stands in them (``boxes``: in reading order), empty ones too; [] where this is no
+    table.
+    """
+    rows, columns = len(frame.ys) - 1, len(frame.xs) - 1
+    held: dict[tuple[int, int], list[Box]] = {}
+    for box in boxes:
+        held.setdefault(frame.place(box), []).append(box)
+    beside = sum(len({column for row, column in held if row == one}) > 1 for one in range(rows))
+    if beside < 2 or max(map(len, held.values())) > MOST_LINES:
+        return []
+    free = set(itertools.product(range(rows), range(columns)))
+    cells = []
+    for row, column in watched(itertools.product(range(rows), range(columns)), 64):
+        if (row, column) not in free:
+            continue
+        across = down = 1
+        while (
+            column + across < columns
+            and (row, column + across) in free
+            and _open_behind(frame, row, column + across - 1, held)
+        ):
+            across += 1
+        while row + down < rows and all(
+            (row + down, x) in free and not frame.ruled_under(row + down - 1, x)
+            for x in range(column, column + across)
+        ):
+            down += 1
+        places = list(itertools.product(range(row, row + down), range(column, column + across)))
+        free.difference_update(places)
+        inside = [box for place in places for box in held.get(place, ())]
+        cells.append(RuledCell(row, column, across, down, tuple(inside)))
+    return cells if len(cells) >= WHOLE * rows * columns else []
+
+
+def _open_behind(frame: Frame, row: int, column: int, held: dict[tuple[int, int], list[Box]]) -> bool:
+    """Whether a cell goes on behind ``column``: no rule, and not words of their own on both sides."""
+    if frame.ruled_behind(row, column):
+        return False
+    edge = frame.xs[column + 1]
+    left, right = held.get((row, column), []), held.get((row, column + 1), [])
+    return not (left and right) or any(box.x0 < edge < box.x1 for box in (*left, *right))
+
+
+def _meeting(ruling: Ruling, slack: float) -> Iterator[tuple[list[tuple[float, float, float]], ...]]:
+    """The level and the upright rules that hang together, table by table."""
+    level, upright = ruling.level, ruling.upright
+    group = list(range(len(level) + len(upright)))
+
+    def first(one: int) -> int:
+        while group[one] != one:
+            group[one] = group[group[one]]
+            one = group[one]
+        return one
+
+    xs = [x for x, _, _ in upright]
+    for number, (y, x0, x1) in enumerate(watched(level, 64)):
+        start, stop = bisect.bisect_left(xs, x0 - slack), bisect.bisect_right(xs, x1 + slack)
+        for other in range(start, stop):
+            _, y0, y1 = upright[other]
+            if y0 - slack <= y <= y1 + slack:
+                group[first(number)] = first(len(level) + other)
+    together: dict[int, tuple[list[tuple[float, float, float]], list[tuple[float, float, float]]]] = {}
+    for number in range(len(group)):
+        sides = together.setdefault(first(number), ([], []))
+        if number < len(level):
+            sides[0].append(level[number])
+        else:
+            sides[1].append(upright[number - len(level)])
+    yield from together.values()
+
+
+def _frame(
+    level: Sequence[tuple[float, float, float]], upright: Sequence[tuple[float, float, float]], unit: float
+) -> Frame | None:
+    slack = TOUCH * unit
+    rows, columns = _edges(level, SAME * unit), _edges(upright, SAME * unit)
+    for _ in range(2):  # an underline closes off no cell, nor does what then meets nothing
+        rows = [(y, s) for y, s in rows if _joins(s, [x for x, _ in columns], slack)]
+        columns = [(x, s) for x, s in columns if _joins(s, [y for y, _ in rows], slack)]
+    if len(rows) < 3 or len(columns) < 3:
+        return None
+    ys, xs = [y for y, _ in rows], [x for x, _ in columns]
+    if median(b - a for a, b in itertools.pairwise(ys)) > TALLEST * unit:
+        return None
+    outer = (rows[0], rows[-1], columns[0], columns[-1])
+    ends = ((xs[0], xs[-1]), (xs[0], xs[-1]), (ys[0], ys[-1]), (ys[0], ys[-1]))
+    if any(_share(spans, *end) < WHOLE for (_, spans), end in zip(outer, ends, strict=True)):
+        return None
+    return Frame(tuple(xs), tuple(ys), tuple(s for _, s in rows), tuple(s for _, s in columns))
+
+
+def _edges(rules: Sequence[tuple[float, float, float]], same: float) -> list[tuple[float, tuple[Span, ...]]]:
+    """Rules of one height put together: (its height, what is ruled there)."""
+    found: list[tuple[float, list[Span]]] = []
+    for at, start, end in sorted(rules):
+        if found and at - found[-1][0] < same:
+            found[-1][1].append((start, end))
+        else:
+            found.append((at, [(start, end)]))
+    return [(at, tuple(sorted(spans))) for at, spans in found]
+
+
+def _joins(spans: Sequence[Span], edges: Sequence[float], slack: float) -> bool:
+    """Whether one of the spans runs from one of ``edges`` to another."""
+    return any(sum(start - slack <= edge <= end + slack for edge in edges) > 1 for start, end in spans)
+
+
+def _share(spans: Sequence[Span], start: float, end: float) -> float:
+    """How much of ``start`` to ``end`` is in ``spans`` (sorted)."""
+    taken, reach = 0.0, start
+    for x0, x1 in spans:
+        low, high = max(x0, reach), min(x1, end)
+        if high > low:
+            taken += high - low
+            reach = high
+    return taken / max(end - start, 1e-9)
