@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 # new file lets it go within a moment.
 _HELD_BY_ANOTHER = (5, 32, 33)
 _PATIENCE_SECONDS = 2.0
+_LONGEST_ON_WINDOWS = 259  # MAX_PATH less its end
 
 
 class NotWritten(VramwiseError):
@@ -26,7 +28,14 @@ class NotWritten(VramwiseError):
     """
 
     def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"{path} could not be written: {error.strerror or error}.")
+        told = f"{path} could not be written: {error.strerror or error}."
+        length = len(os.path.abspath(path)) + len(SUFFIX)
+        if sys.platform == "win32" and length > _LONGEST_ON_WINDOWS:
+            told += (
+                f" Its path has {length} characters, more than Windows takes by default: choose a folder "
+                "nearer to the drive's root, or switch long paths on (LongPathsEnabled)."
+            )
+        super().__init__(told)
         self.disk_full = error.errno in _FULL
 
 
@@ -61,10 +70,26 @@ def move_into_place(source: Path, target: Path) -> None:
 
     Raises OSError as os.replace does.
     """
+    _patiently(lambda: os.replace(source, target))
+
+
+def remove(path: Path) -> None:
+    """Remove a file that may be gone already; waits as ``move_into_place`` does. Raises OSError."""
+    _patiently(lambda: path.unlink(missing_ok=True))
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all that is in it; waits as ``move_into_place`` does. Raises OSError."""
+    import shutil
+
+    _patiently(lambda: shutil.rmtree(path))
+
+
+def _patiently(act: Callable[[], object]) -> None:
     end = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            os.replace(source, target)
+            act()
             return
         except OSError as error:
             if getattr(error, "winerror", None) not in _HELD_BY_ANOTHER or time.monotonic() > end:

@@ -6,6 +6,8 @@ import itertools
 import re
 from collections.abc import Iterable
 
+from .shell import as_called
+
 LONGEST_NAME = 80  # characters of a name that others are compared with
 MOST_NAMES = 2_000  # among which the nearest is looked for
 LEAST_OF_A_NAME = 3  # characters of a name that others are said to begin with
@@ -44,6 +46,7 @@ class VramwiseError(Exception):
     """A sentence for the person in front of the graph: what failed, why, and what to do about it.
 
     It may quote what anybody wrote: control characters are shown, and what is too long loses its middle.
+    Command lines in it, "`vramwise models`", become those that run here.
     ``key`` names the sentence in the words of the reports and ``values`` fill it in, so that the command line
     can say it in another language; empty where it is said in English only. A sentence that knows its own key
     (core.catalog.words.Said) needs none.
@@ -56,7 +59,7 @@ class VramwiseError(Exception):
         text = str(sentence)
         if len(text) > LONGEST_SENTENCE:
             text = f"{text[: LONGEST_SENTENCE - _TAIL]} [...] {text[-_TAIL:]}"
-        super().__init__(shown(text))
+        super().__init__(shown(as_called(text)))
 
 
 _OF_A_VALUE = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)

@@ -57,14 +57,23 @@ class HostModels:
     files: Callable[[], Iterable[Path]]
 
 
+def home_folder() -> Path:
+    """The person's home; where nobody has one (a container's account, a service's), a folder that is not
+    there, as such accounts have it: nothing is found in it, and what cannot be written says so.
+    """
+    with contextlib.suppress(RuntimeError):
+        return Path.home()
+    return Path(os.path.abspath(os.sep), "nonexistent")
+
+
 def default_places() -> Places:
     """The per-user folder of this operating system, for scripts and the command line."""
     if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA", Path.home() / "AppData" / "Roaming"))
+        base = Path(os.environ.get("APPDATA") or home_folder() / "AppData" / "Roaming")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        base = home_folder() / "Library" / "Application Support"
     else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config"))
+        base = Path(os.environ.get("XDG_CONFIG_HOME") or home_folder() / ".config")
     user = base / "vramwise"
     return Places(user_dir=user, models_dirs=(user / "models",))
 
@@ -82,8 +91,7 @@ def without_machine_paths(text: str) -> str:
         **dict.fromkeys((*here.models_dirs, *here.checkpoint_dirs), "<models>"),
         Path.cwd(): "<here>",
     }
-    with contextlib.suppress(RuntimeError):  # nobody's home
-        named.setdefault(Path.home(), "<home>")
+    named.setdefault(home_folder(), "<home>")
     for path in sorted(named, key=lambda path: len(path.parts), reverse=True):
         if len(path.parts) > 1:  # a root alone says nothing
             text = text.replace(str(path), named[path]).replace(path.as_posix(), named[path])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .catalog.precisions import precisions
+from .catalog.words import said
 from .errors import UnknownName, nearest
 
 DEFAULT_MODEL = "rapid"
@@ -13,9 +14,15 @@ KERNELS = ("flash_attention_2", "sdpa", "eager")
 ATTENTIONS = ("auto", *KERNELS)
 # What advice can be about: OCR, what a model makes, the choice of a card. New ones come last.
 ADVICE_TASKS = ("all", "OCR", "image", "image edit", "video", "which GPU", "upscaling", "audio", "3d")
-TASKS = ("text", "markdown", "table", "formula", "layout", "spotting", "custom")
-# Who finds the lines that a vision-language model reads: itself, or the built-in engine.
-HYBRID = ("off", "lines", "paragraphs")
+READING_TASKS = ("text", "markdown", "table", "formula", "layout", "spotting")
+# What a model that follows instructions is asked: by the person's words, or by a preset of presets.csv.
+ASKING_TASKS = ("custom", "caption_short", "caption_long", "tags", "json")
+TASKS = (*READING_TASKS, "custom", "chart", "seal", *ASKING_TASKS[1:])
+TALKING_TASKS = ("custom", "json")  # these may follow on a conversation
+MOST_TOGETHER = 32  # pictures of one question
+MOST_TEMPERATURE, MOST_SEED = 2.0, 2**64 - 1
+# Who finds what a vision-language model reads: itself, the built-in engine, or a layout net (layout).
+HYBRID = ("off", "lines", "paragraphs", "layout")
 # OCR Inference: how lines run; vertical is columns from right to left.
 READING_DIRECTIONS = ("auto", "horizontal", "vertical")
 # OCR Score: how texts are compared.
@@ -57,5 +64,5 @@ def check_choice(name: str, value: str, known: Iterable[str]) -> None:
     known = list(known)
     if value not in known:
         raise UnknownName(
-            f'{name} "{value}" is unknown.{nearest(value, known)} Use one of: {", ".join(known)}.'
+            said("error_word", name=name, value=value, near=nearest(value, known), known=", ".join(known))
         )

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from .catalog import OCRModel
+from .catalog import OCRModel, Recogniser, languages, recognisers
+from .catalog.words import in_language
 from .errors import VramwiseError
 from .option_values import ATTENTIONS, check_choice, precision_choices
 from .settings import Settings, load_settings
@@ -18,6 +19,7 @@ from .settings import Settings, load_settings
 if TYPE_CHECKING:
     from .catalog.templates import Template
     from .hardware import MachineReport
+    from .models.needed_packages import NeededPackages
     from .models.request import ModelRequest
     from .planning import Plan
     from .weights.background_downloads import Downloads
@@ -68,6 +70,7 @@ def loader_request(
     device: str = "auto",
     quantise_vision: bool = False,
     megapixels: float = 0.0,
+    fast_decode: bool = False,
 ) -> ModelRequest:
     """What a loader is set to. ``megapixels`` is the largest picture, 0 for the usual one.
 
@@ -80,31 +83,101 @@ def loader_request(
     if not 0 <= megapixels <= MAX_MEGAPIXELS:
         raise VramwiseError(f"megapixels must be from 0 to {MAX_MEGAPIXELS:g}, not {megapixels:g}.")
     largest = math.ceil(megapixels * 1e6) or None
-    return ModelRequest(model, precision, attention, device, quantise_vision, max_pixels=largest)
+    return ModelRequest(
+        model, precision, attention, device, quantise_vision, max_pixels=largest, fast_decode=fast_decode
+    )
 
 
-def plan_answer(request: ModelRequest, downloads: Downloads) -> dict[str, Any]:
-    """A verdict for every precision, before anything is loaded; ``missing`` where the files are not here.
+def plan_answer(request: ModelRequest, downloads: Downloads, lang: str = "en") -> dict[str, Any]:
+    """A verdict for every precision, before anything is loaded; ``missing`` where the files are not here,
+    ``needs`` what has to be installed before they are of use, ``recognisers`` what can be added to the
+    built-in engine and ``layout`` to a vision-language model. Reasons and sentences about packages and
+    downloads are in ``lang``.
 
     A precision that cannot run is a verdict here, not an error. Raises UnknownName for an unknown model.
     """
+    from .models.needed_packages import needed_packages
     from .models.request import answer
 
     settings = load_settings()
     found = answer(replace(request, precision="auto"), settings)
+    needed = needed_packages(found.plan) if found.plan is not None else None
+    blocked = needed is not None and bool(needed.of(request.precision))
     plan, budget = found.plan, found.plan.budget if found.plan is not None else None
+    built_in = found.row is not None and found.row.engine == "rapid"
     return {
         "model": request.model,
         "device": plan.device if plan else request.device,
         "free_bytes": budget.free_bytes if budget else None,
         "reclaimable_bytes": budget.reclaimable_bytes if budget else None,
-        "verdicts": [verdict.to_dict() for verdict in plan.verdicts] if plan else [],
+        "verdicts": [
+            {**verdict.to_dict(), "reason": in_language(verdict.reason, lang)} for verdict in plan.verdicts
+        ]
+        if plan
+        else [],
         "chosen": _chosen(request.precision, plan) if plan else None,
-        "missing": _offered(found.row, settings, found.missing) if found.missing else None,
-        "download": downloads.state(request.model),
+        "missing": {**_offered(found.row, settings, found.missing), "blocked": blocked}
+        if found.missing
+        else None,
+        "download": downloads.state(request.model, lang),
+        "needs": [] if needed is None else _needs(needed, lang),
+        "recognisers": recognisers_answer(downloads, lang) if built_in else [],
         "notes": list(found.notes),
         "set_by_hand": budget.set_by_hand if budget else "",
+        "layout": layout_answer(downloads, lang) if found.row is None or found.row.repo else None,
     }
+
+
+def _needs(needed: NeededPackages, lang: str) -> list[dict[str, str]]:
+    both = zip(needed.sentences(), needed.commands(), strict=True)
+    return [{"text": in_language(text, lang), "command": command} for text, command in both]
+
+
+def layout_answer(downloads: Downloads, lang: str = "en") -> dict[str, Any]:
+    """The net that ``hybrid`` layout wants, told as a recogniser is; it has a ``name`` of its own."""
+    from .catalog.layout import layout_models
+    from .weights.checkpoints import locate
+
+    settings = load_settings()
+    (row,) = layout_models()
+    try:
+        locate(row, settings)
+    except VramwiseError:
+        state = "absent"
+    else:
+        state = "here"
+    return {
+        "id": row.id,
+        "name": row.name,
+        "languages": [],
+        "state": state,
+        "allowed": settings.download_button,
+        "download": downloads.state(row.id, lang),
+    }
+
+
+def recognisers_answer(downloads: Downloads, lang: str = "en") -> list[dict[str, Any]]:
+    """What adds languages to the built-in engine: ``languages`` are codes of the catalog, ``state`` is
+    "here", "damaged" or "absent", ``download`` as of the button, its error in ``lang``.
+    """
+    from .weights import recognisers as files
+
+    settings = load_settings()
+
+    def state(row: Recogniser) -> str:
+        path = files.present(row, settings)
+        return "absent" if path is None else "here" if files.is_whole(row, path) else "damaged"
+
+    return [
+        {
+            "id": row.id,
+            "languages": [one.code for one in languages() if one.recogniser == row.id],
+            "state": state(row),
+            "allowed": settings.download_button,
+            "download": downloads.state(row.id, lang),
+        }
+        for row in recognisers()
+    ]
 
 
 def _chosen(precision: str, plan: Plan) -> str | None:
@@ -136,7 +209,7 @@ def _published_bytes(row: OCRModel) -> int | None:
     """
     from .families.blocks import text_config, tied
     from .families.published import published_config
-    from .families.saved_quantised import published_bytes, saved_quantised
+    from .families.saved.quantised import published_bytes, saved_quantised
     from .families.weights import weights_of_config
     from .planning import weight_bytes
 
@@ -153,13 +226,18 @@ def _published_bytes(row: OCRModel) -> int | None:
     return published_bytes(weights, saved) + head
 
 
-def advice_answer(gpu: str, task: str, templates: Sequence[Template], machine: Any) -> list[dict[str, Any]]:
-    """Every model of the catalog at every precision, for a card that a person writes or for ``machine``.
+def advice_answer(
+    gpu: str, task: str, templates: Sequence[Template], machine: Any, lang: str = "en"
+) -> list[dict[str, Any]]:
+    """Every model of the catalog at every precision, for a card that a person writes or for ``machine``, and
+    the answer in sentences (``summary``; they and the reasons are in ``lang``); ``own_rows`` says what of a
+    person's rows is not used.
 
     One entry for each memory size that the card is sold with. Raises UnknownName and VramwiseError as
     advisor.advise_each does.
     """
     from .advisor.advise import advise_each
+    from .advisor.summary import summary
     from .ocr.remote.endpoints import said_to_serve
 
     answers = advise_each(
@@ -170,8 +248,16 @@ def advice_answer(gpu: str, task: str, templates: Sequence[Template], machine: A
         served=said_to_serve(load_settings()),
         machine=None if gpu else machine,
     )
-    tables = [answer.table() for answer in answers]
-    return [{"gpu": row["gpu"], "picks": len(row["picks"]), "models": row["models"]} for row in tables]
+    return [
+        {
+            "gpu": answer.gpu,
+            "picks": len(answer.picks),
+            "models": [{**row.to_dict(), "reason": row.reason(lang)} for row in answer.candidates],
+            "summary": summary(answer).to_dict(lang),
+            "own_rows": [fault.text(lang) for fault in answer.own_faults],
+        }
+        for answer in answers
+    ]
 
 
 def installed_models() -> set[str]:

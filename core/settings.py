@@ -8,7 +8,6 @@ file.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from .errors import VramwiseError, nearest
 from .host import Places, current_places, default_places
+from .shell import own_line
 
 CONFIG_NAME = "config.yaml"
 DOWNLOAD_SOURCES = ("huggingface", "modelscope")
@@ -34,6 +34,7 @@ class ModelSettings:
     use_flash_attention: bool | None = None
     attention: str | None = None
     quantise_vision: bool | None = None
+    fast_decode: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,11 @@ class Settings:
         return self.places.user_dir / CONFIG_NAME
 
     def command(self, *words: str) -> str:
-        """A command line of ours that works where this runs: ``vramwise download eslav`` from a script;
-        inside ComfyUI, where nothing is installed, this interpreter, our script and this ComfyUI's models
-        folder are spelt out."""
+        """A command line of ours that works where this runs (core.shell.own_line); inside ComfyUI with this
+        ComfyUI's models folder."""
         if not self.places.hosted:
-            return " ".join(("vramwise", *words))
-        script = Path(__file__).resolve().parents[1] / "scripts" / "vramwise.py"
-        return f'"{sys.executable}" "{script}" {" ".join(words)} --models-dir "{self.all_models_dirs[0]}"'
+            return own_line(*words)
+        return own_line(*words, "--models-dir", self.all_models_dirs[0], hosted=True)
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -229,7 +228,7 @@ def _switch(data: Mapping[str, Any], key: str, default: bool, path: Path) -> boo
 
 def _models(value: Any, path: Path) -> dict[str, ModelSettings]:
     """The ``models:`` section: "
-    "``{model id: {precision, use_flash_attention, attention, quantise_vision}}``."""
+    "``{model id: {precision, use_flash_attention, attention, quantise_vision, fast_decode}}``."""
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(section, dict) for section in value.values()):
@@ -243,7 +242,7 @@ def _models(value: Any, path: Path) -> dict[str, ModelSettings]:
         for key in ("precision", "attention"):
             if key in section and not isinstance(section[key], str):
                 raise VramwiseError(f"{path}: models: {name}: {key} must be a word, not {section[key]!r}.")
-        for key in ("use_flash_attention", "quantise_vision"):
+        for key in ("use_flash_attention", "quantise_vision", "fast_decode"):
             if key in section:
                 _switch(section, key, False, path)
         found[str(name)] = ModelSettings(**section)
@@ -297,7 +296,8 @@ def _by_hand(section: dict[str, Any], where: str) -> MemoryByHand:
         if key in section and not (number and least < size <= _MOST_GIB and size >= 0):
             above = "more than 0" if least == 0 else "0 or more"
             raise VramwiseError(
-                f"{where} {key} must be a number of GiB, {above} and at most {_MOST_GIB}, not {size!r}."
+                f"{where} {key} must be a number of GiB such as 12.5, {above} and at most {_MOST_GIB}, not "
+                f"{size!r}."
             )
     made = MemoryByHand(**section)
     if made.total_gib is not None and made.reserve_gib is not None and made.reserve_gib >= made.total_gib:
@@ -345,7 +345,7 @@ def _folders(value: Any, key: str, path: Path) -> tuple[Path, ...]:
     values = [] if value is None else value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) and item.strip() for item in values):
         raise VramwiseError(f"{path}: {key} must be a folder or a list of folders, not {value!r}.")
-    return tuple(Path(item).expanduser() for item in values)
+    return tuple(Path(os.path.expanduser(item)) for item in values)
 
 
 def _names(value: Any, key: str, path: Path) -> tuple[str, ...]:

@@ -1,30 +1,49 @@
-"""Sizes for people. Inside, memory is int bytes; GiB and GB are made here, where a person reads them."""
+"""Sizes and other numbers for people. Inside, memory is int bytes; GiB and GB are made here, where a person
+reads them.
+
+All are ``Figure``: written as in English, and known for what they are, so that ``catalog.words`` can write
+them as another language does ("11,2 GiB"). JSON and CSV take them as they are.
+"""
 
 from __future__ import annotations
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
 
-def gib(size_bytes: int | None, decimals: int = 1, unknown: str = "-") -> str:
+class Figure(str):
+    """A number for people, with its unit or without, in English: "11.2", "1,024", "5.6 GiB"."""
+
+
+def figure(number: float, form: str = "g") -> Figure:
+    """``number`` by Python's format ``form``: "12.6" by ".1f", "1,024" by ","."""
+    return Figure(format(number, form))
+
+
+def gib(size_bytes: int | None, decimals: int = 1, unknown: str = "-") -> Figure:
     """``size_bytes`` in GiB without a unit: "5.6"; ``unknown`` where it is None."""
-    return unknown if size_bytes is None else f"{size_bytes / GIB:.{decimals}f}"
+    return Figure(unknown if size_bytes is None else f"{size_bytes / GIB:.{decimals}f}")
 
 
-def gib_text(size_bytes: int | None, decimals: int = 1) -> str:
+def gib_text(size_bytes: int | None, decimals: int = 1) -> Figure:
     """``size_bytes`` in GiB with its unit: "5.6 GiB"; "unknown" where it is None."""
-    return "unknown" if size_bytes is None else f"{gib(size_bytes, decimals)} GiB"
+    return Figure("unknown" if size_bytes is None else f"{gib(size_bytes, decimals)} GiB")
 
 
-def mib_text(size_bytes: int) -> str:
+def mib_text(size_bytes: int) -> Figure:
     """``size_bytes`` in whole MiB with its unit: "5 MiB"."""
-    return f"{size_bytes / MIB:.0f} MiB"
+    return Figure(f"{size_bytes / MIB:.0f} MiB")
 
 
-def gb_text(size_bytes: int, decimals: int = 1) -> str:
+def gb_text(size_bytes: int, decimals: int = 1) -> Figure:
     """Sizes of files and free room on disk, as file managers and the hub count: 10^9 bytes, "1.2 GB"."""
-    return f"{size_bytes / 1e9:.{decimals}f} GB"
+    return Figure(f"{size_bytes / 1e9:.{decimals}f} GB")
 
 
-def seconds_text(seconds: float) -> str:
+def megapixels(pixels: float, form: str = ".1f") -> Figure:
+    """``pixels`` in millions, without a unit: "12.6"."""
+    return figure(pixels / 1e6, form)
+
+
+def seconds_text(seconds: float) -> Figure:
     """Seconds without a unit: "12.3"; below one to two digits that say something: "0.084", never "0.0"."""
-    return f"{seconds:.1f}" if seconds >= 1 or seconds <= 0 else f"{seconds:.2g}"
+    return figure(seconds, ".1f" if seconds >= 1 or seconds <= 0 else ".2g")

@@ -1,22 +1,27 @@
 """The command line ``vramwise VERB ...``: one module a group of verbs.
 
 Exit codes: 0 done, 1 it failed (the sentence is on standard error), 2 wrong usage or an unknown name, 3 some
-of the files failed.
+of the files failed, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib
-import itertools
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from ..errors import UnknownName, VramwiseError, nearest
-from .terminal import Parser, UsageError, Warnings, say_failure
+from ..catalog.words import in_language, said, words
+from ..errors import UnknownName, VramwiseError, nearest_name
+from ..shell import program
+from .language import language_asked, language_of, speak, spoken, without_leading_lang
+from .streams import settle, spellable
+from .terminal import Warnings, say, say_failure
+from .usage import Parser, UsageError
 
 # Module: its verbs. Only the module of the verb that is called is imported.
 GROUPS = {
@@ -30,49 +35,95 @@ GROUPS = {
 
 # Those whose ``--json`` is an object; ``ocr --json`` is a list of pages.
 JSON_VERBS = ("check-gpu", "plan", "advise", "compare", "gpus", "models")
+# Reports that are computed and printed at once.
+BRIEF_VERBS = ("plan", "advise", "compare", "gpus", "models")
+# What `vramwise` alone says one can do: a command, and the key of what it does.
+_FIRST = (
+    ("ocr page.png", "first_ocr"),
+    ("advise", "first_advise"),
+    ("plan qwen3_vl_8b", "first_plan"),
+    ("download qwen3_vl_4b", "first_download"),
+    ("doctor", "first_doctor"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+    likeness = settle()
     warnings = Warnings()
     logging.getLogger("vramwise").addHandler(warnings)
-    words = sys.argv[1:] if argv is None else list(argv)
-    verb = words[0] if words else ""
+    typed = without_leading_lang(sys.argv[1:] if argv is None else argv)
+    before = spoken()
+    speak(spellable(language_of(typed)))
+    verb = typed[0] if typed else ""
     try:
-        _check_verb(verb)
-        arguments = _parser(verb).parse_args(words)
-        code = int(arguments.run(arguments))
+        code = _run(verb, typed)
         sys.stdout.flush()
+        if likeness.lost:
+            say_failure(said("stream_lost", count=likeness.lost, encoding=sys.stdout.encoding))
         return code
     except UsageError as error:
-        _say_error("usage", _in_language(error, words), 2, words)
+        _say_error("usage", error, 2, typed)
         raise SystemExit(2) from None
     except VramwiseError as error:
         code = 2 if isinstance(error, UnknownName) else 1
-        _say_error("unknown_name" if code == 2 else "failed", _in_language(error, words), code, words)
+        _say_error("unknown_name" if code == 2 else "failed", error, code, typed)
         return code
     except KeyboardInterrupt:
-        _say_error("stopped", "stopped.", 130, words)
+        _say_error("stopped", _how_to_go_on(typed), 130, typed)
         return 130
     except BrokenPipeError:
         _let_go_of_stdout()
         return 0
     except OSError as error:
-        what = (
-            f"{error.filename} cannot be used" if error.filename else "What was to be said cannot be written"
-        )
-        say_failure(f"{what}: {error.strerror or error}. See to the disk.")
+        why = error.strerror or error
+        if error.filename:
+            say_failure(f"{error.filename} cannot be used: {why}. See to the disk.")
+        else:
+            say_failure(f"What was to be said cannot be written: {why}. See to the disk.")
         _let_go_of_stdout()
         return 1
     finally:
+        speak(before)
         logging.getLogger("vramwise").removeHandler(warnings)
 
 
-def _say_error(code: str, sentence: str, exit_code: int, typed: Sequence[str]) -> None:
+def _run(verb: str, typed: Sequence[str]) -> int:
+    if not typed or verb == "--lang":
+        if typed[1:]:
+            language_asked(typed[1])
+        elif typed:
+            raise UsageError(said("error_argument_empty", option="--lang", program=program()))
+        _say_first()
+        return 0
+    _check_verb(verb)
+    arguments = _parser(verb).parse_args(typed)
+    with _nothing_collected() if verb in BRIEF_VERBS else contextlib.nullcontext():
+        return int(arguments.run(arguments))
+
+
+@contextlib.contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Without a search for garbage: a report keeps nearly all that it makes, and then the process ends."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
+
+
+def _say_first() -> None:
+    """Five lines of what one can do."""
+    spoken_words = words(spoken())
+    for command, key in _FIRST:
+        say(f"{program()} {command:<22}{spoken_words[key]}")
+
+
+def _say_error(code: str, error: object, exit_code: int, typed: Sequence[str]) -> None:
     """The sentence on standard error; where JSON was asked for as JSON on standard output too."""
+    sentence = in_language(error, spoken())
     say_failure(sentence)
     if "--json" in typed and typed[0] in JSON_VERBS:
         from .json_answers import say_error
@@ -80,13 +131,12 @@ def _say_error(code: str, sentence: str, exit_code: int, typed: Sequence[str]) -
         say_error(code, sentence, exit_code)
 
 
-def _in_language(error: VramwiseError, typed: Sequence[str]) -> str:
-    """What failed in the language of ``--lang``, where it is known and the sentence is in it."""
-    from ..catalog.words import LANGUAGES, in_language
-
-    told = [word for typed_word in typed for word in typed_word.split("=", 1)]
-    lang = next((after for word, after in itertools.pairwise(told) if word == "--lang"), "en")
-    return in_language(error, lang if lang in LANGUAGES else "en")
+def _how_to_go_on(typed: Sequence[str]) -> str:
+    """What to say of a command that was stopped by Ctrl-C."""
+    told = [part for word in typed for part in word.split("=", 1)]
+    if typed[:1] == ["ocr"] and "--out" in told[:-1]:
+        return said("stopped_job", out=told[told.index("--out") + 1])
+    return said("stopped_download" if typed[:1] == ["download"] else "stopped")
 
 
 def _let_go_of_stdout() -> None:
@@ -101,14 +151,16 @@ def _check_verb(word: str) -> None:
     """Raise UnknownName where the first word is neither a verb nor an option."""
     verbs = [verb for its in GROUPS.values() for verb in its]
     if word and not word.startswith("-") and word not in verbs:
-        raise UnknownName(f'There is no verb "{word}".{nearest(word, verbs)} Use one of: {", ".join(verbs)}.')
+        near = nearest_name(word, verbs)
+        helps = said("error_near", near=near) if near else said("error_one_of", known=", ".join(verbs))
+        raise UnknownName(said("error_verb", text=word, helps=helps))
 
 
 def _parser(verb: str) -> argparse.ArgumentParser:
     """The parser with every verb, or with the group of ``verb`` alone where it is one."""
     from .. import __version__
 
-    parser = Parser(prog="vramwise", description="Read text from pictures; know what fits your GPU.")
+    parser = Parser(prog=program(), description="Read text from pictures; know what fits your GPU.")
     parser.add_argument("--version", action="version", version=f"vramwise {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for group in [name for name, its in GROUPS.items() if verb in its] or GROUPS:

@@ -4,64 +4,29 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..catalog.words import said, words
-from ..errors import UnknownName, VramwiseError, nearest
-from ..units import gib
+from ..catalog.words import LANGUAGES, said, sized, words
+from ..errors import UnknownName, VramwiseError
+from ..units import Figure, figure, gib
 from .json_answers import add_lang, say_answers, say_edition, say_object
-from .numbers import memory_size, number
-from .terminal import drawing, on_one_line, say, say_failure, say_markdown, say_table
+from .numbers import gibibytes, memory_size, number
+from .own_folders import own_checkpoints, own_folder, own_line
+from .terminal import drawing, on_one_line, say, say_failure, say_lines, say_markdown, say_table
+from .usage import UsageError, one_of, unknown_word
 
 if TYPE_CHECKING:
     from ..advisor.advise import Advice
 
+# What of a card is a number, in the order of the table.
+_FIGURES = ("vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops")
+
 
 def add_verbs(verbs: Any) -> None:
     """Add the four verbs to the parser's."""
-    advise = verbs.add_parser("advise", help="which model at which precision runs, on a card or here")
-    where = advise.add_mutually_exclusive_group()
-    where.add_argument("--gpu", metavar="NAME", help='a card, such as "RTX 4060 Ti"; default: this machine')
-    where.add_argument("--vram-gib", type=memory_size, metavar="N", help="an empty card of N GiB")
-    advise.add_argument(
-        "--task",
-        default="all",
-        metavar="TASK",
-        help="OCR, image, image-edit, video, upscaling, audio, 3d, which-gpu; default: all",
-    )
-    advise.add_argument(
-        "--ram-gib", type=number(0.25, 65_536, "size in GiB"), metavar="N", help="RAM, which streaming needs"
-    )
-    advise.add_argument(
-        "--with",
-        dest="also",
-        action="append",
-        default=[],
-        metavar="MODEL[@PRECISION]",
-        help="a model of the same workflow; with --task which-gpu, a model that the card must run",
-    )
-    advise.add_argument(
-        "--system",
-        choices=("linux", "windows"),
-        help="what the empty card runs under: Windows keeps more, beside an idle desktop; default: this one",
-    )
-    advise.add_argument(
-        "--tier",
-        default="",
-        metavar="TIER",
-        help="with which-gpu: desktop, workstation, datacentre, unified, laptop, or a size such as 24",
-    )
-    advise.add_argument(
-        "--max-watts", type=number(1, 100_000, "power in watts"), metavar="W", help="with which-gpu"
-    )
-    advise.add_argument("--vendor", default="", metavar="MAKER", help="with which-gpu: NVIDIA, AMD, ...")
-    advise.add_argument("--tiers", action="store_true", help="what each usual memory size unlocks")
-    add_lang(advise)
-    advise.add_argument("--json", action="store_true", help="print it as JSON, one object a card")
-    advise.set_defaults(run=_advise)
-
-    compare = verbs.add_parser("compare", help="two to four cards side by side")
+    _add_advise(verbs)
+    compare = verbs.add_parser("compare", help="up to four cards side by side")
     compare.add_argument("gpus", nargs="+", metavar="GPU")
     add_lang(compare)
     compare.add_argument("--json", action="store_true")
@@ -79,18 +44,61 @@ def add_verbs(verbs: Any) -> None:
     models.set_defaults(run=_models)
 
 
+def _add_advise(verbs: Any) -> None:
+    advise = verbs.add_parser("advise", help="which model at which precision runs, on a card or here")
+    where = advise.add_mutually_exclusive_group()
+    where.add_argument("--gpu", metavar="NAME", help='a card, such as "RTX 4060 Ti"; default: this machine')
+    where.add_argument("--vram-gib", type=memory_size, metavar="N", help="an empty card of N GiB")
+    advise.add_argument(
+        "--task",
+        default="all",
+        metavar="TASK",
+        help="OCR, image, image-edit, video, upscaling, audio, 3d, which-gpu; default: all",
+    )
+    advise.add_argument(
+        "--ram-gib", type=gibibytes(0.25, 65_536), metavar="N", help="RAM, which streaming needs"
+    )
+    advise.add_argument(
+        "--with",
+        dest="also",
+        action="append",
+        default=[],
+        metavar="MODEL[@PRECISION]",
+        help="a model of the same workflow; with --task which-gpu, a model that the card must run",
+    )
+    advise.add_argument(
+        "--system",
+        type=one_of("--system", ("linux", "windows")),
+        metavar="SYSTEM",
+        help="what the empty card runs under: linux, or windows, which keeps more; default: this one",
+    )
+    advise.add_argument(
+        "--tier",
+        default="",
+        metavar="TIER",
+        help="with which-gpu: desktop, workstation, datacentre, unified, laptop, or a size such as 24",
+    )
+    advise.add_argument(
+        "--max-watts", type=number(1, 100_000, "power in watts"), metavar="W", help="with which-gpu"
+    )
+    advise.add_argument("--vendor", default="", metavar="MAKER", help="with which-gpu: NVIDIA, AMD, ...")
+    advise.add_argument("--tiers", action="store_true", help="what each usual memory size unlocks")
+    advise.add_argument(
+        "--all", action="store_true", help="every model and precision, and why printed figures differ"
+    )
+    add_lang(advise)
+    advise.add_argument("--json", action="store_true", help="print it as JSON, one object a card")
+    advise.set_defaults(run=_advise)
+
+
 def _advise(arguments: argparse.Namespace) -> int:
     from ..advisor import TASKS, advise_each, report
     from ..ocr.remote.endpoints import said_to_serve
     from ..settings import load_settings
 
-    names = {task.lower().replace(" ", "-"): task for task in TASKS}
-    asked = arguments.task.lower().replace(" ", "-")
-    if asked not in names:
-        values = {"text": arguments.task, "near": nearest(asked, names), "known": ", ".join(names)}
-        raise UnknownName(said("error_task", **values), "error_task", **values)
-    task = names[asked]
+    task = _task_named(arguments.task, TASKS)
     here = arguments.gpu is None and arguments.vram_gib is None
+    _say_ignored(arguments, task == "which GPU")
     if task == "which GPU":
         from ..advisor.advise import which_gpu
 
@@ -98,28 +106,80 @@ def _advise(arguments: argparse.Namespace) -> int:
             which_gpu(arguments.also, arguments.tier.lower(), arguments.max_watts, arguments.vendor),
         )
     else:
-        answers = advise_each(
-            gpu=arguments.gpu,
-            vram_gib=arguments.vram_gib,
-            task=task,
-            ram_gib=arguments.ram_gib,
-            also_loaded=arguments.also,
-            served=said_to_serve(load_settings()),
-            machine=machine_asked_about(here, arguments),
-            system=arguments.system,
-        )
+        try:
+            answers = advise_each(
+                gpu=arguments.gpu,
+                vram_gib=arguments.vram_gib,
+                task=task,
+                ram_gib=arguments.ram_gib,
+                also_loaded=arguments.also,
+                served=said_to_serve(load_settings()),
+                machine=machine_asked_about(here, arguments),
+                system=arguments.system,
+            )
+        except UnknownName:
+            say_own_faults(arguments.lang)  # it may be the name of a row that is not used
+            raise
     if arguments.json and arguments.tiers:
         say_failure("--tiers is ignored: it is a table for people, without --json.")
     if arguments.json:
         say_answers("answers", [answer.to_dict() for answer in answers])
         return 0
-    for answer in answers:
-        say_markdown(report(answer, arguments.lang))
+    if arguments.all or task == "which GPU":
+        for answer in answers:
+            say_markdown(report(answer, arguments.lang))
+    else:
+        _say_summary(answers, arguments.lang)
     if arguments.tiers:
         from ..advisor.report import tiers_report
 
         say_markdown(tiers_report(task, arguments.lang))
     return 0
+
+
+def _task_named(text: str, tasks: Sequence[str]) -> str:
+    """The task of ``tasks`` that is called ``text``, in any language of the reports. Raises UnknownName."""
+    names = {task.lower().replace(" ", "-"): task for task in tasks}
+    told = [(words(lang).get(f"advise_task_{task}", task), task) for lang in LANGUAGES for task in tasks]
+    known = {**{name.lower().replace(" ", "-"): task for name, task in told}, **names}
+    asked = "-".join(text.lower().replace("_", " ").replace("-", " ").split())
+    if asked not in known:
+        raise unknown_word("--task", text, tuple(names))
+    return known[asked]
+
+
+def _say_ignored(arguments: argparse.Namespace, looks_for_cards: bool) -> None:
+    """What was typed and does not count: options of a place where a card is looked for, and the other way."""
+    of_places = {"--gpu": arguments.gpu, "--vram-gib": arguments.vram_gib, "--ram-gib": arguments.ram_gib}
+    of_cards = {"--tier": arguments.tier, "--max-watts": arguments.max_watts, "--vendor": arguments.vendor}
+    for option, value in {**of_places, "--system": arguments.system}.items():
+        if looks_for_cards and value is not None:
+            say_failure(f"{option} is ignored: --task which-gpu looks for a card.")
+    for option, value in of_cards.items():
+        if not looks_for_cards and value:
+            say_failure(f"{option} is ignored: it belongs to --task which-gpu.")
+
+
+def _say_summary(answers: Sequence[Advice], lang: str) -> None:
+    """The answer in five lines, once for a card of several sizes."""
+    from ..advisor.report import remarks
+    from ..advisor.summary import summary, summary_lines
+
+    spoken_words = words(lang)
+    sizes = [
+        spoken_words["summary_room"].format(
+            gpu=sized(answer.gpu, spoken_words), room=gib(answer.target.budget.budget_bytes)
+        )
+        for answer in answers
+    ]
+    say_lines([spoken_words["advise_title"].format(gpu=", ".join(sizes))])
+    say_lines(summary_lines([summary(answer) for answer in answers], lang))
+    told = (remark for answer in answers for remark in remarks(answer.target, spoken_words))
+    say_lines(dict.fromkeys(told))
+    for fault in answers[0].own_faults:
+        say_failure(fault.text(lang))
+    say_lines(["", spoken_words["summary_all"]])
+    say_edition(lang, before="")
 
 
 def machine_asked_about(here: bool, arguments: argparse.Namespace) -> Any:
@@ -128,14 +188,14 @@ def machine_asked_about(here: bool, arguments: argparse.Namespace) -> Any:
         return machine_with_gpu()
     if arguments.gpu is None or arguments.ram_gib is not None:
         return None
-    from ..models.request import machine_now
+    from ..models.place import machine_now
 
     return machine_now()
 
 
 def machine_with_gpu() -> Any:
     """This machine; where its driver tells enough, torch stays out of it."""
-    from ..models.request import machine_now
+    from ..models.place import machine_now
 
     machine = machine_now()
     if machine.device.kind == "cpu":
@@ -148,6 +208,8 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     spoken = words(arguments.lang)
     say_own_faults(arguments.lang)
+    if len(arguments.gpus) > 4:
+        raise UsageError(said("error_compare_count", count=len(arguments.gpus)))
     found = compare(arguments.gpus)
     if arguments.json:
         say_object(found.to_dict())
@@ -158,9 +220,10 @@ def _compare(arguments: argparse.Namespace) -> int:
     ]
     say_table(head, rows)
     say()
-    for remark in found.remarks:
-        say(remark.text(arguments.lang))
-    say(balance_rule(arguments.lang))
+    say_lines(remark.text(arguments.lang) for remark in found.remarks)
+    if len(found.cards) == 1:
+        say_lines([spoken["compare_alone"]])
+    say_lines([balance_rule(arguments.lang)])
     say_edition(arguments.lang)
     return 0
 
@@ -184,11 +247,12 @@ def say_own_faults(lang: str = "en") -> None:
 
 def _gpus(arguments: argparse.Namespace) -> int:
     from ..advisor.gpu_ranking import balance, rating
-    from ..catalog.gpus import gpus
+    from ..catalog.gpus import find_gpus, gpus
 
     spoken = words(arguments.lang)
     say_own_faults(arguments.lang)
     found = [gpu for gpu in gpus() if arguments.text.lower() in gpu.label.lower()]
+    found = found or list(find_gpus(arguments.text))  # written otherwise, or nearest names
     if arguments.json:
         keys = ("vendor", "vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops", "status")
         more = ("compute_capability", "release_year", "source", "date")
@@ -213,17 +277,14 @@ def _gpus(arguments: argparse.Namespace) -> int:
     rows = [
         [
             f"{gpu.label} ({spoken['advise_yours']})" if gpu.yours else gpu.label,
-            _cell(gpu.vram_gib),
-            _cell(gpu.bandwidth_gb_s),
-            _cell(gpu.tensor_cores),
-            _cell(gpu.fp16_tensor_tflops),
+            *(_cell(getattr(gpu, key)) for key in _FIGURES),
             _said("colour", rating(gpu), spoken),
             _said("balance", balance(gpu).verdict, spoken),
             _said("status", gpu.status, spoken),
         ]
         for gpu in found
     ]
-    say_table(head, rows)
+    say_table(head, rows, (7, 4, 6, 3))
     if drawing():  # of a pipe every line is a row
         say_edition(arguments.lang)
     return 0
@@ -236,7 +297,8 @@ def _models(arguments: argparse.Namespace) -> int:
     say_own_faults(arguments.lang)
     found = ranges()
     if arguments.json:
-        say_object({"models": [row.to_dict() for row in found]})
+        folders = [own_folder(one) for one in own_checkpoints()]
+        say_object({"models": [row.to_dict() for row in found], "own_folders": folders})
         _print_odd_folders(sys.stderr, arguments.lang)
         return 0
     columns = ("task", "model", "name", "minimum", "resident", "optimum", "tier", "licence")
@@ -247,14 +309,16 @@ def _models(arguments: argparse.Namespace) -> int:
             model.model,
             f"{model.name} ({spoken['advise_yours']})" if model.yours else model.name,
             gib(model.minimum_bytes),
-            f"{gib(model.resident_from_bytes)} {model.resident_precision}".strip(),
-            f"{gib(model.optimum_bytes)} {model.optimum_precision}".strip(),
+            Figure(f"{gib(model.resident_from_bytes)} {model.resident_precision}".strip()),
+            Figure(f"{gib(model.optimum_bytes)} {model.optimum_precision}".strip()),
             _cell(model.tier),
             f"{model.licence} ({spoken[f'models_commercial_{model.commercial}']})",
         ]
         for model in found
     ]
-    say_table(head, rows)
+    say_table(head, rows, (2, 7, 6, 4))
+    for one in own_checkpoints():
+        say(own_line(one, arguments.lang))
     _print_odd_folders(sys.stdout, arguments.lang)
     if drawing():  # of a pipe every line is a row
         say_edition(arguments.lang)
@@ -274,4 +338,4 @@ def _print_odd_folders(stream: TextIO, lang: str) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return figure(value) if isinstance(value, float) else str(value)

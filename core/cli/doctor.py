@@ -6,17 +6,15 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from ..catalog.words import LANGUAGES, words
-from .json_answers import say_object
+from ..catalog.words import words
+from .json_answers import add_lang, say_object
 from .terminal import say
 
 
 def add_verbs(verbs: Any) -> None:
     """Add ``doctor`` to the parser's verbs."""
     doctor = verbs.add_parser("doctor", help="whether this installation is as it should be, and what helps")
-    doctor.add_argument(
-        "--lang", default="en", metavar="LANG", help=f"language of the report: {', '.join(LANGUAGES)}"
-    )
+    add_lang(doctor)
     doctor.add_argument("--json", action="store_true", help="print everything as JSON")
     doctor.set_defaults(run=_doctor)
 

@@ -8,8 +8,10 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..catalog.words import LANGUAGES, words
-from .terminal import say, say_json
+from ..catalog.words import words
+from .language import language_asked, spoken
+from .streams import spellable
+from .terminal import say, say_json, say_lines
 
 SCHEMA_VERSION = 2
 
@@ -24,14 +26,25 @@ def head() -> dict[str, Any]:
 
 def add_lang(verb: argparse.ArgumentParser) -> None:
     """Add the option of the language of the report."""
-    verb.add_argument("--lang", default="en", metavar="LANG", help=f"one of: {', '.join(LANGUAGES)}")
+    verb.add_argument(
+        "--lang",
+        default=spoken(),
+        type=_language,
+        metavar="LANG",
+        help="language of what is said: en, ru or zh; default: the system's",
+    )
 
 
-def say_edition(lang: str) -> None:
+def _language(text: str) -> str:
+    return spellable(language_asked(text))
+
+
+def say_edition(lang: str, before: str = "\n") -> None:
     """The last line of a report for a person: which catalog it is from."""
     from ..catalog.edition import edition
 
-    say(f"\n{edition().text(words(lang))}")
+    say(before, end="")
+    say_lines([edition().text(words(lang))])
 
 
 def say_object(facts: Mapping[str, Any]) -> None:

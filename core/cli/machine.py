@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import OCRModel, ocr_models
-from ..catalog.words import LANGUAGES, words
+from ..catalog.words import in_language, words, written
 from ..errors import UnknownName, VramwiseError, nearest
-from ..units import gib
-from .json_answers import say_edition, say_object
-from .terminal import say
+from ..units import figure, gib_text, megapixels
+from .json_answers import add_lang, say_edition, say_object
+from .terminal import say, say_lines
 
 if TYPE_CHECKING:  # imported where they are used: the other verbs start without them
     from ..hardware.budget import Budget
@@ -22,17 +22,14 @@ if TYPE_CHECKING:  # imported where they are used: the other verbs start without
 
 # The findings that answer "why is there no CUDA", by their codes.
 _NO_CUDA = ("driver_error", "old_driver", "torch_without_cuda", "torch_lost_cuda")
+_MOST_WAITING = 3  # models that are named as waiting for a package
 
 
 def add_verbs(verbs: Any) -> None:
     """Add ``check-gpu`` to the parser's verbs."""
     check = verbs.add_parser("check-gpu", help="what this machine has, what is wrong with it, what fits")
-    check.add_argument(
-        "--lang", default="en", metavar="LANG", help=f"language of the report: {', '.join(LANGUAGES)}"
-    )
-    check.add_argument(
-        "--device", default="auto", metavar="ID", help="cuda:1, cpu, ...; default: %(default)s"
-    )
+    add_lang(check)
+    check.add_argument("--device", default="auto", metavar="ID", help="cuda:1, cpu, ...; default: auto")
     check.add_argument("--json", action="store_true", help="print everything as JSON")
     check.set_defaults(run=_check)
 
@@ -42,7 +39,7 @@ def _machine_asked(device: str, lang: str) -> MachineReport:
 
     Raises, in ``lang``, UnknownName for one that is not here and VramwiseError for one that torch cannot use.
     """
-    from ..models.request import machine_now
+    from ..models.place import machine_now
 
     report, spoken = machine_now(device), words(lang)
     for remark in report.remarks:
@@ -69,32 +66,62 @@ class Recommended:
     max_pixels: int | None = None
 
 
-def recommended(report: MachineReport) -> list[Recommended]:
-    """Every model of the catalog that fits on the chosen device now, the largest first; then what needs no
-    GPU. What ComfyUI could evict counts as free.
+@dataclass(frozen=True)
+class Recommendation:
+    """What to read with on this machine: ``now`` what its packages run at a page's speed, the largest first;
+    ``waiting`` what would fit, with the package that is missing; ``slow`` what would fit the RAM and take
+    minutes a page, the smallest first.
+    """
+
+    now: tuple[Recommended, ...]
+    waiting: tuple[tuple[Recommended, str], ...] = ()
+    slow: tuple[Recommended, ...] = ()
+
+
+def recommended(report: MachineReport) -> Recommendation:
+    """The models of the catalog on the chosen device now, at their best precision that this Python can run.
+    What ComfyUI could evict counts as free.
     """
     from ..hardware.budget import budget_of_machine
+    from ..hardware.capabilities import option_for, tesseract
 
-    budget = budget_of_machine(report, ask=True)
-    fitting = [
-        found
+    budget, device = budget_of_machine(report, ask=True), report.device
+    flash = {"flash_attention_2": device.flash_attention}
+    installed = {**report.options, **flash}
+    now: list[Recommended] = []
+    waiting: list[tuple[Recommended, str]] = []
+    for row in ocr_models():
+        if budget is None or not row.repo:
+            continue
+        usable = _fitting(row, budget, installed)
+        if usable is not None:
+            now.append(usable)
+        could = _fitting(row, budget, flash)
+        if could is not None and (usable is None or could.precision != usable.precision):
+            lacking = installed.get(option_for(could.precision, device.kind))
+            if lacking is not None and not lacking.usable:
+                waiting.append((could, lacking.reason))
+    now.sort(key=lambda model: -model.bytes)
+    waiting.sort(key=lambda pair: -pair[0].bytes)
+    simple = tuple(
+        Recommended(row.id, row.name, "", 0)
         for row in ocr_models()
-        if budget is not None and row.repo and (found := _fitting(row, report.device, budget)) is not None
-    ]
-    fitting.sort(key=lambda model: -model.bytes)
-    simple = [Recommended(row.id, row.name, "", 0) for row in ocr_models() if row.runs_on == "cpu"]
-    return [*simple, *fitting] if report.device.kind == "cpu" else [*fitting, *([] if fitting else simple)]
+        if row.runs_on == "cpu" and (row.id != "tesseract" or tesseract().usable)
+    )
+    if device.kind == "cpu":
+        return Recommendation(simple, slow=tuple(reversed(now)))
+    return Recommendation((*now, *(() if now else simple)), tuple(waiting))
 
 
-def _fitting(row: OCRModel, device: DeviceReport, budget: Budget) -> Recommended | None:
-    from ..models.request import ModelRequest, plan_resolved, resolve_known
+def _fitting(row: OCRModel, budget: Budget, available: Mapping[str, Capability]) -> Recommended | None:
+    """``row`` at the best precision that fits; None where none does."""
+    from ..models.request import ModelRequest, plan_resolved
+    from ..models.resolved import resolve_known
     from ..settings import load_settings
 
     resolved = resolve_known(row, load_settings())
     if resolved is None:
         return None
-    # What could be installed is no reason to leave a model out; a kernel that is missing changes the memory.
-    available = {"flash_attention_2": device.flash_attention}
     plan = plan_resolved(ModelRequest(row.id), resolved, budget, available=available)
     if plan.chosen is None or plan.chosen.computed != plan.chosen.precision:
         return None  # unpacked to 16 bit it is the model of another row once more
@@ -112,13 +139,16 @@ def _check(arguments: argparse.Namespace) -> int:
     report = _machine_asked(arguments.device, arguments.lang)
     budget = budget_of_machine(report, ask=True)
     findings = health(report, arguments.lang)
+    found = recommended(report)
     if arguments.json:
         facts = {
             "cuda": _has_cuda(report.device),
             "flash_attention_supported": report.device.flash_attention_supported,
             "machine": report.to_dict(),
             "budget": None if budget is None else budget.to_dict(),
-            "recommended": [asdict(model) for model in recommended(report)],
+            "recommended": [asdict(model) for model in found.now],
+            "with_more_packages": [{**asdict(model), "reason": why} for model, why in found.waiting],
+            "slow": [asdict(model) for model in found.slow],
             "findings": [asdict(finding) for finding in findings],
         }
         say_object(facts)
@@ -126,7 +156,7 @@ def _check(arguments: argparse.Namespace) -> int:
     say(spoken["check_head"])
     say("\n".join(_machine(report, budget, findings, spoken)))
     say(f"\n{spoken['check_models']}")
-    say("\n".join(_models(report, budget, spoken)))
+    say_lines(_models(report, budget, found, arguments.lang))
     say(f"\n{spoken['check_findings']}")
     for finding in findings:
         facts = {**asdict(finding), "severity": spoken[f"check_{finding.severity}"]}
@@ -148,7 +178,7 @@ def _machine(
         return spoken[f"check_{key}"].format(**values)
 
     def size(value: int | None) -> str:
-        return spoken["check_unknown"] if value is None else f"{gib(value)} {spoken['advise_unit_GiB']}"
+        return spoken["check_unknown"] if value is None else written(gib_text(value), spoken)
 
     device = report.device
     yield say("cuda", answer=_cuda(report, findings, spoken))
@@ -173,7 +203,7 @@ def _machine(
         if any(known.values()):
             yield say("formats", formats=", ".join(["fp16", *(name for name, can in known.items() if can)]))
         if device.bandwidth_gb_s is not None:
-            yield say("bandwidth", value=f"{device.bandwidth_gb_s:g}")
+            yield say("bandwidth", speed=figure(device.bandwidth_gb_s))
         if device.tensor_cores is not None:
             yield say("cores", value=device.tensor_cores)
         if heat := device.heat():
@@ -214,18 +244,33 @@ def _kernel(device: DeviceReport, found: Capability, package: str, spoken: Mappi
     return spoken["check_unsupported"]
 
 
-def _models(report: MachineReport, budget: Budget | None, spoken: Mapping[str, str]) -> Iterator[str]:
-    found = recommended(report)
-    if report.device.kind != "cpu" and not any(model.bytes for model in found):
+def _models(report: MachineReport, budget: Budget | None, found: Recommendation, lang: str) -> Iterator[str]:
+    spoken = words(lang)
+    if report.device.kind != "cpu" and not any(model.bytes for model in found.now):
         yield spoken["check_nothing" if budget is not None else "check_unknown_room"]
-    for model in found:
-        values = {
-            "model": model.name,
-            "precision": model.precision.upper(),
-            "size": f"{gib(model.bytes)} {spoken['advise_unit_GiB']}",
-            "megapixels": f"{(model.max_pixels or 0) / 1e6:.1f}",
-        }
-        key = "builtin" if not model.bytes else "model" if model.max_pixels is None else "reduced"
-        yield spoken[f"check_{key}"].format(**values)
-    if any(model.bytes for model in found):
+    for model in found.now:
+        yield f"- {_model(model, spoken)}"
+    if found.waiting:
+        yield spoken["check_waiting"]
+        told: dict[str, list[str]] = {}
+        for model, why in found.waiting:
+            told.setdefault(in_language(why, lang), []).append(_model(model, spoken))
+        for why, models in told.items():
+            yield spoken["check_waits_for"].format(models="; ".join(models[:_MOST_WAITING]), why=why)
+    if found.slow:
+        least, most = found.slow[0], found.slow[-1]
+        facts = {"least": _model(least, spoken), "most": _model(most, spoken), "count": len(found.slow)}
+        yield spoken["check_slow" if len(found.slow) > 1 else "check_slow_one"].format(**facts)
+    if any(model.bytes for model in (*found.now, *(model for model, _ in found.waiting), *found.slow)):
         yield spoken["check_basis"]
+
+
+def _model(model: Recommended, spoken: Mapping[str, str]) -> str:
+    values = {
+        "model": model.name,
+        "precision": model.precision.upper(),
+        "size": gib_text(model.bytes),
+        "megapixels": megapixels(model.max_pixels or 0),
+    }
+    key = "builtin" if not model.bytes else "model" if model.max_pixels is None else "reduced"
+    return spoken[f"check_{key}"].format(**values)

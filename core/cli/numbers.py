@@ -7,8 +7,12 @@ import math
 import re
 from collections.abc import Callable
 
-from ..catalog.words import Said, said
+from ..catalog.words import Said, said, words
+from ..units import figure
+from .language import spoken
 
+# What stands behind a size of memory, in Latin or Cyrillic letters.
+_UNIT = re.compile("(?<=[0-9]) *(?:gib|gb|g|\u0433\u0438?\u0431|\u0433) *$", re.IGNORECASE)
 # Digits on both sides of one comma: "8,5". "1,024.5" is left to be refused.
 _COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
@@ -21,26 +25,50 @@ def decimal(text: str) -> float:
         return math.nan
 
 
+def gibibytes(least: float, most: float) -> Callable[[str], float]:
+    """Takes a size in GiB from ``least`` to ``most``, with its unit or without: "16", "15,5 GB"."""
+    read = number(least, most, "size in GiB")
+
+    def sized(text: str) -> float:
+        bare = _UNIT.sub("", text)
+        return read(text if math.isnan(decimal(bare)) else bare)
+
+    return sized
+
+
+def counted(what: str, count: int) -> str:
+    """ "1 page", "3 pages", in the language that is spoken."""
+    say = words(spoken())
+    return say[f"count_{what}_one" if count == 1 else f"count_{what}"].format(count=count)
+
+
 def number(least: float, most: float, unit: str, more: str = "") -> Callable[[str], float]:
-    """Takes a number from ``least`` to ``most``, as argparse's ``type``. ``more`` follows the sentence."""
+    """Takes a number from ``least`` to ``most``, as argparse's ``type``. ``more`` is the key of what follows
+    the sentence."""
 
     def read(text: str) -> float:
         found = decimal(text)
         if not least <= found <= most:
-            sentence = _refused(text, unit, f"{least:g}", f"{most:g}")
-            raise argparse.ArgumentTypeError(f"{sentence} {more}" if more else sentence)
+            sentence = _refused(text, unit, figure(least), figure(most))
+            raise argparse.ArgumentTypeError(
+                said("error_number_more", first=sentence, more=said(more)) if more else sentence
+            )
         return found
 
     return read
 
 
 def memory_size(text: str) -> float:
-    """Takes the memory of a card in GiB; what is no size of a card is refused where cards are known."""
-    found = decimal(text)
+    """Takes the memory of a card in GiB, above 0 and at most what a card could have."""
+    from ..hardware.budget import MOST_VRAM_GIB
+
+    found, most = decimal(_UNIT.sub("", text)), figure(MOST_VRAM_GIB)
     if math.isnan(found) and text.strip().lower().lstrip("+-") != "nan":
         raise argparse.ArgumentTypeError(
-            said("error_number_none", text=repr(text), unit=said("error_unit_size in GiB"))
+            said("error_number_none", text=repr(text), unit=said("error_unit_size in GiB"), most=most)
         )
+    if not 0 < found <= MOST_VRAM_GIB:
+        raise argparse.ArgumentTypeError(said("error_memory_size", size=figure(found), most=most))
     return found
 
 

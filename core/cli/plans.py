@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..catalog.words import in_language, said, words
-from ..errors import UnknownName, VramwiseError, shown
+from ..catalog.words import said, words
+from ..errors import UnknownName, VramwiseError
 from .json_answers import add_lang, say_answers, say_edition
-from .numbers import memory_size, number, whole
-from .terminal import drawing, on_one_line, say, say_failure, say_markdown
+from .numbers import gibibytes, memory_size, whole
+from .terminal import columns as terminal_columns
+from .terminal import drawing, say, say_failure, say_lines, say_markdown, say_table
+from .usage import one_of
 
 if TYPE_CHECKING:
+    from ..advisor.picture_plan import PicturePlan
+    from ..advisor.targets import Target
     from ..catalog.diffusion import DiffusionModel
-    from ..hardware.budget import Budget
     from ..planning import Plan
+
+
+_STYLES = {"fits": "good", "tight": "doubtful", "reduced": "doubtful"}
 
 
 def add_verbs(verbs: Any) -> None:
@@ -44,9 +51,9 @@ def add_verbs(verbs: Any) -> None:
     )
     plan.add_argument(
         "--ram-gib",
-        type=number(0.25, 65_536, "size in GiB"),
+        type=gibibytes(0.25, 65_536),
         metavar="N",
-        help="RAM that an image or video model has",
+        help="RAM beside the card",
     )
     plan.add_argument(
         "--batch",
@@ -59,9 +66,15 @@ def add_verbs(verbs: Any) -> None:
         "--precision", default="auto", metavar="P", help="bf16, fp16, int8, int4; default: auto"
     )
     plan.add_argument(
+        "--fast-decode",
+        action="store_true",
+        help="of an OCR model: with the cache of fixed size that tokens by CUDA graphs need",
+    )
+    plan.add_argument(
         "--system",
-        choices=("linux", "windows"),
-        help="what the empty card runs under; default: this system",
+        type=one_of("--system", ("linux", "windows")),
+        metavar="SYSTEM",
+        help="what the empty card runs under: linux or windows; default: this system",
     )
     add_lang(plan)
     plan.add_argument("--json", action="store_true", help="print the plan as JSON, several as a list")
@@ -76,19 +89,24 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    from ..advisor.ocr_candidates import short_of_ram
     from ..advisor.picture_plan import among_all_models, named_picture_model
     from ..models.request import plan
     from .advice import say_own_faults
 
     words(arguments.lang)  # an unknown language is refused before anything is asked
     say_own_faults(arguments.lang)
+    name, at, precision = arguments.model.rpartition("@")
+    if at and name.strip() and arguments.precision == "auto":
+        arguments.model, arguments.precision = name.strip(), precision.strip()
     model = named_picture_model(arguments.model)
     if model is not None:
         return _picture_plan(arguments, model)
     if arguments.frames is not None:
         raise VramwiseError(said("error_no_frames", name=arguments.model))
     plans, refused = [], []
-    for budget in _budgets(arguments):
+    for place in _places(arguments):
+        budget = None if place is None else place.budget
         try:
             plans.append(
                 plan(
@@ -97,27 +115,25 @@ def _plan(arguments: argparse.Namespace) -> int:
                     budget=budget,
                     image=arguments.image or (1024, 1024),
                     batch=arguments.batch,
+                    fast_decode=arguments.fast_decode,
                 )
             )
+            if place is not None and _takes_ram(plans[-1]) and (why := short_of_ram(place)):
+                refused.append(VramwiseError(said("summary_of_size", size=place.label, text=why)))
         except UnknownName as error:
             raise among_all_models(arguments.model, error) from error
         except VramwiseError as error:
             # of two memory sizes one may refuse a precision that the other takes
             refused.append(error)
-    if not plans:
-        raise refused[0]
-    if arguments.json:
-        say_answers("plans", [made.to_dict() for made in plans], refused=list(map(str, refused)))
+    if arguments.json and plans:
         for note in dict.fromkeys(note for made in plans for note in made.notes):
-            say_failure(in_language(note, arguments.lang))
-    else:
-        for number, made in enumerate(plans):
-            say("\n" * bool(number), end="")
-            show(made, arguments.lang)
-        say_edition(arguments.lang)
-    for refusal in refused:
-        say_failure(in_language(refusal, arguments.lang))
-    return 1 if refused else 0
+            say_failure(note)
+    return _ending(arguments, plans, refused)
+
+
+def _takes_ram(made: Plan) -> bool:
+    """Whether a model is to be loaded for it: the engines of the processor are there already."""
+    return made.chosen is not None and made.chosen.attention != "none"
 
 
 def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
@@ -137,46 +153,62 @@ def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
             plans.append(picture_plan(model, target, size, arguments.precision))
         except VramwiseError as error:
             refused.append(error)
+    return _ending(arguments, plans, refused)
+
+
+def _ending(
+    arguments: argparse.Namespace,
+    plans: Sequence[Plan | PicturePlan],
+    refused: Sequence[VramwiseError],
+) -> int:
+    """Print ``plans``, and what was ``refused`` of several memory sizes; returns the exit code. Raises the
+    first refusal where there is no plan."""
+    from ..advisor.model_names import also_meant, models_meant
+
     if not plans:
         raise refused[0]
     if arguments.json:
         say_answers("plans", [made.to_dict() for made in plans], refused=list(map(str, refused)))
     else:
-        for made in plans:
-            say_markdown(made.text(arguments.lang))
+        for number, made in enumerate(plans):
+            say("\n" * bool(number), end="")
+            _say_plan(made, arguments.lang)
         say_edition(arguments.lang)
     for refusal in refused:
-        say_failure(in_language(refusal, arguments.lang))
+        say_failure(refusal)
+    taken = plans[0].to_dict()["model"]  # a folder of one's own may have such a name too
+    if taken in models_meant(arguments.model) and (also := also_meant(arguments.model, arguments.lang)):
+        say_failure(also)
     return 1 if refused else 0
 
 
-def _budgets(arguments: argparse.Namespace) -> list[Budget | None]:
+def _say_plan(plan: Plan | PicturePlan, lang: str) -> None:
+    from ..advisor.picture_plan import PicturePlan
+
+    if isinstance(plan, PicturePlan):
+        say_markdown(plan.text(lang))
+    else:
+        show(plan, lang)
+
+
+def _places(arguments: argparse.Namespace) -> Sequence[Target | None]:
     """One for each memory size that the card is sold with; None is this machine."""
     from ..advisor.targets import targets_of
 
     if arguments.gpu is None and arguments.vram_gib is None:
         return [None]
-    places = targets_of(arguments.gpu, arguments.vram_gib, system=arguments.system)
-    return [place.budget for place in places]
+    return targets_of(arguments.gpu, arguments.vram_gib, arguments.ram_gib, system=arguments.system)
 
 
 def show(plan: Plan, lang: str = "en") -> None:
-    """A table in colours on a terminal that rich can draw on, plain text elsewhere."""
+    """A table in colours on a terminal, plain text elsewhere."""
     if not drawing():
         say(plan.text(lang))
         return
-    from rich.console import Console
-    from rich.table import Table
-
     from ..planning.plan import closing, columns, opening, table_rows
 
-    console, colours = Console(highlight=False), {"fits": "green", "tight": "yellow", "reduced": "yellow"}
-    table = Table(title=opening(plan, lang), title_justify="left", title_style="bold")
-    heads = columns(lang)
-    for place, name in enumerate(heads):
-        table.add_column(name, justify="left" if place in (0, 1, len(heads) - 1) else "right")
-    for row, verdict in zip(table_rows(plan, lang), plan.verdicts, strict=True):
-        table.add_row(*map(on_one_line, row), style=colours.get(verdict.verdict, "red"))
-    console.print(table)
-    for line in closing(plan, lang):
-        console.print(shown(line), markup=False, soft_wrap=True)
+    heads, rows = columns(lang), table_rows(plan, lang)
+    say_lines([opening(plan, lang)])
+    styles = [_STYLES.get(verdict.verdict, "bad") for verdict in plan.verdicts]
+    say_table(heads, rows, range(len(heads) - 2, 2, -1), styles)
+    say_lines(closing(plan, lang, min(terminal_columns(), 110)))

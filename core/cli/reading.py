@@ -8,14 +8,28 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import language, languages
+from ..catalog import language
+from ..catalog.words import in_language, words
 from ..errors import VramwiseError
 from ..jobs.outputs import FORMATS, check_packages
-from ..models.names import model_ids
-from ..option_values import CPU_ENGINES, DEFAULT_MODEL, HYBRID, READING_DIRECTIONS, TASKS, WHOLE_DOCUMENTS
+from ..models.names import model_id
+from ..option_values import (
+    CPU_ENGINES,
+    DEFAULT_MODEL,
+    HYBRID,
+    READING_DIRECTIONS,
+    TASKS,
+    WHOLE_DOCUMENTS,
+    precision_choices,
+)
 from ..settings import load_settings
-from .numbers import number, whole
+from . import asking
+from .json_answers import add_lang
+from .language import spoken
+from .numbers import counted, number, whole
+from .stdin import Piped, read_from_stdin
 from .terminal import on_one_line, say, say_failure, say_json, say_xml
+from .usage import UsageError, one_of
 
 if TYPE_CHECKING:
     from ..jobs.job import PageReader
@@ -23,6 +37,7 @@ if TYPE_CHECKING:
     from ..models.handle import OCRHandle
     from ..ocr.engines.protocol import ReadOptions
     from ..ocr.remote.handle import RemoteHandle
+    from ..ocr.results.result import OCRResult
 
 MOST_MEGAPIXELS = 1000
 
@@ -30,54 +45,105 @@ MOST_MEGAPIXELS = 1000
 def add_verbs(verbs: Any) -> None:
     """Add ``ocr`` to the parser's verbs."""
     ocr = verbs.add_parser("ocr", help="read the text of pictures, PDFs and folders of them")
-    ocr.add_argument("inputs", nargs="+", metavar="INPUT", help='files, folders or patterns ("scans/*.png")')
     ocr.add_argument(
-        "--out",
-        metavar="DIR",
-        help="write one file a page there (pdf, xlsx: one a document), with a manifest; else print",
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help='files, folders or patterns ("scans/*.png"); - reads a picture or PDF from standard input',
+    )
+    _add_outputs(ocr)
+    _add_reader(ocr)
+    _add_pages(ocr)
+    asking.add_options(ocr)
+    add_lang(ocr)
+    ocr.set_defaults(run=_ocr)
+
+
+def _add_outputs(ocr: Any) -> None:
+    """What becomes of the texts."""
+    ocr.add_argument(
+        "--out", metavar="DIR", help="write one file a document there, with a manifest; else print"
+    )
+    ocr.add_argument(
+        "--per-page",
+        action="store_true",
+        help="with --out: one file a page of text and markdown too (json, hocr and csv always are)",
     )
     ocr.add_argument("--resume", action="store_true", help="go on with the job in --out where it stopped")
     ocr.add_argument(
         "--format",
-        choices=FORMATS,
+        type=one_of("--format", FORMATS),
+        metavar="FORM",
         default="text",
-        help="of the files, or of what is printed (%(default)s); pdf: searchable; xlsx, csv: the tables",
+        help="text, markdown, json, hocr, pdf (searchable), xlsx or csv (the tables); default: text",
     )
     ocr.add_argument(
         "--json", action="store_const", const="json", dest="format", help="short for that format"
     )
+
+
+def _add_reader(ocr: Any) -> None:
+    """Who reads, and how it computes."""
     where = ocr.add_mutually_exclusive_group()
-    where.add_argument("--model", choices=model_ids(), help=f"default: {DEFAULT_MODEL} (built in)")
+    where.add_argument(
+        "--model", metavar="MODEL", help="a model of `vramwise models`, or a folder; default: rapid, built in"
+    )
     where.add_argument("--endpoint", metavar="NAME", help="a server of config.yaml that reads instead")
     ocr.add_argument(
         "--hybrid",
-        choices=HYBRID,
+        type=one_of("--hybrid", HYBRID),
+        metavar="HOW",
         default="off",
-        help="the built-in engine finds lines or paragraphs, and --model or --endpoint reads them",
+        help="who finds what --model or --endpoint reads: the built-in engine lines or paragraphs, "
+        "PP-DocLayout blocks (layout); default: off",
     )
-    ocr.add_argument("--precision", default="auto", help="of --model; auto: the best that fits")
+    ocr.add_argument(
+        "--precision",
+        type=one_of("--precision", precision_choices()),
+        metavar="P",
+        default="auto",
+        help="of --model; default: auto, the best that fits",
+    )
+    ocr.add_argument(
+        "--fast-decode",
+        action="store_true",
+        help="of --model on an NVIDIA card: tokens by CUDA graphs, after a first page that waits for them",
+    )
+
+
+def _add_pages(ocr: Any) -> None:
+    """What is on the pages, what is wanted of them, and how large they are read."""
     ocr.add_argument(
         "--language",
         default="auto",
         metavar="CODE",
-        help=f"auto, {', '.join(row.code for row in languages()[:5])}, ru, ...",
+        help="of the text: auto, en, ru, zh, ...; default: auto",
     )
     ocr.add_argument(
         "--reading-direction",
         default="auto",
-        choices=READING_DIRECTIONS,
-        help="vertical: columns from right to left, as in manga (%(default)s: by the lines)",
+        type=one_of("--reading-direction", READING_DIRECTIONS),
+        metavar="HOW",
+        help="horizontal, or vertical: columns from right to left, as in manga; default: auto, by the lines",
     )
     ocr.add_argument(
         "--partial",
         action="store_true",
         help="of pages in a script that cannot be read here, what could be read: numbers, lines in others",
     )
-    ocr.add_argument("--task", default="text", choices=TASKS)
-    ocr.add_argument("--prompt", default="", help="an instruction, for task custom")
+    ocr.add_argument(
+        "--task",
+        default="text",
+        type=one_of("--task", TASKS),
+        metavar="TASK",
+        help=f"{', '.join(TASKS)}; default: text",
+    )
+    ocr.add_argument(
+        "--prompt", default="", help="a question, for task custom; a further wish, for captions, tags, json"
+    )
     ocr.add_argument(
         "--megapixels",
-        type=number(0, MOST_MEGAPIXELS, "size in megapixels", "0 is automatic."),
+        type=number(0, MOST_MEGAPIXELS, "size in megapixels", "error_more_megapixels"),
         default=0.0,
         help="scale larger pictures down to this; 0: automatic",
     )
@@ -85,19 +151,22 @@ def add_verbs(verbs: Any) -> None:
         "--dpi",
         type=whole(36, 1200, "number of dots per inch"),
         default=200,
-        help="of PDF pages (%(default)s)",
+        help="of PDF pages; default: 200",
     )
-    ocr.set_defaults(run=_ocr)
 
 
 def _ocr(arguments: argparse.Namespace) -> int:
     from ..models.hybrid import with_hybrid
     from ..ocr.engines.protocol import ReadOptions
 
+    if arguments.out is not None and not arguments.out.strip():
+        raise UsageError("--out names no folder: it is empty.")
     if arguments.resume and not arguments.out:
         raise VramwiseError("--resume goes on with the job in a folder: name it with --out DIR.")
+    if arguments.model:
+        arguments.model = model_id(arguments.model)
     if arguments.format in WHOLE_DOCUMENTS and not arguments.out:
-        raise VramwiseError(f"A {arguments.format} cannot be printed: name a folder for it with --out DIR.")
+        raise VramwiseError(f"{arguments.format} cannot be printed: name a folder for it with --out DIR.")
     check_packages(arguments.format)
     options = ReadOptions(
         task=arguments.task,
@@ -106,16 +175,20 @@ def _ocr(arguments: argparse.Namespace) -> int:
         max_pixels=int(arguments.megapixels * 1_000_000) or None,
         reading_direction=arguments.reading_direction,
         partial=arguments.partial,
+        **asking.asked(arguments),
     )
     reader = with_hybrid(_reader(arguments), arguments.hybrid)
     if arguments.endpoint and arguments.precision != "auto":
         say_failure(f"--precision {arguments.precision} is ignored: the endpoint's server has decided it.")
+    if arguments.endpoint and arguments.fast_decode:
+        say_failure("--fast-decode is ignored: the endpoint's server decides how it decodes.")
     if arguments.out:  # without it every page has its notes
         for sentence in reader.not_used(options):
             say_failure(sentence)
-    if arguments.out:
-        return _job(arguments, reader, options)
-    return _print(arguments, reader, options)
+    with read_from_stdin(arguments.inputs) as piped:
+        if arguments.out:
+            return _job(arguments, reader, options, piped)
+        return _print(arguments, reader, options, piped)
 
 
 def _reader(arguments: argparse.Namespace) -> OCRHandle | RemoteHandle:
@@ -127,7 +200,7 @@ def _reader(arguments: argparse.Namespace) -> OCRHandle | RemoteHandle:
 
     model = arguments.model or DEFAULT_MODEL
     _check_language(model, arguments.language)
-    return ocr_handle(model, arguments.precision)
+    return ocr_handle(model, arguments.precision, fast_decode=arguments.fast_decode)
 
 
 def _check_language(model: str, code: str) -> None:
@@ -143,59 +216,69 @@ def _check_language(model: str, code: str) -> None:
         rapid_route(wanted, settings)
 
 
-def _job(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions) -> int:
+def _job(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions, piped: Piped) -> int:
     from ..jobs import JobOptions, run_job
 
     name = arguments.endpoint or f"{arguments.model or DEFAULT_MODEL} {arguments.precision}"
     if arguments.hybrid != "off":
         name = f"{name} hybrid {arguments.hybrid}"
-    job = JobOptions(name, arguments.format, arguments.dpi, options)
+    job = JobOptions(name, arguments.format, arguments.dpi, options, documents=not arguments.per_page)
     with _Bar() as bar:
         report = run_job(
-            arguments.inputs, Path(arguments.out), reader, job, resume=arguments.resume, progress=bar
+            piped.inputs, Path(arguments.out), reader, job, resume=arguments.resume, progress=bar
         )
-    for page, sentence in report.failed:
-        say_failure(f"{on_one_line(page)}: {sentence}")
-    for document, sentence in report.unwritten:
-        say_failure(f"{on_one_line(document)}: {sentence}")
+    for page, sentence in (*report.failed, *report.unwritten):
+        say_failure(said_of(piped.named(page), sentence))
     good = report.read + report.before - len(report.failed)
-    earlier = f", {report.before} of them before" if report.before else ""
-    say(f"{good} pages in {arguments.out}{earlier}; {len(report.failed)} failed.", sys.stderr)
+    facts = {"pages": counted("pages", good), "out": arguments.out, "before": report.before}
+    done = words(spoken())["job_done_before" if report.before else "job_done"]
+    say(done.format(**facts, failed=len(report.failed)), sys.stderr)
     if report.failed or report.unwritten:
         return 3 if good else 1
     return 0
 
 
-def _print(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions) -> int:
+def _print(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions, piped: Piped) -> int:
     from ..documents.pages import PageFiles
     from ..jobs import find_pages
     from ..jobs.job import JobOptions, read_pages
     from ..jobs.outputs import encoded
+    from ..ocr.vlm.prompts import is_together
 
     files = PageFiles()
-    pages = list(find_pages(arguments.inputs, files))
+    pages = list(find_pages(piped.inputs, files))
     failed, records = 0, []
+    together = is_together(options)
     job = JobOptions("", arguments.format, arguments.dpi, options)
+    answered: list[OCRResult] = []
     for page, outcome in read_pages(pages, reader, job, files):
-        name = page.file if page.pages == 1 else page.name
+        name = piped.named(str(page.file) if page.pages == 1 else page.name)
         if isinstance(outcome, VramwiseError):
-            say_failure(f"{on_one_line(name)}: {outcome}")
+            say_failure(said_of(name, outcome))
             failed += 1
             continue
+        answered.append(outcome)
         for note in outcome.notes:
-            say_failure(f"{on_one_line(name)}: {note}")
+            say_failure(said_of(name, note))
         if arguments.format == "json":
-            records.append(outcome.to_dict(file=str(name)))
-        else:
-            heading = f"== {on_one_line(name)}\n" if len(pages) > 1 and arguments.format != "hocr" else ""
-            said = encoded(outcome, arguments.format, str(name)).decode("utf-8-sig")
+            records.append(outcome.to_dict(file=name))
+        elif len(answered) == 1 or not together:
+            parted = len(pages) > 1 and not together and arguments.format != "hocr"
+            heading = f"== {on_one_line(name)}\n" if parted else ""
+            told = encoded(outcome, arguments.format, name).decode("utf-8-sig")
             out = say_xml if arguments.format == "hocr" else say
-            out(f"{heading}{said}", end="\n" if heading else "")
+            out(f"{heading}{told}", end="\n" if heading else "")
     if arguments.format == "json":
         say_json(records)
+    asking.keep_history(arguments.history, reader, options, answered)
     if failed:
         return 3 if failed < len(pages) else 1
     return 0
+
+
+def said_of(name: str, sentence: object) -> str:
+    """A sentence about a page or document, in the language that is spoken."""
+    return f"{on_one_line(name)}: {in_language(sentence, spoken())}"
 
 
 class _Bar:

@@ -4,19 +4,28 @@ never obeyed. A control character in it would recolour, retitle or type into the
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
+import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from ..catalog.words import Said
-from ..errors import UNSEEN, VramwiseError, shown
+from ..catalog.words import in_language, words
+from ..errors import UNSEEN, shown
+from ..units import Figure
+from .language import spoken
+from .streams import is_utf8, spells
+
+if TYPE_CHECKING:
+    from .tables import Table
 
 _IN_JSON = {code: f"\\u{code:04x}" for code in UNSEEN}
 _IN_XML = {code: f"&#x{code:x};" for code in UNSEEN}
+_STYLES = {"head": "1", "good": "32", "doubtful": "33", "bad": "31"}
+_NARROWEST = 40  # columns; below that lines are as long as they must be
+_MARKS = re.compile(r"\*\*|`")
 
 
 def say(text: object = "", file: TextIO | None = None, end: str = "\n") -> None:
@@ -25,18 +34,24 @@ def say(text: object = "", file: TextIO | None = None, end: str = "\n") -> None:
 
 
 def say_failure(text: object) -> None:
-    """A sentence on standard error, behind the name of the program."""
-    say(f"vramwise: {text}", sys.stderr)
+    """A sentence on standard error, behind the name of the program, in the language that is spoken."""
+    say(f"vramwise: {in_language(text, spoken())}", sys.stderr)
 
 
 def say_json(facts: Any) -> None:
     """Print plain JSON types; what is escaped is so in JSON's way and is read back as it was."""
-    print(json.dumps(facts, ensure_ascii=False, indent=2).translate(_IN_JSON))
+    text = json.dumps(facts, ensure_ascii=False, indent=2).translate(_IN_JSON)
+    if not (is_utf8(sys.stdout) and spells(text, sys.stdout)):  # JSON is UTF-8 or plain ASCII
+        text = json.dumps(facts, indent=2)
+    print(text)
 
 
 def say_xml(text: str, end: str = "\n") -> None:
     """Print a document in XML, with references in place of what is not to be seen."""
-    print(text.translate(_IN_XML), end=end)
+    whole = text.translate(_IN_XML)
+    if not (is_utf8(sys.stdout) and spells(whole, sys.stdout)):  # it says of itself that it is UTF-8
+        whole = whole.encode("ascii", "xmlcharrefreplace").decode()
+    print(whole, end=end)
 
 
 def on_one_line(text: object) -> str:
@@ -45,58 +60,95 @@ def on_one_line(text: object) -> str:
 
 
 def drawing() -> bool:
-    """Whether standard output is a terminal that rich can draw on."""
-    return sys.stdout.isatty() and find_spec("rich") is not None
+    """Whether standard output is a terminal: then tables are aligned and lines end where it ends."""
+    return sys.stdout.isatty()
+
+
+def colours() -> bool:
+    """Whether the terminal may be written to in colours (https://no-color.org)."""
+    if not drawing() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.platform != "win32" or bool(os.environ.get("WT_SESSION") or os.environ.get("TERM"))
+
+
+def columns() -> int:
+    """The width of the terminal, or of COLUMNS, in cells."""
+    import shutil  # with its archives it takes as long to import as all of argparse
+
+    return max(_NARROWEST, shutil.get_terminal_size().columns)
+
+
+def say_lines(lines: Iterable[str], indent: str = "  ") -> None:
+    """Sentences, each on a line of its own; on a terminal broken at its words."""
+    if not drawing():
+        for line in lines:
+            print(shown(line))
+        return
+    from .tables import wrapped
+
+    for line in lines:
+        for piece in wrapped(shown(line), columns(), indent):
+            print(piece)
 
 
 def say_markdown(text: str) -> None:
-    """Drawn on a terminal where rich is installed, as it is when piped."""
+    """On a terminal with headings, wrapped lines and aligned tables; as it is when piped."""
     if not drawing():
         say(text)
         return
-    from rich.console import Console
-    from rich.markdown import Markdown
+    from .tables import fitted, wrapped
 
-    Console().print(Markdown(shown(text), hyperlinks=False))
+    rows: list[list[str]] = []
+    for line in (*shown(text).splitlines(), ""):
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+            continue
+        if rows:
+            _draw(fitted(rows[0], [row for row in rows[2:] if len(row) == len(rows[0])], columns()))
+            rows = []
+        if line.startswith("#"):
+            print(_styled(line.lstrip("# "), "head"))
+            continue
+        for piece in wrapped(_MARKS.sub("", line), columns(), "  " if line.startswith("- ") else ""):
+            print(piece)
 
 
-def say_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on a terminal, one tab between two cells when piped."""
+def say_table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    least: Sequence[int] | None = None,
+    styles: Sequence[str] = (),
+) -> None:
+    """A table on a terminal, aligned and without the columns ``least`` that it has no room for; one tab
+    between two cells, and figures as JSON has them, when piped."""
+    lang = spoken() if drawing() else "en"
+    plain = [
+        [on_one_line(in_language(cell, lang) if isinstance(cell, Figure) else cell) for cell in row]
+        for row in rows
+    ]
+    names = [on_one_line(name) for name in head]
     if not drawing():
-        for row in (head, *rows):
-            say("\t".join(map(on_one_line, row)))
+        for row in (names, *plain):
+            print("\t".join(row))
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from .tables import fitted
 
-    table = Table()
-    for name in head:
-        table.add_column(Text(on_one_line(name)))
-    for row in rows:
-        table.add_row(*(Text(on_one_line(cell)) for cell in row))  # a bare string may hold rich's markup
-    Console(highlight=False).print(table)
+    _draw(fitted(names, plain, columns(), least, styles))
 
 
-class UsageError(VramwiseError):
-    """What was typed is no command: the sentence, without the usage that was printed already."""
+def _draw(table: Table) -> None:
+    for line, style in zip(table.lines, table.styles, strict=True):
+        print(_styled(line, style))
+    if table.left_out:
+        from .tables import wrapped
+
+        said = words(spoken())["table_left_out"].format(columns=", ".join(table.left_out))
+        for piece in wrapped(said, columns()):
+            print(piece)
 
 
-class Parser(argparse.ArgumentParser):
-    """Its complaints repeat what was typed, and a script may have typed a foreign file's name."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        refused = sys.exc_info()[1]  # argparse's own, of an option whose value was refused
-        reason = next(iter(getattr(getattr(refused, "__context__", None), "args", ())), "")
-        sentence = f"{message.rstrip('.')}. `{self.prog} --help` says more."
-        if isinstance(reason, Said):
-            option = getattr(refused, "argument_name", None)
-            raise UsageError(sentence, "error_argument", option=option, reason=reason, program=self.prog)
-        raise UsageError(sentence)
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        super()._print_message(shown(message), file)
+def _styled(line: str, style: str) -> str:
+    return f"\x1b[{_STYLES[style]}m{line}\x1b[0m" if style and colours() else line
 
 
 class Warnings(logging.Handler):

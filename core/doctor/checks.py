@@ -13,24 +13,25 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from ..catalog.words import sized, words
+from ..catalog.words import words
 from ..errors import VramwiseError
 from ..hardware.capabilities import (
     TESTED_TRANSFORMERS,
+    installed_version,
     overwritten_opencv,
-    pip_line,
     rapid_runtime,
     tesseract,
     untested_transformers,
 )
 from ..hardware.health import health
-from ..models.request import machine_now
+from ..host import home_folder
+from ..models.place import machine_now
 from ..settings import Settings, load_settings
-from ..units import gb_text, gib_text
+from ..shell import pip_line
+from ..units import figure, gb_text, gib_text
 
 Severity = Literal["ok", "problem", "warning", "hint"]
 PACK = Path(__file__).resolve().parents[2]
@@ -153,7 +154,7 @@ def _comfyui_version(root: Path) -> str:
 
 def _machine(looking: _Looking) -> None:
     report = machine_now()
-    ram = sized(gib_text(report.ram_total_bytes), looking.say)
+    ram = gib_text(report.ram_total_bytes)
     looking.add("system", "system", system=platform.platform(terse=True), ram=ram)
     if report.torch is None:
         looking.add("torch", "torch_none", "hint", pip=pip_line("torch", "torchvision"))
@@ -162,7 +163,7 @@ def _machine(looking: _Looking) -> None:
         _torchvision(looking)
     for device in report.devices:
         code = "device_cpu" if device.kind == "cpu" else "device"
-        total, driver = sized(gib_text(device.total_bytes), looking.say), device.driver or "-"
+        total, driver = gib_text(device.total_bytes), device.driver or "-"
         looking.add("device", code, id=device.id, name=device.name, total=total, driver=driver)
     for finding in health(report, looking.lang):
         text = f"{finding.title}. {finding.detail} {finding.impact}"
@@ -181,7 +182,7 @@ def _torchvision(looking: _Looking) -> None:
 
 
 def _libraries(looking: _Looking) -> None:
-    versions = {name: version for name in _LIBRARIES if (version := _version(name))}
+    versions = {name: version for name in _LIBRARIES if (version := installed_version(name))}
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     looking.add("libraries", "libraries", named=named or "-")
     if untested_transformers():
@@ -206,7 +207,7 @@ def _built_in(looking: _Looking) -> None:
     if not lines:
         looking.add("builtin", "builtin_blank", "problem", runtime=runtime)
         return
-    looking.add("builtin", "builtin", runtime=runtime, lines=lines, seconds=f"{page.seconds:.1f}")
+    looking.add("builtin", "builtin", runtime=runtime, lines=lines, seconds=figure(page.seconds, ".1f"))
 
 
 def _tesseract(looking: _Looking) -> None:
@@ -223,7 +224,10 @@ def _tesseract(looking: _Looking) -> None:
         looking.add("tesseract", "tesseract_bare", "warning", where=where)
         return
     looking.add(
-        "tesseract", "tesseract", version=_version("tesserocr") or "?", languages=", ".join(languages)
+        "tesseract",
+        "tesseract",
+        version=installed_version("tesserocr") or "?",
+        languages=", ".join(languages),
     )
 
 
@@ -259,7 +263,7 @@ def _disk(looking: _Looking) -> None:
     target = settings.all_models_dirs[0]
     there = next(folder for folder in (target, *target.parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
-    facts: dict[str, Any] = {"free": sized(gb_text(free), looking.say), "path": short(target)}
+    facts: dict[str, Any] = {"free": gb_text(free), "path": short(target)}
     looking.add("disk", "disk", **facts)
     if free < _LITTLE_ROOM:
         looking.add("disk", "disk_full", "warning", **facts)
@@ -290,25 +294,15 @@ def _endpoints(looking: _Looking) -> None:
             if server.problem:
                 looking.add_text("endpoints", "endpoint_down", "warning", f"{name}: {server.problem}")
             else:
-                ms, models = f"{server.seconds * 1000:.0f}", ", ".join(server.models) or "-"
+                ms, models = figure(server.seconds * 1000, ".0f"), ", ".join(server.models) or "-"
                 looking.add("endpoints", "endpoint", name=name, place=server.place, ms=ms, models=models)
 
 
 def short(path: object) -> str:
     """``path``, or a sentence with paths in it, with the home folder as "~"."""
     text = str(path)
-    try:
-        home = str(Path.home())
-    except RuntimeError:  # nobody's home
-        return text
+    home = str(home_folder())
     return text.replace(home, "~") if len(Path(home).parts) > 1 else text
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _first_line(error: BaseException) -> str:

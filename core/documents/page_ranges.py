@@ -7,7 +7,7 @@ import re
 from ..errors import VramwiseError
 
 MOST_LETTERS = 10_000  # of a list of pages
-_PIECE = re.compile(r"(\d{1,9})?\s{0,9}(-)?\s{0,9}(\d{1,9})?")
+_PIECE = re.compile(r"(\d{1,9})?(?:\s{0,9}(-)\s{0,9}(\d{1,9})?)?")  # two numbers have a dash between them
 
 
 def page_numbers(wanted: str, count: int) -> tuple[int, ...]:

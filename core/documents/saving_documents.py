@@ -1,4 +1,6 @@
-"""Pages of a graph as documents: a searchable PDF of their pictures, or a workbook of their tables."""
+"""Pages of a graph as documents: a searchable PDF of their pictures, a workbook of their tables, or their
+texts in one.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..atomic_files import NotWritten
+from ..atomic_files import NotWritten, write_whole
 from ..cancel import watched
 from ..errors import VramwiseError
-from ..ocr.results.result import OCRResult
+from ..ocr.results.result import OCRResult, Table
 from ..ocr.results.written_tables import tables_in, tables_of
 from .page_pictures import of_pixels
+from .saving import content
 from .searchable_pdf import SearchablePdf
-from .table_files import csv_of, write_workbook
+from .table_files import csv_of, table_of_csv, write_workbook
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -41,7 +44,7 @@ def document_names(names: Sequence[str]) -> list[str]:
 
 
 def save_document(folder: Path, stem: str, form: str, pages: Sequence[DocumentPage]) -> Path:
-    """Write ``stem.form`` ("pdf" or "xlsx") with all ``pages``.
+    """Write ``stem.form`` with all ``pages``.
 
     Raises VramwiseError where a package is missing and where the folder cannot be written.
     """
@@ -49,8 +52,10 @@ def save_document(folder: Path, stem: str, form: str, pages: Sequence[DocumentPa
     try:
         if form == "xlsx":
             write_workbook(path, [(number, _result(page, 1, 1)) for number, page in enumerate(pages, 1)])
-        else:
+        elif form == "pdf":
             _write_pdf(path, pages)
+        else:
+            write_whole(path, _one_text(pages, form))
     except NotWritten as error:
         raise VramwiseError(
             f"{error} Free space on the disk, or let ComfyUI write to that folder."
@@ -58,9 +63,34 @@ def save_document(folder: Path, stem: str, form: str, pages: Sequence[DocumentPa
     return path
 
 
+def joined_texts(texts: Sequence[str], form: str) -> str:
+    """The text of all pages: between two of them a form feed, as pdftotext and Tesseract write it, in
+    markdown ("md") before each a comment with the page's number.
+    """
+    if form != "md":
+        return "\f".join(texts)
+    return "\n\n".join(f"<!-- page {number} -->\n\n{text}" for number, text in enumerate(texts, 1)) + "\n"
+
+
+def _one_text(pages: Sequence[DocumentPage], form: str) -> bytes:
+    """All pages as one file: of "csv" all tables, of "json" a list with an entry a page."""
+    if form == "csv":
+        return content("\r\n".join(filter(None, map(csv_text, pages))), form)
+    if form == "json":
+        return b"[\n" + b",\n".join(content(page.text, form) for page in pages) + b"\n]\n"
+    ends = "\n" if form == "txt" else ""
+    return content(joined_texts([f"{page.text}{ends}" for page in pages], form), form)
+
+
 def csv_text(page: DocumentPage) -> str:
     """The tables of a page as CSV; "" where it has none."""
-    return csv_of(tables_of(page.result) if page.result is not None else tuple(tables_in(page.text)))
+    return csv_of(tables_of(page.result) if page.result is not None else _tables(page.text))
+
+
+def _tables(text: str) -> tuple[Table, ...]:
+    """Of a text alone: a table as the tables of OCR Inference have it, else those written in it."""
+    table = table_of_csv(text)
+    return tuple(tables_in(text)) if table is None else (table,)
 
 
 def _write_pdf(path: Path, pages: Sequence[DocumentPage]) -> None:
@@ -82,4 +112,5 @@ def _result(page: DocumentPage, width: int, height: int) -> OCRResult:
     """The reading, or the text as one: without places, for a picture of that size."""
     if page.result is not None:
         return page.result
-    return OCRResult(page.text, page.text, (), width, height, "stop", "text", "none", 0.0)
+    tables = _tables(page.text)
+    return OCRResult(page.text, page.text, (), width, height, "stop", "text", "none", 0.0, tables=tables)

@@ -12,7 +12,7 @@ from typing import Any
 from ..atomic_files import write_whole_by
 from ..cancel import watched
 from ..hardware.capabilities import required
-from ..ocr.results.result import OCRResult, Table
+from ..ocr.results.result import Cell, OCRResult, Table
 from ..ocr.results.written_tables import tables_of
 
 # What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"), also behind white space.
@@ -45,6 +45,21 @@ def csv_of(tables: Sequence[Table]) -> str:
         for row in watched(table.rows, 64):
             writer.writerow([harmless(cell.text) for cell in row])
     return out.getvalue()
+
+
+def table_of_csv(text: str) -> Table | None:
+    """The table that ``csv_of`` wrote as ``text``, None for any other text: only lines of CSV by RFC 4180 end
+    with both characters, the last one too.
+    """
+    if not text.endswith("\r\n"):
+        return None
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    except csv.Error:
+        return None
+    if not rows or len({len(row) for row in rows}) != 1:
+        return None
+    return Table(tuple(tuple(Cell(cell) for cell in row) for row in watched(rows, 64)))
 
 
 def harmless(text: str) -> str:
@@ -90,19 +105,36 @@ def write_workbook(path: Path, pages: Iterable[tuple[int, OCRResult]]) -> None:
 
 
 def _fill(openpyxl: Any, sheet: Any, table: Table) -> None:
+    merged = _merged(table)
     for y, row in enumerate(watched(table.rows[:MOST_ROWS], 16), 1):
         for x, cell in enumerate(row[:MOST_COLUMNS], 1):
             if cell.text:
                 _set(sheet.cell(y, x), cell.text, y <= table.header_rows, openpyxl)
-            if cell.across > 1 or cell.down > 1:
-                sheet.merge_cells(
-                    start_row=y,
-                    start_column=x,
-                    end_row=min(y + cell.down - 1, MOST_ROWS),
-                    end_column=min(x + cell.across - 1, MOST_COLUMNS),
-                )
+    for y, x, last_row, last_column in merged:
+        sheet.merge_cells(start_row=y, start_column=x, end_row=last_row, end_column=last_column)
     if table.header_rows and table.header_rows < len(table.rows):
         sheet.freeze_panes = sheet.cell(table.header_rows + 1, 1)
+
+
+def _merged(table: Table) -> list[tuple[int, int, int, int]]:
+    """The cells to be merged, as (row, column, last row, last column) from 1. Merging loses what the covered
+    cells hold, and no spreadsheet opens overlapping ones: such cells, as models write them, stay single.
+    """
+    found = []
+    taken: set[tuple[int, int]] = set()
+    for y, row in enumerate(watched(table.rows[:MOST_ROWS], 16), 1):
+        for x, cell in enumerate(row[:MOST_COLUMNS], 1):
+            if cell.across < 2 and cell.down < 2:
+                continue
+            last_row = min(y + cell.down - 1, MOST_ROWS, len(table.rows))
+            last_column = min(x + cell.across - 1, MOST_COLUMNS, len(row))
+            places = {(a, b) for a in range(y, last_row + 1) for b in range(x, last_column + 1)}
+            covered = places - {(y, x)}
+            if taken & places or not covered or any(table.rows[a - 1][b - 1].text for a, b in covered):
+                continue
+            taken |= places
+            found.append((y, x, last_row, last_column))
+    return found
 
 
 def _set(cell: Any, text: str, head: bool, openpyxl: Any) -> None:

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..catalog.gpus import GPU
 from ..catalog.words import joined, said
 from ..errors import VramwiseError
-from ..units import GIB, MIB, gib, gib_text
-from .report import DeviceReport, MachineReport
-from .torch_memory import driver_free
+from ..units import GIB, MIB, figure, gib, gib_text
+
+if TYPE_CHECKING:
+    from .report import DeviceReport, MachineReport
 
 # ComfyUI keeps this from every plan of its own (model_management.EXTRA_RESERVED_VRAM; 600 to 700 on Windows).
 COMFY_RESERVE_BYTES = 400 * MIB
 DESKTOP_BYTES = 400 * MIB
 # What Metal lets a process use of an Apple machine's memory by default; the rest is the system's.
 UNIFIED_SHARE = 0.75
+# No card's memory is larger, in GiB.
+MOST_VRAM_GIB = 4096.0
 # A bare memory size is taken for a current NVIDIA card's.
 _CURRENT_CAPABILITY = (8, 9)
 # The note of a budget whose free bytes nobody has told.
@@ -138,6 +141,8 @@ def _by_hand(device: DeviceReport) -> str:
 def _told_free(device: DeviceReport, report: MachineReport, ask: bool) -> int | None:
     free = device.free_bytes
     if free is None and ask and device.runnable.usable:
+        from .torch_memory import driver_free
+
         free = driver_free(device.id, device.kind)
     if free is None:
         return None
@@ -212,15 +217,10 @@ def budget_of_gpu(gpu: GPU, system: str = "linux") -> Budget:
 
     Raises VramwiseError where the catalog has no memory size.
     """
-    if gpu.vram_bytes is None:
-        raise VramwiseError(
-            f"The catalog has no memory size of {gpu.name}. Name one with it, as in `{gpu.name} 16 GB`.",
-            key="error_card_no_size",
-            name=gpu.name,
-        )
+    size_bytes = gpu.sized_bytes
     size = f"{gpu.vram_gib:g} GB"
     if gpu.unified:
-        free = int(gpu.vram_bytes * UNIFIED_SHARE)
+        free = int(size_bytes * UNIFIED_SHARE)
         note: str = said("plan_note_unified", size=size)
     else:
         idle = idle_bytes(gpu, system)
@@ -232,11 +232,13 @@ def budget_of_gpu(gpu: GPU, system: str = "linux") -> Budget:
 
 def budget_of_memory(vram_gib: float, system: str = "linux") -> Budget:
     """An empty current NVIDIA card of ``vram_gib``. Raises VramwiseError for no size."""
-    if not 0 < vram_gib <= 4096:
+    if not 0 < vram_gib <= MOST_VRAM_GIB:
         raise VramwiseError(
-            f"{vram_gib:g} GiB is no memory size. Give the card's, such as 16.",
+            f"{vram_gib:g} GiB is no memory size. Give the card's in GiB, above 0 and at most "
+            f"{MOST_VRAM_GIB:g}, such as 16.",
             key="error_memory_size",
-            size=f"{vram_gib:g}",
+            size=figure(vram_gib),
+            most=figure(MOST_VRAM_GIB),
         )
     idle = idle_bytes_of_memory(vram_gib, system)
     size = f"{vram_gib:g} GB"
@@ -249,17 +251,19 @@ def _idle_note(size: str, idle: int, system: str) -> str:
     return said(key, size=size, idle=gib(idle, 2))
 
 
-def sharded_budgets(report: MachineReport) -> tuple[Budget, Budget] | None:
+def sharded_budgets(report: MachineReport, ask: bool = False) -> tuple[Budget, Budget] | None:
     """(all cards together, the cards and RAM), for ``device_map="auto"`` of a script; None without a card.
+    ``ask`` the driver of each card that has not told its free memory: for whoever is about to put a model
+    there.
 
     accelerate places a model over every card, and RAM for the rest. A model that is placed so is never moved
     or evicted, so nothing counts as reclaimable. What is in RAM is copied to a card layer by layer at every
     token: it runs, slowly, and the note says so.
     """
     room = {
-        device.id: _told_free(device, report, ask=False) or 0
+        device.id: _told_free(device, report, ask) or 0
         for device in report.devices
-        if device.kind != "mps" and device.free_bytes and device.runnable.usable
+        if device.kind != "mps" and (ask or device.free_bytes) and device.runnable.usable
     }
     cards = [device for device in report.devices if device.kind != "cpu" and room.get(device.id)]
     if not cards:

@@ -15,6 +15,7 @@ from typing import Any
 from ..catalog.saved_formats import distribution, saved_formats
 from ..catalog.words import joined, said
 from ..errors import VramwiseError
+from ..shell import pip_line
 
 log = logging.getLogger("vramwise.capabilities")
 OPENCV_BUILDS = (
@@ -33,16 +34,6 @@ class Capability:
 
     usable: bool
     reason: str
-
-
-def pip_line(*requirements: str) -> str:
-    """The command that installs into THIS interpreter; portable ComfyUI builds have their own
-    python_embeded.
-    """
-    quoted = f'"{sys.executable}"' if " " in sys.executable else sys.executable
-    isolated = " -s" if "python_embeded" in sys.executable else ""
-    named = " ".join(f'"{r}"' if any(c in r for c in "<>=; ") else r for r in requirements)
-    return f"{quoted}{isolated} -m pip install {named}"
 
 
 def _installed(module: str) -> bool:
@@ -109,14 +100,22 @@ def tesseract() -> Capability:
     return Capability(False, f"tesserocr is not installed; {pip_line('tesserocr')} adds it")
 
 
-def model_options() -> dict[str, Capability]:
+def model_options(least_transformers: str = "") -> dict[str, Capability]:
     """What this Python can run of a vision-language model: precisions, flash attention and torchao, which is
     what int8 takes on an Apple GPU, and what folders that were saved quantised need; each with its reason.
+
+    ``least_transformers`` is the version that its family needs, "5.3.0", "" for any.
     """
+    everything = ("bf16", "fp16", "fp32", "int8", "int4", "torchao")
     missing = [name for name in ("torch", "transformers") if not _installed(name)]
     if missing:
-        why = f"{' and '.join(missing)} not installed; {pip_line(*missing)} adds it"
-        return dict.fromkeys(("bf16", "fp16", "fp32", "int8", "int4", "torchao"), Capability(False, why))
+        why = _added_by(said("plan_lacking", names=joined(missing)), *missing)
+        return dict.fromkeys(everything, Capability(False, why))
+    has = installed_version("transformers")
+    if least_transformers and has is not None and _minor(has) < _minor(least_transformers):
+        pip = pip_line("--upgrade", f"transformers>={least_transformers}")
+        old = said("plan_transformers_old", least=least_transformers, has=has, pip=pip)
+        return dict.fromkeys(everything, Capability(False, old))
     lacking = [name for name in ("bitsandbytes", "accelerate") if not _installed(name)]
     quantised = (
         Capability(False, _added_by(said("plan_lacking", names=joined(lacking)), *lacking))
@@ -135,8 +134,22 @@ def model_options() -> dict[str, Capability]:
     )
     # where bitsandbytes is installed, the loader takes it
     int8 = torchao if torchao.usable and "bitsandbytes" in lacking else quantised
-    own = {"int8": int8, "int4": quantised, "torchao": torchao, "flash_attention_2": flash}
+    own = {
+        "int8": int8,
+        "int4": quantised,
+        "torchao": torchao,
+        "flash_attention_2": flash,
+        "triton": _triton(),
+    }
     return {**_packages_of_saved_formats(), **own}
+
+
+def _triton() -> Capability:
+    """What torch.compile writes kernels with; torch brings it on Linux and not on Windows."""
+    if _installed("triton"):
+        return Capability(True, "triton is installed")
+    package = "triton-windows" if sys.platform == "win32" else "triton"
+    return Capability(False, _added_by(said("plan_not_installed", name="triton"), package))
 
 
 def _packages_of_saved_formats() -> dict[str, Capability]:
@@ -144,7 +157,7 @@ def _packages_of_saved_formats() -> dict[str, Capability]:
     needed = {distribution(named): named for row in saved_formats() for named in row.packages}
     return {
         name: Capability(True, f"{name} is installed")
-        if _version(name) is not None
+        if installed_version(name) is not None
         else Capability(False, _added_by(said("plan_not_installed", name=name), named))
         for name, named in needed.items()
     }
@@ -164,7 +177,7 @@ def untested_transformers() -> str | None:
     """A sentence where the installed transformers is of a newer minor version than TESTED_TRANSFORMERS, else
     None.
     """
-    installed = _version("transformers")
+    installed = installed_version("transformers")
     if installed is None or _minor(installed) <= _minor(TESTED_TRANSFORMERS):
         return None
     return (
@@ -185,7 +198,7 @@ def overwritten_opencv() -> tuple[tuple[str, ...], str] | None:
     contrib build, packs that need cv2.ximgproc break; an empty ``ximgproc`` folder stays, so a function is
     asked for, not the module.
     """
-    present = {name: version for name in OPENCV_BUILDS if (version := _version(name))}
+    present = {name: version for name in OPENCV_BUILDS if (version := installed_version(name))}
     contrib = next((name for name in present if "contrib" in name), None)
     if len(present) < 2 or contrib is None:
         return None
@@ -216,7 +229,8 @@ def check_opencv() -> str | None:
     return hint
 
 
-def _version(distribution: str) -> str | None:
+def installed_version(distribution: str) -> str | None:
+    """The version of a distribution in this Python; None where it is not there."""
     from importlib import metadata
 
     try:

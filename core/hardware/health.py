@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from ..catalog.csv_rows import table
 from ..catalog.words import words
+from ..shell import pip_line
 from ..units import GIB, gib_text
 from .budget import budget_of_machine
-from .capabilities import pip_line
 from .report import DeviceReport, MachineReport
 
 Severity = Literal["problem", "warning", "hint"]

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..catalog.words import said
 from ..documents.folders import files_of, natural
 from ..documents.pages import PageFiles, check_file, page_suffix
 from ..documents.safe_names import storable_stem
-from ..errors import VramwiseError
+from ..errors import UnknownName, VramwiseError, nearest_name
 from .manifest import page_key
 
 log = logging.getLogger("vramwise.jobs")
@@ -114,6 +115,11 @@ def _nothing(inputs: Sequence[str]) -> str:
 
 def _files(text: str, without: Path | None) -> Iterator[tuple[Path, str]]:
     """(file, wished stem) of one input."""
+    if not text.strip():  # Path("") would be the current folder
+        raise UnknownName(
+            "One of the inputs is empty, and names no file and no folder: a variable of the shell may not be "
+            "set."
+        )
     path = Path(text)
     if path.is_dir():
         listed = files_of(path, subfolders=True, without=without)
@@ -129,7 +135,24 @@ def _files(text: str, without: Path | None) -> Iterator[tuple[Path, str]]:
         for file in sorted((file for file in matches if file.is_file()), key=lambda file: natural(str(file))):
             yield file, storable_stem(file.stem)
     else:
-        raise VramwiseError(f"There is no file and no folder {text}. Check the spelling.")
+        raise _no_input(path, text)
+
+
+def _no_input(path: Path, text: str) -> UnknownName:
+    """That there is no such file, with the nearest name beside it."""
+    try:
+        beside = sorted(entry.name for entry in os.scandir(path.parent))
+    except OSError:
+        beside = []
+    by_stem = {Path(name).stem: name for name in reversed(beside)}  # endings are alike anyway
+    near = by_stem.get(nearest_name(path.stem, by_stem), "")
+    if near and "/" not in text and os.sep not in text:
+        helps = said("error_near", near=near)
+    elif near:
+        helps = said("error_near", near=str(path.parent / near))
+    else:
+        helps = said("error_check_spelling")
+    return UnknownName(said("error_no_input", text=text, helps=helps))
 
 
 def _count(file: Path, files: PageFiles) -> tuple[int, str]:

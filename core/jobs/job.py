@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,10 +12,10 @@ from ..atomic_files import SUFFIX, NotWritten, write_whole
 from ..documents.pages import PageFiles
 from ..errors import VramwiseError
 from ..ocr.engines.protocol import NoProgress, ProgressCallback, ReadOptions
-from ..option_values import WHOLE_DOCUMENTS
+from ..option_values import MOST_TOGETHER, WHOLE_DOCUMENTS
 from ..weights.locks import only_writer
 from .inputs import JobPage, find_files, pages_of
-from .manifest import Entry, Manifest
+from .manifest import Entry, Manifest, begun_with
 from .outputs import ENDINGS, check_packages, encoded
 from .whole_documents import Documents, disk_is_full
 
@@ -29,7 +29,18 @@ LOCK = ".vramwise-job.lock"
 # Pages handed to a local engine at once: enough for its micro-batches, few enough to keep in memory.
 _TOGETHER = 8
 # Options of a reading that are younger than the first manifests, and what they were before.
-ADDED_OPTIONS = {"reading_direction": "auto", "partial": False}
+ADDED_OPTIONS = {
+    "reading_direction": "auto",
+    "partial": False,
+    "block": "",
+    "together": False,
+    "history": "",
+    "json_schema": "",
+    "temperature": 0.0,
+    "seed": 0,
+}
+# Texts that can be one file a document; a page of a document that has no other is written at once.
+JOINED = ("text", "markdown")
 
 
 class PageReader(Protocol):
@@ -52,13 +63,20 @@ class JobProgress(Protocol):
 @dataclass(frozen=True)
 class JobOptions:
     """What decides about the outputs. ``reader`` names the model or endpoint; ``form`` is one of FORMATS;
-    ``dpi`` is for PDFs. A job can only be resumed with the same options.
+    ``dpi`` is for PDFs; with ``documents`` texts of JOINED are one file a document too. A job can only be
+    resumed with the same options; one that was begun with a file a page goes on so.
     """
 
     reader: str
     form: str = "text"
     dpi: int = 200
     options: ReadOptions = field(default_factory=ReadOptions)
+    documents: bool = False
+
+    def whole(self, page: JobPage) -> bool:
+        """Whether ``page`` waits for the other pages of its document."""
+        joined = self.documents and self.form in JOINED and page.pages > 1
+        return joined or self.form in WHOLE_DOCUMENTS
 
 
 @dataclass(frozen=True)
@@ -95,17 +113,28 @@ def run_job(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise VramwiseError(f"The folder {out} cannot be made: {error.strerror}.") from error
+        raise VramwiseError(
+            f"The folder {out} cannot be made: {error.strerror}. Give another --out."
+        ) from error
     with only_writer(out / LOCK, f"The job in {out}"):
+        if resume and job.documents and begun_by_pages(out):
+            job = replace(job, documents=False)
         manifest = Manifest(out, _told(job))
         manifest.start(resume)
         try:
             _clear(out)
             files = PageFiles()
-            pages = pages_of(found, files, manifest.stems(), job.form in WHOLE_DOCUMENTS)
+            together = job.form in WHOLE_DOCUMENTS or (job.documents and job.form in JOINED)
+            pages = pages_of(found, files, manifest.stems(), together)
             return _run(pages, out, reader, job, manifest, files, progress, callback or NoProgress())
         finally:
             manifest.close()
+
+
+def begun_by_pages(out: Path) -> bool:
+    """Whether the job in ``out`` was begun with one file a page."""
+    options = begun_with(out)
+    return options is not None and "documents" not in options
 
 
 def _told(job: JobOptions) -> dict[str, Any]:
@@ -116,6 +145,8 @@ def _told(job: JobOptions) -> dict[str, Any]:
     for name, usual in ADDED_OPTIONS.items():
         if told["options"].get(name) == usual:
             del told["options"][name]
+    if not (job.documents and job.form in JOINED):
+        del told["documents"]
     return told
 
 
@@ -130,21 +161,26 @@ def _run(
     callback: ProgressCallback,
 ) -> JobReport:
     everything = list(pages)
-    documents = Documents(everything, out, job.form, job.dpi, files) if job.form in WHOLE_DOCUMENTS else None
+    waiting = [page for page in everything if job.whole(page)]
+    documents = Documents(waiting, out, job.form, ENDINGS[job.form], job.dpi, files)
     done = manifest.done
-    there = {page.key for page in everything if _is_read(done.get(page.key), page, job)}
-    there = documents.there(there) if documents else {key for key in there if _is_there(done[key], out)}
+    read = {page.key for page in everything if _is_read(done.get(page.key), page, job)}
+    there = documents.there(read)
+    there |= {
+        page.key
+        for page in everything
+        if page.key in read and not job.whole(page) and _is_there(done[page.key], out)
+    }
     todo = [page for page in everything if page.key not in there]
     count, failed, unwritten = 0, [], []
-    if documents:
-        unwritten += documents.finish_those_without(todo)
+    unwritten += documents.finish_those_without(page for page in todo if job.whole(page))
     for page, outcome in read_pages(todo, reader, job, files, callback):
         entry = _keep(page, outcome, out, job, documents)
         manifest.add(entry)
         count += 1
         if entry.error:
             failed.append((page.name, entry.error))
-        if documents:
+        if job.whole(page):
             unwritten += documents.page_done(page)
         if progress is not None:
             progress(count, len(todo), entry)
@@ -165,13 +201,13 @@ def _is_there(entry: Entry, out: Path) -> bool:
 
 
 def _keep(
-    page: JobPage, outcome: OCRResult | VramwiseError, out: Path, job: JobOptions, documents: Documents | None
+    page: JobPage, outcome: OCRResult | VramwiseError, out: Path, job: JobOptions, documents: Documents
 ) -> Entry:
     if isinstance(outcome, VramwiseError):
         return _failed(page, str(outcome))
     output = _output(page, job)
     try:
-        if documents:
+        if job.whole(page):
             documents.keep(page, outcome)
         else:
             write_whole(out / output, encoded(outcome, job.form, page.name))
@@ -210,6 +246,9 @@ def read_pages(
     callback = callback or NoProgress()
     stream = getattr(reader, "read_each", None)
     waiting = iter(pages)
+    if job.options.together and len(pages) > 1:
+        yield from _at_once(pages, reader, job, files, callback)
+        return
     if stream is not None:
         yield from _streamed(waiting, stream, job, files, callback)
         return
@@ -217,6 +256,30 @@ def read_pages(
         list(reader.read([], job.options, callback))  # asked for no page, it says what is the same for all
     while group := list(islice(waiting, _TOGETHER)):
         yield from _grouped(group, reader, job, files, callback)
+
+
+def _at_once(
+    pages: Sequence[JobPage],
+    reader: PageReader,
+    job: JobOptions,
+    files: PageFiles,
+    callback: ProgressCallback,
+) -> Iterator[tuple[JobPage, OCRResult | VramwiseError]]:
+    """All pages as one question. One that cannot be opened is an error: about the others alone the question
+    would be another one.
+    """
+    if len(pages) > MOST_TOGETHER:
+        raise VramwiseError(
+            f"{len(pages)} pages are more than one question takes, {MOST_TOGETHER}. Name fewer, or leave out "
+            "--together."
+        )
+    pictures = []
+    for page in pages:
+        picture = _load(page, job, files)
+        if isinstance(picture, VramwiseError):
+            raise VramwiseError(f"{page.name}: {picture}")
+        pictures.append(picture)
+    yield from zip(pages, reader.read(pictures, job.options, callback), strict=True)
 
 
 def _load(page: JobPage, job: JobOptions, files: PageFiles) -> NDArray[uint8] | VramwiseError:

@@ -57,6 +57,17 @@ def page_key(page: str) -> str:
     return f"{Path(os.path.abspath(file)).as_posix()}#{number}"
 
 
+def begun_with(folder: Path) -> dict[str, Any] | None:
+    """The options of the job in ``folder``; None where there is none that says so."""
+    try:
+        with (folder / NAME).open("rb") as file:
+            record, whole = _parsed(file.readline().rstrip(b"\n"))
+    except OSError:
+        return None
+    options = record.get(_OPTIONS) if whole else None
+    return options if isinstance(options, dict) else None
+
+
 class Manifest:
     """The file ``manifest.jsonl`` of a job's folder: a line with the options, then one line a page.
 

@@ -1,5 +1,5 @@
-"""Files that hold a whole document: its pages are kept one by one while a job reads them, and put together
-when the last is read.
+"""Files that hold a whole document, a PDF, a workbook or a text: its pages are kept one by one while a job
+reads them, and put together when the last is read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ..atomic_files import NotWritten, write_whole
 from ..documents.page_pictures import of_file, of_pixels
 from ..documents.pages import PageFiles
 from ..documents.pdf_files import is_pdf
+from ..documents.saving_documents import joined_texts
 from ..documents.searchable_pdf import SearchablePdf
 from ..documents.table_files import write_workbook
 from ..errors import VramwiseError
@@ -31,8 +32,10 @@ class Documents:
     the file that holds its document is written with all of its pages.
     """
 
-    def __init__(self, pages: Sequence[JobPage], out: Path, form: str, dpi: int, files: PageFiles) -> None:
-        self._out, self._form, self._dpi, self._files = out, form, dpi, files
+    def __init__(
+        self, pages: Sequence[JobPage], out: Path, form: str, ending: str, dpi: int, files: PageFiles
+    ) -> None:
+        self._out, self._form, self._ending, self._dpi, self._files = out, form, ending, dpi, files
         self._pages: dict[str, list[JobPage]] = {}
         for page in pages:
             self._pages.setdefault(document_key(page.key), []).append(page)
@@ -103,7 +106,7 @@ class Documents:
             return None
 
     def _target(self, pages: Sequence[JobPage]) -> Path:
-        return self._out / f"{pages[0].stem}.{self._form}"
+        return self._out / f"{pages[0].stem}.{self._ending}"
 
     def _kept(self, page: JobPage) -> Path:
         # with an ending, so that the pages of "a" and a document "a/b" stay apart
@@ -135,6 +138,9 @@ def write_document(
 
     Raises NotWritten where the disk does not take it, VramwiseError where it cannot be made.
     """
+    if form in ("text", "markdown"):
+        write_whole(target, joined_text(results, form).encode("utf-8", "replace"))
+        return
     if form == "xlsx":
         numbered = [(page.index + 1, result) for page, result in zip(pages, results, strict=True) if result]
         write_workbook(target, numbered)
@@ -150,6 +156,13 @@ def write_document(
         pdf.write(target)
         for note in pdf.notes:
             log.warning("%s", note)
+
+
+def joined_text(results: Sequence[OCRResult | None], form: str) -> str:
+    """The text of all pages in one. Of a page that could not be read nothing but its mark stands there."""
+    if form == "text":
+        return joined_texts(["" if one is None else f"{one.text}\n" for one in results], "txt")
+    return joined_texts(["" if one is None else one.markdown for one in results], "md")
 
 
 def _copy_of(pages: Sequence[JobPage]) -> SearchablePdf | None:

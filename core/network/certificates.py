@@ -78,7 +78,7 @@ def _named() -> Iterator[tuple[str, Path]]:
         parts = value.split(os.pathsep) if name == "SSL_CERT_DIR" else [value]
         for part in parts:
             if part.strip():
-                yield name, Path(part.strip()).expanduser()
+                yield name, Path(os.path.expanduser(part.strip()))
 
 
 def _problem(context: ssl.SSLContext, path: Path) -> str:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
 from ..errors import VramwiseError
+from ..shell import pip_line
 from .addresses import host_of, is_loopback, literal
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
@@ -83,7 +84,7 @@ def require_socks(proxy: Proxy, package: str, module: str) -> None:
     if proxy.url.startswith("socks") and find_spec(module) is None:
         raise VramwiseError(
             f"The proxy {proxy.place} that {proxy.variable or 'the system'} names is a SOCKS proxy. That "
-            f"needs the package {package}, which is not installed. Run: python -m pip install {package}"
+            f"needs the package {package}, which is not installed. Run: {pip_line(package)}"
         )
 
 

@@ -22,20 +22,25 @@ from ..catalog.words import said
 from ..errors import VramwiseError
 from ..families.blocks import full_attention_layers, head_dim, most_positions, text_config, vision_config
 from ..families.family import ActivationCosts, Config, family_of_config
-from ..families.pictures import picture_size
+from ..families.pictures import Sides, picture_size
+from ..families.published import once_a_published
 from ..units import gib
 
-# bitsandbytes multiplies int8 into an int32 that stands beside its 16-bit result: 2 more bytes a channel.
-# By its source, not measured on a GPU by us.
-_INT8_FFN_BYTES = 2
+# bitsandbytes multiplies int8 into an int32, makes fp16 of it and of that bf16, all three at once: 4 more
+# bytes a channel. By its source (benchmarks/quantised_stand_ins.py), not measured on a GPU by us.
+_INT8_FFN_BYTES = 4
 # Eager attention of the language model: scores at 16 bits, their fp32 copy and its softmax.
 _TEXT_SCORE_BYTES = 10
+# Eager attention of a tower whose scores are counted without it: their sum, its softmax in fp32, that again.
+_EAGER_BYTES = 8
 # The last token's logits: 16-bit, an fp32 copy, and the copy that the search for the largest makes.
 _LOGIT_BYTES = 10
 # Tokens that a layer of linear attention takes at once (transformers' torch_chunk_gated_delta_rule).
 _CHUNK = 64
 # Copies of a layer's state while the next chunk's is made of it.
 _STATES = 3
+# Lengths of a static cache are multiples of it, so that torch.compile meets few of them.
+_STATIC_STEP = 1024
 _UNMEASURED = ActivationCosts(
     unit="patch",
     first_width_bytes=46,
@@ -58,13 +63,18 @@ _UNMEASURED = ActivationCosts(
 class Workload:
     """What is read at once: ``images`` of ``pixels`` each, and the tokens of one prompt and one answer.
 
-    ``pixels`` is what the model gets to see, after resizing.
+    ``pixels`` is what the model gets to see, after resizing; ``positions`` the most tokens of prompt and
+    answer of one picture that its recipe allows, 0 where it says nothing; ``static``: the cache has its whole
+    length from the first token on. ``sides``: (width, height) in pixels, None where only the area is known.
     """
 
     pixels: int
     images: int = 1
     prompt_tokens: int = 128
     new_tokens: int = 2048
+    positions: int = 0
+    static: bool = False
+    sides: Sides | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +86,13 @@ class Term:
     source: str
 
 
+def static_length(prompt_tokens: int, new_tokens: int) -> int:
+    """Tokens of the static cache of one row."""
+    return -(-(prompt_tokens + new_tokens) // _STATIC_STEP) * _STATIC_STEP
+
+
 @functools.cache
-def _transformers_major() -> int | None:
+def transformers_major() -> int | None:
     """The first number of the installed version, None where there is none. Read in the package's own source:
     importlib.metadata alone would cost a fifth of what all of ``vramwise advise`` takes.
     """
@@ -91,14 +106,52 @@ def _transformers_major() -> int | None:
     return int(said[1]) if said else None
 
 
-def reading_terms(config: Config, precision: str, attention: str, workload: Workload) -> list[Term]:
+def reading_terms(config: Config, precision: str, attention: str, workload: Workload) -> tuple[Term, Term]:
     """The terms "kv" (the whole cache) and "activations" (what the widest moment takes beyond it).
 
     Raises VramwiseError where config.json does not give a number that is needed.
     """
+    return _terms(config, precision, attention, workload, transformers_major())
+
+
+@once_a_published
+def _terms(
+    config: Config, precision: str, attention: str, workload: Workload, transformers: int | None
+) -> tuple[Term, Term]:
+    reading, moments = _moments(config, precision, attention, workload, transformers)
+    moment = max(moments, key=lambda name: moments[name])
+    kv = reading.kv_bytes(reading.all_tokens)
+    source = said(
+        "plan_widest",
+        moment=said(moment),
+        size=gib(moments[moment], 2),
+        patches=reading.patches,
+        tokens=reading.prompt,
+        source=reading.costs.source,
+    )
+    return Term("kv", kv, reading.kv_source()), Term("activations", moments[moment] - kv, source)
+
+
+def beside_weights(config: Config, precision: str, attention: str, workload: Workload) -> tuple[int, int]:
+    """The bytes of ``reading_terms`` alone, for whoever looks for the largest picture: (kv, activations)."""
+    return _beside(config, precision, attention, workload, transformers_major())
+
+
+@once_a_published
+def _beside(
+    config: Config, precision: str, attention: str, workload: Workload, transformers: int | None
+) -> tuple[int, int]:
+    reading, moments = _moments(config, precision, attention, workload, transformers)
+    kv = reading.kv_bytes(reading.all_tokens)
+    return kv, max(moments.values()) - kv
+
+
+def _moments(
+    config: Config, precision: str, attention: str, workload: Workload, transformers: int | None
+) -> tuple[_Reading, dict[str, int]]:
     try:
-        reading = _Reading(config, precision, attention, workload)
-        moments = {
+        reading = _Reading(config, precision, attention, workload, transformers)
+        return reading, {
             "plan_moment_vision": reading.vision_bytes(),
             "plan_moment_prompt": reading.prompt_bytes(),
             "plan_moment_last": reading.last_token_bytes(),
@@ -108,35 +161,32 @@ def reading_terms(config: Config, precision: str, attention: str, workload: Work
             f"config.json of this {config.get('model_type')} model does not give {error}, so the memory for "
             "reading cannot be computed. Its file is damaged: download the folder again."
         ) from None
-    moment = max(moments, key=lambda name: moments[name])
-    kv = reading.kv_bytes(reading.all_tokens)
-    return [
-        Term("kv", kv, reading.kv_source()),
-        Term(
-            "activations",
-            moments[moment] - kv,
-            said(
-                "plan_widest",
-                moment=said(moment),
-                size=gib(moments[moment], 2),
-                patches=reading.patches,
-                tokens=reading.prompt,
-                source=reading.costs.source,
-            ),
-        ),
-    ]
+
+
+@once_a_published
+def _parts(config: Config, transformers: int | None) -> tuple[Config, Config, ActivationCosts]:
+    """The language model's part, the vision tower's, and what was measured of the family."""
+    family = family_of_config(config)
+    measured = family.costs(transformers) if family is not None else None
+    return text_config(config), vision_config(config), measured or _UNMEASURED
 
 
 class _Reading:
     """The sizes of one workload, and the bytes of its moments."""
 
-    def __init__(self, config: Config, precision: str, attention: str, workload: Workload) -> None:
-        self.text, self.vision, self.work = text_config(config), vision_config(config), workload
+    def __init__(
+        self,
+        config: Config,
+        precision: str,
+        attention: str,
+        workload: Workload,
+        transformers: int | None,
+    ) -> None:
+        self.text, self.vision, self.costs = _parts(config, transformers)
+        self.work = workload
         self.precision, self.eager = precision, attention == "eager"
+        self.flash = attention.startswith("flash")
         self.scale = named(precision).bytes_elsewhere // 2
-        family = family_of_config(config)
-        measured = family.costs(_transformers_major()) if family is not None else None
-        self.costs = measured or _UNMEASURED
         self.hidden, self.layers = int(self.text["hidden_size"]), int(self.text["num_hidden_layers"])
         self.cached_layers = full_attention_layers(self.text)
         self.heads = int(self.text["num_attention_heads"])
@@ -144,12 +194,18 @@ class _Reading:
         # where a tower has both, hidden_size is the language model's
         self.width = int(self.vision.get("embed_dim") or self.vision.get("hidden_size") or 1024)
         self.vision_heads = int(self.vision.get("num_heads") or self.vision.get("num_attention_heads") or 16)
-        self.picture = picture_size(config, workload.pixels)
+        self.picture = picture_size(config, workload.pixels, workload.sides)
         self.picture_tokens = self.picture.tokens * workload.images
         self.prompt = self.picture_tokens + workload.prompt_tokens * workload.images
-        prompt, most = self.picture.tokens + workload.prompt_tokens, most_positions(config)
+        prompt, most = (
+            self.picture.tokens + workload.prompt_tokens,
+            most_positions(config, workload.positions),
+        )
         new_tokens = workload.new_tokens if most is None else min(workload.new_tokens, max(1, most - prompt))
-        self.all_tokens = self.prompt + new_tokens * workload.images
+        self.row = prompt + new_tokens
+        if workload.static:
+            self.row = static_length(prompt, new_tokens)
+        self.all_tokens = self.row * workload.images
         self.patches = self.picture.patches * workload.images
 
     def kv_bytes(self, tokens: int) -> int:
@@ -207,13 +263,34 @@ class _Reading:
             scores = self.vision_heads * grid**2 * costs.score_bytes
             encoded = self.picture_tokens * self.hidden * 2
             return waiting + (scores + grid * self.width * costs.width_bytes + encoded) * self.scale
+        if costs.unit == "views":
+            return waiting + self._views_bytes() * self.scale
         rotary = self.width // self.vision_heads * costs.head_bytes
         last = self.patches * (self.width * costs.width_bytes + rotary) + self._deepstack_bytes()
         last += self.patches**2 * costs.mask_bytes
         if self.eager:
             last += self.vision_heads * (self.patches // self.work.images) ** 2 * costs.score_bytes
-        first = self.patches * self.width * costs.first_width_bytes
+        first = self.patches * self.width * costs.first_width_bytes + self._table_bytes()
         return waiting + max(first, last) * self.scale
+
+    def _views_bytes(self) -> int:
+        """The wider of two: the whole pictures, or all their tiles. Their features are small beside that."""
+        costs = self.costs
+        side = int(self.vision["image_size"]) // int(self.vision["patch_size"])
+        tiles, scores = self.picture.tiles - 1, costs.score_bytes + (_EAGER_BYTES if self.eager else 0)
+        views = [(1, side**2)]
+        if tiles:
+            views.append((tiles, (self.picture.patches - side**2) // tiles))
+        return self.work.images * max(
+            count * (self.vision_heads * grid**2 * scores + grid * self.width * costs.width_bytes)
+            for count, grid in views
+        )
+
+    def _table_bytes(self) -> int:
+        if not self.costs.table_bytes:
+            return 0
+        side = int(self.vision["max_image_size"]) // int(self.vision["patch_size"])
+        return side**2 * self.width * self.costs.table_bytes
 
     def _deepstack_bytes(self) -> int:
         """Features of earlier vision layers that wait for theirs of the language model (Qwen3-VL)."""
@@ -227,7 +304,7 @@ class _Reading:
         beside = self.prompt * self.hidden * costs.hidden_bytes + self.prompt * size * costs.rotary_bytes
         wide = self.prompt * ffn * (costs.ffn_bytes + (_INT8_FFN_BYTES if self.precision == "int8" else 0))
         each = self.prompt // self.work.images
-        mask = self.work.images * each**2 if self.work.images > 1 else 0  # rows are padded to one length
+        mask = self._mask_bytes(each) // self.scale
         wide = max(wide, self._linear_bytes(each))
         if self.eager:
             scores = self.work.images * each**2 * (self.heads * _TEXT_SCORE_BYTES + 2)
@@ -235,7 +312,20 @@ class _Reading:
         if self.precision == "int4":
             wide += 2 * self.hidden * ffn  # one matrix is unpacked to 16 bits at a time
         beside += wide + mask + self._left_by_vision()
-        return self.input_bytes + beside * self.scale + self.kv_bytes(self.prompt)
+        cached = self.all_tokens if self.work.static else self.prompt
+        return self.input_bytes + beside * self.scale + self.kv_bytes(cached)
+
+    def _mask_bytes(self, each: int) -> int:
+        """Of rows that are padded to one length, and of a static cache, which is read whole: transformers
+        masks a byte a pair of places, and torch's attention makes the same of it in the dtype of the weights
+        (convert_boolean_attn_mask in aten's native/transformers/attention.cpp). flash-attn takes lengths in
+        its place; what eager attention masks with stands beside its scores.
+        """
+        if self.work.static:
+            return self.work.images * each * self.row * (1 + 2 * self.scale)
+        if self.work.images == 1 or self.eager or self.flash:
+            return 0
+        return self.work.images * each**2 * (1 + 2 * self.scale)
 
     def _linear_bytes(self, tokens: int) -> int:
         """One layer of linear attention over a prompt of ``tokens``, in whole chunks and mostly in fp32: what
@@ -259,7 +349,8 @@ class _Reading:
         return int(self.text.get("intermediate_size") or 4 * self.hidden)
 
     def last_token_bytes(self) -> int:
-        """The whole cache, and one layer's keys twice: the cache grows by concatenation."""
+        """The whole cache, and one layer's keys twice: it grows by concatenation, unless it is static."""
         kv = self.kv_bytes(self.all_tokens)
         logits = int(self.text.get("vocab_size") or 0) * _LOGIT_BYTES * self.work.images
-        return self.input_bytes + kv + kv // (2 * self.cached_layers) + logits
+        grown = 0 if self.work.static else kv // (2 * self.cached_layers)
+        return self.input_bytes + kv + grown + logits

@@ -11,15 +11,19 @@ from ..errors import VramwiseError
 from ..families.blocks import Tensor
 from ..families.family import Config
 from ..families.published import read_from
-from ..families.saved_quantised import SavedQuantised, dense_bytes, largest_matrix_bytes, published_bytes
+from ..families.saved.quantised import SavedQuantised, dense_bytes, largest_matrix_bytes, published_bytes
 from ..families.weights import weights_of_config, weights_of_files
 from ..hardware.budget import Budget
-from ..hardware.capabilities import Capability, pip_line
+from ..hardware.capabilities import Capability
+from ..shell import pip_line
 from ..units import gib_text
+from . import activations
 from .activations import Term
 from .footprint import used_tensors, weight_bytes
 
 DEQUANTISED = "dequantised from"
+# The first transformers that unpacks fp8 while it loads; an older one only computes with it.
+_UNPACKS_FP8 = 5
 _KINDS = {
     "cpu": "the CPU",
     "cuda": "an NVIDIA GPU",
@@ -59,6 +63,8 @@ def how_it_runs(
     why_not = _why_not_kept(saved, budget)
     if refused is None and why_not is not None and (saved.row is None or not saved.row.dequantises):
         refused = why_not
+    elif refused is None and why_not is not None:
+        refused = _not_unpacked(saved)
     if refused is not None or why_not is None:
         note = f"This folder was saved as {saved.label} ({words}) and is read as it is, computed in {dtype}."
         unpacked = largest_matrix_bytes(saved, tensors, weights_of_config(config) if tensors is None else ())
@@ -124,6 +130,18 @@ def _refused(saved: SavedQuantised, words: str, available: Mapping[str, Capabili
         names = " and ".join(distribution(named) for named in lacking)
         return f"{words} needs {names}, not installed; {pip_line(*lacking)} adds it"
     return None
+
+
+def _not_unpacked(saved: SavedQuantised) -> str | None:
+    """Why the transformers that is installed cannot turn the weights into 16 bit; None where it can."""
+    installed = activations.transformers_major()
+    if saved.method not in ("fp8", "mxfp8") or installed is None or installed >= _UNPACKS_FP8:
+        return None
+    update = pip_line(f"transformers>={_UNPACKS_FP8}")
+    return (
+        f"this transformers cannot unpack {saved.label}; {update} brings one that can, "
+        "or take the model's 16-bit files"
+    )
 
 
 def _why_not_kept(saved: SavedQuantised, budget: Budget) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..catalog.precisions import precision
+from ..families.blocks import quantisation_details
 from ..families.family import Config
-from ..families.saved_quantised import details
 from ..settings import Settings
 from ..units import gb_text
 from . import run_history
@@ -25,7 +25,7 @@ def cache_note(
     device; where there were none they are computed, and the sentence says so.
     """
     chosen = plan.chosen
-    if chosen is None or not precision(chosen.precision).quantised or details(config):
+    if chosen is None or not precision(chosen.precision).quantised or quantisation_details(config):
         return
     footprint = plan.verdict(chosen.precision).footprint
     if settings.quantised_cache or footprint is None:

@@ -16,6 +16,8 @@ _TELLING_PIXELS = 250_000
 _PLAUSIBLE = 3.0
 # A plan never counts on less than this share of the formula: the next page may be another kind of page.
 _LEAST = 0.8
+# Share of a planned picture's tokens below which a run was of a picture of another shape.
+_AS_PLANNED = 0.9
 
 
 def corrections(
@@ -32,7 +34,10 @@ def corrections(
             continue
         if (run.attention, run.quantise_vision) != (attention, quantise_vision):
             continue
-        prompt = max(0, run.prompt_tokens - picture_size(config, run.pixels).tokens)
+        seen = picture_size(config, run.pixels).tokens
+        if run.prompt_tokens < _AS_PLANNED * seen:
+            continue  # of another shape, which was cut into fewer tiles than a page of so many pixels is
+        prompt = max(0, run.prompt_tokens - seen)
         workload = Workload(run.pixels, run.images, prompt, run.new_tokens)
         terms = reading_terms(config, run.precision, attention, workload)
         ratio = run.activation_peak_bytes / sum(term.bytes for term in terms)

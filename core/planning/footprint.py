@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..catalog.precisions import Precision
@@ -11,11 +11,13 @@ from ..catalog.precisions import precision as named
 from ..catalog.words import said, words
 from ..families.blocks import Tensor, Weight
 from ..families.family import Config, family_of_config
-from ..families.published import read_from
+from ..families.pictures import Sides
+from ..families.published import once_a_published, read_from
 from ..families.weights import weights_of_config, weights_of_files
 from ..units import GIB
 from .activations import Term as Term
 from .activations import Workload as Workload
+from .activations import beside_weights
 from .activations import reading_terms as reading_terms
 
 # Beside the first model; not measured on a GPU by us (docs/sources.md#context-and-workspaces).
@@ -88,12 +90,20 @@ def weights_term(
     config: Config, tensors: Mapping[str, Tensor] | None, precision: str, quantise_vision: bool
 ) -> Term:
     """The weights alone: the part of a footprint that no workload changes."""
-    weights = (
-        weights_of_config(config)
-        if tensors is None
-        else weights_of_files(used_tensors(tensors, config), config)
-    )
-    source = read_from(config) if tensors is None else said("plan_source_headers")
+    if tensors is None:
+        return _published_weights(config, precision, quantise_vision)
+    weights = weights_of_files(used_tensors(tensors, config), config)
+    return _held(weights, config, precision, quantise_vision, said("plan_source_headers"))
+
+
+@once_a_published
+def _published_weights(config: Config, precision: str, quantise_vision: bool) -> Term:
+    return _held(weights_of_config(config), config, precision, quantise_vision, read_from(config))
+
+
+def _held(
+    weights: Iterable[Weight], config: Config, precision: str, quantise_vision: bool, source: str
+) -> Term:
     held = weight_bytes(weights, precision, kept_16bit(config, quantise_vision))
     return Term("weights", held, said("plan_source_sum", source=source, rule=_rule(precision)))
 
@@ -131,7 +141,7 @@ def with_weights(
     """The footprint around a known ``weights`` term; ``measured`` corrects what reading takes."""
     reading = reading_terms(config, precision, attention, workload)
     terms = [weights, *(reading if measured is None else _corrected(reading, measured))]
-    held, beside = weights.bytes, sum(term.bytes for term in terms[1:])
+    beside = sum(term.bytes for term in terms[1:])
     if device_kind == "cpu":
         terms.append(Term("context", 0, said("plan_context_cpu")))
     else:
@@ -139,14 +149,35 @@ def with_weights(
     terms.append(
         Term(
             "margin",
-            beside // 20 + held // 100,
+            _margin(weights.bytes, beside),
             said("plan_margin"),
         )
     )
     return Footprint(precision, tuple(terms))
 
 
-def _corrected(reading: list[Term], measured: Correction) -> list[Term]:
+def need_bytes(
+    weights: Term,
+    config: Config,
+    precision: str,
+    workload: Workload,
+    attention: str,
+    device_kind: str,
+    measured: Correction | None = None,
+) -> int:
+    """``with_weights(...).need_bytes`` without the words."""
+    kv, rest = beside_weights(config, precision, attention, workload)
+    if measured is not None:
+        rest = max(0, int((kv + rest) * measured.ratio) - kv)
+    context = 0 if device_kind == "cpu" else _CONTEXT_BYTES
+    return weights.bytes + kv + rest + context + _margin(weights.bytes, kv + rest)
+
+
+def _margin(held: int, beside: int) -> int:
+    return beside // 20 + held // 100
+
+
+def _corrected(reading: Sequence[Term], measured: Correction) -> list[Term]:
     kv, rest = reading
     beside = int((kv.bytes + rest.bytes) * measured.ratio)
     return [kv, Term(rest.name, max(0, beside - kv.bytes), f"{measured.source}; computed: {rest.source}")]
@@ -199,15 +230,16 @@ def kept_16bit(config: Config, quantise_vision: bool) -> tuple[str, ...]:
 
 
 def reading_bytes(
-    config: Config, precision: str, attention: str = "sdpa", *, prompt_tokens: int = 128
-) -> Callable[[int, int, int], int]:
-    """``(pixels, images, new_tokens) -> bytes`` beside the weights while reading: activations and KV cache.
+    config: Config, precision: str, attention: str = "sdpa", *, prompt_tokens: int = 128, static: bool = False
+) -> Callable[..., int]:
+    """``(pixels, images, new_tokens, sides) -> bytes`` beside the weights while reading: activations and KV
+    cache.
 
-    What an engine hands to Owner.use before each micro-batch.
+    What an engine hands to Owner.use before each micro-batch. ``static`` and ``sides`` as in Workload.
     """
 
-    def beside(pixels: int, images: int, new_tokens: int) -> int:
-        workload = Workload(pixels, images, prompt_tokens, new_tokens)
-        return sum(term.bytes for term in reading_terms(config, precision, attention, workload))
+    def beside(pixels: int, images: int, new_tokens: int, sides: Sides | None = None) -> int:
+        workload = Workload(pixels, images, prompt_tokens, new_tokens, static=static, sides=sides)
+        return sum(beside_weights(config, precision, attention, workload))
 
     return beside

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..catalog.words import in_language, joined, said, sized, words
+from ..catalog.words import in_language, joined, said, sized, words, written
 from ..errors import VramwiseError
 from ..hardware.budget import Budget
-from ..units import gib
+from ..units import gib, megapixels
 from .footprint import Footprint
 
 GOOD = ("fits", "tight")
@@ -44,7 +44,8 @@ class Verdict:
 @dataclass(frozen=True)
 class Choice:
     """What runs. ``micro_batch`` pictures of the usual size, or of ``max_pixels`` if less, fit at once.
-    ``runs`` is what computes where that is not ``precision``: "bf16 (dequantised from fp8)".
+    ``runs`` is what computes where that is not ``precision``: "bf16 (dequantised from fp8)"; ``static``:
+    with a cache of fixed size, for CUDA graphs.
     """
 
     precision: str
@@ -52,6 +53,7 @@ class Choice:
     max_pixels: int
     micro_batch: int
     runs: str = ""
+    static: bool = False
 
     @property
     def computed(self) -> str:
@@ -157,14 +159,14 @@ def table_rows(plan: Plan, lang: str = "en") -> list[tuple[str, ...]]:
     for verdict in plan.verdicts:
         parts = ("need_bytes", "weights_bytes", "activation_bytes", "kv_bytes", "overhead_bytes")
         sizes = [getattr(verdict.footprint, part) if verdict.footprint else None for part in parts]
-        cells = [gib(size, 2) for size in sizes]
+        cells = [written(gib(size, 2), words(lang)) for size in sizes]
         said_verdict = words(lang)[f"plan_verdict_{verdict.verdict}"]
         rows.append((verdict.precision, said_verdict, *cells, in_language(verdict.reason, lang)))
     return rows
 
 
-def closing(plan: Plan, lang: str = "en") -> Iterator[str]:
-    """What stands under the table."""
+def closing(plan: Plan, lang: str = "en", width: int = _WIDE) -> Iterator[str]:
+    """What stands under the table, the terms and notes in lines of ``width`` letters."""
     say = words(lang)
     yield say["plan_sizes"]
     chosen = plan.chosen
@@ -174,18 +176,17 @@ def closing(plan: Plan, lang: str = "en") -> Iterator[str]:
         yield say["plan_choice"].format(
             precision=chosen.precision,
             attention=chosen.attention,
-            megapixels=f"{chosen.max_pixels / 1e6:.1f}",
+            megapixels=megapixels(chosen.max_pixels),
             count=chosen.micro_batch,
         )
         footprint = plan.verdict(chosen.precision).footprint
         for term in footprint.terms if footprint is not None else ():
             name = say.get(f"plan_term_{term.name}", term.name)
-            text = (
-                f"{name}{' ' * (12 - _wide(name))} {gib(term.bytes, 2):>6}  {in_language(term.source, lang)}"
-            )
-            yield from textwrap.wrap(text, _WIDE, initial_indent="  ", subsequent_indent=" " * 23)
+            size, source = written(gib(term.bytes, 2), say), in_language(term.source, lang)
+            text = f"{name}{' ' * (12 - _wide(name))} {size:>6}  {source}"
+            yield from textwrap.wrap(text, width, initial_indent="  ", subsequent_indent=" " * 23)
     for note in plan.notes:
-        yield from textwrap.wrap(in_language(note, lang), _WIDE)
+        yield from textwrap.wrap(in_language(note, lang), width)
 
 
 def _does_not_fit(plan: Plan, precision: str) -> str:
@@ -203,8 +204,7 @@ def _does_not_fit(plan: Plan, precision: str) -> str:
 def _named(verdict: Verdict) -> str:
     if verdict.verdict != "reduced":
         return verdict.precision
-    megapixels = f"{(verdict.max_pixels or 0) / 1e6:.1f}"
-    return said("error_up_to", precision=verdict.precision, megapixels=megapixels)
+    return said("error_up_to", precision=verdict.precision, megapixels=megapixels(verdict.max_pixels or 0))
 
 
 def _nothing_fits(plan: Plan) -> str:

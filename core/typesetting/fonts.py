@@ -19,6 +19,7 @@ from typing import Any
 from ..catalog.csv_rows import csv_rows
 from ..cjk import east_asian_script
 from ..errors import UnknownName, VramwiseError, nearest
+from ..host import home_folder
 
 SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 AUTO = "auto"
@@ -150,9 +151,9 @@ def visible(character: str) -> bool:
 
 def system_folders() -> list[Path]:
     """Where this operating system keeps fonts."""
-    home = Path.home()
+    home = home_folder()
     if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA", str(home / "AppData" / "Local"))
+        local = os.environ.get("LOCALAPPDATA") or str(home / "AppData" / "Local")
         windows = os.environ.get("WINDIR", r"C:\Windows")
         return [Path(windows, "Fonts"), Path(local, "Microsoft", "Windows", "Fonts")]
     if sys.platform == "darwin":

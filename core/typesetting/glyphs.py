@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import VramwiseError
-from ..hardware.capabilities import pip_line
+from ..shell import pip_line
 from .fonts import Face, FontIndex, Run
 
 MEASURED_AT = 200  # pixels; hinting moves an advance by less than a pixel

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from ..errors import VramwiseError
+from ..ocr.results.region_lines import texts_by_number
 
 
 def assigned(texts: Sequence[str], counts: Sequence[int]) -> list[list[str]]:
@@ -13,13 +14,17 @@ def assigned(texts: Sequence[str], counts: Sequence[int]) -> list[list[str]]:
 
     ``texts`` are what is linked or written: one string, a line a region (or a JSON array, or one array a
     page); or several strings, one a region, or one a page with a line a region. In lines ``\\n`` is a line
-    break; a single region takes all lines, and a bracket of numbers is its text. An empty text leaves its
+    break; a single region takes all lines, and a bracket of numbers is its text. One string whose lines
+    begin with numbers (``<3> text``) gives each to the region of that number. An empty text leaves its
     region alone. Raises VramwiseError where the numbers do not match.
     """
     total, where = sum(counts), f" on {_count(len(counts), 'page')}"
     if len(texts) == total != 1:
         return _dealt(texts, counts)
     if len(texts) == 1:
+        by_number = texts_by_number(texts[0].replace("\r\n", "\n").split("\n"), total)
+        if by_number is not None:
+            return _dealt([text.replace("\\n", "\n") for text in by_number], counts)
         arrays = _arrays(texts[0])
         if arrays is None:
             return _dealt(_matched(_lines(texts[0], total), total, where), counts)
