@@ -7,6 +7,7 @@ from .bridge.folders import announce_places, offer_sample
 from .bridge.managed import manage_models
 from .bridge.memory import host_memory, listen_to_free
 from .bridge.model_facts import announce_models
+from .bridge.reader_language import listen_for_language
 from .bridge.routes import serve
 from .bridge.sampling_peaks import watch_sampling
 from .bridge.schema import ComfyExtension, io
@@ -50,6 +51,7 @@ class VramwiseExtension(ComfyExtension):
         offer_sample()
         listen_to_free()
         serve()
+        listen_for_language()
         manage_models()
         set_memory_source(host_memory)
         announce_models()

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import VramwiseError
 from .bridge.images import Pages, check_pages
 from .bridge.progress import interruptible
-from .bridge.schema import Regions, io, schema
+from .bridge.schema import Regions, field, io, schema
 
 if TYPE_CHECKING:
     from ..core.ocr.results.result import OCRResult
     from ..core.ocr.results.result import Regions as RegionsValue
 
-# ComfyUI's own types, by name: sockets are told apart by it, and 0.3.75 has no classes for these yet.
+# ComfyUI's own types, by name: sockets are told apart by it, and 0.3.75 has no classes for these yet. The
+# second is what its box editor keeps: boxes of one page with what was written about them.
 Boxes = io.Custom("BOUNDING_BOX")
 EditedBoxes = io.Custom("BOUNDING_BOXES")
 MAX_SIDE = 32_000
@@ -50,16 +51,20 @@ class ConvertRegions(io.ComfyNode):
                     optional=True,
                     tooltip="The pages that boxes belong to: their number and size.",
                 ),
-                io.Int.Input(
+                field(
+                    io.Int.Input,
                     "width",
+                    advanced=True,
                     default=0,
                     min=0,
                     max=MAX_SIDE,
                     optional=True,
                     tooltip="The width of the pages that boxes belong to, without an image.",
                 ),
-                io.Int.Input(
+                field(
+                    io.Int.Input,
                     "height",
+                    advanced=True,
                     default=0,
                     min=0,
                     max=MAX_SIDE,
@@ -71,6 +76,11 @@ class ConvertRegions(io.ComfyNode):
                 Regions.Output(display_name="regions", tooltip="For Text Mask, Crop Regions and Draw Text."),
                 Boxes.Output(display_name="boxes", tooltip="Upright boxes with their texts, a list a page."),
                 io.String.Output(display_name="json", tooltip="Everything, unrounded, one entry a page."),
+                EditedBoxes.Output(
+                    display_name="page_boxes",
+                    is_output_list=True,
+                    tooltip="The same boxes, one list a page, for the box editor of newer ComfyUI.",
+                ),
             ],
         )
 
@@ -101,7 +111,8 @@ class ConvertRegions(io.ComfyNode):
             of_boxes = given["boxes"] or is_boxes(data)
             pages = _boxed(data, image, width, height) if of_boxes else pages_from(data)
         kept = RegionsValue(pages)
-        return io.NodeOutput(kept, [boxes_of(page) for page in pages], kept.to_json())
+        boxes_of_pages = [boxes_of(page) for page in pages]
+        return io.NodeOutput(kept, boxes_of_pages, kept.to_json(), boxes_of_pages)
 
 
 def _boxed(data: Any, image: Any, width: int, height: int) -> tuple[OCRResult, ...]:

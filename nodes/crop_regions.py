@@ -46,9 +46,11 @@ class CropRegions(io.ComfyNode):
                     max=512,
                     tooltip="Pixels kept around each region.",
                 ),
-                io.Boolean.Input(
+                field(
+                    io.Boolean.Input,
                     "straighten",
                     default=True,
+                    advanced=True,
                     tooltip="Turn each crop until its text runs level.",
                 ),
                 io.Combo.Input(
@@ -63,8 +65,10 @@ class CropRegions(io.ComfyNode):
                     optional=True,
                     tooltip="Kinds to pick, with commas between, such as text, title. Empty: all.",
                 ),
-                io.Float.Input(
+                field(
+                    io.Float.Input,
                     "min_confidence",
+                    advanced=True,
                     default=0.0,
                     min=0.0,
                     max=1.0,
@@ -129,6 +133,7 @@ class CropRegions(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..core.ocr.regions.crops import RegionFilter, categories_of, chosen
         from ..core.ocr.regions.text_match import Finder, Query
+        from ..core.ocr.results.region_lines import without_places
         from ..core.ocr.results.result import Regions as RegionsValue
 
         _check(match, nothing_found)
@@ -150,6 +155,8 @@ class CropRegions(io.ComfyNode):
         crops = [crop for some in cut for _, crop in some]
         texts = [region.text for some in cut for region, _ in some]
         if not crops and nothing_found == "error":
+            if placeless := without_places(regions.pages):
+                raise VramwiseError(placeless)
             before = sum(len(page.regions) for page in regions)
             raise VramwiseError(
                 f"None of the {before} regions passes the filter. Loosen find, category, min_confidence, "

@@ -177,6 +177,7 @@ class DrawText(io.ComfyNode):
         line_spacing: list[float] | None = None,
         **look: list[Any],
     ) -> io.NodeOutput:
+        from ..core.ocr.results.region_lines import without_places
         from ..core.typesetting import Style, TextRenderer, assigned, rescaled
         from .bridge.fonts import font_shelf
 
@@ -194,6 +195,8 @@ class DrawText(io.ComfyNode):
         layers = [layer for mask in masks for layer in mask.numpy()]
         report: list[str] = []
         progress = NodeProgress(len(results), cls.hidden.unique_id)
+        if placeless := without_places(results):
+            raise VramwiseError(placeless)
         chosen = assigned(texts, [len(result.regions) for result in results])
         for page, result in enumerate(results):
             picture = pictures[page]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..core.hardware import device_names
 from ..core.units import GIB
+from .bridge.previews import text_files, uncounted
 from .bridge.schema import GPU, io, schema
 
 
@@ -51,7 +52,7 @@ class GPUProbe(io.ComfyNode):
     def execute(cls, device: str, refresh: int) -> io.NodeOutput:
         from ..core.hardware.budget import budget_of_machine
         from ..core.hardware.health import health
-        from ..core.models.request import machine_now
+        from ..core.models.place import machine_now
 
         report = machine_now(str(device))
         budget = budget_of_machine(report)
@@ -60,5 +61,5 @@ class GPUProbe(io.ComfyNode):
         room = [] if budget is None else [budget.text()]
         text = "\n".join([report.text(), *room, *(finding.text() for finding in health(report))])
         facts = {**report.to_dict(), "budget": None if budget is None else budget.to_dict()}
-        shown = {"text": [text], "probe": [facts]}
+        shown = {"text": [text], **text_files([text]), "probe": uncounted([facts])}
         return io.NodeOutput(report, text, round(total, 3), round(free, 3), ui=shown)

@@ -8,12 +8,16 @@ from ..core.option_values import RELEASE, check_choice
 from ..core.units import GIB, gib
 from .bridge.images import first
 from .bridge.memory import measure, release
-from .bridge.schema import io, schema, valid
+from .bridge.previews import uncounted
+from .bridge.schema import io, passed_through, schema, valid
 
 
 class MemoryRelease(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
+        anything, same = passed_through(
+            "anything", "same", "Comes out unchanged, lists too; it decides when memory is released."
+        )
         return schema(
             node_id="VramwiseMemoryRelease",
             display_name="Memory Release",
@@ -25,11 +29,7 @@ class MemoryRelease(io.ComfyNode):
             is_input_list=True,
             is_output_node=True,
             inputs=[
-                io.AnyType.Input(
-                    "anything",
-                    optional=True,
-                    tooltip="Comes out unchanged, lists too; it decides when memory is released.",
-                ),
+                anything,
                 io.Combo.Input(
                     "what",
                     options=list(RELEASE),
@@ -48,7 +48,7 @@ class MemoryRelease(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.AnyType.Output(display_name="same", is_output_list=True),
+                same,
                 io.String.Output(display_name="report"),
                 io.Float.Output(display_name="freed_gib"),
             ],
@@ -86,6 +86,5 @@ class MemoryRelease(io.ComfyNode):
             "process_after": after.process_bytes,
             "released": gone,
         }
-        return io.NodeOutput(
-            passed, report, round(max(0, freed) / GIB, 3), ui={"text": [report], "release": [shown]}
-        )
+        told = {"text": [report], "release": uncounted([shown])}
+        return io.NodeOutput(passed, report, round(max(0, freed) / GIB, 3), ui=told)

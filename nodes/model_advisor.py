@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ..core.catalog.words import LANGUAGES
 from ..core.errors import UnknownName
 from ..core.option_values import ADVICE_TASKS, check_choice
+from .bridge.previews import text_files, uncounted
 from .bridge.progress import interruptible
-from .bridge.schema import GPU, field, io, schema, valid
+from .bridge.schema import GPU, choice_output, field, io, schema, valid
 
 if TYPE_CHECKING:
     from ..core.advisor.advise import Advice
@@ -63,12 +64,14 @@ class ModelAdvisor(io.ComfyNode):
                 io.Boolean.Input(
                     "installed_only", default=False, tooltip="Only models whose files are on this machine."
                 ),
-                io.Float.Input(
+                field(
+                    io.Float.Input,
                     "ram_gib",
                     default=0.0,
                     min=0.0,
                     max=4096.0,
                     step=1.0,
+                    advanced=True,
                     tooltip="RAM in GiB, which streaming needs. 0: this machine's, or not considered.",
                 ),
                 field(
@@ -97,6 +100,7 @@ class ModelAdvisor(io.ComfyNode):
                         min=default,
                         max=most,
                         optional=True,
+                        advanced=True,
                         tooltip=tooltip,
                     )
                     for name, default, most, tooltip in _SIZES
@@ -104,8 +108,8 @@ class ModelAdvisor(io.ComfyNode):
             ],
             outputs=[
                 io.String.Output(display_name="report"),
-                io.AnyType.Output(display_name="model"),
-                io.AnyType.Output(display_name="precision"),
+                choice_output("model"),
+                choice_output("precision"),
                 io.String.Output(display_name="table"),
             ],
         )
@@ -160,7 +164,26 @@ class ModelAdvisor(io.ComfyNode):
         picked, precision = _wired(smallest)
         tables = [answer.table() for answer in answers]
         table = json.dumps(tables[0] if len(tables) == 1 else tables, ensure_ascii=False)
-        return io.NodeOutput(text, picked, precision, table, ui={"text": [text], "advice": tables})
+        shown = [
+            {**its, "summary": _in_all_languages(answer, language)}
+            for its, answer in zip(tables, answers, strict=True)
+        ]
+        told = {"text": [text], **text_files([text]), "advice": uncounted(shown)}
+        return io.NodeOutput(text, picked, precision, table, ui=told)
+
+
+def _in_all_languages(answer: Advice, language: str) -> dict[str, Any]:
+    """The summary in the node's language and, for the panel, in the one that the page is in, with what of a
+    person's own rows is not used.
+    """
+    from ..core.advisor.summary import summary
+
+    found, faults = summary(answer), answer.own_faults
+    spoken = {
+        lang: {**found.to_dict(lang), "own_rows": [fault.text(lang) for fault in faults]}
+        for lang in LANGUAGES
+    }
+    return {**found.to_dict(language), "in": spoken}
 
 
 def _plans(
@@ -175,6 +198,7 @@ def _plans(
     """The plan of one model in place of the advice."""
     from ..core.advisor.advise import places_beside
     from ..core.advisor.candidate import ResultSize
+    from ..core.advisor.model_names import also_meant
     from ..core.advisor.picture_plan import plans_of
 
     machine = gpu or _this_machine()
@@ -186,8 +210,10 @@ def _plans(
     chosen = plans[-1].chosen
     precision = "" if chosen is None else chosen.precision
     table = json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False)
-    text = "\n".join(texts)
-    return io.NodeOutput(text, told[-1]["model"], precision, table, ui={"text": [text]})
+    also = also_meant(model.partition("@")[0], language)
+    text = "\n".join([*texts, *([also] if also else [])])
+    shown = {"text": [text], **text_files([text])}
+    return io.NodeOutput(text, told[-1]["model"], precision, table, ui=shown)
 
 
 def _answers(what_if: str, **asked: Any) -> tuple[Advice, ...]:
@@ -216,7 +242,7 @@ def _on_disk() -> set[str]:
 
 
 def _this_machine() -> Any:
-    from ..core.models.request import machine_now
+    from ..core.models.place import machine_now
 
     return machine_now()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..core.hardware import device_names
 from ..core.models.names import model_ids
 from ..core.option_values import ATTENTIONS, DEFAULT_MODEL, check_choice, precision_choices
-from .bridge.schema import OCRModel, io, schema, valid
+from .bridge.schema import OCRModel, field, io, schema, valid
 
 
 class OCRModelLoader(io.ComfyNode):
@@ -36,10 +36,12 @@ class OCRModelLoader(io.ComfyNode):
                         "in the plan."
                     ),
                 ),
-                io.Combo.Input(
+                field(
+                    io.Combo.Input,
                     "attention",
                     options=list(ATTENTIONS),
                     default="auto",
+                    advanced=True,
                     tooltip="auto: the fastest that works here. Engines without attention layers ignore it.",
                 ),
                 io.Combo.Input(
@@ -48,12 +50,25 @@ class OCRModelLoader(io.ComfyNode):
                     default="auto",
                     tooltip="auto: where ComfyUI runs its models. CPU engines stay on the CPU.",
                 ),
-                io.Boolean.Input(
+                field(
+                    io.Boolean.Input,
                     "quantise_vision",
                     default=False,
                     optional=True,
+                    advanced=True,
                     tooltip=(
                         "With int8 and int4, quantise the vision tower too: less memory, some accuracy lost."
+                    ),
+                ),
+                field(
+                    io.Boolean.Input,
+                    "fast_decode",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "On an NVIDIA card at 16 bits, write tokens by CUDA graphs: the first page waits "
+                        "while they are compiled, and the cache takes its whole length at once."
                     ),
                 ),
             ],
@@ -79,10 +94,16 @@ class OCRModelLoader(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model: str, precision: str, attention: str, device: str, quantise_vision: bool = False
+        cls,
+        model: str,
+        precision: str,
+        attention: str,
+        device: str,
+        quantise_vision: bool = False,
+        fast_decode: bool = False,
     ) -> io.NodeOutput:
         from ..core.models.handle import ocr_handle
 
-        handle = ocr_handle(model, precision, attention, device, quantise_vision)
+        handle = ocr_handle(model, precision, attention, device, quantise_vision, fast_decode)
         plan = handle.plan()
         return io.NodeOutput(handle, plan, ui={"text": [plan]})

@@ -17,7 +17,8 @@ from ..core.option_values import (
     check_choice,
 )
 from .bridge.images import Frames, first
-from .bridge.previews import previews
+from .bridge.left_graphs import follow
+from .bridge.previews import previews, text_files, uncounted
 from .bridge.progress import NodeProgress, interruptible
 from .bridge.schema import OCRModel, Regions, field, io, schema, valid
 
@@ -103,6 +104,14 @@ class OCRScore(io.ComfyNode):
                 io.Mask.Output(display_name="wrong_mask", tooltip="What is misspelt, one mask an image."),
                 io.Mask.Output(display_name="best_mask", tooltip="What is misspelt on the best image."),
                 io.String.Output(display_name="scores", tooltip="Everything as JSON."),
+                io.Float.Output(
+                    display_name="best_score", tooltip="Error rate of the best image, by metric. 0: no error."
+                ),
+                io.Image.Output(
+                    display_name="sorted",
+                    is_output_list=True,
+                    tooltip="All images, the best first: one batch, or one each where sizes differ.",
+                ),
             ],
         )
 
@@ -148,7 +157,7 @@ class OCRScore(io.ComfyNode):
         expected_for: Sequence[str] = EXPECTED_FOR[:1],
         **rules: list[str],
     ) -> io.NodeOutput:
-        from ..core.ocr.regions.error_rates import Rules, best_of, confidence, score, wrong_pieces
+        from ..core.ocr.regions.error_rates import Rules, best_first, confidence, score, wrong_pieces
         from ..core.ocr.regions.text_diff import difference, pieces
 
         check_choice("metric", metric[0], METRICS)
@@ -158,7 +167,8 @@ class OCRScore(io.ComfyNode):
         _check_expected(wanted, counts, threshold[0])
         read, lines = _readings(frames, regions, texts, ocr_model, cls.hidden.unique_id)
         scores = [score(ours, truth, counts) for ours, truth in zip(read, wanted, strict=True)]
-        best = best_of(scores, [confidence(each) for each in lines], metric[0])
+        order = best_first(scores, [confidence(each) for each in lines], metric[0])
+        best = order[0]
         passed = scores[best].value(metric[0]) <= threshold[0]
         wrong = [wrong_pieces(each, truth, counts) for each, truth in zip(lines, wanted, strict=True)]
         mask = _masks(frames, wrong)
@@ -179,7 +189,14 @@ class OCRScore(io.ComfyNode):
             mask,
             mask[best : best + 1, :height, :width],
             json.dumps(record, ensure_ascii=False),
-            ui={"text": [report], "score": [shown], "pages": previews(frames)},
+            scores[best].value(metric[0]),
+            frames.in_order(order),
+            ui={
+                "text": [report],
+                **text_files([report]),
+                "score": uncounted([shown]),
+                "pages": uncounted(previews(frames)),
+            },
         )
 
 
@@ -252,6 +269,7 @@ def _readings(
         return list(texts), [() for _ in texts]
     else:
         handle = model[0] if model and model[0] is not None else OCRHandle()
+        follow(handle)
         results = list(handle.read(frames, None, NodeProgress(len(frames), node)))
     _check_count("regions", len(results), len(frames))
     return [page.text for page in results], [page.regions for page in results]

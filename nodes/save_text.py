@@ -80,6 +80,13 @@ class SaveText(io.ComfyNode):
                     optional=True,
                     tooltip="From OCR Inference: where the words of a pdf stand; tables of xlsx and csv.",
                 ),
+                io.Boolean.Input(
+                    "join",
+                    default=False,
+                    optional=True,
+                    tooltip="The pages of a document in one file, by their names, without names all of them. "
+                    "Pictures are then saved in a pdf only.",
+                ),
             ],
             outputs=[
                 io.String.Output(
@@ -117,6 +124,7 @@ class SaveText(io.ComfyNode):
         image: list[Any] | None = None,
         names: list[str] | None = None,
         regions: list[Any] | None = None,
+        join: Sequence[bool] = (False,),
     ) -> io.NodeOutput:
         form, prefix, existing = format[0], filename_prefix[0], if_exists[0]
         check_choice("format", form, TEXT_FORMATS)
@@ -130,7 +138,7 @@ class SaveText(io.ComfyNode):
         folder, stem, number = output_numbering(prefix, (width, height), hidden.prompt, hidden.extra_pnginfo)
         begin = 1 if existing == "overwrite" else number
         pages = _pages(text, pictures, readings)
-        if form in WHOLE_DOCUMENTS:
+        if form in WHOLE_DOCUMENTS or join[0]:
             saved = _save_documents(
                 folder, named or [f"{stem}_{begin:05}_"] * len(text), form, existing, pages
             )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import VramwiseError
 from ..core.option_values import COMBINE, MATCHES, NOTHING_TO_COVER, SHAPES, check_choice
-from .bridge.images import Pages, check_pages, check_same_pages, masks_over
+from .bridge.images import Pages, check_pages, check_same_pages, masks_over, whole_or_lazy
 from .bridge.progress import interruptible
 from .bridge.schema import Regions, field, io, schema, valid
 
@@ -23,6 +23,7 @@ class TextMask(io.ComfyNode):
             node_id="VramwiseTextMask",
             display_name="Text Mask",
             category="VRAMwise",
+            essentials_category="Image Tools",
             description=(
                 "Find words among the regions that OCR read and give a mask over them, ready for inpainting."
             ),
@@ -109,6 +110,9 @@ class TextMask(io.ComfyNode):
                 ),
                 io.Int.Output(display_name="count", tooltip="How many were found on all pages."),
                 io.String.Output(display_name="report", tooltip="What was found where, or why nothing was."),
+                io.Mask.Output(
+                    display_name="each_mask", tooltip="One mask a find as a batch, whatever combine says."
+                ),
             ],
         )
 
@@ -170,7 +174,12 @@ class TextMask(io.ComfyNode):
         count = len(texts)
         kept = tuple(only(page, some) for page, some in zip(regions, found, strict=True))
         texts = texts or [""]  # ComfyUI breaks off at an empty list
-        return io.NodeOutput(mask, RegionsValue(kept), texts, count, said, ui={"text": [said]})
+        width, height = regions.size()
+        alone = outlines(found, shape, "match")[0]
+        each = whole_or_lazy(
+            (len(alone), height, width), lambda: masks_over(alone, (width, height), grow, feather)
+        )
+        return io.NodeOutput(mask, RegionsValue(kept), texts, count, said, each, ui={"text": [said]})
 
 
 def _check(match: str, shape: str, combine: str, nothing_found: str) -> None:

@@ -1,112 +1,141 @@
-// The table of models that fit: sorted by any column, filtered, and one put into the loader.
-import { button, make, status } from './dom.js'
+// What fits: a sentence a task, then a row a model with its best precision, all else folded under it.
+import { button, div, list, make, note, put, status, strong, table } from './dom.js'
+import { linked, widgetOf } from './graph.js'
 import { badge } from './loader.js'
-import { size, t } from './words.js'
+import { language, size, t } from './words.js'
 
-const COLUMNS = ['name', 'precision', 'verdict', 'resident_bytes', 'optimal_bytes', 'floor_bytes', 'licence', 'installed']
-const ORDER = ['fits', 'tight', 'reduced', 'streams', 'no', 'unavailable', 'unknown']
-const SIZES = new Set(['resident_bytes', 'optimal_bytes', 'floor_bytes'])
-const MOST = 120
+const RUNS = ['fits', 'tight', 'reduced', 'streams']
+const SIZES = ['resident_bytes', 'optimal_bytes', 'floor_bytes']
+const MOST = 60
 
-export function adviceTable(use) {
-  const element = make('div', { class: 'vw-advice' })
+// A run's summary is there in all languages, that of the sidebar in the one that it asked in.
+const spoken = (summary) => summary?.in?.[language()] ?? summary
+
+export const sentences = (summary) =>
+  make('ul', { class: 'vw-lines vw-picks' }, (spoken(summary)?.lines ?? []).map((line) => make('li', { 'data-task': line.task }, line.text)))
+
+// What of a person's own rows is not used.
+export function unused([one]) {
+  const faults = spoken(one.summary)?.own_rows ?? one.own_rows
+  return faults?.length > 0 && make('details', null, make('summary', null, t('own_rows', { count: faults.length })), list('vw-findings', faults))
+}
+
+export function adviceList(use) {
   const said = status()
   const count = make('p', { class: 'vw-note', 'aria-live': 'polite' })
+  const first = div()
   const holder = make('div', { class: 'vw-scroll', tabindex: 0, role: 'region', 'aria-label': t('advice_table') })
   const word = make('input', { type: 'search', 'aria-label': t('filter_name'), placeholder: t('filter_name'), oninput: redraw })
   const task = make('select', { 'aria-label': t('filter_task'), onchange: redraw })
   const running = check('filter_runs', true)
   const here = check('filter_installed', false)
-  let models = []
-  let sorted = { key: null, down: false }
-
-  element.append(make('div', { class: 'vw-row vw-filters' }, task, word, running.label, here.label), count, holder, said)
+  const element = div('vw-advice', first, div('vw-row vw-filters', task, word, running.label, here.label), count, said, holder)
+  const unfolded = new Set()
+  let groups = []
 
   function check(key, on) {
     const box = make('input', { type: 'checkbox', onchange: redraw, checked: on })
     return { box, label: make('label', null, box, t(key)) }
   }
 
-  function show(found) {
-    models = found
-    const tasks = [...new Set(models.map((one) => one.task))]
+  // `answers`: of each memory size of a card its models as the advisor ranks them, and a summary
+  function show(answers, alone) {
+    groups = answers.flatMap(grouped)
+    put(first, !alone && answers.flatMap((one) => [answers.length > 1 && make('h4', null, one.gpu), sentences(one.summary)]), !alone && unused(answers))
+    const tasks = [...new Set(groups.map((one) => one.best.task))]
     const before = task.value
-    task.replaceChildren(make('option', { value: '' }, t('task_all')), ...tasks.map((one) => make('option', { value: one }, t(`task_${one}`))))
+    put(task, make('option', { value: '' }, t('task_all')), tasks.map((one) => make('option', { value: one }, t(`task_${one}`))))
+    task.hidden = tasks.length < 2
     if (tasks.includes(before)) task.value = before
     redraw()
   }
 
-  function value(one, key) {
-    if (key === 'verdict') return ORDER.indexOf(one.verdict)
-    if (SIZES.has(key)) return one[key] ?? Infinity
-    if (key === 'installed') return one.installed ? 0 : 1
-    return String(one[key]).toLowerCase()
-  }
-
-  function wanted() {
-    const parts = word.value.toLowerCase().split(/\s+/)
-    const found = models.filter(
-      (one) =>
-        (!task.value || one.task === task.value) &&
-        parts.every((part) => `${one.name} ${one.model} ${one.precision}`.toLowerCase().includes(part)) &&
-        (!running.box.checked || ORDER.indexOf(one.verdict) < 4) &&
-        (!here.box.checked || one.installed)
-    )
-    if (sorted.key === null) return found // as the advisor ranks them
-    const sign = sorted.down ? -1 : 1
-    return found.sort((a, b) => {
-      const [x, y] = [value(a, sorted.key), value(b, sorted.key)]
-      return sign * (x < y ? -1 : x > y ? 1 : 0)
-    })
-  }
-
-  function heading(key) {
-    const active = sorted.key === key
-    const sort = () => {
-      sorted = { key, down: active && !sorted.down }
-      redraw()
-      holder.querySelector(`[data-sort="${key}"]`)?.focus()
-    }
-    const direction = active ? (sorted.down ? 'descending' : 'ascending') : 'none'
-    return make('th', { scope: 'col', 'aria-sort': direction }, button(t(`column_${key}`), sort, { 'data-sort': key, title: t(`about_${key}`) }))
-  }
-
-  function cell(one, key) {
-    if (key === 'verdict') return make('td', { title: one.reason }, badge(one.verdict))
-    if (SIZES.has(key)) return make('td', { class: 'vw-number' }, size(one[key]))
-    if (key === 'installed') return make('td', null, one.installed ? t('yes') : '')
-    if (key === 'name') return make('th', { scope: 'row', title: one.reason }, one.yours ? t('name_yours', { name: one.name }) : one.name)
-    return make('td', { title: one[key] }, one[key])
-  }
-
-  function row(one) {
-    const label = t('use_label', { model: one.name, precision: one.precision })
-    const usable = one.task === 'OCR' && ORDER.indexOf(one.verdict) < 4
-    const take = () => (said.textContent = use(one))
-    return make('tr', { 'data-model': one.model }, COLUMNS.map((key) => cell(one, key)), make('td', null, usable && use && button(t('use'), take, { 'aria-label': label })))
-  }
-
   function redraw() {
-    const found = wanted()
-    const head = make('thead', null, make('tr', null, COLUMNS.map(heading), make('th', { scope: 'col' }, make('span', { class: 'vw-hidden' }, t('use')))))
-    holder.replaceChildren(make('table', { class: 'vw-table' }, head, make('tbody', null, found.slice(0, MOST).map(row))))
-    count.textContent = t('rows', { shown: Math.min(MOST, found.length), all: models.length })
+    const parts = word.value.toLowerCase().split(/\s+/)
+    const found = groups.filter(
+      ({ best, rows }) =>
+        (!task.value || best.task === task.value) &&
+        parts.every((part) => `${best.name} ${best.model} ${rows.map((one) => one.precision).join(' ')}`.toLowerCase().includes(part)) &&
+        (!running.box.checked || RUNS.includes(best.verdict)) &&
+        (!here.box.checked || rows.some((one) => one.installed))
+    )
+    const shown = found.slice(0, MOST)
+    put(holder, make('ul', { class: 'vw-offers' }, shown.flatMap((one, at) => [
+      !task.hidden && !task.value && one.best.task !== shown[at - 1]?.best.task && make('li', { class: 'vw-of' }, t(`task_${one.best.task}`)),
+      offer(one)
+    ])))
+    count.textContent = t('rows', { shown: shown.length, all: groups.length })
+  }
+
+  const named = (one) => (one.yours ? t('name_yours', { name: one.name }) : one.name)
+  const precise = (one) => (one.precision === 'auto' ? '' : one.precision)
+
+  function taking(one) {
+    const label = t('use_label', { model: one.name, precision: one.precision })
+    const usable = use && one.task === 'OCR' && RUNS.includes(one.verdict)
+    return usable && button(t('use'), () => (said.textContent = use(one)), { 'aria-label': label })
+  }
+
+  function offer({ best, rows, reason }) {
+    const more = make('details', { open: unfolded.has(best.model), ontoggle: () => {
+      unfolded[more.open ? 'add' : 'delete'](best.model)
+      if (more.open && !more.children[1]) more.append(details(rows))
+    } }, make('summary', null, t('details', { count: rows.length })))
+    return make(
+      'li',
+      { 'data-model': best.model },
+      div('vw-offer', badge(best.verdict), strong(named(best)), make('span', null, precise(best)), best.installed && make('span', { class: 'vw-note' }, t('installed')), taking(best)),
+      note(reason),
+      more
+    )
+  }
+
+  function details(rows) {
+    const heads = ['precision', 'verdict', ...SIZES].map((key) => make('th', { scope: 'col', title: t(`about_${key}`) }, t(`column_${key}`)))
+    const row = (one) =>
+      make(
+        'tr',
+        { title: one.reason },
+        make('th', { scope: 'row' }, one.precision),
+        make('td', null, badge(one.verdict)),
+        SIZES.map((key) => make('td', { class: 'vw-number' }, size(one[key]))),
+        make('td', null, taking(one) || '')
+      )
+    const notes = [...new Set(rows.flatMap((one) => one.notes ?? []))]
+    return div(
+      '',
+      table({ class: 'vw-table' }, [heads, make('td')], rows.map(row)),
+      make('p', null, `${t('column_licence')}: ${rows[0].licence}`),
+      notes.map((one) => note(one))
+    )
   }
 
   return { element, show }
+}
+
+function grouped({ models, summary }) {
+  const found = new Map()
+  for (const one of models) {
+    const key = `${one.task} ${one.model}`
+    found.set(key, [...(found.get(key) ?? []), one])
+  }
+  const told = new Map((spoken(summary)?.rows ?? []).map((row) => [`${row.task} ${row.model}`, row]))
+  return [...found].map(([key, rows]) => {
+    const row = told.get(key)
+    const best = rows.find((one) => one.precision === row?.precision) ?? rows.find((one) => RUNS.includes(one.verdict)) ?? rows[0]
+    return { best, rows, reason: row?.reason ?? best.reason }
+  })
 }
 
 // Put a model and a precision into the loader that `from` is linked to, else into the graph's only one.
 export function useInLoader(graph, from) {
   return (one) => {
     const kind = (node) => node?.comfyClass === 'VramwiseOCRModelLoader'
-    const links = (from?.outputs ?? []).flatMap((slot) => slot.links ?? [])
-    const linked = links.map((id) => graph.getNodeById(graph.getLink(id)?.target_id)).filter(kind)
+    const fed = (from?.outputs ?? []).flatMap((slot) => linked(from, slot)).filter(kind)
     const all = graph.nodes.filter(kind)
-    const targets = linked.length ? [...new Set(linked)] : all.length === 1 ? all : []
+    const targets = fed.length ? [...new Set(fed)] : all.length === 1 ? all : []
     if (!targets.length) return t(all.length ? 'use_which' : 'use_nobody')
-    const values = { model: one.model, precision: one.precision }
-    for (const loader of targets) for (const [name, value] of Object.entries(values)) set(loader, name, value)
+    for (const loader of targets) for (const name of ['model', 'precision']) set(loader, name, one[name])
     graph.setDirtyCanvas(true, true)
     return t('use_done', { model: one.name, precision: one.precision, loader: targets[0].title })
   }
@@ -116,7 +145,7 @@ export function useInLoader(graph, from) {
 function set(loader, name, value) {
   const slot = loader.inputs?.findIndex((input) => input.widget?.name === name) ?? -1
   if (slot >= 0 && loader.inputs[slot].link !== null) loader.disconnectInput(slot)
-  const widget = loader.widgets.find((one) => one.name === name)
+  const widget = widgetOf(loader, name)
   widget.value = value
   widget.callback?.(value)
 }

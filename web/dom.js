@@ -5,32 +5,64 @@ const SVG = 'http://www.w3.org/2000/svg'
 export const make = (tag, props, ...children) => fill(document.createElement(tag), props, children)
 export const draw = (tag, props, ...children) => fill(document.createElementNS(SVG, tag), props, children)
 
+const none = (value) => (value ?? false) === false
+
 function fill(element, props, children) {
   for (const [name, value] of Object.entries(props ?? {})) {
-    if (value === null || value === undefined || value === false) continue
+    if (none(value)) continue
     if (name.startsWith('on')) element.addEventListener(name.slice(2), value)
     else if (name === 'style') Object.assign(element.style, value)
     else element.setAttribute(name, value === true ? '' : value)
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false))
+  element.append(...children.flat(9).filter((child) => !none(child)))
   return element
 }
 
+// In place of what the element held.
+export function put(element, ...children) {
+  element.replaceChildren()
+  fill(element, null, children)
+}
+
 export const button = (text, onclick, props) => make('button', { type: 'button', onclick, ...props }, text)
+export const div = (kind, ...children) => make('div', kind && { class: kind }, children)
+export const strong = (text) => make('strong', null, text)
+export const note = (...text) => make('p', { class: 'vw-note' }, text)
+export const fault = (text, props) => make('p', { class: 'vw-error', ...props }, text)
+export const list = (kind, items, item = (one) => one) => make('ul', { class: kind }, items.map((one) => make('li', null, item(one))))
+
+export const table = (props, heads, rows) =>
+  make('table', props, make('thead', null, make('tr', null, heads)), make('tbody', null, rows))
 
 // A line that a screen reader speaks when it changes.
 export const status = () => make('p', { class: 'vw-status', role: 'status' })
 
-// Tabs by the ARIA pattern: arrows move between them, Tab goes on into the page. `show(name)` gives the content.
+// A node's panel; the node is told when it wants to be of another height.
+export const frame = (kind) => make('section', { class: `vw-panel vw-${kind}` })
+
+export function high(panel, height, resized) {
+  if (height === panel.height) return
+  panel.height = height
+  resized()
+}
+
+// Is a value another than before? What stays is not drawn anew, and its button keeps the focus.
+export function changes() {
+  let last
+  return (...value) => last !== (last = JSON.stringify(value))
+}
+
+// Tabs by the ARIA pattern: arrows move between them, Tab goes on into the page that `show(name)` gives.
 export function tabs(names, label, show) {
   const body = make('div', { class: 'vw-tabpanel', role: 'tabpanel', tabindex: 0 })
   const heads = Object.entries(names).map(([name, text]) =>
-    make('button', { type: 'button', role: 'tab', 'data-tab': name, onclick: () => choose(name) }, text)
+    make('button', { type: 'button', role: 'tab', 'data-tab': name, onclick: () => choose(name, true) }, text)
   )
   const list = make('div', { class: 'vw-tabs', role: 'tablist', 'aria-label': label, onkeydown: move }, heads)
   let chosen = Object.keys(names)[0]
 
-  function choose(name) {
+  // `show` is told whether a person has chosen
+  function choose(name, picked) {
     chosen = name
     for (const head of heads) {
       const now = head.dataset.tab === name
@@ -38,7 +70,7 @@ export function tabs(names, label, show) {
       head.tabIndex = now ? 0 : -1
     }
     body.setAttribute('aria-label', names[name])
-    body.replaceChildren(show(name))
+    body.replaceChildren(show(name, picked))
   }
 
   function move(event) {
@@ -46,12 +78,12 @@ export function tabs(names, label, show) {
     if (!step) return
     const at = heads.findIndex((head) => head.dataset.tab === chosen)
     const next = heads[(at + step + heads.length) % heads.length]
-    choose(next.dataset.tab)
+    choose(next.dataset.tab, true)
     next.focus()
   }
 
   choose(chosen)
-  return { element: make('div', { class: 'vw-tabbed' }, list, body), choose, refresh: () => choose(chosen) }
+  return { element: div('vw-tabbed', list, body), choose, refresh: () => choose(chosen) }
 }
 
 // One bar of parts, each { kind, bytes, text }; `label` says it in words.
@@ -61,7 +93,7 @@ export function bar(parts, total, label) {
     { class: 'vw-bar', role: 'img', 'aria-label': label },
     parts.map((part) =>
       make('span', {
-        class: `vw-part vw-${part.kind}`,
+        class: `vw-${part.kind}`,
         title: part.text,
         style: { width: `${(100 * Math.max(0, part.bytes ?? 0)) / (total || 1)}%` }
       })

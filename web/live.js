@@ -16,6 +16,17 @@ export async function ask(path, body) {
   return found
 }
 
+// Sends an order. A refusal is said in the line `said`, else what is `done`.
+export async function order(path, body, said, done = '') {
+  try {
+    const found = await ask(path, body)
+    said.textContent = done
+    return found
+  } catch (error) {
+    said.textContent = error.message
+  }
+}
+
 const watches = new Map()
 let timer = 0
 let asking = false
@@ -30,7 +41,7 @@ const seen = new IntersectionObserver((entries) => {
 })
 
 // While `element` can be seen, give `show` what `path()` says; `fail` gets the sentence where it does not.
-// `path()` may be null for nothing to ask. The answer's refresh() asks at once, stop() ends it.
+// The answer's refresh() asks at once, stop() ends it.
 export function watch(element, path, show, fail) {
   watches.set(element, { path, show, fail, visible: false })
   seen.observe(element)
@@ -57,7 +68,7 @@ async function tick() {
   asking = true
   try {
     await loadWords()
-    await Promise.all([...grouped(now)].map(([path, all]) => (path === null ? null : answer(path, all))))
+    await Promise.all([...grouped(now)].map(([path, all]) => answer(path, all)))
   } finally {
     asking = false
     clearTimeout(timer)

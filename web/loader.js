@@ -1,75 +1,76 @@
 // OCR Model Loader: what each precision needs and whether it fits, before anything runs.
-import { button, make, status } from './dom.js'
-import { ask, watch } from './live.js'
-import { language, setting, size, t } from './words.js'
+import { button, changes, copy, div, fault, frame, high, list, make, note, put, status, strong, table } from './dom.js'
+import { additions, failed, fetching } from './languages.js'
+import { linked, precede, valueOf, widgetOf } from './graph.js'
+import { order, watch } from './live.js'
+import { language, setting, size, source, t } from './words.js'
 
-const ASKED = ['model', 'precision', 'attention', 'device', 'quantise_vision']
-
-const valueOf = (node, name) => node.widgets?.find((widget) => widget.name === name)?.value
+const ASKED = ['model', 'precision', 'attention', 'device', 'quantise_vision', 'fast_decode']
 
 // The largest picture of the OCR nodes that this loader feeds, in megapixels; 0 where they leave it open.
-function megapixels(node) {
-  const graph = node.graph
-  const links = node.outputs?.[0]?.links ?? []
-  const targets = links.map((id) => graph?.getNodeById(graph.getLink?.(id)?.target_id))
-  return Math.max(0, ...targets.map((target) => Number(target && valueOf(target, 'megapixels')) || 0))
-}
+const megapixels = (node) => Math.max(0, ...linked(node, node.outputs?.[0]).map((one) => Number(valueOf(one, 'megapixels')) || 0))
 
 function question(node) {
   const query = new URLSearchParams()
   for (const name of ASKED) query.set(name, String(valueOf(node, name) ?? ''))
   query.set('megapixels', String(megapixels(node)))
+  query.set('lang', language())
   return `plan?${query}`
 }
 
 export const badge = (verdict) => make('span', { class: `vw-badge vw-is-${verdict}` }, t(`verdict_${verdict}`))
 
 export function loaderPanel(node, resized) {
-  const element = make('section', { class: 'vw-panel vw-loader' })
-  const body = make('div')
+  const element = frame('loader')
+  const body = div()
   const said = status()
   element.append(body, said)
   const panel = { element, height: 78, redraw: () => plan && show(plan), remove: () => live.stop() }
   let plan = null
-  let drawn = ''
+  const changed = changes()
 
   const live = watch(element, () => question(node), show, (sentence) => fail(sentence))
   for (const name of ASKED) {
-    const widget = node.widgets?.find((one) => one.name === name)
-    if (!widget) continue
-    const before = widget.callback
-    widget.callback = function (...all) {
-      live.refresh()
-      return before?.apply(this, all)
-    }
+    const widget = widgetOf(node, name)
+    if (widget)
+      precede(widget, 'callback', () => {
+        panel.asked = true
+        live.refresh()
+      })
   }
 
   function fail(sentence) {
     plan = null
-    drawn = ''
-    body.replaceChildren(make('p', { class: 'vw-error' }, sentence))
+    if (changed(sentence)) put(body, fault(sentence))
     tall(2)
   }
 
-  function tall(rows) {
-    const height = Math.round(34 + rows * 21)
-    if (height === panel.height) return
-    panel.height = height
-    resized()
-  }
+  const tall = (rows) => high(panel, 34 + rows * 21, resized)
 
   function show(found) {
     plan = found
-    const key = JSON.stringify([found, setting('Vramwise.Units'), language()])
-    if (key === drawn) return // nothing has changed: a button that has the focus keeps it
-    drawn = key
+    if (!changed(found, setting('Vramwise.Units'), language())) return
+    const unfolded = body.querySelector('.vw-languages')?.open
     const focused = element.contains(document.activeElement) && document.activeElement.dataset.act
-    body.replaceChildren(
+    // what failed is said above all else: the panel may be low
+    const first = found.missing && failed(found.download)
+    put(
+      body,
+      first,
+      first && missing(found),
       make('p', { class: 'vw-head' }, place(found)),
-      ...[found.verdicts.length > 0 && table(found), found.missing && missing(found)].filter(Boolean)
+      found.verdicts.length > 0 && verdicts(found),
+      found.needs?.length > 0 && needs(found),
+      !first && found.missing && missing(found),
+      found.recognisers?.length > 0 && additions('languages', found.recognisers, post),
+      found.layout && additions('layout_net', [found.layout], post)
     )
-    if (focused) body.querySelector(`[data-act="${focused}"]`)?.focus()
-    tall(found.verdicts.length + (found.missing ? 8 : 1))
+    body.querySelector('.vw-languages')?.toggleAttribute('open', !!unfolded)
+    if (focused) [...body.querySelectorAll('[data-act]')].find((one) => one.dataset.act === focused)?.focus()
+    const added = body.querySelector('.vw-languages')
+    const rows = () => found.verdicts.length + (found.missing ? 8 : 1) + 2 * (found.needs?.length ?? 0) + (added ? (added.open ? 12 : 1) : 0)
+    added?.addEventListener('toggle', () => (panel.asked = true) && tall(rows()))
+    tall(rows())
   }
 
   function place(found) {
@@ -78,13 +79,11 @@ export function loaderPanel(node, resized) {
     return found.set_by_hand ? `${said} (${t('set_by_hand', { value: found.set_by_hand })})` : said
   }
 
-  const table = (found) =>
-    make(
-      'table',
-      { class: 'vw-verdicts' },
-      make('caption', { class: 'vw-hidden' }, t('loader_panel')),
-      make('thead', { class: 'vw-hidden' }, make('tr', null, ['precision', 'need', 'verdict', 'chosen'].map((key) => make('th', { scope: 'col' }, t(key))))),
-      make('tbody', null, found.verdicts.map((one) => {
+  const verdicts = (found) =>
+    table(
+      { class: 'vw-verdicts', 'aria-label': t('loader_panel') },
+      ['precision', 'need', 'verdict', 'chosen'].map((key) => make('th', { scope: 'col' }, t(key))),
+      found.verdicts.map((one) => {
         const chosen = one.precision === found.chosen
         return make(
           'tr',
@@ -92,58 +91,40 @@ export function loaderPanel(node, resized) {
           make('th', { scope: 'row' }, one.precision === 'own' ? t('own_precision') : one.precision),
           make('td', { class: 'vw-number' }, size(one.need_bytes)),
           make('td', null, badge(one.verdict)),
-          make('td', null, chosen ? t('chosen_mark') : '')
+          make('td', { title: chosen && t('chosen') }, chosen && t('chosen_mark'))
         )
-      }))
+      })
     )
 
   function missing(found) {
     const { missing: gone, download } = found
     const facts = [
       gone.size_bytes !== null && ['download_size', size(gone.size_bytes)],
-      gone.repo && ['download_from', `${gone.repo} (${setting('Vramwise.DownloadSource') || gone.source})`],
+      gone.repo && ['download_from', `${gone.repo} (${source() || gone.source})`],
       gone.folder && ['download_into', gone.folder]
     ].filter(Boolean)
-    return make(
-      'div',
-      { class: 'vw-missing' },
-      make('p', null, make('strong', null, t('missing'))),
+    return div(
+      'vw-missing',
+      make('p', null, strong(t('missing'))),
+      offer(found, gone, download),
       make('details', null, make('summary', { 'data-act': 'where' }, t('where_searched')), make('p', null, gone.searched)),
-      make('dl', null, facts.flatMap(([key, text]) => [make('dt', null, t(key)), make('dd', { title: text }, text)])),
-      offer(found, gone, download)
+      make('dl', null, facts.flatMap(([key, text]) => [make('dt', null, t(key)), make('dd', { title: text }, text)]))
     )
   }
 
   function offer(found, gone, download) {
-    if (download?.state === 'running') {
-      const values = { done: size(download.done_bytes), total: size(download.total_bytes) }
-      return make(
-        'div',
-        { class: 'vw-row' },
-        make('progress', { max: download.total_bytes || 1, value: download.total_bytes && download.done_bytes, 'aria-label': t('downloading') }),
-        make('span', { class: 'vw-number' }, download.total_bytes ? t('done_of', values) : t('downloading')),
-        button(t('cancel'), () => post({ model: found.model, cancel: true }), { 'data-act': 'cancel' })
-      )
-    }
-    if (!gone.allowed) return gone.repo && make('p', { class: 'vw-note' }, t('download_off'))
+    if (!gone.allowed) return gone.repo && note(t('download_off'))
+    if (gone.blocked && download?.state !== 'running') return note(t('packages_first'))
     const text = gone.size_bytes === null ? t('download') : t('download_of', { size: size(gone.size_bytes) })
-    const source = setting('Vramwise.DownloadSource', '')
-    return make(
-      'div',
-      { class: 'vw-row' },
-      button(text, () => post({ model: found.model, source }), { 'data-act': 'download' }),
-      download?.state === 'failed' && make('span', { class: 'vw-error', role: 'alert' }, download.error),
-      download?.state === 'stopped' && make('span', null, t('download_stopped'))
-    )
+    return fetching(found.model, download, text, post, source())
   }
 
-  async function post(body_) {
-    try {
-      await ask('download', body_)
-      said.textContent = ''
-    } catch (error) {
-      said.textContent = error.message
-    }
+  // What some precisions, or all, wait for: before the gigabytes, with the command line to copy.
+  const needs = (found) =>
+    list('vw-needs', found.needs, (one) => [one.text, ' ', one.command && button(t('copy'), () => copy(one.command), { 'data-act': one.command })])
+
+  async function post(what) {
+    await order('download', what, said)
     live.refresh()
   }
 

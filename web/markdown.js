@@ -1,6 +1,6 @@
 // Markdown as models write it, made into elements. No link is ever live, no picture is loaded, HTML stays text;
 // of an HTML table the cells are kept, as text.
-import { make } from './dom.js'
+import { div, make, table } from './dom.js'
 
 const RULE = /^ {0,3}([-*_])( *\1){2,} *$/
 const BULLET = /^\s*(?:[-*+]|(\d+)[.)])\s+(.*)$/
@@ -8,7 +8,7 @@ const BAR = /^\s*\|?[\s:|-]+\|[\s:|-]*$/
 const INLINE = /(`[^`]+`)|\*\*([^*]+)\*\*|__([^_]+)__|\*([^*\s][^*]*)\*|!?\[([^\]]*)\]\(([^)]*)\)/g
 
 export function markdown(text) {
-  const root = make('div', { class: 'vw-markdown' })
+  const root = div('vw-markdown')
   const lines = String(text).replace(/\r\n?/g, '\n').split('\n')
   for (let at = 0; at < lines.length; ) at = block(root, lines, at)
   return root
@@ -62,11 +62,10 @@ function paragraph(root, lines, at) {
 const cells = (line) => line.trim().replace(/^\||\|$/g, '').split(/(?<!\\)\|/).map((cell) => cell.trim())
 
 function pipeTable(root, lines, at) {
-  const row = (line, tag) => make('tr', null, cells(line).map((cell) => make(tag, null, inline(cell))))
-  const body = []
-  const head = make('thead', null, row(lines[at], 'th'))
-  for (at += 2; at < lines.length && lines[at].includes('|'); at++) body.push(row(lines[at], 'td'))
-  root.append(make('table', null, head, make('tbody', null, body)))
+  const row = (tag) => cells(lines[at]).map((cell) => make(tag, null, inline(cell)))
+  const [head, body] = [row('th'), []]
+  for (at += 2; at < lines.length && lines[at].includes('|'); at++) body.push(make('tr', null, row('td')))
+  root.append(table(null, head, body))
   return at
 }
 

@@ -1,16 +1,16 @@
 // Bars of memory: who holds it, and before and after a release.
-import { bar, make } from './dom.js'
+import { bar, div, make, note, strong } from './dom.js'
 import { size, t } from './words.js'
 
 // Parts of one device of /vramwise/machine. Where nobody tells who holds what, it is one part "in use".
 function parts(device) {
-  const known = [device.own_bytes, device.host_bytes, device.other_bytes].some((bytes) => bytes !== null)
+  const known = [device.own_bytes, device.host_bytes, device.other_bytes].some(Number.isFinite)
   const used = Math.max(0, (device.total_bytes ?? 0) - (device.free_bytes ?? 0))
   const held = known
     ? [['own', device.own_bytes], ['host', device.host_bytes], ['other', device.other_bytes]]
     : [['used', used]]
   return [...held, ['free', device.free_bytes]]
-    .filter(([, bytes]) => bytes !== null)
+    .filter(([, bytes]) => Number.isFinite(bytes))
     .map(([kind, bytes]) => ({ kind, bytes, text: `${t(`memory_${kind}`)}: ${size(bytes)}` }))
 }
 
@@ -21,10 +21,10 @@ export function deviceBar(device) {
   return make(
     'div',
     { class: 'vw-device', 'data-device': device.id },
-    make('p', null, make('strong', null, name), ` ${t('free_of', { free: size(device.free_bytes), total: size(device.total_bytes) })}`),
-    device.set_by_hand ? make('p', { class: 'vw-note' }, t('set_by_hand', { value: device.set_by_hand })) : null,
+    make('p', null, strong(name), ` ${t('free_of', { free: size(device.free_bytes), total: size(device.total_bytes) })}`),
+    device.set_by_hand && note(t('set_by_hand', { value: device.set_by_hand })),
     bar(shown, device.total_bytes, `${name}. ${said}`),
-    make('ul', { class: 'vw-legend', 'aria-hidden': 'true' }, shown.map((part) => make('li', { class: `vw-key-${part.kind}` }, part.text)))
+    make('ul', { class: 'vw-legend', 'aria-hidden': 'true' }, shown.map((part) => make('li', null, make('i', { class: `vw-${part.kind}` }), part.text)))
   )
 }
 
@@ -38,13 +38,12 @@ export function releaseBars(release) {
     const label = t(key, { device: release.device })
     const most = Math.max(before, after)
     const line = (when, bytes) =>
-      make(
-        'div',
-        { class: 'vw-beforeafter' },
+      div(
+        'vw-beforeafter',
         make('span', null, t(when)),
         bar([{ kind: key === 'release_device' ? 'free' : 'used', bytes, text: size(bytes) }], most, `${label}, ${t(when)}: ${size(bytes)}`),
         make('span', { class: 'vw-number' }, size(bytes))
       )
-    return make('div', { class: 'vw-release' }, make('p', null, make('strong', null, label)), line('before', before), line('after', after))
+    return div('vw-release', make('p', null, strong(label)), line('before', before), line('after', after))
   })
 }

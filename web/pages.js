@@ -1,38 +1,48 @@
-// OCR Inference: the page with its regions, its words, and the words as text, markdown and JSON.
+// OCR Inference: the page with its regions, and its words as text, markdown and JSON.
 import { api } from '../../scripts/api.js'
-import { button, copy, draw, make, status, tabs } from './dom.js'
+import { button, copy, div, draw, frame, make, put, status, tabs } from './dom.js'
+import { valueOf } from './graph.js'
+import { refusal } from './languages.js'
 import { markdown } from './markdown.js'
 import { percent, t } from './words.js'
 
 export const pictureOf = (page) => api.apiURL(`/view?${new URLSearchParams(page)}`)
 
-const grouped = (element) => {
-  // the canvas must not zoom, drag or take shortcuts from what is meant for the panel
+// the canvas must not zoom, drag or take shortcuts from what is meant for the panel
+export const keepEvents = (element) => {
   for (const kind of ['wheel', 'pointerdown', 'keydown'])
     element.addEventListener(kind, (event) => event.key !== 'Escape' && !event.ctrlKey && !event.metaKey && event.stopPropagation())
   return element
 }
-export { grouped as keepEvents }
 
-export function pagesPanel() {
-  const element = grouped(make('section', { class: 'vw-panel vw-pages' }))
+export function pagesPanel(node) {
+  const element = keepEvents(frame('pages'))
   const running = make('pre', { class: 'vw-running', role: 'log', 'aria-label': t('reading'), tabindex: 0 })
   const said = status()
-  const panel = { element, height: 300, least: 240, show, stream, redraw }
+  const panel = { element, height: 280, show, stream, redraw, refuse, remove: () => refused?.stop() }
   let records = []
   let pictures = []
   let at = 0
   let view = null
-  let left = 'page'
+  let left = null
+  let refused = null
+
+  function refuse(sentence) {
+    refused?.stop()
+    refused = sentence && refusal(sentence)
+    put(element, refused?.element)
+  }
 
   function stream(text) {
     // a character of no width stands behind every "<", for frontends that take this text as HTML
     running.textContent = text.replace(/<\u200b/g, '<')
-    if (!running.isConnected) element.replaceChildren(running)
+    if (refused) refuse(null)
+    if (!running.isConnected) put(element, running)
     running.scrollTop = running.scrollHeight
   }
 
   function show(output) {
+    if (refused) refuse(null)
     records = output.ocr ?? []
     pictures = output.pages ?? []
     at = Math.min(at, Math.max(0, records.length - 1))
@@ -44,31 +54,25 @@ export function pagesPanel() {
     view = tabs(
       { page: t('tab_page'), text: t('tab_text'), markdown: t('tab_markdown'), json: t('tab_json') },
       t('pages_panel'),
-      (name) => {
-        left = name
+      (name, picked) => {
+        if (picked) left = name
         return content[name](records[at])
       }
     )
-    view.choose(left)
-    element.replaceChildren(records.length > 1 ? switcher() : '', view.element, said)
+    view.choose(left ?? (valueOf(node, 'task') === 'markdown' ? 'markdown' : 'page'))
+    put(element, records.length > 1 && switcher(), view.element, said)
   }
 
   function switcher() {
-    const where = make('span', { 'aria-live': 'polite' })
-    const turn = (step) => {
-      at = (at + step + records.length) % records.length
-      where.textContent = t('page_of', { page: at + 1, pages: records.length })
-      view?.refresh()
-    }
-    const found = make(
-      'div',
-      { class: 'vw-row vw-switcher' },
-      button('\u2039', () => turn(-1), { 'aria-label': t('page_before') }),
-      where,
-      button('\u203a', () => turn(1), { 'aria-label': t('page_after') })
-    )
-    where.textContent = t('page_of', { page: at + 1, pages: records.length })
-    return found
+    const said = () => t('page_of', { page: at + 1, pages: records.length })
+    const where = make('span', { 'aria-live': 'polite' }, said())
+    const turn = (mark, key, step) =>
+      button(mark, () => {
+        at = (at + step + records.length) % records.length
+        where.textContent = said()
+        view.refresh()
+      }, { 'aria-label': t(key) })
+    return div('vw-row vw-switcher', turn('\u2039', 'page_before', -1), where, turn('\u203a', 'page_after', 1))
   }
 
   async function take(text) {
@@ -77,10 +81,10 @@ export function pagesPanel() {
   }
 
   const written = (text, kind) =>
-    make('div', { class: 'vw-written' }, button(t('copy'), () => take(text), { class: 'vw-copy' }), kind ?? make('pre', { tabindex: 0 }, text))
+    div('vw-written', button(t('copy'), () => take(text), { class: 'vw-copy' }), kind ?? make('pre', { tabindex: 0 }, text))
 
   const content = {
-    page: (record) => page(record, pictures[at], take),
+    page: (record) => div('vw-both', page(record, pictures[at], take), make('pre', { class: 'vw-beside', tabindex: 0, 'aria-label': t('tab_text') }, record.text)),
     text: (record) => written(record.text),
     markdown: (record) => written(record.markdown, markdown(record.markdown)),
     json: (record) => written(JSON.stringify(record, null, 1))
@@ -114,12 +118,10 @@ function page(record, picture, take) {
       }
     })
   })
-  return make(
-    'div',
-    { class: 'vw-paged' },
-    make(
-      'div',
-      { class: 'vw-sheet' },
+  return div(
+    'vw-paged',
+    div(
+      'vw-sheet',
       picture && make('img', { src: pictureOf(picture), alt: t('page_picture'), draggable: 'false' }),
       draw('svg', { viewBox: `0 0 ${record.width} ${record.height}`, role: 'group', 'aria-label': t('regions', { count: shapes.length }) }, shapes)
     ),

@@ -1,5 +1,5 @@
 // OCR Score: each picture with its errors, the best one framed, and where the words differ.
-import { make } from './dom.js'
+import { frame, make, put, strong } from './dom.js'
 import { keepEvents, pictureOf } from './pages.js'
 import { percent, t } from './words.js'
 
@@ -7,14 +7,15 @@ import { percent, t } from './words.js'
 const TAGS = { same: 'span', missing: 'del', extra: 'ins' }
 
 export function scorePanel() {
-  const element = keepEvents(make('section', { class: 'vw-panel vw-score' }))
+  const element = keepEvents(frame('score'))
   let output = null
 
   function redraw() {
     const record = output?.score?.[0]
     if (!record) return
     const verdict = t(record.passed ? 'score_passed' : 'score_failed', { best: record.best_index + 1, count: record.images.length })
-    element.replaceChildren(
+    put(
+      element,
       make('p', { class: 'vw-head', role: 'status' }, verdict),
       make('ol', { class: 'vw-pictures' }, record.images.map((one, at) => card(one, at, at === record.best_index)))
     )
@@ -26,7 +27,7 @@ export function scorePanel() {
       'li',
       { class: best && 'vw-best' },
       picture && make('img', { src: pictureOf(picture), alt: t('image_number', { number: at + 1 }), loading: 'lazy' }),
-      make('p', null, make('strong', null, best ? t('best') : ''), ` ${t('score_numbers', { cer: percent(one.cer), wer: percent(one.wer) })}`),
+      make('p', null, strong(best ? t('best') : ''), ` ${t('score_numbers', { cer: percent(one.cer), wer: percent(one.wer) })}`),
       make('p', { class: 'vw-diff', 'aria-label': t('diff_label'), role: 'group' }, (one.pieces ?? []).map(([kind, text]) => make(TAGS[kind], null, text)))
     )
   }

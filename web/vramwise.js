@@ -1,12 +1,14 @@
-// VRAMwise in the browser: panels on its nodes, a sidebar tab, settings and commands. Comfort only: every node
-// works without any of it.
+// VRAMwise in the browser: panels on its nodes, a sidebar tab, settings and commands. Every node works without it.
 import { app } from '../../scripts/app.js'
 import { api } from '../../scripts/api.js'
-import { adviceTable, useInLoader } from './advice.js'
-import { make } from './dom.js'
+import { adviceList, useInLoader } from './advice.js'
+import { fault, frame, high, make, put } from './dom.js'
+import { nodeOf, nodeOfOutput, precede, room, widgetOf } from './graph.js'
 import { ask, watch } from './live.js'
+import { namesAddition } from './languages.js'
 import { loaderPanel } from './loader.js'
 import { deviceBar, releaseBars } from './memory.js'
+import { nameAll, nameSlots } from './names.js'
 import { keepEvents, pagesPanel } from './pages.js'
 import { remotePanel } from './remote.js'
 import { scorePanel } from './score.js'
@@ -16,9 +18,9 @@ import { language, loadWords, setting, t } from './words.js'
 const NAME = 'vramwise_panel'
 const TAB = 'vramwise'
 const MARGIN = 6
+const LEAST = 46 // of a panel's height: what is longer scrolls inside
 
-// How each node's panel is made and what it is called. `early` ones are open before the node has run, the others from
-// its first output on.
+// Each node's panel. `early` ones show something before a run.
 const PANELS = {
   VramwiseOCRModelLoader: { early: true, make: loaderPanel, label: 'loader_panel' },
   VramwiseRemoteOCRModel: { early: true, make: remotePanel, label: 'remote_panel' },
@@ -30,97 +32,122 @@ const PANELS = {
 }
 
 function probePanel(node, resized) {
-  const element = make('section', { class: 'vw-panel' })
+  const element = frame('probe')
   const panel = { element, height: 96, remove: () => live.stop() }
   const live = watch(
     element,
     () => `machine?lang=${language()}`,
     (found) => {
-      element.replaceChildren(...found.devices.map(deviceBar))
-      const height = 30 + 66 * found.devices.length
-      if (height === panel.height) return
-      panel.height = height
-      resized()
+      put(element, found.devices.map(deviceBar))
+      high(panel, 30 + 66 * found.devices.length, resized)
     },
-    (sentence) => element.replaceChildren(make('p', { class: 'vw-error' }, sentence))
+    (sentence) => put(element, fault(sentence))
   )
   return panel
 }
 
 function releasePanel() {
-  const element = make('section', { class: 'vw-panel' })
-  const panel = { element, height: 150, show: (output) => ((panel.last = output.release?.[0]), panel.redraw()) }
-  panel.redraw = () => panel.last && element.replaceChildren(...releaseBars(panel.last))
+  const element = frame('release')
+  const panel = { element, height: 134, show: (output) => ((panel.last = output.release?.[0]), panel.redraw()) }
+  panel.redraw = () => panel.last && put(element, releaseBars(panel.last))
   return panel
 }
 
 function advisorPanel(node) {
-  const element = keepEvents(make('section', { class: 'vw-panel' }))
-  const panel = { element, height: 300 }
+  const element = keepEvents(frame('advisor'))
+  const panel = { element, height: 340 }
   panel.show = (output) => {
-    const table = adviceTable((one) => useInLoader(node.graph, node)(one))
-    table.show((output.advice ?? []).flatMap((one) => one.models))
-    element.replaceChildren(table.element)
+    const list = adviceList((one) => useInLoader(node.graph, node)(one))
+    if (output.advice?.length) list.show(output.advice)
+    put(element, output.advice?.length ? list.element : make('pre', { tabindex: 0 }, output.text?.[0]))
   }
   return panel
 }
 
 const panels = new WeakMap()
+const inVue = () => setting('Comfy.VueNodes.Enabled')
 
-// The panel of a node, put on it at the first call as its last widget; it is never saved or sent.
+// The panel of a node, at the first call put on it as its last widget, never saved or sent. It takes the room that the
+// node has; a new node is made as high as it wants.
 function panelOf(node) {
   if (panels.has(node)) return panels.get(node)
   const kind = PANELS[node.comfyClass]
   const panel = kind.make(node, () => fit())
   const { element } = panel
+  element.classList.add('widget-expands') // Nodes 2.0 then gives it the height that is left
   panels.set(node, panel)
+  let opened = false
+  const wants = () => opened || fresh.has(node)
   const widget = node.addDOMWidget(NAME, NAME, element, {
     getValue: () => '',
     setValue() {},
-    getMinHeight: () => (widget?.hidden ? 0 : panel.height),
+    getMinHeight: () => (widget?.hidden ? 0 : LEAST),
     margin: MARGIN,
-    serialize: false
+    serialize: false,
+    hideInPanel: true
   })
   widget.serialize = false
 
   function fit() {
     element.style.display = widget.hidden ? 'none' : ''
-    // in Nodes 2.0 all else on a node is taller: a panel that can do with less leaves the node its size
-    const least = (setting('Comfy.VueNodes.Enabled') && panel.least) || panel.height
-    element.style.minHeight = `${least - 2 * MARGIN}px`
+    element.style.minHeight ||= `${LEAST - 2 * MARGIN}px`
     if (widget.hidden || !node.graph) return
-    node.setSize?.([node.size[0], Math.max(node.size[1], node.computeSize()[1])])
+    grow(node.computeSize()[1] + panel.height - LEAST)
+    if (panel.asked) setTimeout(settle, 50)
     node.setDirtyCanvas?.(true, true)
   }
 
-  // Where a node comes in the moment in which one of its id goes (an undo), Nodes 2.0 keeps the old one's element.
-  function settle() {
-    if (element.isConnected || node.graph !== app.canvas.graph) return
-    document.querySelector(`[data-node-id="${node.id}"] .vw-panel`)?.replaceWith(element)
+  // one that a file has given its size keeps it, until a person asks its panel for more
+  function grow(wanted) {
+    if ((!wants() && !panel.asked) || inVue()) return
+    const height = Math.min(wanted, Math.max(room(node), node.computeSize()[1]))
+    if (height > node.size[1]) node.setSize([node.size[0], height])
+  }
+
+  // Where a node comes as one of its id goes (an undo), Nodes 2.0 keeps the old element. Rows are taller there than the
+  // canvas says, too: what the panel lacks is known once it is drawn.
+  function settle(tries = 4) {
+    if (app.canvas.graph.getNodeById(node.id) !== node) return
+    if (!element.isConnected) document.querySelector(`[data-node-id="${node.id}"] .vw-panel`)?.replaceWith(element)
+    const now = element.clientHeight
+    const lacks = panel.height - 2 * MARGIN - now
+    if ((wants() || panel.asked) && !widget.hidden && now && lacks > 4 && inVue()) {
+      const outer = element.closest('[data-node-id]').offsetHeight
+      element.style.minHeight = `${Math.max(now, Math.min(now + lacks, room(node) + 30 - outer + now))}px`
+    }
+    if (tries) setTimeout(settle, 400 / tries, tries - 1)
   }
 
   panel.open = () => {
+    opened ||= widget.hidden
     setTimeout(settle, 50)
     if (!widget.hidden) return
     widget.hidden = false
     fit()
   }
   widget.hidden = !kind.early
+  // once the node has the size that a file gives it
+  panel.ready = () => {
+    if (!widget.hidden || !node.graph) return
+    widget.hidden = !fresh.has(node) && node.size[1] - node.computeSize()[1] < LEAST + 20
+    fit()
+  }
+  if (!kind.early && !element.childElementCount) element.append(make('p', { class: 'vw-note vw-later' }, t('after_run')))
   setTimeout(settle, 50)
   fit()
   loadWords().then(() => {
     element.setAttribute('aria-label', t(kind.label))
+    element.querySelector('.vw-later')?.replaceChildren(t('after_run'))
     panel.redraw?.()
   })
-  const removed = node.onRemoved
-  node.onRemoved = function (...all) {
-    panel.remove?.()
-    return removed?.apply(this, all)
-  }
+  precede(node, 'onRemoved', () => panel.remove?.())
   return panel
 }
 
-// Opening a large workflow does not wait for panels: they come a few at a time, when the page has nothing to do.
+// Nodes that no file, copy or undo has given a size: it is theirs to choose.
+const fresh = new WeakSet()
+
+// Opening a large workflow waits for no panel: they come a few at a time, when the page is idle.
 const later = []
 const idle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 8 }), 30))
 
@@ -131,50 +158,43 @@ function soon(node) {
 function some(deadline) {
   do {
     const node = later.shift()
-    if (node?.graph) panelOf(node)
+    if (node.graph?.getNodeById(node.id) === node) panelOf(node).ready()
   } while (later.length && deadline.timeRemaining() > 4)
   if (later.length) idle(some, { timeout: 500 })
 }
 
-async function show(node, output) {
-  if (!output || !PANELS[node?.comfyClass]) return
+// Has a node's panel show something; `does` is its method.
+async function tell(node, does, what) {
   await loadWords()
   const panel = panelOf(node)
-  if (!panel.show) return
-  panel.show(output)
-  panel.open()
-  node.setDirtyCanvas?.(true, true)
+  panel[does]?.(what)
+  if (panel[does]) panel.open()
 }
 
-// A node by the id that ComfyUI's messages have: "12", or "7:12" inside subgraph node 7.
-function nodeOf(id) {
-  let graph = app.graph
-  const path = String(id).split(':')
-  for (const step of path.slice(0, -1)) graph = graph?.getNodeById(Number(step))?.subgraph
-  return graph?.getNodeById(Number(path.at(-1)))
-}
+const show = (node, output) => output && PANELS[node?.comfyClass] && tell(node, 'show', flat(output))
 
-// ... or by the key that outputs are kept under: "12", or "<subgraph's uuid>:12".
-function nodeOfOutput(key) {
-  const [where, id] = key.includes(':') ? key.split(':') : [null, key]
-  const graph = where ? app.graph.subgraphs?.get(where) : app.graph
-  return graph?.getNodeById(Number(id))
-}
+// Newer ComfyUI gets what only panels draw a list deeper.
+const flat = (output) => Object.fromEntries(Object.entries(output).map(([key, values]) => [key, values?.flat?.() ?? values]))
 
-// The text that is being generated. The frontend's own line for it goes: it says the same once more.
+// Text as it is generated. The frontend's own line for it goes: it says the same.
 async function running({ detail }) {
   const node = nodeOf(detail?.nodeId)
   if (node?.comfyClass !== 'VramwiseOCR' || !detail.text) return
-  await loadWords()
-  panelOf(node).stream(detail.text)
-  panelOf(node).open()
-  const twice = node.widgets?.find((one) => one.name === '$$node-text-preview')
+  await tell(node, 'stream', detail.text)
+  const twice = widgetOf(node, '$$node-text-preview')
   if (twice) node.removeWidget?.(twice)
 }
 
+// A run refused for want of what can be fetched: the sentence stays at its node, with the button.
+function refused({ detail }) {
+  const node = nodeOf(detail?.node_id)
+  if (node?.comfyClass === 'VramwiseOCR' && namesAddition(detail.exception_message ?? '')) tell(node, 'refuse', detail.exception_message)
+}
+
+const toast = (severity, detail, more = { life: 4000 }) => app.extensionManager.toast.add({ severity, summary: 'VRAMwise', detail, ...more })
+
 async function evictAll() {
   await loadWords()
-  const toast = (severity, detail) => app.extensionManager.toast.add({ severity, summary: 'VRAMwise', detail, life: 4000 })
   try {
     await ask('evict', { all: true })
     toast('success', t('evicted'))
@@ -183,37 +203,54 @@ async function evictAll() {
   }
 }
 
+// The server calls it success where a part of a graph was queued: what was left out is said.
+async function tellWhatIsLeftOut() {
+  const wrong = Object.entries(app.lastNodeErrors ?? {}).filter(([, one]) => one.errors?.length)
+  const graphs = [app.graph, ...(app.graph.subgraphs?.values() ?? [])]
+  if (!wrong.length || !graphs.some((graph) => graph.nodes.some((node) => node.comfyClass?.startsWith('Vramwise')))) return
+  await loadWords()
+  const said = wrong.slice(0, 3).map(([id, one]) => `${nodeOf(id)?.title ?? one.class_type}: ${one.errors[0].details || one.errors[0].message}`)
+  toast('warn', `${said.join('\n')}\n${t('left_out_why')}`, { summary: t('left_out'), closable: true })
+}
+
 function openTab() {
   if (app.extensionManager.sidebarTab?.activeSidebarTabId !== TAB) app.extensionManager.command.execute(`Workspace.ToggleSidebarTab.${TAB}`)
 }
 
-// %KSampler.seed% in a file's name is filled in as the prompt is sent, as for Save Image: with another seed it is
-// another name, and the node runs again. The server fills in what is left, dates too, and all of it over the API.
+// %KSampler.seed% in a file's name is filled in as the prompt is sent, as for Save Image: another seed is another name,
+// and the node runs again. The server fills in what is left.
 function fillWidgetTokens(node) {
-  const widget = node.widgets?.find((one) => one.name === 'filename_prefix')
+  const widget = widgetOf(node, 'filename_prefix')
   const fill = window.comfyAPI?.utils?.applyTextReplacements
   if (!widget || !fill) return
   widget.serializeValue = () =>
     String(widget.value).replace(/%[^%]+%/g, (token) => (/^%date:|^[^.]*$/.test(token) ? token : fill(app, token)))
 }
 
+const option = (text, value = text) => ({ text, value })
+const settings = [
+  { id: 'Vramwise.Units', category: ['VRAMwise', 'Memory shown', 'Units'], name: 'Units of memory', type: 'combo', options: [option('GiB'), option('GB')], defaultValue: 'GiB', tooltip: 'GiB is 1024^3 bytes, GB is 10^9 bytes.' },
+  { id: 'Vramwise.PollSeconds', category: ['VRAMwise', 'Memory shown', 'Polling'], name: 'Seconds between looks at the memory', type: 'slider', attrs: { min: 1, max: 30, step: 1 }, defaultValue: 2, tooltip: 'Only while something that shows it can be seen.' },
+  { id: 'Vramwise.DownloadSource', category: ['VRAMwise', 'Downloads', 'Source'], name: 'Download models from', type: 'combo', options: [option('automatic', 'server'), option('Hugging Face', 'huggingface'), option('ModelScope', 'modelscope')], defaultValue: 'server', tooltip: 'automatic: as the server is set. Nothing is fetched before the Download button is pressed.' }
+]
+
 app.registerExtension({
   name: 'vramwise',
-  settings: [
-    { id: 'Vramwise.Units', category: ['VRAMwise', 'Display', 'Units'], name: 'Units of memory', type: 'combo', options: ['GiB', 'GB'], defaultValue: 'GiB', tooltip: 'GiB is 1024^3 bytes, GB is 10^9 bytes.' },
-    { id: 'Vramwise.PollSeconds', category: ['VRAMwise', 'Display', 'Polling'], name: 'Seconds between looks at the memory', type: 'slider', attrs: { min: 1, max: 30, step: 1 }, defaultValue: 2, tooltip: 'Only while something that shows it can be seen.' },
-    { id: 'Vramwise.DownloadSource', category: ['VRAMwise', 'Models', 'Source'], name: 'Download models from', type: 'combo', options: [{ text: 'as the server is set', value: '' }, { text: 'Hugging Face', value: 'huggingface' }, { text: 'ModelScope', value: 'modelscope' }], defaultValue: '', tooltip: 'Nothing is fetched before the Download button is pressed.' }
-  ],
+  settings,
   commands: [
     { id: 'Vramwise.EvictAll', label: 'VRAMwise: evict all OCR models', icon: 'pi pi-eject', function: evictAll },
     { id: 'Vramwise.OpenAdvisor', label: 'VRAMwise: open the advisor', icon: 'pi pi-microchip', function: openTab }
   ],
   menuCommands: [{ path: ['Extensions', 'VRAMwise'], commands: ['Vramwise.EvictAll', 'Vramwise.OpenAdvisor'] }],
 
+  addCustomNodeDefs: (defs) => nameAll(defs, settings),
+
   async setup() {
     document.head.append(make('link', { rel: 'stylesheet', href: new URL('./vramwise.css', import.meta.url).href }))
     await loadWords()
     api.addEventListener('progress_text', running)
+    api.addEventListener('execution_error', refused)
+    api.addEventListener('promptQueued', tellWhatIsLeftOut)
     let close = null
     const render = (root) => {
       close?.then((stop) => stop())
@@ -234,17 +271,16 @@ app.registerExtension({
   },
 
   nodeCreated(node) {
+    nameSlots(node)
     if (node.comfyClass === 'VramwiseSaveText') fillWidgetTokens(node)
     const kind = PANELS[node.comfyClass]
     if (!kind) return
-    // Nodes 2.0 does not always notice a widget that comes after the node, so there all are on it, hidden
-    if (setting('Comfy.VueNodes.Enabled')) panelOf(node)
-    else if (kind.early) soon(node)
-    const before = node.onExecuted
-    node.onExecuted = function (output) {
-      before?.apply(this, arguments)
-      show(this, output)
-    }
+    fresh.add(node)
+    precede(node, 'onConfigure', () => fresh.delete(node))
+    // Nodes 2.0 may overlook a widget that comes after its node, so there all are on it, at times hidden
+    if (inVue()) panelOf(node)
+    soon(node)
+    precede(node, 'onExecuted', (output) => show(node, output))
   },
 
   // outputs of a run that was made before the page was opened, or of another tab's workflow

@@ -7,6 +7,9 @@ let spoken = ''
 
 export const setting = (id, otherwise) => app.extensionManager?.setting?.get(id) ?? otherwise
 
+// Where a person wants models from; "" as the server is set: an empty value shows nothing in the settings.
+export const source = () => setting('Vramwise.DownloadSource', '').replace('server', '')
+
 export function language() {
   const locale = String(setting('Comfy.Locale', 'en'))
   return LANGUAGES.find((one) => locale.startsWith(one)) ?? 'en'
@@ -29,7 +32,7 @@ const number = (value, digits) =>
 
 // "7.4 GiB", or GB where the person prefers those. Small things in the next smaller unit.
 export function size(bytes) {
-  if (bytes === null || bytes === undefined) return t('unknown')
+  if ((bytes ?? null) === null) return t('unknown')
   const [base, large, small] = setting('Vramwise.Units', 'GiB') === 'GB' ? [1000, 'GB', 'MB'] : [1024, 'GiB', 'MiB']
   const value = bytes / base ** 3
   if (bytes > 0 && value < 0.1) return `${number(bytes / base ** 2, 0)} ${t(small)}`

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ...core.ocr.results.result import OCRResult, Region, Regions
 
 MAX_MASK_PIXELS = 2**30  # of all masks of a batch together, 4 bytes each
+SMALL_BYTES = 2**25  # of an output beside the main ones
 MAX_PAGE_PIXELS = 2**27  # of one, of which no picture has more
 
 
@@ -72,6 +74,23 @@ class Frames(Sequence[Any]):
         """One picture as the node before made it: (1, height, width, channels)."""
         _, image, at = self._places[index]
         return image[at : at + 1]
+
+    def in_order(self, order: Sequence[int]) -> list[torch.Tensor]:
+        """The pictures in ``order`` as one batch, or as one each where they differ in size or channels. A
+        large batch is made when somebody asks for it.
+        """
+        shapes = {self._places[at][1].shape[1:] for at in order}
+        if len(shapes) != 1:
+            return [self.tensor(at) for at in order]
+        shape = (len(order), *shapes.pop())
+        return [whole_or_lazy(shape, lambda: torch.cat([self.tensor(at) for at in order]))]
+
+
+def whole_or_lazy(shape: tuple[int, ...], make: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """A float32 tensor of ``shape``: made now, or where it is large at each use, so that an output nobody
+    links takes no memory.
+    """
+    return make() if 4 * math.prod(shape) <= SMALL_BYTES else LazyImage(shape, make)
 
 
 def first(value: Any) -> Any:

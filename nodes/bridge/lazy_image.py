@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from ...core.documents.pages import Book, Page
 
 EAGER_BYTES = 2**28  # some ten A4 pages at 150 DPI
-_PROPERTIES = ("shape", "ndim", "dtype", "device", "layout", "is_cuda", "requires_grad")
+_PROPERTIES = ("shape", "ndim", "dtype", "device", "layout", "requires_grad", "nbytes", "itemsize")
+_WHERE = ("is_cpu", "is_cuda", "is_mps", "is_xpu", "is_meta", "is_sparse", "is_quantized")
 _KNOWN = frozenset(
     [
         # torch's types call these values, and they are descriptors
-        *(getattr(torch.Tensor, name).__get__ for name in _PROPERTIES),
+        *(getattr(torch.Tensor, name).__get__ for name in (*_PROPERTIES, *_WHERE)),
         torch.Tensor.size,
         torch.Tensor.dim,
         torch.Tensor.numel,
+        torch.Tensor.nelement,
         torch.Tensor.element_size,
         torch.Tensor.is_floating_point,
         torch.Tensor.__len__,

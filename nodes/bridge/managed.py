@@ -27,6 +27,7 @@ from ...core.ocr.vlm.model_owner import (
     LoadSpec,
     Residence,
     closed_error,
+    let_graphs_go,
     residences,
     set_owner_factory,
 )
@@ -197,6 +198,7 @@ class ManagedPatcher(ModelPatcher):
         shell = self.model
         with shell.changing():
             shell.device = self.offload_device
+            let_graphs_go(shell.net)
             if shell.net is None or not self._may_wait_in_ram():
                 shell.drop()
                 return
@@ -265,6 +267,7 @@ class ComfyOwner:
         """Drop the weights, on the device and in RAM, and leave ComfyUI's list of loaded models."""
         shell = self.patcher.model
         if shell.net is not None:
+            let_graphs_go(shell.net)
             shell.drop()
         others = [entry for entry in mm.current_loaded_models if entry.model is not self.patcher]
         mm.free_memory(1e30, self.patcher.load_device, keep_loaded=others)

@@ -60,4 +60,11 @@ class NodeProgress:
         server = getattr(PromptServer, "instance", None)
         if server is not None and self._node_id is not None:
             # Frontends set this text as HTML: behind "<" and a character of no width no tag begins.
-            server.send_progress_text(text.replace("<", "<\u200b"), self._node_id)
+            server.send_progress_text(text.replace("<", "<\u200b"), _shown_as(self._node_id))
+
+
+def _shown_as(node_id: str) -> str:
+    """The node of the person's graph: one that another node made in the run is shown on that node."""
+    from comfy_execution.progress import get_progress_state
+
+    return str(get_progress_state().dynprompt.get_display_node_id(node_id))

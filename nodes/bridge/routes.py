@@ -96,12 +96,24 @@ class Answers:
 
     async def machine(self, request: web.Request) -> Any:
         """Memory of every device, who holds it, and what is wrong. ``lang`` is that of the findings."""
-        lang = _word(request.query, "lang", "en")
-        check_choice("lang", lang, LANGUAGES)
+        lang = _lang(request)
         return await self.fresh.get(("machine", lang), lambda: _machine(lang))
 
+    async def recognisers(self, request: web.Request) -> Any:
+        """What the refusal of a page may ask for: languages of the built-in engine and, last, the net that
+        finds blocks. ``lang`` is that of a failed download.
+        """
+        from ...core.panel_data import layout_answer, recognisers_answer
+
+        lang, downloads = _lang(request), self.downloads
+        return await self.orders.run(
+            lambda: [*recognisers_answer(downloads, lang), layout_answer(downloads, lang)]
+        )
+
     async def plan(self, request: web.Request) -> Any:
-        """A verdict for every precision of one model, as the loader is set."""
+        """A verdict for every precision of one model, as the loader is set; ``lang`` is that of what it needs
+        and of a failed download.
+        """
         from ...core.panel_data import loader_request, plan_answer
 
         given = request.query
@@ -112,15 +124,19 @@ class Answers:
             _word(given, "device", "auto"),
             _word(given, "quantise_vision", "false") == "true",
             _number(given, "megapixels"),
+            _word(given, "fast_decode", "false") == "true",
         )
-        downloads = self.downloads
-        answer = await self.fresh.get(asked, lambda: plan_answer(asked, downloads))
-        return {**answer, "download": downloads.state(asked.model)}
+        lang, downloads = _lang(request), self.downloads
+        answer = await self.fresh.get((asked, lang), lambda: plan_answer(asked, downloads, lang))
+        return {**answer, "download": downloads.state(asked.model, lang)}
 
     async def advise(self, request: web.Request) -> Any:
-        """Every model at every precision for ``gpu`` (a card or a size; empty: this machine) and ``task``."""
+        """Every model at every precision for ``gpu`` (a card or a size; empty: this machine) and ``task``,
+        with a summary in ``lang``."""
         gpu, task = _word(request.query, "gpu"), _word(request.query, "task", "all")
-        return await self.fresh.get(("advise", gpu, task), lambda: _advice(gpu, task))
+        lang = _word(request.query, "lang", "en")
+        check_choice("lang", lang, LANGUAGES)
+        return await self.fresh.get(("advise", gpu, task, lang), lambda: _advice(gpu, task, lang))
 
     async def cards(self, request: web.Request) -> Any:
         """Names of graphics cards that can be asked about."""
@@ -134,7 +150,7 @@ class Answers:
 
     async def downloading(self, request: web.Request) -> Any:
         """What a person has asked for in the browser, running and ended."""
-        return self.downloads.answer()
+        return self.downloads.answer(_lang(request))
 
     async def endpoint(self, request: web.Request) -> Any:
         """``{"endpoint": name, "model": ..., "family": ...}``: which of its servers answer now and what they
@@ -159,7 +175,9 @@ class Answers:
         return {"evicted": wanted or "all", "waited": waited, "residents": await self.residents(request)}
 
     async def download(self, request: web.Request) -> Any:
-        """``{"model": id, "source": "huggingface" | "modelscope" | ""}``; with ``"cancel": true`` stop it."""
+        """``{"model": id of a model, layout net or recogniser, "source": "huggingface" | "modelscope" |
+        ""}``; with ``"cancel": true`` stop it.
+        """
         given = await json_object(request)
         model, source = _word(given, "model"), _word(given, "source")
         downloads = self.downloads
@@ -196,6 +214,7 @@ class Answers:
         return [
             ("GET", "/vramwise/machine", self.machine),
             ("GET", "/vramwise/plan", self.plan),
+            ("GET", "/vramwise/recognisers", self.recognisers),
             ("GET", "/vramwise/advise", self.advise),
             ("GET", "/vramwise/cards", self.cards),
             ("GET", "/vramwise/residents", self.residents),
@@ -295,19 +314,25 @@ def _endpoint_plan(name: str, model: str, family: str) -> list[str]:
 
 
 def _machine(lang: str) -> dict[str, Any]:
-    from ...core.models.request import machine_now
+    from ...core.models.place import machine_now
     from ...core.panel_data import machine_answer
 
     return machine_answer(machine_now(), lang)
 
 
-def _advice(gpu: str, task: str) -> list[dict[str, Any]]:
-    from ...core.models.request import machine_now
+def _advice(gpu: str, task: str, lang: str) -> list[dict[str, Any]]:
+    from ...core.models.place import machine_now
     from ...core.panel_data import advice_answer
     from .templates import installed_templates
 
     machine = None if gpu or task == "which GPU" else machine_now()
-    return advice_answer(gpu, task, installed_templates(), machine)
+    return advice_answer(gpu, task, installed_templates(), machine, lang)
+
+
+def _lang(request: web.Request) -> str:
+    lang = _word(request.query, "lang", "en")
+    check_choice("lang", lang, LANGUAGES)
+    return lang
 
 
 def _word(given: Mapping[str, Any], name: str, default: str = "") -> str:

@@ -13,29 +13,39 @@ from numbers import Real
 from typing import Any
 
 from ...core.errors import VramwiseError
+from .reader_language import tell
 from .schema import io
 
 _LONGEST = 60
 
 
 def checked(node: Any) -> Any:
-    """``node``, whose ``execute`` takes numbers within their range and texts alone."""
+    """``node``, whose ``execute`` takes numbers within their range and texts alone, and refuses in the
+    language of whoever pressed Run."""
     if hasattr(node.execute, "checks"):
         return node
     run = node.execute.__func__
 
     def execute(cls: Any, /, **given: Any) -> Any:
-        widgets, lists = _widgets(node)
-        for name, check in widgets.items():
-            if name in given:
-                values = given[name]
-                given[name] = [check(value) for value in values] if lists and values else check(values)
-        return run(cls, **given)
+        try:
+            return run(cls, **_checked(node, given))
+        except VramwiseError as error:
+            tell(error)
+            raise
 
     execute.checks = True  # type: ignore[attr-defined]
     functools.update_wrapper(execute, run)
     node.execute = classmethod(execute)
     return node
+
+
+def _checked(node: Any, given: dict[str, Any]) -> dict[str, Any]:
+    widgets, lists = _widgets(node)
+    for name, check in widgets.items():
+        if name in given:
+            values = given[name]
+            given[name] = [check(value) for value in values] if lists and values else check(values)
+    return given
 
 
 @functools.cache
