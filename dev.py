@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The developer's one tool: `python dev.py demo | test | lint | bench | catalog | comfy | lock | floors |
-new-node`.
+comfy-names | new-node`.
 
 Each verb first prepares what it needs: a virtual environment in .venv, a ComfyUI in .comfy
 (devtools/environment.py). Everything up to there is standard library only.
@@ -24,7 +24,8 @@ if sys.version_info < (3, 10):  # noqa: UP036 - said in words, before anything n
         "a newer one, for example: python3.12 dev.py demo"
     )
 
-from devtools.environment import LOCKED, NEWEST, prepare, second_environment
+from devtools.beside_venv import comfy_environment, second_environment
+from devtools.environment import LOCKED, NEWEST, prepare
 from devtools.paths import COMFY, PYTHON, ROOT
 from devtools.processes import INTERRUPTED, Stop, on_sigterm, run, say
 
@@ -47,7 +48,7 @@ def serve(verb: str, args: argparse.Namespace, more: list) -> int:
     comfy = chosen_comfy(args)
     prepare(comfy=comfy is None)
     chosen = ["--comfy", comfy] if comfy else []
-    return run([PYTHON, "-m", "devtools.comfy.demo", verb, *chosen, *more])
+    return run([comfy_environment(comfy), "-m", "devtools.comfy.demo", verb, *chosen, *more])
 
 
 def demo(args: argparse.Namespace, rest: list) -> int:
@@ -78,7 +79,7 @@ def test(args: argparse.Namespace, rest: list) -> int:
         return code
     if args.transformers:
         return suite.run_tests(second_environment(args.transformers), suite.of_models(rest), env)
-    return suite.run_tests(PYTHON, rest, env)
+    return suite.run_tests(comfy_environment(comfy), rest, env)
 
 
 def lock(args: argparse.Namespace, rest: list) -> int:
@@ -125,7 +126,7 @@ def bench(args: argparse.Namespace, rest: list) -> int:
     comfy = chosen_comfy(args)
     prepare(comfy=comfy is None)
     env = {**os.environ, "VRAMWISE_COMFY_DIR": str(comfy)} if comfy else None
-    return run([PYTHON, ROOT / "benchmarks" / "run.py", *rest], env=env)
+    return run([comfy_environment(comfy), ROOT / "benchmarks" / "run.py", *rest], env=env)
 
 
 def comfy(args: argparse.Namespace, rest: list) -> int:
@@ -152,6 +153,20 @@ def workflows(args: argparse.Namespace, rest: list) -> int:
     return run([PYTHON, "-m", "devtools.workflows.export", *chosen, *rest])
 
 
+def screens(args: argparse.Namespace, rest: list) -> int:
+    """Pictures of what a person sees first, for a look: dev.py screens FOLDER [--lang ru]."""
+    prepare()
+    return run([PYTHON, "-m", "devtools.screens", *rest])
+
+
+def comfy_names(args: argparse.Namespace, rest: list) -> int:
+    """Which names of ComfyUI and its frontend the pack uses, and which of the given folders (checkouts and
+    frontends; they are read, not run) have each.
+    """
+    prepare(comfy=False)
+    return run([PYTHON, "-m", "devtools.comfy_names", *rest])
+
+
 def new_node(args: argparse.Namespace, rest: list) -> int:
     """Begin a node: its file, its place in the list, its words and help in three languages, its test."""
     from devtools.new_node import write_node
@@ -162,7 +177,9 @@ def new_node(args: argparse.Namespace, rest: list) -> int:
 
 def comfy_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--comfy", metavar="DIR", help="use a ComfyUI you already have (it is only read), with .venv's Python"
+        "--comfy",
+        metavar="DIR",
+        help="use a ComfyUI you already have; it is only read, and what .venv lacks for it goes elsewhere",
     )
 
 
@@ -213,8 +230,10 @@ VERBS = {
     "catalog": (catalog, None, True),
     "comfy": (comfy, comfy_options, True),
     "workflows": (workflows, comfy_option, True),
+    "screens": (screens, None, True),
     "lock": (lock, None, False),
     "floors": (floors, None, True),
+    "comfy-names": (comfy_names, None, True),
     "new-node": (new_node, new_node_options, False),
 }
 

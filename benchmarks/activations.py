@@ -21,6 +21,8 @@ from typing import Any
 
 MIB = 1024**2
 SIZES = ((512, 512), (1024, 1024), (2048, 2048), (2480, 3508))
+# Other shapes: strips, one so long that it is enlarged or cut into many tiles, and what processors enlarge.
+SHAPES = ((1536, 512), (512, 1536), (300, 2400), (60, 40))
 PROMPT = 40  # tokens around those of the picture
 MODELS = (
     "got_ocr",
@@ -40,6 +42,16 @@ MODELS = (
     "paddleocr_vl",
     "lighton_ocr",
     "granite_docling",
+    "paddleocr_vl_1_6",
+    "lighton_ocr_3_0_8b",
+    "lighton_ocr_3_1b",
+    "lighton_ocr_3_4b",
+    "mineru_2_5_pro",
+    "nanonets_ocr2_3b",
+    "chandra_2",
+    "dots_mocr",
+    "hunyuan_ocr",
+    "deepseek_ocr_2",
 )
 
 
@@ -56,18 +68,20 @@ class Measured:
     new_tokens: int
     peak_bytes: int
     seconds: float
+    precision: str = "bf16"
+    sides: tuple[int, int] | None = None
 
     @property
     def workload(self) -> Any:
         from vramwise.planning import Workload
 
-        return Workload(self.pixels, self.images, self.prompt_tokens, self.new_tokens)
+        return Workload(self.pixels, self.images, self.prompt_tokens, self.new_tokens, sides=self.sides)
 
     def predicted_bytes(self) -> int:
         """What the shipped formula says beside the weights, without context and margin."""
         from vramwise.planning import reading_terms
 
-        terms = reading_terms(self.config, "bf16", self.attention, self.workload)
+        terms = reading_terms(self.config, self.precision, self.attention, self.workload)
         return sum(term.bytes for term in terms)
 
     @property
@@ -112,6 +126,13 @@ def cut_config(model: str, text_layers: int, vision_layers: int) -> dict[str, An
     text, vision = config.get("text_config", config), config["vision_config"]
     # a hybrid decoder in whole groups: three linear layers and one with attention
     text["num_hidden_layers"] = text_layers * text.get("full_attention_interval", 1)
+    if "mlp_layer_types" in text:
+        text["mlp_layer_types"] = text["mlp_layer_types"][:text_layers]
+    if "sam_config" in vision:
+        whole = {"num_hidden_layers": vision_layers, "global_attn_indexes": [vision_layers - 1]}
+        vision["sam_config"] |= whole
+        vision["encoder_config"]["num_hidden_layers"] = vision_layers
+        return config
     vision["depth" if "depth" in vision else "num_hidden_layers"] = vision_layers
     if "deepstack_visual_indexes" in vision:
         vision["deepstack_visual_indexes"] = list(range(min(3, vision_layers)))
@@ -123,34 +144,46 @@ def cut_config(model: str, text_layers: int, vision_layers: int) -> dict[str, An
 def build(config: Mapping[str, Any], attention: str) -> Any:
     """The real class of ``config`` in bf16 with zeros for weights: allocation does not depend on them."""
     import torch
+
+    with _empty_weights():
+        net = net_of(config, attention)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+    return net
+
+
+def net_of(config: Mapping[str, Any], attention: str) -> Any:
+    """The real class of ``config`` in bf16, as it is made, on torch's default device."""
+    import torch
     import transformers
 
     facts = copy.deepcopy({key: value for key, value in config.items() if key != "model_type"})
     kind = config["model_type"]
+    before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
     try:
-        with _empty_weights():
-            if kind == "dots_ocr":
-                from vramwise.ocr.vlm.families.dots_model import DotsOCRConfig, DotsOCRForCausalLM
+        if kind == "dots_ocr":
+            from vramwise.ocr.vlm.families.dots_model import DotsOCRConfig, DotsOCRForCausalLM
 
-                net = DotsOCRForCausalLM._from_config(DotsOCRConfig(**facts), attn_implementation=attention)
-            else:
-                text = facts.get("text_config", facts)
-                if kind.startswith(("qwen", "glm", "paddle")):
-                    _rope(text)
-                text.setdefault("tie_word_embeddings", facts.get("tie_word_embeddings"))
-                if kind in _KINDS_WITHIN:
-                    text["model_type"], facts["vision_config"]["model_type"] = _KINDS_WITHIN[kind]
-                    facts["image_token_id"] = _IMAGE_TOKENS[kind]
-                made = transformers.AutoConfig.for_model(kind, **facts)
-                net = transformers.AutoModelForImageTextToText.from_config(
-                    made, attn_implementation=attention
-                )
+            net = DotsOCRForCausalLM._from_config(DotsOCRConfig(**facts), attn_implementation=attention)
+        else:
+            text = facts.get("text_config", facts)
+            if kind.startswith(("qwen", "glm", "paddle")):
+                _rope(text)
+            text.setdefault("tie_word_embeddings", facts.get("tie_word_embeddings"))
+            if kind == "hunyuan_vl":
+                rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [16, 16, 16, 16]}
+                text["rope_parameters"] = rope
+            if kind in _KINDS_WITHIN:
+                text["model_type"], facts["vision_config"]["model_type"] = _KINDS_WITHIN[kind]
+                facts["image_token_id"] = _IMAGE_TOKENS[kind]
+            made = transformers.AutoConfig.for_model(kind, **facts)
+            if facts.get("tie_word_embeddings") is False:  # PaddleOCR-VL's flat config does not hear of it
+                made.tie_word_embeddings = made.get_text_config().tie_word_embeddings = False
+            net = transformers.AutoModelForImageTextToText.from_config(made, attn_implementation=attention)
     finally:
-        torch.set_default_dtype(torch.float32)
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.zero_()
+        torch.set_default_dtype(before)
     return net.eval()
 
 
@@ -163,7 +196,11 @@ _IMAGE_TOKENS = {
     "paddleocr_vl": 100295,
     "lighton_ocr": 151655,
     "idefics3": 100270,
+    "hunyuan_vl": 120120,
+    "deepseek_ocr2": 128815,
 }
+# Whose convolutions over patches are a product of matrices here.
+_PRODUCTS = (*_KINDS_WITHIN, "hunyuan_vl")
 
 
 def _rope(text: dict[str, Any]) -> None:
@@ -227,7 +264,7 @@ def inputs(
     """(tensors as the family's processor makes them, pixels of one picture as the model sees it)."""
     import torch
     from vramwise.families.family import family_of_model_type
-    from vramwise.ocr.results.coordinates import smart_resize
+    from vramwise.families.pictures import smart_resize
 
     kind, vision = config["model_type"], config["vision_config"]
     family = family_of_model_type(kind)
@@ -243,13 +280,22 @@ def inputs(
         tokens, pixels = 64 * tiles, width * height
         tensors = {
             "pixel_values": torch.ones(images, tiles, 3, side, side),  # a tile of zeros is left out
-            "pixel_attention_mask": torch.ones(images, tiles, side, side, dtype=torch.int64),
+            "pixel_attention_mask": torch.ones(images, tiles, side, side, dtype=torch.bool),
         }
+    elif kind == "deepseek_ocr2":
+        tiles, side, tile = _deepseek_tiles(width, height), 1024, 768
+        tokens, pixels = (side // 64) ** 2 + tiles * (tile // 64) ** 2 + 1, width * height
+        tensors = {"pixel_values": torch.zeros(images, 3, side, side)}
+        if tiles:
+            tensors["pixel_values_local"] = torch.zeros(images * tiles, 3, tile, tile)
+            tensors["num_local_patches"] = torch.tensor([tiles] * images)
     else:
         wide, high = smart_resize(width, height, family.factor, family.min_pixels, family.max_pixels)
         patch, frames = vision["patch_size"], vision.get("temporal_patch_size", 1)
         rows, columns = high // patch, wide // patch
         tokens, pixels = rows * columns // 4, wide * high
+        if kind == "hunyuan_vl":  # a token behind each row, two around the picture
+            tokens += rows // 2 + 2
         if kind == "lighton_ocr":
             tensors = {
                 "pixel_values": torch.zeros(images, 3, high, wide),
@@ -265,7 +311,7 @@ def inputs(
     ids = torch.full((images, tokens + prompt_tokens), 5)
     ids[:, 4 : 4 + tokens] = image_token
     tensors |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if kind.startswith(("qwen", "glm", "paddle")):
+    if kind.startswith(("qwen", "glm", "paddle", "hunyuan")):
         tensors["mm_token_type_ids"] = (ids == image_token).long()
     return tensors, pixels
 
@@ -278,7 +324,15 @@ def _got_tiles(width: int, height: int, side: int, most: int) -> int:
     if tiles <= 2:
         return 1
     columns, rows = get_optimal_tiled_canvas((height, width), (side, side), 1, tiles)
-    return int(columns * rows) + 1
+    return int(columns * rows) + 1 if columns * rows > 1 else 1
+
+
+def _deepseek_tiles(width: int, height: int) -> int:
+    """Tiles that the processor cuts beside the whole picture."""
+    from transformers import DeepseekOcr2ImageProcessor
+
+    count: int = DeepseekOcr2ImageProcessor().get_number_of_image_patches(height, width, {})
+    return 0 if count <= 1 else count - 1
 
 
 def measure(
@@ -294,29 +348,38 @@ def measure(
     attention: str = "",
     device: str = "cpu",
     net: Any = None,
+    config: Mapping[str, Any] | None = None,
+    precision: str = "bf16",
+    filled: bool = False,
 ) -> Measured:
-    """Read one invented micro-batch by the family's own adapter. ``net`` is of the same ``cut_config``."""
+    """Read one invented micro-batch by the family's own adapter. ``net`` is of ``config``, by default the
+    ``cut_config`` of these layers. ``filled``: the first picture's prompt is a token shorter and filled up,
+    as pages of unequal size are.
+    """
     import torch
     from vramwise.families.family import family_of_model_type
+    from vramwise.ocr.images import sides_as_asked
     from vramwise.ocr.vlm.adapter import Prepared
     from vramwise.ocr.vlm.families import adapter_class
 
     torch.set_num_threads(1)
     attention = attention or ("eager" if model == "got_ocr" else "sdpa")
-    config = cut_config(model, text_layers, vision_layers)
+    config = config or cut_config(model, text_layers, vision_layers)
     family = family_of_model_type(config["model_type"])
     assert family is not None
     net = (net if net is not None else build(config, attention)).to(device)
     tensors, pixels = inputs(config, width, height, images, prompt_tokens)
     if "mm_token_type_ids" not in inspect.signature(net.forward).parameters:
         tensors.pop("mm_token_type_ids", None)  # transformers 5 asks for it, older ones refuse it
+    if filled:
+        tensors["attention_mask"][0, 0] = 0
     adapter = object.__new__(adapter_class(family))  # without a checkpoint's processor
     adapter.processor = SimpleNamespace(image_token_id=_IMAGE_TOKENS["got_ocr2"])
     prepared = Prepared(tensors, ((width, height),) * images)
     decoding = {"do_sample": False, "max_new_tokens": new_tokens, "eos_token_id": None, "pad_token_id": 0}
     started = time.perf_counter()
 
-    patches = _plain_patches(net) if config["model_type"] in _KINDS_WITHIN else nullcontext()
+    patches = _plain_patches(net) if config["model_type"] in _PRODUCTS else nullcontext()
 
     def read() -> None:
         with patches:
@@ -324,7 +387,19 @@ def measure(
 
     most = peak_bytes(read) if device == "cpu" else peak_bytes_on_card(read, device)
     spent = time.perf_counter() - started
-    return Measured(model, config, attention, pixels, images, prompt_tokens, new_tokens, most, spent)
+    return Measured(
+        model,
+        config,
+        attention,
+        pixels,
+        images,
+        prompt_tokens,
+        new_tokens,
+        most,
+        spent,
+        precision,
+        sides_as_asked(width, height, family.max_pixels or None, family.longest_side),
+    )
 
 
 def run(models: tuple[str, ...] = MODELS, sizes: tuple[tuple[int, int], ...] = SIZES) -> dict[str, Any]:
@@ -337,7 +412,7 @@ def run(models: tuple[str, ...] = MODELS, sizes: tuple[tuple[int, int], ...] = S
     print("model       ", " ".join(f"{name:>9}" for name in head))
     for model in models:
         net = build(cut_config(model, 2, 1), "eager" if model == "got_ocr" else "sdpa")
-        cases: list[dict[str, Any]] = [{"width": w, "height": h} for w, h in sizes]
+        cases: list[dict[str, Any]] = [{"width": w, "height": h} for w, h in (*sizes, *SHAPES)]
         cases += [
             {"width": 512, "height": 512, "images": 3},
             {"width": 512, "height": 512, "prompt_tokens": 3000},
@@ -353,7 +428,7 @@ def run(models: tuple[str, ...] = MODELS, sizes: tuple[tuple[int, int], ...] = S
 
 def _report(figures: dict[str, Any], it: Measured) -> None:
     text, vision = it.config.get("text_config", it.config), it.config["vision_config"]
-    depth = vision.get("depth") or vision["num_hidden_layers"]
+    depth = vision.get("depth") or vision.get("sam_config", vision)["num_hidden_layers"]
     layers = f"{text['num_hidden_layers']}+{depth}"
     cells = (it.pixels, it.images, layers, it.prompt_tokens, it.new_tokens)
     sizes = (f"{it.peak_bytes / MIB:.1f}", f"{it.predicted_bytes() / MIB:.1f}", f"{100 * it.error:+.1f}%")

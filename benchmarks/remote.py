@@ -60,7 +60,7 @@ def read(address: str, count: int, at_once: int) -> int:
 def bare(address: str, count: int, at_once: int) -> None:
     """The same with nothing around the client: no order, no bound, no health."""
     import openai
-    from vramwise.ocr.remote.client import ChatRequest
+    from vramwise.ocr.remote.chat_request import ChatRequest
     from vramwise.ocr.remote.image_encoding import encode
 
     async def all_pages() -> None:

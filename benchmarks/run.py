@@ -35,10 +35,14 @@ LONG = (
     "reading_memory",
     "real_pictures",
     "turned_pages",
+    "tables",
     "confidence",
+    "decoding",
+    "footprints",
+    "gpu",
 )
 # Benches that take options of their own behind their name.
-WITH_OPTIONS = ("real_pictures", "turned_pages")
+WITH_OPTIONS = ("real_pictures", "turned_pages", "tables", "footprints", "gpu")
 
 
 def machine() -> dict[str, object]:

@@ -21,7 +21,7 @@ from vramwise.ocr.engines.tesseract import find_traineddata
 from vramwise.settings import load_settings
 
 from benchmarks.pages import true_pages
-from tests.fixtures import draw_scripts, draw_turned_pages
+from tests.fixtures import draw_scripts, draw_small_tables, draw_turned_pages
 
 BUILT_IN = ("Latin", "Han")
 
@@ -70,6 +70,23 @@ def _scripts(count: int) -> dict[str, Any]:
     }
 
 
+def _small_tables(count: int) -> dict[str, Any]:
+    """Tiny tables in Cyrillic, turned by quarters and slants: characters wrong by the kind of their rules."""
+    handle = ocr_handle()
+    rates: dict[str, list[float]] = defaultdict(list)
+    for number, table in enumerate(draw_small_tables.tables(count, 51)):
+        degrees = (0, 90, 180, 270, 15, -15)[number // 3 % 6]
+        try:
+            (read,) = handle.read([draw_small_tables.turned(table.picture, degrees)])
+        except VramwiseError:
+            rates[table.name.split()[0]].append(1.0)
+            continue
+        rates[table.name.split()[0]].append(errors(read.text, table.text))
+    means = {name: statistics.mean(some) for name, some in rates.items()}
+    print("small tables, CER: " + ", ".join(f"{name} {mean:.3f}" for name, mean in means.items()))
+    return {"small_tables": means}
+
+
 def _cost() -> dict[str, Any]:
     """Processor time of language auto over language ru, on the committed Russian pages; each seen before."""
     handle, ratios = ocr_handle(), []
@@ -88,9 +105,15 @@ def _cost() -> dict[str, Any]:
 
 
 def run(options: Sequence[str] = ()) -> dict[str, Any]:
-    """``--turned N --scripts N``: how many pages of each (400, 210)."""
+    """``--turned N --scripts N --tables N``: how many pages of each (400, 210, 72)."""
     ask = argparse.ArgumentParser()
     ask.add_argument("--turned", type=int, default=400)
     ask.add_argument("--scripts", type=int, default=210)
+    ask.add_argument("--tables", type=int, default=72)
     asked = ask.parse_args(list(options))
-    return {**_turned(asked.turned), **_scripts(asked.scripts), **_cost()}
+    return {
+        **_turned(asked.turned),
+        **_scripts(asked.scripts),
+        **_small_tables(asked.tables),
+        **_cost(),
+    }

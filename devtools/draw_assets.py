@@ -27,13 +27,13 @@ SAMPLE_TEXT = "\n".join(
 )
 
 
-def sample() -> Image.Image:
-    """A cafe board with Latin and Chinese lines; SAMPLE_TEXT is what it says."""
+def sample(name: str = "") -> Image.Image:
+    """A cafe board with Latin and Chinese lines; SAMPLE_TEXT is what it says. ``name`` for another cafe."""
     picture = Image.new("RGB", (960, 640), PAPER)
     draw = ImageDraw.Draw(picture)
     draw.rectangle((0, 0, 960, 150), fill=GREEN)
     title, hours, *items, special, order = SAMPLE_TEXT.split("\n")
-    draw.text((480, 62), title, font=ImageFont.truetype(BOLD, 58), fill="white", anchor="mm")
+    draw.text((480, 62), name or title, font=ImageFont.truetype(BOLD, 58), fill="white", anchor="mm")
     draw.text((480, 118), hours, font=ImageFont.truetype(SANS, 26), fill=CREAM, anchor="mm")
     font = ImageFont.truetype(SANS, 36)
     for row, item in enumerate(items):

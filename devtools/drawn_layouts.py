@@ -323,13 +323,13 @@ def table_page(seed: int, width: Width | None = None) -> LaidTable:
     y = page.paragraph(left, 2 * size, max(across, 24 * size), 30, style) + 1.5 * size
     cells: list[tuple[int, int, int, str]] = []
     edges = [y - 0.3 * size]
-    number = 0
+    number, merged = 0, False
     if columns > 3 and rng.random() < 0.3:
         text = " ".join(page.words(2)).title()
         span = (lefts[1], lefts[columns - 1] + widths[-1])
         page.put(text, sum(span) / 2 - page.measure(text, size) / 2, y, size)
         cells.append((0, 1, columns - 1, text))
-        number, y = 1, y + loose * size
+        number, y, merged = 1, y + loose * size, True
         edges.append(y - 0.3 * size)
     for row in range(rows):
         texts = []
@@ -357,9 +357,34 @@ def table_page(seed: int, width: Width | None = None) -> LaidTable:
     page.paragraph(left, y + 1.2 * size, max(across, 24 * size), 30, style)
     side = 0.5 * gap
     rules = [(left - side, at, left + across - side, at) for at in edges] if ruled else []
-    rules += [(x - side, edges[0], x - side, edges[-1]) for x in (*lefts, left + across)] if ruled else []
+    for column, x in enumerate((*lefts, left + across) if ruled else ()):  # none through a merged heading
+        rules.append((x - side, edges[merged and 1 < column < columns], x - side, edges[-1]))
     return LaidTable(
         Laid(tuple(page.lines), left + max(across, 26 * size) + 3 * size, y + 8 * size),
         tuple(cells),
         tuple(rules),
     )
+
+
+def cards_page(seed: int, width: Width | None = None) -> Laid:
+    """Two or three labels, signs or panels side by side, each with lines of its own sizes: read one by one.
+    Often all are of one layout, a little higher or lower.
+    """
+    rng = random.Random(seed)
+    page = _Setter(rng, width or average_width(rng.choice((0.85, 1.0, 1.1, 1.25))))
+    size, count = page.size, rng.choice((2, 2, 3))
+    layout = [rng.choice((0.7, 0.8, 1.0, 1.0, 1.6, 2.4, 3.0)) for _ in range(rng.randint(5, 9))]
+    same, centred = rng.random() < 0.6, rng.random() < 0.5
+    left, lowest = rng.uniform(1, 4) * size, 0.0
+    for _ in range(count):
+        sizes = layout if same else [rng.choice((0.7, 1.0, 1.6, 2.4)) for _ in range(rng.randint(5, 9))]
+        scale = rng.uniform(0.92, 1.08)
+        texts = [" ".join(page.words(rng.randint(1, 3))).title() for _ in sizes]
+        across = max(page.measure(t, s * size * scale) for t, s in zip(texts, sizes, strict=True))
+        y = rng.uniform(1, 2.5) * size
+        for text, share in zip(texts, sizes, strict=True):
+            high = share * size * scale
+            x = left + (across - page.measure(text, high)) / 2 if centred else left
+            y = page.put(text, x, y, high) + rng.uniform(0, 0.4) * size
+        left, lowest = left + across + rng.uniform(4, 9) * size, max(lowest, y)
+    return Laid(tuple(page.lines), left, lowest + 2 * size)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devtools.constraints import FRONTEND_LOCK, as_lines, lock_file, locked_versions, pins
-from devtools.paths import CHECKOUT, COMFY, INSIDE, PYTHON, ROOT, VENV
+from devtools.paths import CHECKOUT, COMFY, INSIDE, ROOT, VENV
 from devtools.pip import installed, pip
 from devtools.processes import Stop, say
 
@@ -360,38 +360,3 @@ def prepare(comfy: bool, frontend: bool = False, place: Place = LOCKED) -> None:
             if not step.done():
                 step.do()
     say("Set-up is complete.\n")
-
-
-def second_environment(transformers: str) -> Path:
-    """The Python of an environment that differs from .venv in the version of transformers alone.
-
-    It is a venv of its own whose path goes on into .venv's packages, so torch is not installed twice.
-    """
-    folder = COMFY / f"venv-transformers-{transformers}"
-    python = folder / INSIDE
-    packages = PYTHON.parent.parent / "Lib" / "site-packages"
-    if os.name != "nt":
-        packages = next((VENV / "lib").glob("python3.*")) / "site-packages"
-
-    def make() -> None:
-        if subprocess.run([PYTHON, "-m", "venv", "--clear", str(folder)]).returncode != 0:
-            raise Stop(f"A second virtual environment could not be made in {folder}.")
-        inner = folder / packages.relative_to(VENV)
-        # through a line of code, so that .venv's own .pth files (the editable install) count as well
-        (inner / "first.pth").write_text(
-            f"import site; site.addsitedir({str(packages)!r})\n", encoding="utf-8"
-        )
-        wanted = [f"transformers=={transformers}"]
-        pip("install", *wanted, what=wanted[0], python=python)
-
-    step = Step(
-        f"Making a second environment with transformers {transformers}",
-        folder / "stamp",
-        [transformers, venv_version(), str(folder)],
-        make,
-        python,
-    )
-    if not step.done():
-        with set_up_lock():
-            step.do()
-    return python

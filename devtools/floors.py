@@ -16,12 +16,11 @@ from devtools.processes import Stop, run, say
 
 FLOORS = CONSTRAINTS / "floors.txt"
 PLACE = COMFY / "venv-floors"
-EXTRAS = "models,nvidia,pretty,remote,rtl,tesseract"
+EXTRAS = "json,models,nvidia,pdf,remote,rtl,tesseract,xlsx"
 # What tests need beside the pack, as it is locked. import-linter wants a newer rich: its tests stay out.
 TOOLS = (
     *("aiohttp", "comfyui-workflow-templates-core", "comfyui-workflow-templates-json", "gguf", "hypothesis"),
     *(
-        "jsonschema",
         "packaging",
         "pathspec",
         "pytest",
@@ -37,19 +36,21 @@ ALSO = ("tests/engines", "tests/models/test_tiny.py", "tests/remote/test_faults.
 
 def make_environment() -> Path:
     """Its Python: the oldest that is on PATH, with the floors in it."""
-    python = PLACE / INSIDE
     version = next((one for one in PYTHONS if interpreter(one) is not None), "")
     if not version:
         raise Stop(f"None of Python {', '.join(PYTHONS)} is on PATH.")
+    place = PLACE / version
+    python = place / INSIDE
     if not python.exists():
-        say(f"Making an environment of the lowest versions in {PLACE.relative_to(ROOT)} (6 GB on Linux)")
-        if subprocess.run([interpreter(version), "-m", "venv", "--clear", str(PLACE)]).returncode != 0:
-            raise Stop(f"Python {version} could not make a virtual environment in {PLACE}.")
+        say(f"Making an environment of the lowest versions in {place.relative_to(ROOT)} (6 GB on Linux)")
+        if subprocess.run([interpreter(version), "-m", "venv", "--clear", str(place)]).returncode != 0:
+            raise Stop(f"Python {version} could not make a virtual environment in {place}.")
     locked = locked_versions(version)
-    tools = PLACE / "tools.txt"
-    chosen = {name: locked[name] for name in (*TOOLS, *TORCH) if name in locked}
+    tools = place / "tools.txt"
+    lowest = pins(FLOORS)
+    chosen = {name: locked[name] for name in (*TOOLS, *TORCH) if name in locked and name not in lowest}
     tools.write_text(as_lines(chosen), encoding="utf-8")
-    wanted = ["-e", f"{ROOT}[{EXTRAS}]", *(set(pins(FLOORS)) & {"numpy", "Pillow"}), *TOOLS, *TORCH]
+    wanted = ["-e", f"{ROOT}[{EXTRAS}]", *(set(lowest) & {"numpy", "Pillow"}), *TOOLS, *TORCH]
     pip("install", "-c", str(FLOORS), "-c", str(tools), *wanted, what="the lowest versions", python=python)
     return python
 

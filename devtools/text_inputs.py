@@ -64,10 +64,6 @@ def _found(query: Query, text: str, words: bool = False) -> None:
     report([found], finder, [read])
 
 
-def _looked_for(match: str, text: str) -> None:
-    _found(Query(text, match), "a b")
-
-
 def _scored(read: str, expected: str, rules: Rules) -> None:
     score(read, expected, rules)
     changes = difference(read, expected, rules)

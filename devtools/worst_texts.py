@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import gc
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,6 +123,8 @@ def cost(use: Callable[[str], object], text: str) -> Cost:
     def hear() -> None:
         heard.append(_steps(profile))
 
+    collects = gc.isenabled()
+    gc.disable()  # a collection during a reading miscounts
     with cancellable(hear):
         profile.enable()
         try:
@@ -130,6 +133,8 @@ def cost(use: Callable[[str], object], text: str) -> Cost:
             sentence = str(error)
         finally:
             profile.disable()
+            if collects:
+                gc.enable()
     heard.append(_steps(profile))
     # a reading while a collection runs may count calls twice or miss some: of three the middle one (which
     # changes nothing where they rise), and none is more than a later one

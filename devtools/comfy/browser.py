@@ -44,6 +44,7 @@ SETTINGS = {
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.Notification.ShowVersionUpdates": False,
     "Comfy.VersionCompatibility.DisableWarnings": True,
+    "Comfy.Workflow.ShowMissingModelsWarning": False,  # a dialog over the page
 }
 
 STORED = "cookies,indexeddb,local_storage,service_workers,cache_storage"
@@ -62,6 +63,7 @@ LOAD = """async ([ui, name]) => {
 BOUNDS = """([ids, margin]) => {
     const boxes = window.app.graph.nodes.filter(node => !ids || ids.includes(Number(node.id)))
         .map(node => node.getBounding())
+    if (!ids) boxes.push(...window.app.graph.groups.map(group => [...group.pos, ...group.size]))
     const left = Math.min(...boxes.map(box => box[0])) - margin
     const top = Math.min(...boxes.map(box => box[1])) - margin
     const right = Math.max(...boxes.map(box => box[0] + box[2])) + margin
@@ -87,6 +89,7 @@ STILL = """() => new Promise(done => {
     }
     look()
 })"""
+OPENS_MS = 300_000
 FOCUS_MODE = "id => window.app.extensionManager.command.execute(id)"
 
 
@@ -109,7 +112,7 @@ class Frontend:
     its files or name it. `refused` is every address outside 127.0.0.1 that the page asked for in vain.
     """
 
-    def __init__(self, width: int = 1600, height: int = 900, timeout_s: float = 300.0) -> None:
+    def __init__(self, width: int = 1600, height: int = 900, timeout_s: float = 120.0) -> None:
         self.size: ViewportSize = {"width": width, "height": height}
         self.timeout_ms = timeout_s * 1000
         self.console: list[str] = []
@@ -198,9 +201,11 @@ class Frontend:
         self._forget(url)
         if prepare is not None:
             prepare(self.page)
+        self.page.set_default_timeout(OPENS_MS)  # several hundred files
         self.page.goto(url)
         self.page.wait_for_function(READY, arg="VramwiseOCR")
         self.page.locator("[data-testid=queue-button]").wait_for()
+        self.page.set_default_timeout(self.timeout_ms)
         self.page.evaluate(WATCH_RUNS)
 
     def load_workflow(self, ui: Workflow, name: str = "workflow") -> None:
@@ -287,7 +292,7 @@ class Frontend:
     def look_at(
         self, node_ids: Iterable[int] | None = None, scale: float | None = None, margin: float = 30
     ) -> FloatRect:
-        """Move these nodes (all, unless named) to the upper left of the view; answers their box in the page.
+        """Move these nodes (all and frames, unless named) to the upper left; answers their box in the page.
 
         Without `scale` they are fitted to the view, at most at 100 %. The box suits `screenshot`'s `clip`.
         """

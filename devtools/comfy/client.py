@@ -45,7 +45,8 @@ class RunResult:
     """What became of one prompt.
 
     status: "success", "error" (a node raised), "interrupted", or "refused" (HTTP 400: nothing ran).
-    outputs: node id -> ui key -> list, as /history has it. messages: the history's [event, data] pairs.
+    outputs: node id -> ui key -> list, as /history has it, without the lists in which newer ComfyUI has what
+    panels of ours draw. messages: the history's [event, data] pairs.
     events: what the websocket said, in order (empty without a client id). node_errors: the answer's own.
     error: the refusal's `error` object, or the execution_error's data.
     """
@@ -89,6 +90,13 @@ class RunResult:
         return "\n".join(dict.fromkeys(line for line in said if line))
 
 
+def _flat(shown: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return {
+        key: [one for each in values for one in (each if isinstance(each, list) else [each])]
+        for key, values in shown.items()
+    }
+
+
 def _sentence(problem: dict[str, Any]) -> str:
     message, details = str(problem.get("message", "")).strip(), str(problem.get("details", "")).strip()
     return message if not details or details == message else f"{message}: {details}"
@@ -100,6 +108,7 @@ class ComfyClient:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self.client_id = uuid.uuid4().hex
+        self.reads = ""  # the language of a browser, such as "ru-RU,ru;q=0.9"; a script accepts none
 
     def request(
         self,
@@ -116,6 +125,8 @@ class ComfyClient:
         An HTTP error is an answer like any other, not an exception.
         """
         sent = dict(headers or {})
+        if self.reads:
+            sent["Accept-Language"] = self.reads
         if payload is not None:
             data = json.dumps(payload).encode()
             sent["Content-Type"] = "application/json"
@@ -218,7 +229,7 @@ class ComfyClient:
                     f"The prompt {result.prompt_id} was not finished after {timeout:.0f} s."
                 )
             time.sleep(0.05)
-        result.outputs = entry["outputs"]
+        result.outputs = {node: _flat(shown) for node, shown in entry["outputs"].items()}
         result.messages = entry["status"]["messages"]
         ended = dict(result.messages)
         if "execution_interrupted" in ended:

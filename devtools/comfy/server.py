@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,10 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from devtools.ports import HeldPort
+
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / ".comfy" / "runs"
 OLDEST_COMFYUI = (0, 3, 75)
-# by its folder in custom_nodes: the clone itself may lie in a folder of the same name
+# Newer versions colour their log and begin a line with its level; what it says is the same.
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+LEVEL = re.compile(r"^\[(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\] ", re.MULTILINE)
+# By its folder in custom_nodes: the clone itself may lie in a folder of the same name.
 PACK_IN_LOG = re.compile(r"custom_nodes[/\\]vramwise")
 BASE_FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
 
@@ -54,12 +58,6 @@ def comfy_version(comfy_dir: Path) -> tuple[int, ...]:
             "Update that checkout, or leave --comfy out."
         )
     return version
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def link_folder(link: Path, target: Path) -> str:
@@ -159,7 +157,8 @@ class ComfyServer:
         self.extra_args = list(extra_args)
         self.pack = pack
         self.cpu = cpu
-        self.port = port or free_port()
+        self._held_port = HeldPort()  # the server listens only once it has imported everything
+        self.port = port or self._held_port.number
         self.echo = echo
         self.link_kind = ""
         self.process: subprocess.Popen[bytes] | None = None
@@ -199,10 +198,10 @@ class ComfyServer:
 
     @property
     def log(self) -> str:
-        """Everything the server has printed so far."""
+        """Everything the server has printed so far, without colours and levels."""
         if self._base_dir is None or not self.log_path.exists():
             return self._last_log
-        return self.log_path.read_text(encoding="utf-8", errors="replace")
+        return LEVEL.sub("", COLOURS.sub("", self.log_path.read_text(encoding="utf-8", errors="replace")))
 
     @property
     def pid(self) -> int:
@@ -313,6 +312,7 @@ class ComfyServer:
                 self.process.stdin.close()
             end_tree(self.process)
             self.process = None
+        self._held_port.release()
         if self._base_dir is not None:
             unlink_folder(self.base_dir / "custom_nodes" / "vramwise")
             if not self._keep_base:

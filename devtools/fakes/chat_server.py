@@ -18,6 +18,8 @@ from typing import Any
 
 from aiohttp import web
 
+from devtools.ports import HeldPort
+
 MODEL = "qwen3_vl_stand_in"
 
 
@@ -26,13 +28,20 @@ def words_of(picture: str) -> str:
     return f"page {hashlib.sha256(picture.encode()).hexdigest()[:16]}"
 
 
+def picture_of(messages: list[dict[str, Any]]) -> str:
+    """The first picture of a conversation, a data: URL."""
+    parts = (part for message in messages for part in message["content"] if isinstance(part, dict))
+    return str(next(part["image_url"]["url"] for part in parts if part["type"] == "image_url"))
+
+
 class WebThread:
     """An aiohttp application on 127.0.0.1, in a thread, for the length of a with block."""
 
     tls: ssl.SSLContext | None = None  # set before it starts, for https
 
     def __init__(self, port: int = 0) -> None:
-        self.port = port
+        self._held_port = HeldPort(port)  # also while it is gone, until it comes back there
+        self.port = self._held_port.number
         self._loop = asyncio.new_event_loop()
         self._runner: web.AppRunner | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -72,7 +81,6 @@ class WebThread:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls)
         await site.start()
-        self.port = self._runner.addresses[0][1]
 
     async def _stop(self) -> None:
         if self._runner is not None:
@@ -82,14 +90,20 @@ class WebThread:
 
 class ChatServer(WebThread):
     """Counts what it is asked: ``pictures`` by their data: URL's words, requests ``now`` and the ``most`` at
-    once, the ``headers`` of the last request. ``idle`` is set while nobody waits for an answer.
+    once, the ``headers`` of the last request. ``idle`` is set while nobody waits for an answer. The first
+    answer waits until ``together`` requests are under way, however slowly they come.
     """
 
     def __init__(
-        self, latency: float = 0.0, port: int = 0, model: str = MODEL, text: str | None = None
+        self,
+        latency: float = 0.0,
+        port: int = 0,
+        model: str = MODEL,
+        text: str | None = None,
+        together: int = 1,
     ) -> None:
         super().__init__(port)
-        self.latency, self.model, self.text = latency, model, text
+        self.latency, self.model, self.text, self.together = latency, model, text, together
         self.pictures: Counter[str] = Counter()
         self.now = self.most = 0
         self.idle = threading.Event()
@@ -113,7 +127,7 @@ class ChatServer(WebThread):
         self.most = max(self.most, self.now)
         try:
             body = json.loads(await request.read())
-            answer = words_of(body["messages"][0]["content"][0]["image_url"]["url"])
+            answer = words_of(picture_of(body["messages"]))
             self.pictures[answer] += 1
             await self.turn()
             return await self._stream(request, self.text if self.text is not None else answer)
@@ -124,6 +138,8 @@ class ChatServer(WebThread):
 
     async def turn(self) -> None:
         """Wait for the moment of an answer: ``latency`` seconds, or what a test would rather wait for."""
+        while self.most < self.together:
+            await asyncio.sleep(0.005)
         await asyncio.sleep(self.latency)
 
     async def _stream(self, request: web.Request, text: str) -> web.StreamResponse:

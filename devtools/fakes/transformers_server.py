@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,12 +12,15 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from devtools.ports import HeldPort
+
 
 class TransformersServer:
     """`transformers serve` of one checkpoint as a process of its own, which can be killed and come back."""
 
     def __init__(self, checkpoint: Path) -> None:
-        self.checkpoint, self.port = checkpoint, _free_port()
+        self.checkpoint, self._held_port = checkpoint, HeldPort()
+        self.port = self._held_port.number
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="transformers-serve-")
         self._log = Path(self._folder.name) / "log.txt"
@@ -73,10 +75,5 @@ class TransformersServer:
 
     def __exit__(self, *_: Any) -> None:
         self.kill()
+        self._held_port.release()
         self._folder.cleanup()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

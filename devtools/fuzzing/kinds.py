@@ -59,6 +59,7 @@ MODULES = {
     **dict.fromkeys(("settings", "manifest", "measured"), "records"),
     **dict.fromkeys(("regions", "answer"), "answers"),
     "polygons": "polygons",
+    "written": "written",
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vramwise.advisor.candidate import RESIDENT, Candidate
-from vramwise.advisor.candidates import diffusion_candidate, model_candidates
+from vramwise.advisor.diffusion_candidates import diffusion_candidate, model_candidates
 from vramwise.advisor.gpu_ranking import balance, rating
 from vramwise.advisor.published.checks import AGREES, DISAGREES, NOT_REPRODUCED, OPINION, Check
 from vramwise.advisor.targets import Target, target_of_memory

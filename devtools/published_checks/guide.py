@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vramwise.advisor.candidate import RESIDENT, Candidate
-from vramwise.advisor.candidates import OCR, candidates, ocr_candidate
+from vramwise.advisor.candidates import candidates
 from vramwise.advisor.gpu_ranking import rating, rating_of_memory
+from vramwise.advisor.ocr_candidates import ocr_candidate
 from vramwise.advisor.published.checks import (
     AGREES,
     DISAGREES,
@@ -18,6 +19,7 @@ from vramwise.advisor.published.checks import (
     Check,
 )
 from vramwise.advisor.targets import Target, target_of_gpu, target_of_memory
+from vramwise.advisor.tasks import OCR
 from vramwise.catalog import ocr_model
 from vramwise.catalog.gpus import GPU, find_gpus
 from vramwise.catalog.published import Published, published

@@ -20,8 +20,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from devtools.tiny_models.deepseek_ocr2 import deepseek_ocr2
 from devtools.tiny_models.dots_ocr import dots_ocr
 from devtools.tiny_models.got_ocr2 import got_ocr2
+from devtools.tiny_models.hunyuan_vl import hunyuan_vl
+from devtools.tiny_models.layout import pp_doclayout_v3
 from devtools.tiny_models.qwen_vl import qwen2_5_vl, qwen2_vl, qwen3_5, qwen3_vl
 from devtools.tiny_models.shared import NotHere, save
 from devtools.tiny_models.small_families import (
@@ -46,7 +49,7 @@ READABLE = DIGITS + UPPER + LOWER + CYRILLIC
 
 
 def families() -> tuple[str, ...]:
-    return tuple(_BUILDERS)
+    return tuple(name for name in _BUILDERS if name not in FINDERS)
 
 
 def source_hash() -> str:
@@ -151,12 +154,16 @@ _BUILDERS: Mapping[str, Callable[[Path], None]] = {
     "lighton_ocr": _plain(lighton_ocr),
     "idefics3": _plain(idefics3),
     "granite_docling": _plain(granite_docling),
+    "hunyuan_vl": _plain(hunyuan_vl),
+    "deepseek_ocr2": _plain(deepseek_ocr2),
+    "pp_doclayout_v3": pp_doclayout_v3,
 }
+FINDERS = ("pp_doclayout_v3",)  # that find what others read
 
 
 if __name__ == "__main__":
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    for name in families():
+    for name in _BUILDERS:
         try:
             built = tiny_checkpoint(name)
         except NotHere as reason:

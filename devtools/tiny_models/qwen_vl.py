@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from devtools.tiny_models.shared import is_5, rope, tokenizer, transformers_class
+from devtools.tiny_models.shared import is_5, rope, small_decoder, tokenizer, transformers_class
 
 QWEN_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
@@ -61,20 +61,12 @@ def _image_processor(least: int, most: int, patch: int, mean: float | None) -> A
 
 
 def _qwen2_text(words: Any) -> dict[str, Any]:
-    return {
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "vocab_size": len(words),
-        "max_position_embeddings": 4096,
-        "tie_word_embeddings": True,
-        "bos_token_id": None,
-        "eos_token_id": words.eos_token_id,
-        "pad_token_id": words.pad_token_id,
+    return small_decoder(
+        words,
+        tie_word_embeddings=True,
+        bos_token_id=None,
         **rope(10000.0, mrope_section=[4, 6, 6]),
-    }
+    )
 
 
 def _qwen2_parts(words: Any) -> dict[str, Any]:
@@ -89,10 +81,10 @@ def _qwen2_parts(words: Any) -> dict[str, Any]:
     }
 
 
-def qwen2_vl() -> tuple[Any, Any]:
+def qwen2_vl(words: Any = None) -> tuple[Any, Any]:
     import transformers
 
-    words = tokenizer(QWEN_SPECIALS)
+    words = words or tokenizer(QWEN_SPECIALS)
     config = transformers.Qwen2VLConfig(
         text_config=_qwen2_text(words),
         vision_config={
@@ -112,10 +104,10 @@ def qwen2_vl() -> tuple[Any, Any]:
     return transformers.Qwen2VLForConditionalGeneration(config), processor
 
 
-def qwen2_5_vl() -> tuple[Any, Any]:
+def qwen2_5_vl(words: Any = None) -> tuple[Any, Any]:
     import transformers
 
-    words = tokenizer(QWEN_SPECIALS)
+    words = words or tokenizer(QWEN_SPECIALS)
     config = transformers.Qwen2_5_VLConfig(
         text_config=_qwen2_text(words),
         vision_config={
@@ -146,38 +138,31 @@ QWEN35_TEMPLATE = QWEN_TEMPLATE.replace(
 )
 
 
-def qwen3_5() -> tuple[Any, Any]:
+def qwen3_5(words: Any = None) -> tuple[Any, Any]:
     import transformers
 
-    words = tokenizer((*QWEN_SPECIALS, "<think>", "</think>"))
+    words = words or tokenizer((*QWEN_SPECIALS, "<think>", "</think>"))
     config = transformers_class("Qwen3_5Config")(
-        text_config={
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "head_dim": 64,
-            "vocab_size": len(words),
-            "max_position_embeddings": 4096,
-            "full_attention_interval": 4,
-            "linear_num_key_heads": 16,
-            "linear_num_value_heads": 32,
-            "linear_key_head_dim": 8,
-            "linear_value_head_dim": 8,
-            "linear_conv_kernel_dim": 4,
-            "tie_word_embeddings": True,
-            "bos_token_id": None,
-            "eos_token_id": words.eos_token_id,
-            "pad_token_id": words.pad_token_id,
-            "rope_parameters": {
+        text_config=small_decoder(
+            words,
+            num_hidden_layers=4,
+            head_dim=64,
+            full_attention_interval=4,
+            linear_num_key_heads=16,
+            linear_num_value_heads=32,
+            linear_key_head_dim=8,
+            linear_value_head_dim=8,
+            linear_conv_kernel_dim=4,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            rope_parameters={
                 "rope_type": "default",
                 "rope_theta": 10000.0,
                 "mrope_section": [2, 3, 3],
                 "mrope_interleaved": True,
                 "partial_rotary_factor": 0.25,
             },
-        },
+        ),
         vision_config={
             "depth": 2,
             "hidden_size": 64,
@@ -209,14 +194,15 @@ def qwen3_vl(
     positions: int = 64,
     least: int = 65536,
     template: str = QWEN_TEMPLATE,
+    words: Any = None,
 ) -> tuple[Any, Any]:
     """(net, processor). ``hidden`` and ``wide`` are the widths of both towers, ``layers`` of the language
     model, ``depth`` of the vision tower; ``positions`` its position embeddings; ``least`` the fewest pixels
-    of a picture.
+    of a picture; ``words`` a tokenizer in place of the tiny one.
     """
     import transformers
 
-    words = tokenizer(QWEN_SPECIALS)
+    words = words or tokenizer(QWEN_SPECIALS)
     head = hidden // 2
     rest = head // 2
     sections = [rest - 2 * (rest // 3), rest // 3, rest // 3]

@@ -41,6 +41,22 @@ def rope(theta: float, **more: Any) -> dict[str, Any]:
     return {"rope_theta": theta, "rope_scaling": {"rope_type": "default", **more}}
 
 
+def small_decoder(words: Any, **differs: Any) -> dict[str, Any]:
+    """The language model's part of a config: two layers of 64 channels over the tokenizer ``words``."""
+    return {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "vocab_size": len(words),
+        "max_position_embeddings": 4096,
+        "eos_token_id": words.eos_token_id,
+        "pad_token_id": words.pad_token_id,
+        **differs,
+    }
+
+
 def transformers_class(name: str) -> Any:
     """The class ``name`` of transformers; NotHere where it has none."""
     import transformers

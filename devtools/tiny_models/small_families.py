@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from devtools.tiny_models.shared import chat_template, rope, tokenizer, transformers_class
+from devtools.tiny_models.shared import chat_template, rope, small_decoder, tokenizer, transformers_class
 
 
 def glm_ocr() -> tuple[Any, Any]:
@@ -18,19 +18,12 @@ def glm_ocr() -> tuple[Any, Any]:
     words = tokenizer(specials, eos="<|endoftext|>")
     ids = words.convert_tokens_to_ids
     config = transformers.GlmOcrConfig(
-        text_config={
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "head_dim": 32,
-            "vocab_size": len(words),
-            "max_position_embeddings": 4096,
-            "pad_token_id": words.pad_token_id,
-            "eos_token_id": [words.pad_token_id, ids("<|user|>")],
+        text_config=small_decoder(
+            words,
+            head_dim=32,
+            eos_token_id=[words.pad_token_id, ids("<|user|>")],
             **rope(10000.0, mrope_section=[4, 6, 6], partial_rotary_factor=1.0),
-        },
+        ),
         vision_config={
             "depth": 2,
             "hidden_size": 64,
@@ -63,20 +56,12 @@ def paddleocr_vl() -> tuple[Any, Any]:
     words = tokenizer(specials, pad="<unk>", eos="</s>", marks=marks)
     ids = words.convert_tokens_to_ids
     config = transformers.PaddleOCRVLConfig(
-        text_config={
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "head_dim": 32,
-            "vocab_size": len(words),
-            "max_position_embeddings": 4096,
-            "pad_token_id": words.pad_token_id,
-            "bos_token_id": ids("<s>"),
-            "eos_token_id": words.eos_token_id,
+        text_config=small_decoder(
+            words,
+            head_dim=32,
+            bos_token_id=ids("<s>"),
             **rope(10000.0, mrope_section=[4, 6, 6]),
-        },
+        ),
         vision_config={
             "hidden_size": 64,
             "intermediate_size": 128,
@@ -113,21 +98,13 @@ def lighton_ocr() -> tuple[Any, Any]:
     }
     words = tokenizer(["<|im_start|>", *marks.values()], marks=marks)
     config = transformers.LightOnOcrConfig(
-        text_config={
-            "model_type": "qwen3",
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "head_dim": 32,
-            "vocab_size": len(words),
-            "max_position_embeddings": 4096,
-            "tie_word_embeddings": True,
-            "bos_token_id": None,
-            "eos_token_id": words.eos_token_id,
-            "pad_token_id": words.pad_token_id,
-        },
+        text_config=small_decoder(
+            words,
+            model_type="qwen3",
+            head_dim=32,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+        ),
         vision_config={
             "model_type": "pixtral",
             "hidden_size": 64,
@@ -180,20 +157,13 @@ def idefics3() -> tuple[Any, Any]:
     tags = ("doctag", "text", "otsl", "loc_0", "loc_500", "fcel", "nl")
     words = _docling_words([f"<{tag}>" for tag in tags] + [f"</{tag}>" for tag in tags[:3]])
     config = transformers.Idefics3Config(
-        text_config={
-            "model_type": "llama",
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "vocab_size": len(words),
-            "max_position_embeddings": 8192,
-            "tie_word_embeddings": True,
-            "bos_token_id": None,
-            "eos_token_id": words.eos_token_id,
-            "pad_token_id": words.pad_token_id,
-        },
+        text_config=small_decoder(
+            words,
+            model_type="llama",
+            max_position_embeddings=8192,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+        ),
         vision_config={
             "hidden_size": 64,
             "intermediate_size": 128,
@@ -223,18 +193,12 @@ def granite_docling() -> tuple[Any, Any]:
     net_class = transformers_class("GraniteDoclingForConditionalGeneration")
     words = _docling_words(["<doclang>", "</doclang>", "<text>", "</text>"])
     config = transformers.GraniteDoclingConfig(
-        text_config={
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "vocab_size": len(words),
-            "max_position_embeddings": 8192,
-            "bos_token_id": None,
-            "eos_token_id": words.eos_token_id,
-            "pad_token_id": words.pad_token_id,
-        },
+        text_config=small_decoder(
+            words,
+            num_hidden_layers=3,
+            max_position_embeddings=8192,
+            bos_token_id=None,
+        ),
         vision_config={
             "hidden_size": 64,
             "intermediate_size": 128,

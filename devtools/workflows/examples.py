@@ -9,258 +9,239 @@ from devtools.workflows.image_examples import (
     SAMPLE,
     best_of_a_batch,
     best_of_a_batch_blueprint,
+    remove_the_text_blueprint,
     replace_the_word,
     replace_the_word_blueprint,
     translate_a_page,
+    translate_a_poster,
 )
 from devtools.workflows.image_models import (
     CAPTIONS,
     MISSING,
     QWEN_FILES,
+    SD15,
     SD15_FILE,
-    sd15_loader,
-    sd15_picture,
+    paint_a_picture,
 )
 
 
 def read_text() -> Drawing:
-    page = Drawing("read_text", widths=(320, 340, 560))
+    page = Drawing("read_text", "Read the text of a picture", widths=(290, 290, 370, 270))
     page.note(
-        "Read the text of a picture",
-        "Press **Run**. No GPU and no model files are needed: the `rapid` engine is built in and reads "
-        "English, Chinese, Japanese and other languages in Latin letters.\n\n"
-        "- **Your own picture**: choose it in *1*, or drop the file onto that node.\n"
-        "- **Russian**: install Tesseract's Russian data, or run `vramwise download eslav` once. `language` "
-        "can stay on `auto`.\n"
-        "- **A better model**: choose it in *2*. *What will run* says which weights it needs and whether it "
-        "fits.\n",
-        width=710,
-        height=140,
+        "Press **Run**. No GPU and no model files: the `rapid` engine is built in and reads English, "
+        "Chinese, Japanese and other languages in Latin letters.\n\n"
+        "- **Your picture**: choose it in *1*, or drop the file onto that node.\n"
+        "- **Russian, Korean, Arabic and others**: press the button under *More languages* in *2* (or, in "
+        "this pack's folder, `python scripts/vramwise.py download eslav`); `language` can stay on `auto`.\n"
+        "- **A better model**: choose it in *2*, whose table says whether it fits and what it needs.",
+        height=250,
     )
-    picture = page.node("LoadImage", "1. Your picture", tall=330, image=SAMPLE)
-    loader = page.node("VramwiseOCRModelLoader", "2. OCR Model Loader", model="rapid")
-    ocr = page.node(
-        "VramwiseOCR",
-        "3. OCR Inference: reads the text",
-        1,
-        image=picture["IMAGE"],
-        ocr_model=loader["ocr_model"],
-    )
-    page.node("PreviewAny", "What will run", 1, tall=120, source=loader["plan"])
-    page.node("PreviewImage", "Where the text was found", 2, tall=430, images=ocr["overlay"])
-    page.node("PreviewAny", "The text", 2, tall=180, source=ocr["text"])
-    page.node("MaskPreview", "Mask of the text", 2, tall=280, mask=ocr["mask"])
+    with page.group("1 Picture"):
+        picture = page.node("LoadImage", "Your picture", tall=350, image=SAMPLE)
+    with page.group("2 Model", column=1):
+        loader = page.node("VramwiseOCRModelLoader", "OCR Model Loader", model="rapid")
+    with page.group("3 Read", column=2):
+        ocr = page.node("VramwiseOCR", "OCR Inference", image=picture["IMAGE"], ocr_model=loader["ocr_model"])
+    with page.group("4 Result", column=3):
+        page.node("PreviewImage", "Where the text was found", tall=250, images=ocr["overlay"])
+        # the preview of older frontends is Markdown and would join the lines, that of newer ones is not
+        apart = page.node(
+            "StringReplace", "A line each", collapsed=True, string=ocr["text"], find="\n", replace="\n\n"
+        )
+        page.node("PreviewAny", "The text", tall=300, source=apart["STRING"])
+        page.node("MaskPreview", "Mask of the text", tall=250, mask=ocr["mask"])
     return page
 
 
 def what_can_my_gpu_run() -> Drawing:
-    page = Drawing("what_can_my_gpu_run", widths=(360, 700, 700))
+    page = Drawing("what_can_my_gpu_run", "What can my GPU run", widths=(310, 460, 460))
     page.note(
-        "What can my GPU run?",
         "Press **Run**: nothing is loaded and no model files are needed. *1* looks at this machine, *2* says "
-        "which models run on it, at which precision and how fast.\n\n"
+        "what runs on it, *3* what another card would run.\n\n"
         "- **A card you think of buying**: write it into *3* (`RTX 5070 Ti`, or just `24 GB`).\n"
         "- **Only what you have**: switch on `installed_only`.\n"
         "- **The other way round**: set `task` to *which GPU* and name the models in `also_loaded`.",
-        width=1110,
-        height=130,
+        height=230,
     )
-    probe = page.node("VramwiseGPUProbe", "1. This machine")
-    here = page.node("VramwiseModelAdvisor", "2. What runs on it", 1, gpu=probe["gpu"], task="all")
-    other = page.node(
-        "VramwiseModelAdvisor", "3. What another card would run", 2, what_if="RTX 4060 Ti 16 GB", task="all"
-    )
-    page.node("PreviewAny", "This machine", tall=350, source=probe["report"])
-    page.node("PreviewAny", "What runs here", 1, tall=320, source=here["report"])
-    page.node("PreviewAny", "What the other card would run", 2, tall=510, source=other["report"])
+    with page.group("1 This machine"):
+        probe = page.node("VramwiseGPUProbe", "GPU Probe")
+    with page.group("2 What runs on it", column=1):
+        page.node("VramwiseModelAdvisor", "Model Advisor", gpu=probe["gpu"], task="all")
+    with page.group("3 What another card would run", column=2):
+        page.node("VramwiseModelAdvisor", "Another card", what_if="RTX 4060 Ti 16 GB", task="all")
     return page
 
 
 def advisor_picks_the_model() -> Drawing:
-    page = Drawing("advisor_picks_the_model", widths=(320, 320, 320, 360, 420))
+    page = Drawing(
+        "advisor_picks_the_model", "Let the advisor pick the OCR model", widths=(330, 350, 300, 340)
+    )
     page.note(
-        "The advisor picks the model",
-        "**What it does**: *GPU Probe* looks at this machine, *Model Advisor* picks the best OCR model that "
-        "fits, *OCR Model Loader* takes it with its precision. The text is read, the OCR model's memory is "
-        "given back, and only then the image model is loaded and paints what the text is about.\n\n"
-        f"**Model file**: {SD15_FILE}. OCR runs with what is installed, at least the built-in engine; "
-        "switch off `installed_only` in *2* to see what a download would bring.\n\n"
-        "**What to change**: your picture in *1*, the style in *3*.",
-        width=1060,
-        height=130,
+        "*Model Advisor* picks the best OCR model that fits this machine, *OCR Model Loader* takes it. The "
+        "text is read, the OCR model's memory is given back, then the image model paints what the text is "
+        "about.\n\n"
+        "- **Your picture**: in *1*. **The style**: in *5*.\n"
+        "- **OCR models**: what is installed, at least the built-in engine; switch off `installed_only` to "
+        "see what a download would bring.\n"
+        f"- **Model file**: {SD15_FILE}. Without it the text is still read.",
+        height=280,
     )
-    picture = page.node("LoadImage", "1. Your picture", tall=330, image=SAMPLE)
-    probe = page.node("VramwiseGPUProbe", "This machine")
-    advisor = page.node(
-        "VramwiseModelAdvisor", "2. Model Advisor", gpu=probe["gpu"], task="OCR", installed_only=True
-    )
-    loader = page.node(
-        "VramwiseOCRModelLoader",
-        "As the advisor says",
-        1,
-        model=advisor["model"],
-        precision=advisor["precision"],
-    )
-    ocr = page.node("VramwiseOCR", "Read", 1, image=picture["IMAGE"], ocr_model=loader["ocr_model"])
-    release = page.node("VramwiseMemoryRelease", "Before sampling", 2, anything=ocr["text"])
-    wish = page.node(
-        "StringConcatenate",
-        "3. How to paint it",
-        2,
-        tall=180,
-        string_a="a watercolour of",
-        string_b=release["same"],
-        delimiter=" ",
-    )
-    page.node("PreviewAny", "What was read", 2, tall=200, source=release["same"])
-    painted = sd15_picture(page, wish["STRING"], columns=(3, 3, 4))
-    page.node("PreviewImage", "The picture", 4, tall=430, images=painted["IMAGE"])
-    page.node("PreviewAny", "Why this model", 4, tall=300, source=advisor["report"])
+    with page.group("1 Picture"):
+        picture = page.node("LoadImage", "Your picture", tall=350, image=SAMPLE)
+    with page.group("2 Model"):
+        checkpoint = page.node("CheckpointLoaderSimple", "Image model", tall=130, ckpt_name=SD15)
+    with page.group("3 Pick", column=1):
+        advisor = page.node(
+            "VramwiseModelAdvisor", "Model Advisor", panel=150, task="OCR", installed_only=True
+        )
+        loader = page.node(
+            "VramwiseOCRModelLoader",
+            "As the advisor says",
+            model=advisor["model"],
+            precision=advisor["precision"],
+        )
+    with page.group("4 Read", column=2):
+        ocr = page.node("VramwiseOCR", "Read", image=picture["IMAGE"], ocr_model=loader["ocr_model"])
+    with page.group("5 Paint", column=3):
+        release = page.node("VramwiseMemoryRelease", "Before sampling", panel=60, anything=ocr["text"])
+        painted = paint_a_picture(page, release["same"], "a watercolour of", checkpoint)
+        page.node("PreviewImage", "The picture", tall=200, images=painted["IMAGE"])
     return page
 
 
 def caption_a_folder() -> Drawing:
-    page = Drawing("caption_a_folder", widths=(340, 340, 560))
+    page = Drawing("caption_a_folder", "Caption a folder of pictures", widths=(300, 330, 380, 310))
     page.note(
-        "Caption a folder of pictures for training",
-        "**What it does**: every picture of a folder gets a caption. *Save Text* writes both under one name "
+        "Every picture of a folder gets a caption for training. *Save Text* writes both under one name "
         "(`cat.png`, `cat.txt`) into `ComfyUI/output/captions`, as trainers read them.\n\n"
-        f"**Model files**: {QWEN_FILES}. A larger one of the family writes better captions.\n\n"
-        "**What to change**: your folder in *1*, as it lies in `ComfyUI/input`; the wish in *3*, such as "
-        "the style of the captions or a trigger word to begin with.",
-        width=1340,
-        height=100,
+        "- **What to change**: your folder in *1*, as it lies in `ComfyUI/input`. In *3* `task` makes short "
+        "or long captions or tags; what you write into `prompt` is added to the wish, such as a style or a "
+        "trigger word to begin with.\n"
+        f"- **Model files**: {QWEN_FILES}. A larger one of the family writes better captions.",
+        height=250,
     )
-    pages = page.node("VramwiseLoadPages", "1. Your folder", file=SAMPLE)
-    loader = page.node("VramwiseOCRModelLoader", "2. Model", tall=MISSING, model=CAPTIONS)
-    page.node("PreviewAny", "What was loaded", tall=140, source=pages["report"])
-    captions = page.node(
-        "VramwiseOCR",
-        "3. Caption",
-        1,
-        tall=380,
-        image=pages["images"],
-        ocr_model=loader["ocr_model"],
-        task="custom",
-        prompt="Describe this picture in one sentence for training an image model: subject, setting, style, "
-        "colours. Quote any words that are written in it.",
-        max_new_tokens=200,
-    )
-    page.node(
-        "VramwiseSaveText",
-        "4. Pictures and captions",
-        1,
-        text=captions["texts"],
-        image=pages["images"],
-        names=pages["names"],
-        format="txt",
-        filename_prefix="captions/caption",
-        if_exists="overwrite",
-    )
-    page.node("PreviewAny", "The first caption", 2, tall=180, source=captions["texts"])
-    page.node("PreviewImage", "The first picture", 2, tall=410, images=pages["images"])
+    with page.group("1 Pictures"):
+        pages = page.node("VramwiseLoadPages", "Your folder", file=SAMPLE)
+    with page.group("2 Model", column=1):
+        loader = page.node("VramwiseOCRModelLoader", "OCR Model Loader", tall=MISSING, model=CAPTIONS)
+    with page.group("3 Caption", column=2):
+        captions = page.node(
+            "VramwiseOCR",
+            "OCR Inference",
+            tall=700,
+            image=pages["images"],
+            ocr_model=loader["ocr_model"],
+            task="caption_short",
+        )
+    with page.group("4 Files", column=3):
+        page.node(
+            "VramwiseSaveText",
+            "Pictures and captions",
+            text=captions["texts"],
+            image=pages["images"],
+            names=pages["names"],
+            format="txt",
+            filename_prefix="captions/caption",
+            if_exists="overwrite",
+        )
     return page
 
 
 def pdf_to_markdown() -> Drawing:
-    page = Drawing("pdf_to_markdown", widths=(340, 340, 560))
+    page = Drawing("pdf_to_markdown", "Turn a PDF into Markdown", widths=(300, 290, 380, 380))
     page.note(
-        "A PDF becomes Markdown",
-        "**What it does**: the pages of a PDF (or of a TIFF, or the pictures of a folder) are read one after "
-        "the other, and each becomes a `.md` file in `ComfyUI/output/documents`.\n\n"
-        "**Model files**: none for the built-in `rapid`. Headings, tables and formulas come with a model "
-        "that knows layouts: choose `dots_ocr`, `qwen3_vl_2b` or another in *2*; *What will run* says which "
-        "files it wants, where, and whether it fits.\n\n"
-        "**What to change**: your file in *1*, as it lies in `ComfyUI/input` (such as `report.pdf`), and "
-        "the pages, if not all (`1-3,7`).",
-        width=1340,
-        height=110,
+        "The pages of a PDF (or of a TIFF, or all documents of a folder) are read one after the other; each "
+        "document becomes a `.md` file in `ComfyUI/output/documents`.\n\n"
+        "- **What to change**: your file in *1*, as it lies in `ComfyUI/input` (`report.pdf`), and the "
+        "pages, if not all (`1-3,7`). A file a page: switch off `join` in *4*.\n"
+        "- **Model files**: none for the built-in `rapid`. Headings, tables and formulas come with a model "
+        "that knows layouts: choose `dots_ocr` or `qwen3_vl_2b` in *2*; its table says which files it wants, "
+        "where, and whether it fits.",
+        height=270,
     )
-    pages = page.node("VramwiseLoadPages", "1. Your PDF", file=SAMPLE)
-    loader = page.node("VramwiseOCRModelLoader", "2. OCR model", model="rapid")
-    page.node("PreviewAny", "What will run", tall=140, source=loader["plan"])
-    read = page.node(
-        "VramwiseOCR",
-        "Read",
-        1,
-        image=pages["images"],
-        ocr_model=loader["ocr_model"],
-        task="markdown",
-    )
-    page.node(
-        "VramwiseSaveText",
-        "3. A file for each page",
-        1,
-        text=read["markdown"],
-        names=pages["names"],
-        format="md",
-        filename_prefix="documents/page",
-    )
-    page.node("PreviewAny", "What was loaded", 2, tall=120, source=pages["report"])
-    page.node("PreviewAny", "The first page", 2, tall=420, source=read["markdown"])
+    with page.group("1 Pages"):
+        pages = page.node("VramwiseLoadPages", "Your PDF", file=SAMPLE)
+    with page.group("2 Model", column=1):
+        loader = page.node("VramwiseOCRModelLoader", "OCR Model Loader", model="rapid")
+    with page.group("3 Read", column=2):
+        read = page.node(
+            "VramwiseOCR",
+            "OCR Inference",
+            image=pages["images"],
+            ocr_model=loader["ocr_model"],
+            task="markdown",
+        )
+    with page.group("4 Result", column=3):
+        page.node(
+            "VramwiseSaveText",
+            "A file for each document",
+            text=read["markdown"],
+            names=pages["names"],
+            format="md",
+            filename_prefix="documents/page",
+            join=True,
+        )
+        page.node("PreviewAny", "The first page", tall=320, source=read["markdown"])
     return page
 
 
 def share_a_small_card() -> Drawing:
-    page = Drawing("share_a_small_card", widths=(360, 320, 320, 340, 420))
+    page = Drawing(
+        "share_a_small_card", "OCR and an image model on a small card", widths=(300, 290, 310, 310, 310)
+    )
     page.note(
-        "OCR and an image model on one small card",
-        "**What it does**: both models take turns in the same memory. OCR reads a picture, the image model "
-        "paints what it says, OCR reads the painting. ComfyUI moves either model out when the other needs "
-        "room, and back; nothing has to be set. *Beside the image model* says what would fit without moving, "
-        "*Empty the card* gives everything back at the end.\n\n"
-        f"**Model files**: {SD15_FILE}; {QWEN_FILES}.\n\n"
-        "**What to change**: your picture in *1*; on 6 GB or less `precision` *int4* in *3*. The built-in "
-        "`rapid` reads on the CPU and leaves the card alone.",
-        width=1100,
-        height=130,
+        "Both models take turns in the same memory: OCR reads a picture, the image model paints what it "
+        "says, OCR reads the painting. ComfyUI moves either out when the other needs room.\n\n"
+        "- **What to change**: your picture in *1*; on 6 GB or less `precision` *int4* in *2*. The built-in "
+        "`rapid` reads on the CPU and leaves the card alone.\n"
+        f"- **Model files**: {SD15_FILE}; {QWEN_FILES}.",
+        height=430,
     )
-    picture = page.node("LoadImage", "1. Your picture", tall=330, image=SAMPLE)
-    checkpoint = sd15_loader(page, "2. Image model")
-    loader = page.node("VramwiseOCRModelLoader", "3. OCR model", tall=MISSING, model=CAPTIONS)
-    probe = page.node("VramwiseGPUProbe", "This machine", 1)
-    advisor = page.node(
-        "VramwiseModelAdvisor",
-        "Beside the image model",
-        1,
-        gpu=probe["gpu"],
-        also_loaded=checkpoint["MODEL"],
-        task="OCR",
-    )
-    page.node("PreviewAny", "What fits beside it", 1, tall=200, source=advisor["report"])
-    ocr = page.node(
-        "VramwiseOCR", "Read the picture", 2, image=picture["IMAGE"], ocr_model=loader["ocr_model"]
-    )
-    wish = page.node(
-        "StringConcatenate",
-        "4. How to paint it",
-        2,
-        tall=180,
-        string_a="a street with a sign that says:",
-        string_b=ocr["text"],
-        delimiter=" ",
-    )
-    painted = sd15_picture(page, wish["STRING"], columns=(3, 3, 3), checkpoint=checkpoint)
-    page.node("PreviewImage", "The painting", 3, tall=330, images=painted["IMAGE"])
-    again = page.node(
-        "VramwiseOCR", "Read the painting", 4, image=painted["IMAGE"], ocr_model=loader["ocr_model"]
-    )
-    release = page.node(
-        "VramwiseMemoryRelease", "Empty the card", 4, anything=again["text"], what="all models"
-    )
-    page.node("PreviewAny", "What it says", 4, tall=200, source=release["same"])
+    with page.group("1 Picture", column=1):
+        picture = page.node("LoadImage", "Your picture", tall=340, image=SAMPLE)
+    with page.group("2 Models", column=1):
+        checkpoint = page.node("CheckpointLoaderSimple", "Image model", tall=130, ckpt_name=SD15)
+        loader = page.node("VramwiseOCRModelLoader", "OCR Model Loader", panel=138, model=CAPTIONS)
+    with page.group("3 Read", column=2):
+        ocr = page.node(
+            "VramwiseOCR",
+            "Read the picture",
+            panel=0,
+            image=picture["IMAGE"],
+            ocr_model=loader["ocr_model"],
+        )
+    with page.group("4 Paint", column=3):
+        painted = paint_a_picture(page, ocr["text"], "a street with a sign that says:", checkpoint)
+        page.node("PreviewImage", "The painting", tall=330, images=painted["IMAGE"])
+    with page.group("5 Read again, empty the card", column=4):
+        again = page.node(
+            "VramwiseOCR",
+            "Read the painting",
+            panel=0,
+            image=painted["IMAGE"],
+            ocr_model=loader["ocr_model"],
+        )
+        page.node(
+            "VramwiseMemoryRelease", "Empty the card", panel=0, anything=again["text"], what="all models"
+        )
     return page
 
 
+# as they are offered: first what runs at once
 DRAWINGS: tuple[Callable[[], Drawing], ...] = (
     read_text,
+    translate_a_poster,
     what_can_my_gpu_run,
-    advisor_picks_the_model,
+    pdf_to_markdown,
     replace_the_word,
+    translate_a_page,
     best_of_a_batch,
     caption_a_folder,
-    pdf_to_markdown,
-    translate_a_page,
+    advisor_picks_the_model,
     share_a_small_card,
 )
-BLUEPRINTS: tuple[Callable[[], Blueprint], ...] = (replace_the_word_blueprint, best_of_a_batch_blueprint)
+BLUEPRINTS: tuple[Callable[[], Blueprint], ...] = (
+    replace_the_word_blueprint,
+    remove_the_text_blueprint,
+    best_of_a_batch_blueprint,
+)

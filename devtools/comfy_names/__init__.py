@@ -1,0 +1,1 @@
+"""Which names of ComfyUI and of its frontend the pack uses, and which versions have them."""

@@ -1,0 +1,3 @@
+from typing import Any
+
+def count_previewable_outputs(outputs: dict[str, Any]) -> int: ...

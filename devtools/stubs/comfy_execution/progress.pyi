@@ -1,0 +1,7 @@
+from typing import Any
+
+class ProgressRegistry:
+    prompt_id: str
+    dynprompt: Any
+
+def get_progress_state() -> ProgressRegistry: ...
