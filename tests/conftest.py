@@ -68,6 +68,19 @@ def client(comfy: ComfyServer) -> ComfyClient:
 
 
 @pytest.fixture(scope="session")
+def comfy_has() -> Callable[[str], bool]:
+    """``comfy_has("comfy.utils.ProgressBar")``: whether the ComfyUI under test has a name, read and not run.
+
+    Where two versions differ, a test says by what, and not by a version.
+    """
+    from devtools.comfy.server import default_comfy_dir
+    from devtools.comfy_names.tree import Checkout
+
+    checkout = Checkout(default_comfy_dir())
+    return lambda name: checkout.find(name) is not None
+
+
+@pytest.fixture(scope="session")
 def bytecode() -> dict[str, str | None]:
     """The environment that `comfy` starts with, for tests that start a server of their own."""
     return BYTECODE

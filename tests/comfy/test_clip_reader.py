@@ -50,6 +50,15 @@ class Clip:
 class Node(OCR):
     hidden = types.SimpleNamespace(unique_id=None)
 
+class OfFamily(Clip):
+    # as core names it, whose tokenizer stands in its own attribute
+    def __init__(self, name, answer, named=True):
+        self.name, self.answer = name, answer
+        if named:
+            self.tokenizer = types.SimpleNamespace(clip_name=name)
+    def tokenize(self, text, return_word_ids=False, **kwargs):
+        return {self.name: super().tokenize(text, return_word_ids, **kwargs)["qwen3vl_4b"]}
+
 def kind():
     inputs = {slot.id: slot for slot in OCR.define_schema().inputs}
     return inputs["ocr_model"].get_io_type()
@@ -66,7 +75,13 @@ def refused(clip):
     except Exception as error:
         return [type(error).__name__, str(error)]
 
-said = {"old": kind()}
+def asked(name, answer, task="text", named=True):
+    calls.clear()
+    (page,) = read(OfFamily(name, answer, named), task=task)
+    polygons = [region["polygon"] for region in page["regions"]]
+    return {**calls, "image": list(calls["image"].shape), "text": page["text"], "polygons": polygons}
+
+said = {"writes": hasattr(comfy.sd.CLIP, "generate"), "old": kind()}
 comfy.sd.CLIP.generate, comfy.sd.CLIP.decode = Clip.generate, Clip.decode
 said["new"] = kind()
 
@@ -79,6 +94,36 @@ said["asked"] = [calls["prompt"], list(calls["image"].shape)]
 clip = Clip()
 clip.answer = json.dumps([{"bbox_2d": [250, 400, 750, 600], "text_content": "Hi"}])
 said["spotted"] = read(clip, task="spotting")
+
+box = json.dumps([{"box_2d": [400, 250, 600, 750], "label": "Hi"}])
+said["families"] = {
+    "gemma4": asked("gemma4", "Hi"), "nameless": asked("qwen35_9b", "Hi", named=False),
+    "qwen35": asked("qwen35_2b", "<think>Hm</think>Hi"), "gemma3": asked("gemma3_12b", "Hi"),
+    "qwen3vl": asked("qwen3vl_8b", "Hi"), "boxes": asked("gemma4", box, "spotting"),
+}
+
+class Gemma4(Clip):
+    # core's own tokenizer, with a vocabulary of a few words
+    answer = "Hi"
+    def __init__(self):
+        from comfy.text_encoders.gemma4 import Gemma4Tokenizer
+        from tokenizers import Tokenizer, models, pre_tokenizers
+        signs = ["<|image>", "<image|>", "<|turn>", "<turn|>", "<bos>", "<pad>", "<unk>"]
+        words = {"<|image|>": 258880, **{word: at for at, word in enumerate(signs)}}
+        tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+        tokenizer.add_special_tokens(["<|image|>", *signs])
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        self.tokenizer = Gemma4Tokenizer(tokenizer_data={"tokenizer_json": tokenizer.to_str().encode()})
+    def tokenize(self, text, return_word_ids=False, **kwargs):
+        calls["tokens"] = self.tokenizer.tokenize_with_weights(text, return_word_ids, **kwargs)
+        return calls["tokens"]
+
+if importlib.util.find_spec("comfy.text_encoders.gemma4"):
+    (page,) = read(Gemma4(), task="text")
+    (pictures,) = [
+        token[0] for row in calls["tokens"]["gemma4"] for token in row if isinstance(token[0], dict)
+    ],
+    said["real gemma4"] = [page["text"], [each["max_soft_tokens"] for each in pictures]]
 
 clip.sees = False
 said["blind"] = refused(clip)
@@ -110,7 +155,7 @@ def said(require: Callable[[object, str], None]) -> dict[str, Any]:
 
 
 def test_a_clip_is_offered_only_where_clips_write(said: dict[str, Any]) -> None:
-    assert said["old"] == "VRAMWISE_OCR_MODEL"
+    assert said["old"] == ("VRAMWISE_OCR_MODEL,CLIP" if said["writes"] else "VRAMWISE_OCR_MODEL")
     assert said["new"] == "VRAMWISE_OCR_MODEL,CLIP"
 
 
@@ -140,6 +185,31 @@ def test_boxes_of_a_clip_lie_in_pixels_of_the_picture(said: dict[str, Any]) -> N
     assert region["text"] == "Hi"
     assert region["polygon"][0] == [50.0, 40.0]
     assert region["polygon"][2] == [150.0, 60.0]
+
+
+def test_each_family_of_core_is_asked_in_its_own_words(said: dict[str, Any]) -> None:
+    from vramwise.families.family import family
+
+    told = said["families"]
+    core = {"gemma4": "gemma4", "gemma3": "gemma3", "qwen35": "qwen3_5", "qwen3vl": "qwen3_vl"}
+    for case, name in core.items():
+        assert (told[case]["prompt"], told[case]["text"]) == (family(name).tasks["text"].prompt, "Hi"), case
+    assert told["gemma4"]["prompt"] != told["qwen3vl"]["prompt"]
+    assert told["nameless"]["prompt"] == family("qwen3_5").tasks["text"].prompt
+
+
+def test_gemma_sees_a_whole_page_and_writes_y_before_x(said: dict[str, Any]) -> None:
+    told = said["families"]
+    assert told["gemma4"]["max_soft_tokens"] >= 280
+    assert "max_soft_tokens" not in told["qwen35"]
+    assert told["gemma3"]["image"] == [1, 200, 200, 3]  # core would cut a square out of 200 x 100
+    assert told["boxes"]["polygons"] == [[[50.0, 40.0], [150.0, 40.0], [150.0, 60.0], [50.0, 60.0]]]
+
+
+def test_the_gemma_4_of_this_comfyui_takes_what_it_is_given(said: dict[str, Any]) -> None:
+    if "real gemma4" not in said:
+        pytest.skip("This ComfyUI has no Gemma 4.")
+    assert said["real gemma4"] == ["Hi", [280]]
 
 
 @pytest.mark.parametrize(

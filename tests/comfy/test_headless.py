@@ -11,13 +11,14 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+
+from devtools.waiting import soon
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -193,9 +194,12 @@ def test_a_server_that_ends_while_they_wait_ends_every_piece(
                 **call(name, folder, client), stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
             stack.callback(pieces[name].kill)
-        while len(waiting_clients(client)) < 1 + len(pieces):
+
+        def all_wait() -> bool:
             assert all(piece.poll() is None for piece in pieces.values())
-            time.sleep(0.1)
+            return len(waiting_clients(client)) == 1 + len(pieces)
+
+        soon(all_wait)
         webless.stop()
         said = {name: piece.communicate(timeout=600)[1] for name, piece in pieces.items()}
     assert {name: piece.returncode for name, piece in pieces.items()} == dict.fromkeys(WAITING, 1)

@@ -19,7 +19,7 @@ HOSTILE = {
     "1 MB": "<a [{(\u201c'1 " * 100_000,
 }
 OF_NODES = {
-    "VramwiseOCR": ("prompt",),
+    "VramwiseOCR": ("prompt", "json_schema"),
     "VramwiseOCRScore": ("expected",),
     "VramwiseTextMask": ("find",),
     "VramwiseCropRegions": ("find", "category"),

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from vramwise.ocr.results.result import OCRResult
 
 pytestmark = pytest.mark.comfy
 
@@ -206,3 +207,29 @@ def test_json_of_boxes_with_a_size_gives_regions(client, graph):
     mask(graph, "mask", ("convert", 0), find="hello").show("count", "mask", 3)
     outputs = run(client, graph)
     assert outputs["count"]["text"] == ["1"]
+
+
+def test_each_find_has_a_mask_of_its_own_beside_the_one_of_the_page(client, read, fetch):
+    mask(read, find="open\ndaily\nopening", shape="words")
+    read.node("union", "MaskPreview", mask=["mask", 0]).node("each", "MaskPreview", mask=["mask", 5])
+    outputs = run(client, read)
+    (union,) = (np.asarray(fetch(entry).convert("L")) for entry in outputs["union"]["images"])
+    each = [np.asarray(fetch(entry).convert("L")) for entry in outputs["each"]["images"]]
+    assert len(each) == 3 and all(one.any() for one in each)
+    assert np.array_equal(np.maximum.reduce(each), union)
+
+
+def test_a_reading_without_places_says_so_in_every_node_that_needs_them(client, new_graph):
+    record = OCRResult("OPEN", "OPEN", (), 512, 512, "stop", "got_ocr2", "bf16", 1.0).to_dict()
+    for name, more, inputs in (
+        ("VramwiseTextMask", {**MASK, "find": "OPEN", "nothing_found": "error"}, {}),
+        ("VramwiseCropRegions", CROP, {"image": ["blank", 0]}),
+        ("VramwiseDrawText", {"texts": "x"}, {"image": ["blank", 0]}),
+    ):
+        graph = new_graph().node("blank", "EmptyImage", width=512, height=512, batch_size=1, color=0)
+        graph.node("regions", "VramwiseConvertRegions", json=json.dumps([record]))
+        graph.node("node", name, regions=["regions", 0], **inputs, **more).node(
+            "keep", "PreviewAny", source=["node", 2]
+        )
+        result = client.run(graph)
+        assert result.status == "error" and "gave no places with this task" in result.error_text, name

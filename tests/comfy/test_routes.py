@@ -8,7 +8,6 @@ import json
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from devtools.waiting import soon
 
 if TYPE_CHECKING:
     from devtools.comfy.client import ComfyClient
@@ -49,6 +50,16 @@ MISSING = record(
     size_bytes=BYTES,
     allowed={"type": "boolean"},
     searched=TEXT,
+    blocked={"type": "boolean"},
+)
+RECOGNISERS = many(
+    record(
+        id=TEXT,
+        languages=many(TEXT),
+        state={"enum": ["here", "damaged", "absent"]},
+        allowed={"type": "boolean"},
+        download={"type": ["object", "null"]},
+    )
 )
 SCHEMAS = {
     "machine": record(
@@ -78,7 +89,10 @@ SCHEMAS = {
         missing={"anyOf": [{"type": "null"}, MISSING]},
         download={"type": ["object", "null"]},
         notes=many(TEXT),
+        needs=many(record(text=TEXT, command=TEXT)),
+        recognisers=RECOGNISERS,
     ),
+    "recognisers?lang=ru": RECOGNISERS,
     "advise?gpu=RTX%203060&task=OCR": many(
         record(
             gpu=TEXT,
@@ -195,9 +209,8 @@ def test_one_resident_is_evicted_by_its_id(
     prompt = read_text()
     prompt["4"]["inputs"]["prompt"] = f"resident {next(fresh)}"
     assert client.run(prompt).ok
-    while not (residents := client.get_json("/vramwise/residents")):
-        time.sleep(0.1)  # an answer is kept for a second
-    (resident,) = residents
+    # an answer is kept for a second
+    (resident,) = soon(lambda: client.get_json("/vramwise/residents"))
     assert "PP-OCR" in resident["name"] and resident["device"] == "cpu"
     assert client.request("/vramwise/evict", {"id": "nothing"}).status == 400
     answer = client.request("/vramwise/evict", {"id": resident["id"]}).json
@@ -340,8 +353,7 @@ def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
         sources.append(settings.download_source)
         progress(5, 10, "model.safetensors")
         begun.set()
-        while not cancelled():
-            time.sleep(0.01)
+        soon(cancelled)
         raise stopped("stopped")
 
     downloads = background.Downloads(fetch)
@@ -349,8 +361,7 @@ def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
     assert begun.wait(300)
     assert downloads.start("qwen3_vl_2b")["done_bytes"] == 5  # the same one goes on
     downloads.cancel("qwen3_vl_2b")
-    while downloads.state("qwen3_vl_2b")["state"] == "running":
-        time.sleep(0.01)
+    assert soon(lambda: downloads.state("qwen3_vl_2b")["state"] != "running")
     assert downloads.state("qwen3_vl_2b")["state"] == "stopped"
     assert sources == ["modelscope"]
 

@@ -100,14 +100,14 @@ def test_a_thousand_pages_pass_through_a_graph_in_bounded_memory(client, graph, 
     pages = write_pdf([f"Page {number}" for number in range(1, 1001)])
     (comfy.input_dir / "long.pdf").write_bytes(pages)
     small = {"upscale_method": "nearest-exact", "width": 8, "height": 8, "crop": "disabled"}
-    warm = new_graph().node("pages", "VramwiseLoadPages", file="long.pdf", pages="1-20")
+    warm = new_graph().node("pages", "VramwiseLoadPages", file="long.pdf", pages="1-20", dpi=72)
     warm.node("small", "ImageScale", image=["pages", 0], **small).node(
         "show", "PreviewAny", source=["small", 0]
     )
     assert client.run(warm).ok
     server = psutil.Process(comfy.pid)
     start, peak = server.memory_info().rss, 0
-    graph.node("pages", "VramwiseLoadPages", file="long.pdf").show("count", "pages", 2)
+    graph.node("pages", "VramwiseLoadPages", file="long.pdf", dpi=72).show("count", "pages", 2)
     graph.node("small", "ImageScale", image=["pages", 0], **small)
     graph.node("size", "GetImageSize", image=["small", 0]).show("width", "size", 0)
     queued = client.post_prompt(graph).json["prompt_id"]
@@ -140,6 +140,18 @@ def test_the_image_that_is_spelt_right_is_chosen_and_passes(client, graph, poste
     assert fetch(result.outputs["best"]["images"][0]).size == (480, 120)
 
 
+def test_all_images_come_in_order_and_the_best_score_is_a_number(client, graph, posters, fetch):
+    batch(graph, posters)
+    score(graph, image=["batch", 0]).node("all", "PreviewImage", images=["score", 11])
+    graph.node("best", "PreviewImage", images=["score", 0])
+    result = client.run(graph.show("rate", "score", 10).show("cer", "score", 3))
+    assert result.ok, result.error_text
+    assert result.outputs["rate"]["text"] == ["0.0"]
+    best, *others = (fetch(entry).tobytes() for entry in result.outputs["all"]["images"])
+    (alone,) = (fetch(entry).tobytes() for entry in result.outputs["best"]["images"])
+    assert best == alone and len(others) == 2 and best not in others
+
+
 def test_the_mask_covers_the_misspelt_word_and_not_the_other(client, graph, posters, fetch):
     graph.picture("p", posters[1])
     score(graph, image=["p", 0]).node("mask", "MaskPreview", mask=["score", 7])
@@ -154,16 +166,6 @@ def test_regions_that_are_read_already_are_not_read_again(client, graph, posters
     batch(graph, posters).read("ocr", "batch")
     score(graph, image=["batch", 0], regions=["ocr", 3]).show("index", "score", 1)
     assert client.run(graph).outputs["index"]["text"] == ["1"]
-
-
-def test_a_list_of_images_and_texts_is_one_comparison(client, graph, scans):
-    graph.node("pages", "VramwiseLoadPages", file=scans, pages="2-4").read("ocr", "pages")
-    expected = "Frist\nSecond\nThird"
-    score(graph, image=["pages", 0], texts=["ocr", 1], expected=expected, expected_for="one line each")
-    result = client.run(graph.show("index", "score", 1).show("exact", "score", 5))
-    assert result.ok, result.error_text
-    assert result.outputs["exact"]["text"] == ["False", "True", "True"]
-    assert result.outputs["index"]["text"] == ["1"]
 
 
 def test_images_of_different_sizes_are_compared_and_the_best_mask_has_the_size_of_its_image(
@@ -204,6 +206,19 @@ def test_what_cannot_be_scored_is_a_sentence(client, graph, posters, given, said
     graph.picture("p", posters[0])
     result = client.run(score(graph, image=["p", 0], **given))
     assert result.status in ("refused", "error") and said in result.error_text, result.error_text
+
+
+# from here on the same pages are read: the server reads them once
+
+
+def test_a_list_of_images_and_texts_is_one_comparison(client, graph, scans):
+    graph.node("pages", "VramwiseLoadPages", file=scans, pages="2-4").read("ocr", "pages")
+    expected = "Frist\nSecond\nThird"
+    score(graph, image=["pages", 0], texts=["ocr", 1], expected=expected, expected_for="one line each")
+    result = client.run(graph.show("index", "score", 1).show("exact", "score", 5))
+    assert result.ok, result.error_text
+    assert result.outputs["exact"]["text"] == ["False", "True", "True"]
+    assert result.outputs["index"]["text"] == ["1"]
 
 
 # --- Save Text --------------------------------------------------------------------------------------------
@@ -256,6 +271,25 @@ def test_pairs_by_name_lie_under_one_stem_and_no_file_is_lost(client, graph, new
     assert len(list(folder.iterdir())) == 12
 
 
+def test_pages_of_one_name_become_a_searchable_pdf(client, graph, new_graph, comfy, scans):
+    import pypdfium2
+
+    graph.node("pages", "VramwiseLoadPages", file=scans, pages="2-4").read("ocr", "pages")
+    links = {"text": ["ocr", 1], "regions": ["ocr", 3], "image": ["pages", 0], "names": ["pages", 1]}
+    graph.node("save", "VramwiseSaveText", format="pdf", filename_prefix="searchable/any", **links)
+    result = client.run(graph)
+    assert result.ok, result.error_text
+    assert [entry["filename"] for entry in result.outputs["save"]["files"]] == ["2.pdf"]
+    document = pypdfium2.PdfDocument(comfy.base_dir / "output" / "searchable" / "2.pdf")
+    read = [page.get_textpage().get_text_bounded().strip() for page in document]
+    document.close()
+    assert read == ["First", "Second", "Third"]
+    without = new_graph().node("pages", "VramwiseLoadPages", file=scans)
+    without.node("save", "VramwiseSaveText", text=["pages", 1], format="pdf", filename_prefix="searchable/x")
+    failed = client.run(without)
+    assert failed.status == "error" and "connect their images to image" in failed.error_text
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux takes any name for a file")
 def test_a_folder_with_odd_names_is_saved_page_by_page(client, graph, comfy):
     folder = comfy.input_dir / "odd names"
@@ -281,25 +315,6 @@ def test_unequal_numbers_of_texts_and_images_are_a_sentence(client, graph, poste
     inputs = {"text": ["pages", 1], "image": ["p", 0], "format": "txt", "filename_prefix": "x/y"}
     result = client.run(graph.node("save", "VramwiseSaveText", **inputs))
     assert result.status == "error" and "There are 4 texts and 1 images" in result.error_text
-
-
-def test_pages_of_one_name_become_a_searchable_pdf(client, graph, new_graph, comfy, scans):
-    import pypdfium2
-
-    graph.node("pages", "VramwiseLoadPages", file=scans, pages="2-4").read("ocr", "pages")
-    links = {"text": ["ocr", 1], "regions": ["ocr", 3], "image": ["pages", 0], "names": ["pages", 1]}
-    graph.node("save", "VramwiseSaveText", format="pdf", filename_prefix="searchable/any", **links)
-    result = client.run(graph)
-    assert result.ok, result.error_text
-    assert [entry["filename"] for entry in result.outputs["save"]["files"]] == ["2.pdf"]
-    document = pypdfium2.PdfDocument(comfy.base_dir / "output" / "searchable" / "2.pdf")
-    read = [page.get_textpage().get_text_bounded().strip() for page in document]
-    document.close()
-    assert read == ["First", "Second", "Third"]
-    without = new_graph().node("pages", "VramwiseLoadPages", file=scans)
-    without.node("save", "VramwiseSaveText", text=["pages", 1], format="pdf", filename_prefix="searchable/x")
-    failed = client.run(without)
-    assert failed.status == "error" and "connect their images to image" in failed.error_text
 
 
 def test_the_tables_of_a_text_become_a_workbook_and_csv(client, graph, comfy):

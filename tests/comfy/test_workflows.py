@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from devtools.workflows.export import SUBGRAPHS, WORKFLOWS, twin_of, workflow_files
+from devtools.workflows.export import SUBGRAPHS, TITLES, twin_of, workflow_of
 from tests.fixtures.write_pdf import write_pdf
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ CLI = TOOLS / "venv-comfy-cli" / ("Scripts" if os.name == "nt" else "bin")
 QWEN = "Qwen3-VL-2B-Instruct"
 PAGE = ("OPEN DAILY", "Fresh Bread")
 TRANSLATION = ("SIEMPRE ABIERTO", "Pan fresco")
-NAMES = [path.stem for path in workflow_files()]
+NAMES = sorted(TITLES)
 
 pytestmark = pytest.mark.comfy
 
@@ -100,17 +100,17 @@ PICTURE = {"LoadImage": {"image": "page.png"}}
 CHANGED: dict[str, dict[str, dict[str, Any]]] = {
     "advisor_picks_the_model": PICTURE,
     "best_of_a_batch": {"EmptySD3LatentImage": {"batch_size": 3}},
-    "caption_a_folder": {"VramwiseLoadPages": {"file": "pets"}},
+    "caption_a_folder": {"VramwiseLoadPages": {"file": "pets"}, "VramwiseOCR": {"max_new_tokens": 4}},
     "pdf_to_markdown": {"VramwiseLoadPages": {"file": "report.pdf"}},
     "replace_the_word": {**PICTURE, "VramwiseTextMask": {"find": "bread"}},
     "share_a_small_card": {**PICTURE, "VramwiseOCR": {"max_new_tokens": 4}},
-    "translate_a_page": {**PICTURE, "PrimitiveStringMultiline": {"value": "\n".join(TRANSLATION)}},
+    "translate_a_page": {**PICTURE, "VramwiseDrawText": {"texts": "\n".join(TRANSLATION)}},
 }
 
 
 def prompt_of(name: str) -> Prompt:
     """A workflow's twin, small enough for a processor."""
-    prompt: Prompt = json.loads(twin_of(WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+    prompt: Prompt = json.loads(twin_of(workflow_of(name)).read_text(encoding="utf-8"))
     for node in prompt.values():
         inputs = node["inputs"]
         inputs.update({key: value for key, value in SMALLER.items() if inputs.get(key)})
@@ -221,32 +221,58 @@ def ran(client: ComfyClient, request: pytest.FixtureRequest) -> Callable[[str], 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_file_names_only_models_that_its_note_explains(name: str) -> None:
-    ui = json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+    ui = json.loads(workflow_of(name).read_text(encoding="utf-8"))
     (note,) = (node["widgets_values"][0] for node in ui["nodes"] if node["type"] == "MarkdownNote")
-    assert "**Run**" in note or "**What to change**" in note
+    assert "- **" in note, "what to change"
     for node in ui["nodes"]:
         if node["type"] == "CheckpointLoaderSimple":
             (file,) = node["widgets_values"]
-            assert f"`{file}` (" in note, "the note says how large it is"
-            assert "`ComfyUI/models/checkpoints`" in note
+            assert f"{file} (" in note, "the note says how large it is"
+            assert "*models/checkpoints*" in note
+            assert "https://huggingface.co/" in note and "too" in note, "who else brings it"
         if node["type"] == "VramwiseOCRModelLoader" and node["widgets_values"][0] not in (
             "rapid",
             "tesseract",
         ):
-            assert f"`ComfyUI/models/LLM/{QWEN}`" in note
-            assert f"vramwise download {node['widgets_values'][0]}`" in note
+            assert f"*models/LLM/{QWEN}*" in note
+            assert "press *Download*" in note
 
 
 def test_read_text_reads_the_sample(ran: Callable[[str], Ran], sample_text: str) -> None:
     prompt, result, _ = ran("read_text")
-    assert shown(result, prompt, "The text") == sample_text
+    assert shown(result, prompt, "The text").split("\n\n") == sample_text.split("\n")
+
+
+def test_a_poster_is_translated_without_any_model(client: ComfyClient, ran: Callable[[str], Ran]) -> None:
+    prompt, result, _ = ran("translate_a_poster")
+    assert "CheckpointLoaderSimple" not in {node["class_type"] for node in prompt.values()}
+    report = "\n".join(result.outputs[the(prompt, "VramwiseDrawText")]["text"])
+    assert "Caf\u00e9 del Faro" in report and "no room" not in report
+    whole = pixels(client, result.outputs[the(prompt, "PreviewImage", "The translated poster")]["images"][0])
+    before = pixels(client, {"filename": "vramwise_sample.png", "subfolder": "", "type": "input"})
+    changed = (before != whole).any(axis=-1)
+    assert 0.02 < changed.mean() < 0.5
+
+
+@pytest.mark.parametrize("name", ["best_of_a_batch", "replace_the_word", "translate_a_page"])
+def test_a_missing_checkpoint_is_told_by_the_server(client: ComfyClient, name: str) -> None:
+    prompt = prompt_of(name)
+    prompt[the(prompt, "CheckpointLoaderSimple")]["inputs"]["ckpt_name"] = "nobody.safetensors"
+    result = client.run(prompt)
+    assert "nobody.safetensors" in json.dumps(result.node_errors)
+    if name == "best_of_a_batch":  # nothing of it can run
+        assert not result.ok
 
 
 def test_what_can_my_gpu_run_reports_on_this_machine_and_on_another_card(ran: Callable[[str], Ran]) -> None:
     prompt, result, _ = ran("what_can_my_gpu_run")
-    assert shown(result, prompt, "This machine")
-    assert "RTX 4060 Ti" in shown(result, prompt, "What the other card would run")
-    assert "RTX 4060 Ti" not in shown(result, prompt, "What runs here")
+    assert result.outputs[the(prompt, "VramwiseGPUProbe")]
+    here, other = (
+        result.outputs[the(prompt, "VramwiseModelAdvisor", title)]
+        for title in ("Model Advisor", "Another card")
+    )
+    assert "RTX 4060 Ti" in other["text"][0] and "RTX 4060 Ti" not in here["text"][0]
+    assert other["advice"][0]["summary"]["lines"][0]["task"] == "OCR"
 
 
 def test_the_advisors_pick_reads_and_is_released_before_the_sampler_runs(ran: Callable[[str], Ran]) -> None:
@@ -272,7 +298,8 @@ def test_only_the_word_is_painted_anew(
     from PIL import Image
 
     prompt, result, _ = ran("replace_the_word")
-    assert "Found 1" in shown(result, prompt, "What was found")
+    (said,) = result.outputs[the(prompt, "VramwiseTextMask")]["text"]
+    assert "Found 1" in said
     before = np.asarray(Image.open(comfy.input_dir / "page.png").convert("RGB"))
     after = pixels(client, result.outputs[the(prompt, "PreviewImage")]["images"][0])
     mask = pixels(client, result.outputs[the(prompt, "MaskPreview")]["images"][0])[..., 0] > 0
@@ -317,7 +344,7 @@ def test_of_three_posters_the_one_that_is_spelt_right_is_kept(
     }
     result = client.run(prompt)
     assert result.ok, result.error_text
-    assert shown(result, prompt, "Passed") == "True"
+    assert result.outputs[the(prompt, "VramwiseOCRScore")]["score"][0]["passed"]
     kept = pixels(client, result.outputs[the(prompt, "SaveImage")]["images"][0])
     assert np.array_equal(kept, np.asarray(Image.open(comfy.input_dir / "p1.png").convert("RGB")))
 
@@ -332,15 +359,15 @@ def test_every_picture_of_a_folder_gets_a_caption_beside_it(
     assert captions == result.outputs[the(prompt, "VramwiseOCR")]["text"]
 
 
-def test_every_page_of_a_pdf_becomes_a_markdown_file(ran: Callable[[str], Ran], comfy: ComfyServer) -> None:
+def test_a_pdf_becomes_a_markdown_file_with_its_pages_in_order(
+    ran: Callable[[str], Ran], comfy: ComfyServer
+) -> None:
     prompt, result, _ = ran("pdf_to_markdown")
-    files = result.outputs[the(prompt, "VramwiseSaveText")]["files"]
-    assert [file["filename"] for file in files] == ["report_p001.md", "report_p002.md"]
-    texts = [
-        (comfy.base_dir / "output" / "documents" / file["filename"]).read_text(encoding="utf-8")
-        for file in files
-    ]
-    assert "Annual Report" in texts[0] and "Second Page" in texts[1]
+    (file,) = result.outputs[the(prompt, "VramwiseSaveText")]["files"]
+    assert file["filename"] == "report.md"
+    text = (comfy.base_dir / "output" / "documents" / "report.md").read_text(encoding="utf-8")
+    first, second = text.removeprefix("<!-- page 1 -->").split("<!-- page 2 -->")
+    assert "Annual Report" in first and "Second Page" in second
 
 
 def test_a_page_gets_its_translation_where_the_lines_were(
@@ -351,7 +378,13 @@ def test_a_page_gets_its_translation_where_the_lines_were(
     prompt, result, _ = ran("translate_a_page")
     report = "\n".join(result.outputs[the(prompt, "VramwiseDrawText")]["text"])
     assert all(text.split()[0] in report for text in TRANSLATION), report
-    bare = pixels(client, result.outputs[the(prompt, "PreviewImage", "The bare page")]["images"][0])
+    painted = the(prompt, "ImageCompositeMasked")
+    prompt["bare"] = {
+        "class_type": "PreviewImage",
+        "inputs": {"images": [painted, 0]},
+        "_meta": {"title": ""},
+    }
+    bare = pixels(client, client.run(prompt).outputs["bare"]["images"][0])
     page = pixels(client, result.outputs[the(prompt, "PreviewImage", "The translated page")]["images"][0])
     ink = (bare != page).any(axis=-1)
     assert ink.any()
@@ -370,7 +403,47 @@ def test_both_models_take_turns_and_the_card_is_left_empty(ran: Callable[[str], 
     assert result.outputs[first]["ocr"][0]["model"] == result.outputs[second]["ocr"][0]["model"]
     (released,) = result.outputs[the(prompt, "VramwiseMemoryRelease")]["text"]
     assert released.startswith("Released: all models")
-    assert shown(result, prompt, "What it says") == result.outputs[second]["text"][0]
+
+
+# --- the eight graphs of test_eight_graphs.py that paint or caption ---------------------------------------
+
+GRAPHS = Path(__file__).with_name("graphs")
+
+
+def run_graph(client: ComfyClient, name: str) -> RunResult:
+    result = client.run(json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8")))
+    assert result.ok, result.error_text
+    return result
+
+
+def test_a_sampled_batch_is_read_and_saved_one_text_a_picture(client: ComfyClient) -> None:
+    assert len(run_graph(client, "ocr_of_a_sampled_batch").outputs["save"]["files"]) == 2
+
+
+def test_a_word_is_found_and_painted_over(client: ComfyClient, comfy: ComfyServer) -> None:
+    import numpy as np
+    from PIL import Image
+
+    outputs = run_graph(client, "find_a_word_and_inpaint_it").outputs
+    before = np.asarray(Image.open(comfy.input_dir / "page.png").convert("RGB"))
+    assert pixels(client, outputs["save"]["images"][0]).shape == before.shape
+    assert "Bread" in outputs["word"]["text"][0]
+
+
+def test_memory_is_released_between_reading_and_sampling(client: ComfyClient) -> None:
+    order = run_graph(client, "ocr_and_release_before_a_sampler").executed
+    assert order.index("read") < order.index("release") < order.index("sample")
+
+
+def test_the_best_of_a_batch_is_kept_and_all_are_shown_in_order(client: ComfyClient) -> None:
+    outputs = run_graph(client, "score_a_batch_and_keep_the_best").outputs
+    assert len(outputs["best"]["images"]) == 1 and len(outputs["all"]["images"]) == 3
+
+
+def test_a_folder_is_captioned_without_a_prompt(client: ComfyClient, comfy: ComfyServer) -> None:
+    run_graph(client, "caption_a_folder")
+    names = sorted(path.name for path in (comfy.base_dir / "output" / "eight_captions").iterdir())
+    assert names == ["cat.png", "cat.txt", "dog.png", "dog.txt"]
 
 
 # --- without a browser ------------------------------------------------------------------------------------
@@ -392,7 +465,7 @@ def test_comfy_run_ends_completed(name: str, ran: Callable[[str], Ran]) -> None:
 @pytest.mark.usefixtures("cli")
 @pytest.mark.parametrize("name", ["read_text", "what_can_my_gpu_run", "pdf_to_markdown"])
 def test_comfy_run_takes_the_file_that_a_person_opens(name: str, comfy_run: Callable[[str], ByCli]) -> None:
-    file = WORKFLOWS / f"{name}.json"
+    file = workflow_of(name)
     assert texts_of(comfy_run(file.read_text(encoding="utf-8")).outputs())
 
 

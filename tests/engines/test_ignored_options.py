@@ -16,7 +16,7 @@ from vramwise.models.script_api import ModelLoader
 from vramwise.ocr.engines.protocol import ReadOptions
 from vramwise.ocr.remote.handle import RemoteHandle
 from vramwise.ocr.vlm.prompts import shrunk
-from vramwise.option_values import TASKS
+from vramwise.option_values import ASKING_TASKS, TASKS
 
 BLANK = np.full((48, 96, 3), 255, np.uint8)
 
@@ -31,7 +31,10 @@ def nothing_stays() -> Iterator[None]:
 READING: dict[str, list[tuple[Any, str | None, str | None]]] = {
     "task": [
         *((task, None, None) for task in ("text", "markdown", "spotting")),
-        *((task, f"task {task} is ignored", None) for task in ("table", "formula", "layout", "custom")),
+        *(
+            (task, f"task {task} is ignored", None)
+            for task in ("table", "formula", "layout", "chart", "seal", *ASKING_TASKS)
+        ),
     ],
     "prompt": [("Translate.", "The prompt is ignored", "The prompt is ignored")],
     "language": [("ru", None, "language ru is ignored")],
@@ -42,6 +45,12 @@ READING: dict[str, list[tuple[Any, str | None, str | None]]] = {
         ("horizontal", None, "reading direction horizontal is ignored"),
     ],
     "partial": [(True, None, "partial is ignored")],
+    "block": [("table", None, None)],  # of hybrid layout alone, which asks no engine outside torch
+    "together": [(True, "together", "together is ignored")],
+    "history": [("user: a", "history", "The history is ignored")],
+    "json_schema": [("{}", "json_schema", "json_schema is ignored")],
+    "temperature": [(0.5, "temperature", "temperature is ignored")],
+    "seed": [(3, "seed", "seed is ignored")],
 }
 # option of a handle: (value, what an engine outside torch calls it)
 HANDLE: dict[str, list[tuple[Any, str]]] = {
@@ -49,12 +58,14 @@ HANDLE: dict[str, list[tuple[Any, str]]] = {
     "attention": [("eager", "attention eager")],
     "device": [("cuda:7", "device cuda:7")],
     "quantise_vision": [(True, "quantise_vision")],
+    "fast_decode": [(True, "fast_decode")],
 }
 
 
 def test_the_tables_have_every_option_and_every_task() -> None:
     assert set(READING) == {field.name for field in fields(ReadOptions)}
-    handled = {field.name for field in fields(OCRHandle) if field.compare and field.name != "model"}
+    not_chosen = {"model", "beside_bytes"}  # the latter is what a layout net takes beside the model
+    handled = {field.name for field in fields(OCRHandle) if field.compare and field.name not in not_chosen}
     assert set(HANDLE) == handled
     assert {value for value, *_ in READING["task"]} == set(TASKS)
 
@@ -87,6 +98,23 @@ def test_a_model_says_what_of_a_reading_it_does_not_use(
     for value, _, said in READING[option]:
         notes = handle.not_used(ReadOptions(**{option: value}))
         assert bool(notes) == bool(said) and all(said in note for note in notes if said), value
+
+
+@pytest.mark.parametrize(
+    ("task", "used"),
+    [
+        ("custom", {"together": True, "history": "user: a", "temperature": 0.5, "seed": 3}),
+        ("json", {"together": True, "history": "user: a", "json_schema": "{}"}),
+        ("tags", {"together": True}),
+        ("caption_long", {"together": True, "prompt": "In the style of a catalogue."}),
+    ],
+)
+def test_what_a_question_uses_is_no_note(task: str, used: dict[str, Any]) -> None:
+    assert ocr_handle("qwen3_vl_2b").not_used(ReadOptions(**{"task": task, "prompt": "a", **used})) == ()
+    asked = {"together": True, "history": "user: a", "json_schema": "{}", "temperature": 0.5, "seed": 3}
+    others = {name: value for name, value in asked.items() if name not in used}
+    notes = ocr_handle("qwen3_vl_2b").not_used(ReadOptions(task=task, prompt="a", **others))
+    assert len(notes) == len(others), notes
 
 
 def test_more_pixels_than_a_family_sees_are_said() -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from vramwise import ReadOptions, VramwiseError, ocr_handle
+from vramwise import ReadOptions, VramwiseError, load_picture, ocr_handle
 from vramwise.hardware import capabilities
 from vramwise.models.handle import release_all
 from vramwise.ocr.engines import language_routing, rapid, tesseract
-from vramwise.ocr.engines.level_picture import without_rules
+from vramwise.ocr.engines.level_picture import level_picture
 from vramwise.ocr.engines.script_at_a_glance import plain_script
+from vramwise.ocr.engines.table_rules import without_rules
 from vramwise.ocr.engines.tesseract import find_traineddata
 from vramwise.settings import load_settings
 
+from benchmarks.pages import FOLDER
 from tests.engines.test_turned_pages import errors
 from tests.fixtures import draw_scripts
 
@@ -143,14 +147,37 @@ def test_a_page_is_told_plainly_by_its_script_or_not_at_all(code: str) -> None:
         assert told is None or (code not in READ and told[0] == page.script), page.name
 
 
+@pytest.mark.parametrize("name", ["cyrillic_text_04.png", "cyrillic_text_08.png", "cyrillic_poster_01.png"])
+def test_noise_does_not_hide_that_a_page_is_plain(name: str) -> None:
+    told = plain_script(load_picture(FOLDER / name))
+    assert told is not None and told[0] == "Cyrillic"
+
+
+@pytest.mark.parametrize("name", ["cyrillic_poster_02.png", "cyrillic_poster_06.png", "cyrillic_text_10.png"])
+def test_large_few_and_narrow_letters_are_plain_too(name: str) -> None:
+    told = plain_script(load_picture(FOLDER / name))
+    assert told is not None and told.script == "Cyrillic"
+
+
+@pytest.mark.parametrize("code", ["ru", "bg", "en", "zh"])
+def test_a_slanted_page_is_levelled_before_its_script_is_told(code: str) -> None:
+    for page, degrees in zip(draw_scripts.pages(3, 8, (code,)), (-7, 5, 12), strict=True):
+        slanted = level_picture(page.picture, math.radians(-degrees)).picture
+        told = plain_script(slanted)
+        assert (told is None) if code in READ else told and told.script == page.script, page.name
+        assert told is None or math.degrees(told.angle) == pytest.approx(degrees, abs=0.5)
+
+
+@pytest.mark.parametrize("degrees", [0, 8])
 def test_a_plain_page_is_not_looked_at_by_the_detector(
-    require: Require, monkeypatch: pytest.MonkeyPatch
+    degrees: int, require: Require, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     present = capabilities.tesseract().usable and find_traineddata(["rus"], load_settings())
     require(present, "Tesseract has no rus here (Debian: tesseract-ocr-rus).")
     monkeypatch.setattr(rapid, "detect", lambda *_: pytest.fail("the detector was asked"))
     lines = draw_scripts.wrapped(" ".join(draw_scripts.sentences("ru")), 40)
-    picture = draw_scripts.draw(lines, draw_scripts.FONTS / draw_scripts.PLAIN[0], 28)
+    picture = draw_scripts.draw(lines, draw_scripts.FONTS / draw_scripts.PLAIN[0], 28, noise=12.0)
+    picture = level_picture(picture, math.radians(-degrees)).picture
     (read,) = ocr_handle().read([picture])
     assert errors(read.text, "\n".join(lines)) < 0.02
 
@@ -167,3 +194,16 @@ def test_rules_of_a_table_go_and_letters_stay(dotted: bool) -> None:
     ink, left = text.min(axis=2) < 100, clean.min(axis=2) < 100
     assert (left & ink).sum() >= 0.97 * ink.sum()
     assert (left & ~ink).sum() <= 0.03 * ink.sum()
+
+
+def test_frames_around_single_lines_are_painted_over_whole_and_letters_stay() -> None:
+    page = np.full((220, 420, 3), 255, np.uint8)
+    letters = page.copy()
+    for top in (20, 90, 160):
+        for x in range(40, 380, 24):  # as high as the frame's inside nearly, like an alef
+            cv2.rectangle(letters, (x, top + 8), (x + 3, top + 30), (30, 30, 30), -1)
+    framed = letters.copy()
+    for top in (20, 90, 160):
+        cv2.rectangle(framed, (25, top), (395, top + 38), (200, 30, 30), 2)
+    clean = without_rules(framed, 38)
+    assert np.abs(clean.astype(int) - letters).max() < 60

@@ -17,7 +17,7 @@ from vramwise.ocr.engines.protocol import NoProgress
 from vramwise.ocr.engines.tesseract import TesseractReader, find_traineddata
 from vramwise.settings import load_settings
 
-from tests.fixtures import draw_scripts, draw_turned_pages
+from tests.fixtures import draw_scripts, draw_small_tables, draw_turned_pages
 
 Require = Callable[[object, str], None]
 QUARTERS = {0: "0", 1: "90", 2: "180", 3: "270"}
@@ -159,3 +159,16 @@ def test_a_turned_page_is_read_where_its_language_is_named(
     options = ReadOptions(language="ru")
     (read,) = ocr_handle(model).read([np.ascontiguousarray(np.rot90(picture, turn))], options)
     assert errors(read.text, "\n".join(text)) <= 0.05, read.text
+
+
+@pytest.mark.parametrize(
+    ("number", "seed", "degrees"),
+    [(9, 3, 270), (13, 3, 15), (12, 5, 15), (18, 5, 0), (16, 3, -15)],
+    ids=["dotted", "few words", "Latin upside down", "one word of many", "drawn"],
+)
+def test_a_small_table_is_read_row_by_row_however_it_lies(
+    drawn: None, russian: None, number: int, seed: int, degrees: float
+) -> None:
+    table = list(draw_small_tables.tables(number + 1, seed))[number]
+    (read,) = ocr_handle().read([draw_small_tables.turned(table.picture, degrees)])
+    assert errors(read.text, table.text) <= 0.08, read.text

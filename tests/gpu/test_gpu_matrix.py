@@ -74,7 +74,7 @@ def loaded(gpu: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callabl
     from vramwise.models.handle import OCRHandle
     from vramwise.models.script_api import LoadedModel
 
-    def make(folder: Path, precision: str, attention: str = "auto") -> Any:
+    def make(folder: Path, precision: str, attention: str = "auto", fast_decode: bool = False) -> Any:
         if precision in ("int8", "int4"):
             pytest.importorskip("bitsandbytes")
             pytest.importorskip("accelerate")
@@ -85,7 +85,9 @@ def loaded(gpu: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callabl
         if not (shelf / "model-under-test").exists():
             (shelf / "model-under-test").symlink_to(folder, target_is_directory=True)
         monkeypatch.setenv("VRAMWISE_MODELS", str(shelf))
-        return LoadedModel(OCRHandle("model-under-test", precision, attention, "cuda:0"))
+        return LoadedModel(
+            OCRHandle("model-under-test", precision, attention, "cuda:0", fast_decode=fast_decode)
+        )
 
     return make
 
@@ -185,6 +187,43 @@ def test_a_trained_model_reads_held_out_strings_on_the_gpu_as_well_as_its_precis
     )
     model.unload()
     assert cer <= WORST[precision]
+
+
+def test_fast_decode_reads_held_out_strings_as_well_and_its_tokens_a_second_are_written_beside(
+    gpu: Any, measured: list[dict[str, Any]], loaded: Callable[..., Any]
+) -> None:
+    """Whether CUDA graphs are faster is in gpu.json, not asserted. Skipped with the reason where none are."""
+    distance = pytest.importorskip("rapidfuzz.distance").Levenshtein.distance
+    from devtools.tiny_models.build import held_out, trained_checkpoint
+
+    try:
+        folder = trained_checkpoint("qwen3_vl")
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+    pairs = held_out("qwen3_vl")[:STRINGS]
+    pictures = [picture for picture, _ in pairs]
+    for fast in (False, True):
+        model = loaded(folder, "fp16", fast_decode=fast)
+        model.read(pictures[:1], max_new_tokens=40)  # the first page compiles
+        begun = time.perf_counter()
+        results = model.read(pictures, max_new_tokens=40)
+        seconds = time.perf_counter() - begun
+        unused = [note for result in results for note in result.notes if "fast_decode is not used" in note]
+        model.unload()
+        if unused:
+            pytest.skip(unused[0])
+        wrong = sum(distance(result.text, text) for result, (_, text) in zip(results, pairs, strict=True))
+        cer = 100 * wrong / sum(len(text) for _, text in pairs)
+        measured.append(
+            {
+                "checkpoint": "trained qwen3_vl",
+                "precision": "fp16",
+                "fast_decode": fast,
+                "tokens_per_second": round(sum(result.tokens for result in results) / seconds, 2),
+                "cer_percent": round(cer, 3),
+            }
+        )
+        assert cer <= WORST["fp16"]
 
 
 def test_the_plan_of_the_gpu_names_the_card_and_its_free_memory(gpu: Any, loaded: Callable[..., Any]) -> None:

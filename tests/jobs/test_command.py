@@ -84,7 +84,7 @@ def test_what_all_pages_would_fail_for_is_said_once_and_the_right_command_follow
     inputs = [str(page), str(page.parent / "other.png")]
     out = page.parent / "out"
     for place in (["--out", str(out)], []):
-        assert main(["ocr", *inputs, *place, *wrong]) == 1
+        assert main(["ocr", *inputs, *place, *wrong]) == (2 if "xx" in wrong else 1)
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("vramwise: ") and said in line
     assert main(["ocr", *inputs, "--out", str(out), "--language", "en", "--resume"]) == 0
@@ -98,10 +98,10 @@ def test_the_last_line_counts_what_is_there_now(page: Path, capsys: pytest.Captu
     (scans / "bad.png").write_bytes(b"no picture")
     command = ["ocr", str(scans), "--out", str(out)]
     assert main(command) == 3
-    assert capsys.readouterr().err.splitlines()[-1] == f"1 pages in {out}; 1 failed."
+    assert capsys.readouterr().err.splitlines()[-1] == f"1 page in {out}; 1 failed."
     (scans / "bad.png").unlink()
     assert main([*command, "--resume"]) == 0
-    assert capsys.readouterr().err == f"1 pages in {out}, 1 of them before; 0 failed.\n"
+    assert capsys.readouterr().err == f"1 page in {out}, 1 of them before; 0 failed.\n"
 
 
 def test_nothing_read_at_all_is_a_failure_not_a_part_of_one(

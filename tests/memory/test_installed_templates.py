@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from vramwise.catalog.diffusion import diffusion_models
 
+from devtools.comfy.server import default_comfy_dir
+
 SCRIPT = Path(__file__).resolve().parent / "inside" / "installed.py"
 
 pytestmark = pytest.mark.comfy
@@ -21,8 +24,6 @@ pytestmark = pytest.mark.comfy
 
 @pytest.fixture
 def ask(require: Callable[[object, str], None], tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    from devtools.comfy.server import default_comfy_dir
-
     checkout = default_comfy_dir()
     require(
         (checkout / "main.py").is_file(),
@@ -50,8 +51,12 @@ def the_running_comfyui_tells_its_factors_and_latents_and_the_files_it_has(said:
     # 0.3.75 counts most as the catalog does, which is of a later version
     same = {name for name, factor in said["counted"].items() if factor == pytest.approx(ours[name])}
     assert same >= {"wan2.1-1.3b", "wan2.2-5b", "wan2.1-vace-14b", "flux1-dev", "sdxl", "qwen-image"}
-    assert said["counted"]["z-image-turbo"] == 1.7 != ours["z-image-turbo"]
-    assert "krea2-turbo" not in said["counted"], "this version does not know it"
+    # 1.7 in 0.3.75 and 2.8 in newer ones: what is asked is the running one's
+    source = (default_comfy_dir() / "comfy" / "supported_models.py").read_text(encoding="utf-8")
+    its = re.search(r"memory_usage_factor = ([\d.]+)", source[source.index("class ZImage(") :])
+    assert its is not None and said["counted"]["z-image-turbo"] == float(its[1])
+    knows = "class Krea2(" in source  # a version that does not is not asked
+    assert ("krea2-turbo" in said["counted"]) is knows
     assert said["newer"] == [pytest.approx(2.0), 32, 6]
     assert said["strange"] == [None, None, None, None]
 
@@ -65,7 +70,8 @@ def test_installed_templates_are_found_and_what_is_on_disk_is_marked(
         "comfyui-workflow-templates-json`.",
     )
     said = ask()
-    assert said["templates"] >= 258 and said["with_files"] >= 250
+    # 258 in the package of ComfyUI 0.3.75; others bring fewer or more
+    assert said["templates"] >= 200 and said["with_files"] >= 0.95 * said["templates"]
     assert said["on_disk"] == ["diffusion_models/z_image_turbo_bf16.safetensors 5"]
     assert said["unknown_kind"] is None
     the_running_comfyui_tells_its_factors_and_latents_and_the_files_it_has(said)

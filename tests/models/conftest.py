@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,13 @@ def built() -> Callable[..., Path]:
             pytest.skip(str(reason))
 
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _libraries_out_of_the_collectors_way() -> Iterator[None]:
+    """Every release of a model collects garbage; looking through all of torch and transformers each time was
+    three quarters of these tests. What is made after this is collected as ever.
+    """
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -16,7 +16,9 @@ pytest.importorskip("transformers")
 from benchmarks.activations import MODELS, Measured, cut_config, measure  # noqa: E402
 
 # Not on each run: gigabytes, and of a family whose smaller ones are measured.
-WIDE = ("_vl_7b", "_vl_8b", "3_5_2b", "3_5_4b", "3_5_9b")
+WIDE = ("_vl_7b", "_vl_8b", "3_5_2b", "3_5_4b", "3_5_9b", "ocr_3_4b", "ocr2_3b", "chandra_2", "seek_ocr_2")
+# Not either: shapes that another of these has.
+SAME = ("paddleocr_vl_1_6", "lighton_ocr_3_1b", "dots_mocr")
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +45,7 @@ def said(it: Measured) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [name for name in MODELS if not name.endswith(WIDE)])
+@pytest.mark.parametrize("model", [name for name in MODELS if not name.endswith((*WIDE, *SAME))])
 def test_a_small_picture_takes_what_was_predicted(model: str) -> None:
     here(model)
     it = measure(model, 512, 512, new_tokens=2)
@@ -82,6 +84,17 @@ def test_a_batch_and_a_long_prompt_take_what_was_predicted(model: str, case: dic
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "size"), [("granite_docling", (400, 2000)), ("paddleocr_vl", (60, 40))], ids=str
+)
+def test_a_picture_of_any_shape_takes_what_was_predicted(model: str, size: tuple[int, int]) -> None:
+    """Tiles and patches are those of the shape, not of a page of as many pixels."""
+    here(model)
+    it = measure(model, *size, new_tokens=2)
+    assert good(it), said(it)
+
+
+@pytest.mark.slow
 def test_depth_changes_nothing_but_the_cache() -> None:
     shallow, deep = (measure("qwen2_vl_2b", 256, 256, text_layers=n, vision_layers=n) for n in (1, 3))
     assert deep.peak_bytes == pytest.approx(shallow.peak_bytes, rel=0.01)
@@ -95,3 +108,29 @@ def test_on_a_gpu_a_picture_takes_what_was_predicted(model: str, size: tuple[int
         pytest.skip("This machine has no CUDA device.")
     it = measure(model, *size, device="cuda:0")
     assert it.error >= -0.03, said(it)
+
+
+@pytest.mark.parametrize(("attention", "bytes_a_pair"), [("sdpa", 3), ("flash_attention_2", 0)])
+def test_the_mask_of_pages_of_unequal_size_is_counted_as_it_is_made(
+    attention: str, bytes_a_pair: int
+) -> None:
+    """One byte a pair of places by transformers, and two more in bf16 by torch's attention."""
+    from transformers import Qwen3Config
+    from transformers.masking_utils import create_causal_mask
+    from vramwise.families.pictures import picture_size
+    from vramwise.planning import Workload, reading_terms
+
+    small = Qwen3Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, vocab_size=9)
+    small._attn_implementation = attention
+    shown = torch.tensor([[0] * 30 + [1] * 34, [1] * 64])  # the shorter page's row is padded
+    made = create_causal_mask(small, torch.zeros(2, 64, 16, dtype=torch.bfloat16), shown, None)
+    pairs = 2 * 64**2
+    whole = made.numel() >= pairs
+    assert (made.nbytes + made.to(torch.bfloat16).nbytes if whole else 0) == bytes_a_pair * pairs
+    config, work = cut_config("qwen3_vl_2b", 1, 1), Workload(256 * 256, 2, 4000, 2)
+    each = picture_size(config, work.pixels).tokens + work.prompt_tokens
+    taken, none = (
+        sum(term.bytes for term in reading_terms(config, "bf16", kind, work))
+        for kind in (attention, "flash_attention_2")
+    )
+    assert taken - none == bytes_a_pair * 2 * each**2

@@ -17,13 +17,14 @@ pytest.importorskip("transformers")
 from PIL import Image  # noqa: E402
 from vramwise.errors import VramwiseError  # noqa: E402
 from vramwise.families.family import family  # noqa: E402
-from vramwise.families.saved_names import by_class_names  # noqa: E402
+from vramwise.families.saved.names import by_class_names  # noqa: E402
 from vramwise.ocr.engines.protocol import NoProgress, ReadOptions  # noqa: E402
 from vramwise.ocr.images import from_pil  # noqa: E402
 from vramwise.ocr.results.result import OCRResult  # noqa: E402
 from vramwise.ocr.vlm import load  # noqa: E402
-from vramwise.ocr.vlm.engine import Limits, VLMEngine  # noqa: E402
+from vramwise.ocr.vlm.engine import VLMEngine  # noqa: E402
 from vramwise.ocr.vlm.families import adapter_class  # noqa: E402
+from vramwise.ocr.vlm.limits import Limits  # noqa: E402
 from vramwise.ocr.vlm.model_owner import LoadSpec, PlainOwner  # noqa: E402
 from vramwise.weights import read_config, tensor_index, verify  # noqa: E402
 
@@ -198,6 +199,8 @@ def test_a_familys_own_template_asks_as_its_checkpoint_does(family_id: str, tmp_
     assert prompt in said
     prepared = adapter.prepare([Image.new("RGB", (64, 64), "white")], prompt, next(iter(row.tasks.values())))
     assert prepared.tensors["input_ids"].shape[0] == 1
+    masks = [tensor for name, tensor in prepared.tensors.items() if name == "pixel_attention_mask"]
+    assert all(mask.dtype is torch.bool for mask in masks)  # of Granite-Docling, a byte a pixel
 
 
 SWITCHES = {
@@ -434,7 +437,50 @@ def test_weights_under_names_of_other_tools_are_planned_and_read(folder: Path, n
     assert [result.text for result in read(folder, [from_pil(picture)])] == [text]
 
 
+def stretched(at: Path) -> None:
+    """Rows for added tokens, of which config.json does not know."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(at / "model.safetensors")
+    name = "model.language_model.embed_tokens.weight"
+    save_file({**tensors, name: torch.cat([tensors[name], tensors[name][:8]])}, at / "model.safetensors", PT)
+
+
+def with_buffers(at: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    computed = {
+        f"model.{part}.inv_freq": torch.zeros(4) for part in ("visual.rotary", "language_model.rotary")
+    }
+    save_file({**load_file(at / "model.safetensors"), **computed}, at / "model.safetensors", PT)
+
+
+def marked(at: Path) -> None:
+    """As Notepad and PowerShell save UTF-8."""
+    for file in at.glob("*.json"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+
+
+PT = {"format": "pt"}
+LEFT_OVER: dict[str, Callable[[Path], None]] = {
+    "the attention of the training": lambda at: edit(
+        at / "config.json", attn_implementation="flash_attention_2", _attn_implementation="flash_attention_2"
+    ),
+    "a mark in front of each JSON": marked,
+    "buffers that the class computes": with_buffers,
+}
+
+
+@pytest.mark.parametrize("name", LEFT_OVER)
+def test_what_training_and_editors_left_in_a_folder_does_not_matter(folder: Path, name: str) -> None:
+    shutil.copyfile(trained_checkpoint("qwen3_vl") / "chat_template.jinja", folder / "chat_template.jinja")
+    LEFT_OVER[name](folder)
+    picture, text = held_out("qwen3_vl")[0]
+    assert [result.text for result in read(folder, [from_pil(picture)])] == [text]
+
+
 REFUSED = {
+    "more tokens than config.json says": (stretched, "rows, and config.json says vocab_size"),
     "one shard": (moved("model-00001-of-00001.safetensors"), "rename the file to model.safetensors"),
     "one shard of three": (moved("model-00002-of-00003.safetensors"), "2 of 3 files are missing"),
     "another name": (moved("merged.safetensors"), "rename it to model.safetensors"),

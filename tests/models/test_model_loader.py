@@ -187,7 +187,7 @@ def test_a_catalog_model_that_is_not_here_lists_the_folders_searched_and_the_nam
     said = str(caught.value)
     assert "Qwen2-VL-2B-Instruct/config.json" in said
     assert all(str(folder) in said for folder in (models, models / "LLM", models / "prompt_generator"))
-    assert "vramwise download qwen2_vl_2b" in said
+    assert "download qwen2_vl_2b" in said
 
 
 def test_a_misspelt_model_name_names_the_nearest(models: Path) -> None:
@@ -448,7 +448,7 @@ def test_the_model_used_longest_ago_goes_first_and_one_that_still_fits_stays(
 
 
 def test_a_model_on_another_device_is_no_room_on_this_one() -> None:
-    from vramwise.models.request import budget_here
+    from vramwise.models.place import budget_here
     from vramwise.ocr.vlm.model_owner import LoadSpec, owner_of
 
     release_all()
@@ -714,7 +714,7 @@ def test_a_half_downloaded_folder_is_refused_naming_the_shard(
         ModelLoader.load_model("qwen3_vl_8b")
     said = str(caught.value)
     assert shard.name in said and str(shard.parent) in said
-    assert "vramwise download qwen3_vl_8b" in said
+    assert "download qwen3_vl_8b" in said
     assert loads == []
 
 
@@ -755,7 +755,7 @@ def test_settings_of_a_finetune_count_by_its_folders_name(
     [
         ("bin", "has its weights only as pytorch_model.bin"),
         ("gguf", "weights.gguf is a GGUF file, which torch does not run here: serve it with llama.cpp"),
-        ("half", "is only partly downloaded. To go on: vramwise download"),
+        ("half", "is only partly downloaded. To go on: "),
         ("stranger", "is a llava model, which VRAMwise has no family for"),
     ],
 )

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from vramwise.catalog import ocr_models
 from vramwise.families.blocks import tied
 from vramwise.families.family import families
 from vramwise.families.published import published_config
@@ -21,6 +22,10 @@ PARAMETERS = {
     "ibm-granite/granite-docling-258M": (0.258, 0.0005),
     "Qwen/Qwen2.5-VL-3B-Instruct": (3.75, 0.01),
     "Qwen/Qwen2.5-VL-7B-Instruct": (8.29, 0.01),
+    # as the Hub counts them, by the size of the file, and by the class
+    "deepseek-community/DeepSeek-OCR-2": (3.39, 0.005),
+    "opendatalab/MinerU2.5-Pro-2604-1.2B": (1.156, 0.0005),
+    "tencent/HunyuanOCR": (1.0, 0.05),
     "Qwen/Qwen3.5-0.8B": (0.8, 0.06),
     "Qwen/Qwen3.5-2B": (2.0, 0.25),
     "Qwen/Qwen3.5-4B": (4.0, 0.6),
@@ -93,3 +98,53 @@ def test_every_figure_of_a_family_says_where_it_is_from() -> None:
     for its in families():
         for row in (its, *its.activations, *its.published):
             assert row.source and re.fullmatch(r"\d{4}-\d\d-\d\d", row.date), (its.id, row)
+
+
+def rows() -> list[str]:
+    """The repositories of the catalog that publish 16-bit weights, less those whose every shape is compared
+    above.
+    """
+    repos = [row.repo for row in ocr_models() if row.repo and not row.repo.endswith("-FP8")]
+    return [repo for repo in repos if repo not in PARAMETERS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("repo", rows(), ids=lambda repo: repo.rpartition("/")[2])
+def test_a_row_is_as_large_as_its_class_on_the_meta_device(repo: str) -> None:
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    from benchmarks.activations import build
+
+    config = config_of(repo)
+    kind = config["model_type"]
+    if kind not in transformers.models.auto.configuration_auto.CONFIG_MAPPING and kind != "dots_ocr":
+        pytest.skip(f"transformers {transformers.__version__} has no {kind}.")
+    with torch.device("meta"):
+        net = build(config, "eager" if kind == "got_ocr2" else "sdpa")
+    # the class of PaddleOCR-VL ties its head whatever the file says, until it sees two tensors in it
+    head, embedding = net.get_output_embeddings(), net.get_input_embeddings()
+    lacking = embedding.weight.numel() if head.weight is embedding.weight and not tied(config) else 0
+    size = 2 * (sum(parameter.numel() for parameter in net.parameters()) + lacking)
+    counted = footprint(config, None, "bf16", workload=Workload(1024 * 1024)).weights_bytes
+    assert counted == pytest.approx(size, rel=0.005)
+
+
+SHAPES = ((512, 512), (640, 960), (1240, 1754), (1654, 2339), (2339, 1654), (1024, 1024), (1600, 900))
+
+
+@pytest.mark.parametrize("size", SHAPES, ids=str)
+def test_a_picture_becomes_as_many_tokens_as_its_processor_makes_of_it(size: tuple[int, int]) -> None:
+    transformers = pytest.importorskip("transformers")
+    from vramwise.families.family import family
+    from vramwise.families.pictures import picture_size, smart_resize
+
+    (width, height), its = size, family("hunyuan_vl")
+    if not hasattr(transformers, "HunYuanVLImageProcessor"):
+        pytest.skip(f"transformers {transformers.__version__} has neither HunyuanOCR nor DeepSeek-OCR-2.")
+    wide, high = smart_resize(width, height, its.factor, its.min_pixels, its.max_pixels)
+    rows, columns = high // 32, wide // 32
+    told = picture_size(config_of("tencent/HunyuanOCR"), wide * high)
+    assert told.tokens == pytest.approx(rows * (columns + 1) + 2, rel=0.01)
+    processor = transformers.DeepseekOcr2ImageProcessor()
+    views = processor.get_number_of_image_patches(height, width, {})
+    told = picture_size(config_of("deepseek-community/DeepSeek-OCR-2"), width * height)
+    assert told.tiles == (7 if views > 1 else 1) and told.tokens >= 256 + (views - 1) * 144 + 1

@@ -27,8 +27,9 @@ from vramwise.families.family import family  # noqa: E402
 from vramwise.ocr.engines.protocol import NoProgress, ReadOptions  # noqa: E402
 from vramwise.ocr.vlm import compat, load  # noqa: E402
 from vramwise.ocr.vlm.adapter import Adapter  # noqa: E402
-from vramwise.ocr.vlm.engine import Limits, VLMEngine  # noqa: E402
+from vramwise.ocr.vlm.engine import VLMEngine  # noqa: E402
 from vramwise.ocr.vlm.families import adapter_class  # noqa: E402
+from vramwise.ocr.vlm.limits import Limits  # noqa: E402
 from vramwise.ocr.vlm.model_owner import LoadSpec, PlainOwner  # noqa: E402
 
 from devtools.tiny_models.build import tiny_checkpoint  # noqa: E402
@@ -373,7 +374,10 @@ def test_another_error_is_not_taken_for_out_of_memory() -> None:
 
 
 def test_the_owner_hears_what_a_read_needs_beside_the_weights() -> None:
-    limits = Limits(20_000, 2, activation_bytes=lambda pixels, images, tokens: pixels * images + tokens)
+    def beside(pixels: int, images: int, tokens: int, sides: tuple[int, int] | None = None) -> int:
+        return (pixels if sides is None else sides[0] * sides[1]) * images + tokens
+
+    limits = Limits(20_000, 2, activation_bytes=beside)
     engine, owner = engine_of("qwen3_vl", limits=limits)
     asked: list[int] = []
     use = owner.use
@@ -381,6 +385,25 @@ def test_the_owner_hears_what_a_read_needs_beside_the_weights() -> None:
     list(engine.read([page(), page()], ReadOptions(max_new_tokens=3), NoProgress()))
     assert len(asked) == 1
     assert 30_000 < asked[0] <= 40_003
+
+
+def test_a_shape_with_more_tiles_than_a_small_plan_has_room_for_is_read_smaller() -> None:
+    """As of DeepSeek-OCR-2, whose strips are cut into six tiles from a side of 768 on."""
+
+    def beside(pixels: int, images: int, tokens: int, sides: tuple[int, int] | None = None) -> int:
+        return images * (6 if sides and max(sides) > 768 else 1)
+
+    engine, _ = engine_of("qwen3_vl", limits=Limits(300_000, activation_bytes=beside))
+    asked = failing(engine, lambda pictures, pixels: True)
+    strip, flat = list(
+        engine.read([page(1600, 160), page(700, 400)], ReadOptions(max_new_tokens=1), NoProgress())
+    )
+    assert asked[0][1] <= 768 * 77 and "cut into more tiles than fit here" in strip.notes[-1]
+    assert asked[1][1] == 280_000 and not any("tiles" in note for note in flat.notes)
+    whole, _ = engine_of("qwen3_vl", limits=Limits(10**7, activation_bytes=beside))
+    asked = failing(whole, lambda pictures, pixels: True)
+    list(whole.read([page(1600, 160)], ReadOptions(max_new_tokens=1), NoProgress()))
+    assert asked[0][1] == 256_000, "a plan for whole pages has room for every shape"
 
 
 def test_a_picture_above_the_limit_is_scaled_down_and_never_up() -> None:
@@ -585,7 +608,10 @@ def test_every_family_of_the_catalog_has_an_adapter() -> None:
     from vramwise.families.family import families
 
     for row in families():
-        assert issubclass(adapter_class(row), Adapter)
+        if row.adapter:
+            assert issubclass(adapter_class(row), Adapter)
+        else:
+            assert not row.model_types, "without an adapter it is served only"
 
 
 def test_int8_is_torchao_where_bitsandbytes_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ from aiohttp import web
 from PIL import Image, ImageDraw, ImageFont
 from vramwise.models.hybrid import found_lines, with_hybrid
 from vramwise.ocr.engines.protocol import NoProgress, ReadOptions
+from vramwise.ocr.hybrid.blocks import Block
+from vramwise.ocr.hybrid.layout_engine import LayoutEngine
 from vramwise.ocr.hybrid.pieces import line_pieces, paragraph_pieces
 from vramwise.ocr.remote import open_remote
 from vramwise.ocr.remote.errors import EndpointError
@@ -41,7 +43,7 @@ def pages() -> list[Any]:
 def test_pieces_of_several_pages_are_under_way_and_come_back_in_their_places(
     pages: list[Any], endpoints: Endpoints
 ) -> None:
-    with ChatServer(0.05) as server:
+    with ChatServer(together=2) as server:
         endpoints(studio={"urls": [server.url], "concurrency": 3})
         results = list(with_hybrid(open_remote("studio"), "lines").read(pages))
         assert server.most > 1
@@ -97,3 +99,35 @@ def test_every_line_is_in_one_paragraph(pages: list[Any]) -> None:
     paragraphs = paragraph_pieces(lines)
     assert sorted(index for piece in paragraphs for row in piece.rows for index in row) == [0, 1, 2]
     assert len(paragraphs) < len(line_pieces(lines)) == 3
+
+
+class Finding:
+    """Finds the same three blocks on every page."""
+
+    name = "stand-in"
+
+    def blocks(self, image: Any, progress: Any) -> list[Block]:
+        height, width = image.shape[:2]
+        rows = ("text", "table", "image")
+        return [
+            Block(label, (0, height * n / 3, width, height * (n + 1) / 3)) for n, label in enumerate(rows)
+        ]
+
+
+def test_blocks_of_several_pages_are_asked_by_kind_and_come_back_to_their_page(
+    endpoints: Endpoints,
+) -> None:
+    noise = np.random.default_rng(0)
+    pages = [noise.integers(0, 255, (90, 120 + n, 3), np.uint8) for n in range(3)]
+    with ChatServer(together=2) as server:
+        endpoints(studio={"urls": [server.url], "concurrency": 3, "family": "glm_ocr"})
+        reader = open_remote("studio")
+        results = list(LayoutEngine(reader, Finding(), "").read(pages, ReadOptions(), NoProgress()))
+        assert server.most > 1, "blocks are under way together"
+        assert sorted(text for result in results for text in result.text.split("\n")) == sorted(
+            server.pictures
+        )
+    assert [result.width for result in results] == [120, 121, 122]
+    for result in results:
+        assert [region.category for region in result.regions] == ["text", "table", "image"]
+        assert result.regions[0].text and result.regions[1].text and not result.regions[2].text

@@ -78,6 +78,22 @@ def test_a_page_is_read_by_the_endpoint_and_the_key_is_nowhere_to_be_found(studi
     assert studio.chat.url not in info and studio.chat.url not in saved.decode("latin-1")
 
 
+def test_a_picture_is_asked_about_and_the_conversation_goes_on(studio: Studio) -> None:
+    prompt = workflow("studio")
+    prompt["ocr"]["inputs"] |= {"task": "custom", "prompt": "What is it?", "more_images": ["picture", 0]}
+    again = {"image": ["picture", 0], "ocr_model": ["remote", 0], "task": "custom", "prompt": "Why?"}
+    prompt["again"] = {"class_type": "VramwiseOCR", "inputs": {**again, "history": ["ocr", 11]}}
+    for name, node, slot in (("talk", "again", 11), ("thoughts", "ocr", 7), ("mask", "ocr", 4)):
+        kind, link = ("MaskPreview", "mask") if name == "mask" else ("PreviewAny", "source")
+        prompt[name] = {"class_type": kind, "inputs": {link: [node, slot]}}
+    result = studio.client.run(prompt)
+    assert result.ok, result.error_text
+    first = f"user: What is it?\nassistant: {SAID}"
+    assert result.outputs["talk"]["text"] == [f"{first}\nuser: Why?\nassistant: {SAID}"]
+    assert result.outputs["thoughts"]["text"] == [""] and len(result.outputs["mask"]["images"]) == 1
+    assert result.outputs["ocr"]["text"] == [SAID], "one question, one answer"
+
+
 @pytest.mark.parametrize(
     "endpoint",
     ["http://127.0.0.1:1", "http://169.254.169.254/latest", "file:///etc/passwd", "10.0.0.1:8000", "studoi"],

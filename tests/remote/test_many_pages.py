@@ -24,16 +24,8 @@ def truth(pages: list[Any]) -> list[str]:
 def test_as_many_requests_are_under_way_as_asked_for_and_never_more(
     at_once: int, endpoints: Endpoints, pictures: Pictures
 ) -> None:
-    class Together(ChatServer):
-        """The first answer waits for as many requests as there are to be; then a moment, for one too many."""
-
-        async def turn(self) -> None:
-            while self.most < at_once:
-                await asyncio.sleep(0.005)
-            await super().turn()
-
     pages = pictures(3 * at_once)
-    with Together(0.2) as server:
+    with ChatServer(0.2, together=at_once) as server:  # and a moment, for one too many
         endpoints(studio={"urls": [server.url], "concurrency": at_once})
         assert [result.text for result in open_remote("studio").read(pages)] == truth(pages)
         assert server.most == at_once
@@ -97,6 +89,16 @@ def test_a_server_that_comes_back_is_asked_again(endpoints: Endpoints, pictures:
             assert sum(back.pictures.values()) > 5
         assert texts == truth(pages)
         assert max((steady.pictures + back.pictures).values()) == 1, "no page was read twice"
+
+
+def test_pages_are_asked_about_in_order_however_soon_each_is_encoded(
+    endpoints: Endpoints, pictures: Pictures
+) -> None:
+    large, small = pictures(1, height=1500, width=1500), pictures(4, height=40, width=60)
+    with ChatServer() as server:
+        endpoints(studio={"urls": [server.url], "concurrency": 1})
+        results = open_remote("studio").read([*large, *small])
+        assert [result.text for result in results] == list(server.pictures)
 
 
 def test_blank_pages_are_never_sent(endpoints: Endpoints, pictures: Pictures) -> None:

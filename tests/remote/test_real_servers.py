@@ -20,7 +20,8 @@ from vramwise.ocr.remote import open_remote, resolve
 from vramwise.ocr.remote.engine import RemoteEngine
 from vramwise.ocr.remote.server_pool import RetryPolicy
 from vramwise.ocr.vlm import load
-from vramwise.ocr.vlm.engine import Limits, VLMEngine
+from vramwise.ocr.vlm.engine import VLMEngine
+from vramwise.ocr.vlm.limits import Limits
 from vramwise.ocr.vlm.model_owner import LoadSpec, PlainOwner
 from vramwise.settings import load_settings
 

@@ -1,9 +1,11 @@
-"""Of what hypothesis invents nothing is judged by its time: a busy machine is no failure. And a stand-in of
+"""Hypothesis invents the same cases in every run, so that what fails fails again, and judges none by its
+time: a busy machine is no failure. `VRAMWISE_NEW_CASES=1` makes it look for others. And a stand-in of
 NVIDIA's library, compiled from tests/fixtures/nvml/nvml.c, behind the real pynvml.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +15,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("vramwise", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "vramwise",
+    deadline=None,
+    derandomize="VRAMWISE_NEW_CASES" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("vramwise")
 
 CARDS = Path(__file__).resolve().parents[1] / "fixtures" / "nvml"

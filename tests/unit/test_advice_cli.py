@@ -105,7 +105,7 @@ def test_an_unknown_name_is_wrong_usage_and_the_nearest_is_named(words: tuple[st
 @pytest.mark.parametrize("size", ["0", "-5"])
 def test_no_memory_at_all_is_no_card(size: str) -> None:
     done = run("advise", "--vram-gib", size)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"{size} GiB is no memory size" in done.stderr
 
 
@@ -221,7 +221,8 @@ def test_a_new_ocr_model_is_listed_advised_and_can_be_chosen(grown: Path) -> Non
     assert "new_ocr" in run("models", core=grown).stdout
     answer = json.loads(run("advise", "--vram-gib", "24", "--task", "OCR", "--json", core=grown).stdout)
     assert {pick["precision"] for pick in answer["picks"] if pick["model"] == "new_ocr"} >= {"bf16", "int4"}
-    assert "new_ocr" in run("ocr", "--help", core=grown).stdout
+    assert "--resume goes on" in run("ocr", "x", "--model", "new_ocr", "--resume", core=grown).stderr
+    assert "is not an OCR model" in run("ocr", "x", "--model", "new_one", core=grown).stderr
 
 
 def test_a_new_precision_is_listed_and_advised(grown: Path) -> None:

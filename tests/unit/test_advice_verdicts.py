@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 from vramwise.advisor import advise, report
 from vramwise.advisor.candidate import RESIDENT, WAITS_SECONDS, Candidate
-from vramwise.advisor.candidates import MODEL_TASKS, OCR, candidates, diffusion_candidate
+from vramwise.advisor.candidates import candidates
+from vramwise.advisor.diffusion_candidates import diffusion_candidate
 from vramwise.advisor.diffusion_memory import ROUNDING, diffusion_need, usability
 from vramwise.advisor.targets import Target, target_of_memory
+from vramwise.advisor.tasks import MODEL_TASKS, OCR
 from vramwise.catalog.csv_rows import table
 from vramwise.catalog.diffusion import diffusion_models
 from vramwise.catalog.ranks import TIERS_OF_QUALITY, quality
@@ -130,7 +132,7 @@ def test_a_16_gb_card_runs_wan_14b_and_the_seconds_a_step_are_said() -> None:
     streams = row(answer, "wan2.2-14b", "fp8_scaled")
     assert f"{seconds_text(streams.seconds_per_step)} s a step" in streams.reason()
     assert streams.seconds_per_step == pytest.approx(streams.seconds / 20, rel=0.02)
-    assert "| Streams from |" in report(answer)
+    assert "| Smallest |" in report(answer)
 
 
 def test_no_duration_is_shown_as_nothing() -> None:
@@ -175,7 +177,9 @@ def test_the_order_is_said_in_every_language() -> None:
     for lang in LANGUAGES:
         text = report(advise(gpu="RTX 5080", task="video"), lang)
         assert all(f" {figure} " in text or figure in text for figure in ("1 ", "4 ", "32 "))
-    first = next(line for line in report(advise(gpu="RTX 5080", task="video")).splitlines() if "Wan" in line)
+    first = next(
+        line for line in report(advise(gpu="RTX 5080", task="video")).splitlines() if "| Wan" in line
+    )
     assert "| 1 |" in first
 
 
@@ -213,3 +217,16 @@ def test_well_known_models_are_named_whether_they_run_or_not_and_the_cut_is_coun
         assert (f"And {len(run - shown)} more models that run here." in part) == bool(run - shown)
     if gpu == "4 GB":
         assert "Does not run here, because:" in text
+
+
+def test_the_ram_of_ocr_models_is_judged_too() -> None:
+    enough, little = (advise(gpu="RTX 3090", task="OCR", ram_gib=ram) for ram in (8, 4))
+    assert enough.best("OCR").model == "qwen3_vl_8b"
+    assert little.best("OCR").why == "processor", "the built-in engine takes nothing worth a word"
+    refused = [row for row in little.candidates if row.why == "ram_kills"]
+    assert refused and all(
+        "5.5 GiB of RAM are needed and 4.0 GiB are there" in row.reason() for row in refused
+    )
+    unknown = advise(gpu="RTX 3090", task="OCR").best("OCR")
+    assert unknown.ram_bytes is not None and unknown.verdict == "fits"
+    assert advise(gpu="M4 Max 36 GB", task="OCR").best("OCR").ram_bytes is None

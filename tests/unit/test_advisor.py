@@ -11,10 +11,11 @@ import pytest
 from vramwise.advisor import TASKS, advise, advise_each, report
 from vramwise.advisor.advise import reaching
 from vramwise.advisor.candidate import RESIDENT
-from vramwise.advisor.candidates import MODEL_TASKS, diffusion_candidate
+from vramwise.advisor.diffusion_candidates import diffusion_candidate
 from vramwise.advisor.graph_memory import loaded_in_graph, ocr_models_on_disk
 from vramwise.advisor.memory_ranges import ranges, tiers
 from vramwise.advisor.targets import TIERS, target_of_memory
+from vramwise.advisor.tasks import MODEL_TASKS
 from vramwise.catalog import ocr_models
 from vramwise.catalog.diffusion import diffusion_models
 from vramwise.catalog.formats import addons
@@ -204,7 +205,7 @@ def test_what_the_loader_here_would_refuse_is_not_picked_and_says_what_is_missin
     refused = [candidate for candidate in answer.candidates if candidate.precision in ("int8", "int4")]
     assert {candidate.verdict for candidate in refused} == {"unavailable"}
     assert all("pip install bitsandbytes" in candidate.reason() for candidate in refused)
-    assert report(answer).count("pip install bitsandbytes") == 1
+    assert report(answer).count("pip install bitsandbytes") == 2, "in the five lines and under the table"
     assert "int8, int4" in report(answer)
     # its own packages go with it to a larger card, and an invented card has them all
     assert not {"int8", "int4"} & {unlock.candidate.precision for unlock in answer.unlocks}

@@ -142,3 +142,32 @@ def test_a_refusal_that_waiting_cannot_mend_is_not_waited_for(
     monkeypatch.setattr(atomic_files.os, "replace", held(1, None))
     with pytest.raises(PermissionError):
         move_into_place(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_file_that_a_scanner_holds_is_removed_a_little_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.part"
+    path.write_bytes(b"x")
+    real, refused = Path.unlink, [32, 5]
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        if refused:
+            error = PermissionError(errno.EACCES, "The process cannot access the file")
+            error.winerror = refused.pop()  # type: ignore[attr-defined]
+            raise error
+        real(self, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    atomic_files.remove(path)
+    assert os.listdir(tmp_path) == [] and not refused
+
+
+@pytest.mark.parametrize(("letters", "said"), [(20, False), (300, True)])
+def test_a_path_too_long_for_windows_is_said_to_be(
+    letters: int, said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic_files.sys, "platform", "win32")
+    path = Path("/models") / ("x" * letters)
+    told = str(NotWritten(path, FileNotFoundError(errno.ENOENT, "No such file or directory")))
+    assert ("LongPathsEnabled" in told) is said and "No such file" in told

@@ -6,7 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from vramwise.ocr.engines.line_shapes.bent_lines import bend_through, bends_through
+from vramwise.ocr.engines.line_shapes.bent_lines import Bend, bend_through, bends_through
+from vramwise.ocr.engines.rapid import CROWN
+from vramwise.ocr.results import reading_order
+from vramwise.ocr.results.line import Line
 
 
 def band(radius: float, thick: float, start: float, end: float, arch: bool = True) -> np.ndarray:
@@ -48,3 +51,27 @@ def test_two_words_on_one_circle_are_one_line() -> None:
     (line,) = bends_through([band(250, 24, -60, -8), band(250, 24, -4, 50)])
     assert math.degrees(line.end - line.start) > 100
     assert len(bends_through([band(250, 24, -60, -8), band(120, 24, -50, 50)])) == 2
+
+
+UPPER, LOWER = Bend((500, 500), 320, 26, -1.1, 1.1, True), Bend((500, 500), 320, 26, -1.1, 1.1, False)
+ARCS = {
+    "an arch over an arch": [UPPER, Bend((500, 500), 250, 22, -0.9, 0.9, True)],
+    "a bowl over a bowl": [Bend((500, 500), 250, 22, -0.9, 0.9, False), LOWER],
+    "around a badge, a line across it": [UPPER, (330, 480, 340, 40), LOWER],
+    "a line close under an arch": [Bend((500, 500), 320, 26, -0.7, 0.7, True), (300, 240, 400, 40)],
+}
+
+
+@pytest.mark.parametrize("name", ARCS)
+def test_arcs_are_read_from_above_though_their_rectangles_lie_in_one_another(name: str) -> None:
+    lines = []
+    for number, part in enumerate(ARCS[name]):
+        if isinstance(part, Bend):
+            lines.append(Line(f"{number}", part.outline(), 0.9, crown=part.piece(*CROWN)))
+        else:
+            x, y, wide, high = part
+            corners = (x, y), (x + wide, y), (x + wide, y + high), (x, y + high)
+            lines.append(Line(f"{number}", corners, 0.9))
+    for some in (lines, lines[::-1]):
+        read = reading_order.plain_text(some, reading_order.arrange(some)).split()
+        assert read == sorted(read)

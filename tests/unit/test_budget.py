@@ -25,12 +25,12 @@ from vramwise import host
 from vramwise.cli import main
 from vramwise.errors import VramwiseError
 from vramwise.families.published import published_config
-from vramwise.hardware import HostDevice, HostMemory, budget, machine
+from vramwise.hardware import HostDevice, HostMemory, machine, torch_memory
 from vramwise.hardware.budget import DESKTOP_BYTES, SUPPOSED, budget_of_machine
 from vramwise.hardware.health import health
 from vramwise.hardware.report import DeviceReport, MachineReport
 from vramwise.models.handle import ocr_handle
-from vramwise.models.request import budget_here, machine_now
+from vramwise.models.place import budget_here, machine_now
 from vramwise.panel_data import loader_request, machine_answer, plan_answer
 from vramwise.settings import load_settings
 from vramwise.weights.background_downloads import Downloads
@@ -51,7 +51,7 @@ def gpu_probe() -> Any:
         package = types.ModuleType(f"{pack}{name}")
         package.__path__ = [str(ROOT / folder)]
         sys.modules[f"{pack}{name}"] = package
-    parts = ("", ".hardware", ".hardware.budget", ".hardware.health", ".models", ".models.request", ".units")
+    parts = ("", ".hardware", ".hardware.budget", ".hardware.health", ".models", ".models.place", ".units")
     for part in parts:
         sys.modules[f"{pack}.core{part}"] = importlib.import_module(f"vramwise{part}")
     schema: Any = types.ModuleType("schema")
@@ -156,7 +156,7 @@ def all_say(report: MachineReport, driver: int | None = None) -> dict[str, int |
     """What each says of ``report``. ``driver`` is what the driver answers whoever asks through torch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine, "probe", lambda *where, **how: report)
-        patch.setattr(budget, "driver_free", lambda device, kind: driver)
+        patch.setattr(torch_memory, "driver_free", lambda device, kind: driver)
         said: dict[str, int | None] = {}
         for name, ask in SURFACES.items():
             said[name] = ask()

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def opencv(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """Installed OpenCV builds by name, and a cv2 whose contrib modules are an empty folder."""
     present: dict[str, str] = {}
-    monkeypatch.setattr(capabilities, "_version", lambda name: present.get(name))
+    monkeypatch.setattr(capabilities, "installed_version", lambda name: present.get(name))
     monkeypatch.setitem(sys.modules, "cv2", types.SimpleNamespace(ximgproc=types.SimpleNamespace()))
     capabilities.check_opencv.cache_clear()
     yield present
@@ -47,12 +47,6 @@ def test_a_whole_contrib_build_or_a_single_build_says_nothing(
     whole = types.SimpleNamespace(ximgproc=types.SimpleNamespace(guidedFilter=len))
     monkeypatch.setitem(sys.modules, "cv2", whole)
     assert capabilities.check_opencv() is None
-
-
-def test_portable_builds_get_their_own_interpreter_and_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", r"C:\My AI\python_embeded\python.exe")
-    said = capabilities.pip_line("rapidocr>=3.10")
-    assert said == r'"C:\My AI\python_embeded\python.exe" -s -m pip install "rapidocr>=3.10"'
 
 
 def test_no_hint_in_shipped_code_says_bare_pip() -> None:

@@ -7,8 +7,8 @@ import json
 
 import pytest
 from vramwise.advisor.advise import which_gpu
-from vramwise.advisor.candidates import model_name
 from vramwise.advisor.gpu_ranking import class_of, has_bf16, rating
+from vramwise.advisor.model_names import model_name
 from vramwise.advisor.targets import targets_of_text
 from vramwise.catalog.edition import OLD_AFTER_DAYS, edition
 from vramwise.catalog.gpus import find_gpus, gpus

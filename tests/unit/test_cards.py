@@ -118,10 +118,15 @@ def test_a_name_with_two_memory_sizes_stands_for_both() -> None:
     assert {len(values) for _, values in found.rows} == {3}
 
 
-@pytest.mark.parametrize("count", [1, 5])
-def test_only_two_to_four_cards_stand_side_by_side(count: int) -> None:
-    with pytest.raises(VramwiseError, match="two to four"):
+@pytest.mark.parametrize("count", [0, 5])
+def test_up_to_four_cards_stand_side_by_side(count: int) -> None:
+    with pytest.raises(VramwiseError, match="to four cards"):
         compare(["RTX 4090"] * count)
+
+
+def test_one_card_is_shown_with_nothing_said_against_it() -> None:
+    found = compare(["RTX 4090"])
+    assert len(found.cards) == 1 and dict(found.rows)["vram_gib"] == (24,) and found.remarks == ()
 
 
 def test_an_unknown_card_names_the_nearest() -> None:

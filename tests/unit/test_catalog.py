@@ -28,7 +28,7 @@ from vramwise.catalog.csv_rows import table
 from vramwise.catalog.diffusion import diffusion_models, licences
 from vramwise.catalog.ranks import UNRANKED, rank
 from vramwise.errors import VramwiseError
-from vramwise.families.family import families
+from vramwise.families.family import families, recipes
 from vramwise.families.published import published_config
 
 
@@ -54,7 +54,7 @@ def lacking(row: OCRModel) -> list[str]:
     found = []
     if not row.source or not re.fullmatch(r"20\d\d-\d\d-\d\d", row.date):
         found.append(f"{row.id}: source and date (YYYY-MM-DD) say where the row was read, and when.")
-    if row.engine == "vlm" and row.family not in {its.id for its in families()}:
+    if row.engine == "vlm" and row.family not in {its.id for its in (*families(), *recipes())}:
         found.append(f'{row.id}: no file of core/families has a family "{row.family}".')
     if (row.engine == "vlm") != bool(row.repo):
         found.append(f"{row.id}: an engine vlm has a repo to download from, another engine has none.")
@@ -129,7 +129,7 @@ def test_a_second_row_of_a_name_is_refused_by_name_in_any_case(
         rows = list(csv.DictReader(stream))
     with path.open("a", encoding="utf-8", newline="") as stream:
         csv.DictWriter(stream, list(rows[0]), lineterminator="\n").writerow({**rows[0], **named})
-    monkeypatch.setattr(csv_rows.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(csv_rows, "data_folder", lambda package: tmp_path)
     module, function = read.split(":")
     read_again = getattr(import_module(f"vramwise.catalog.{module}"), function).__wrapped__
     spelled = next(value for value in named.values() if value not in ("x", "48"))
@@ -218,9 +218,9 @@ def fake_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def forget_plans() -> None:
     """Plans are kept, and those made before the row was there do not have it."""
-    from vramwise.advisor import candidates, remote_candidates
+    from vramwise.advisor import ocr_candidates, remote_candidates
 
-    for kept in (candidates._ocr_plan, candidates._least_reading, remote_candidates._on_a_server):
+    for kept in (ocr_candidates._ocr_plan, ocr_candidates._least_reading, remote_candidates._on_a_server):
         kept.cache_clear()
 
 

@@ -184,7 +184,7 @@ def test_an_absent_model_names_every_folder_the_exact_name_and_the_command(machi
     with pytest.raises(VramwiseError) as caught:
         locate(MODEL, machine)
     said = str(caught.value)
-    assert f"{NAME}/config.json" in said and "vramwise download qwen3_vl_2b" in said and REPO in said
+    assert f"{NAME}/config.json" in said and "download qwen3_vl_2b" in said and REPO in said
     assert all(str(folder) in said for folder in searched_model_folders(machine))
 
 
@@ -194,7 +194,7 @@ def test_7_a_missing_shard_is_named(tmp_path: Path, machine: Settings) -> None:
     (folder / "model-00002-of-00003.safetensors").unlink()
     with pytest.raises(VramwiseError, match=r"lacks model-00002-of-00003.safetensors \(1 of 3") as caught:
         locate(MODEL, machine)
-    assert str(folder) in str(caught.value) and "vramwise download qwen3_vl_2b" in str(caught.value)
+    assert str(folder) in str(caught.value) and "download qwen3_vl_2b" in str(caught.value)
 
 
 def test_a_missing_index_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,45 @@ def test_a_plan_of_the_built_in_engine_says_what_is_ignored() -> None:
 )  # fmt: skip
 def test_a_number_out_of_its_range_is_a_sentence(words: tuple[str, ...], said: str) -> None:
     code, out, err = run(*words)
-    assert code in (1, 2) and out == "" and said in err and "Traceback" not in err
+    assert code == 2 and out == "" and said in err and "Traceback" not in err
+
+
+OPTIONS = [
+    ("ocr x.png --megapixels", ("12,5", "0")),
+    ("ocr x.png --dpi", ()),
+    ("ocr x.png --temperature", ("0",)),
+    ("ocr x.png --seed", ("0",)),
+    ("plan qwen3_vl_8b --vram-gib", ("12GB", "12,5")),
+    ("plan flux1-dev --vram-gib 8 --ram-gib", ("12GB", "12,5")),
+    ("plan flux1-dev --vram-gib 8 --frames", ()),
+    ("plan flux1-dev --vram-gib 8 --batch", ()),
+    ("plan flux1-dev --vram-gib 8 --size", ()),
+    ("advise --vram-gib", ("12GB", "12,5")),
+    ("advise --vram-gib 8 --ram-gib", ("12GB", "12,5")),
+    ("advise --task which-gpu --max-watts", ("12,5",)),
+]
+NO_NUMBERS = ("-3", "0", "nan", "inf", "-inf", "1e99", "12GB", "-12GB", "12,5", "-0,5", "1,024.5", "")
+REFUSED = {
+    "en": "argument --",
+    "ru": "\u041f\u0430\u0440\u0430\u043c\u0435\u0442\u0440 --",
+    "zh": "\u53c2\u6570 --",
+}
+
+
+@pytest.mark.parametrize("lang", REFUSED)
+@pytest.mark.parametrize(("command", "taken"), OPTIONS)
+def test_every_number_is_refused_alike_in_every_language(
+    command: str, taken: tuple[str, ...], lang: str
+) -> None:
+    for value in NO_NUMBERS:
+        if value in taken:
+            continue
+        code, out, err = run(*command.split(), value, "--lang", lang)
+        assert (code, out, err.count("\n")) == (2, "", 1), value
+        assert err.startswith(f"vramwise: {REFUSED[lang]}")
+        told = re.sub(r"`[^`]*`|'[^']*'|--[a-z/-]+", "", err.removeprefix("vramwise: "))
+        assert re.search(r"\d", told), "it says what is allowed"
+        assert lang == "en" or not re.search(r"\b(is|the|no|number|size|takes|automatic)\b", told), told
 
 
 # --- a name that is no text --------------------------------------------------------------------------------
@@ -137,3 +176,36 @@ def test_whatever_is_given_for_a_name_is_unknown_in_a_sentence(value: object) ->
     ):
         with pytest.raises(VramwiseError):
             refused()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ocr", ""), "One of the inputs is empty"),
+        (("ocr", "PICTURE", " "), "One of the inputs is empty"),
+        (("ocr", "PICTURE", "--out", ""), "--out names no folder"),
+        (("ocr", "PICTURE", "--history", ""), "--history names no file"),
+    ],
+)
+def test_an_empty_path_is_never_the_folder_one_stands_in(
+    words: tuple[str, ...], said: str, picture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    code, out, told = run(*(picture if word == "PICTURE" else word for word in words))
+    assert (code, out) == (2, "") and said in told
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("task", ["custom", "text"])
+def test_a_history_gets_no_answer_that_nobody_gave(picture: str, tmp_path: Path, task: str) -> None:
+    history = tmp_path / "talk.txt"
+    history.write_text("user: a\nassistant: b\n", encoding="utf-8")
+    code, _, told = run("ocr", picture, "--task", task, "--prompt", "How much?", "--history", str(history))
+    assert code == 1 and "was left as it is: no question was answered" in told
+    assert history.read_text(encoding="utf-8") == "user: a\nassistant: b\n"
+
+
+def test_a_history_is_not_forgotten_where_pages_go_into_a_folder(picture: str, tmp_path: Path) -> None:
+    code, _, told = run("ocr", picture, "--out", str(tmp_path / "o"), "--history", str(tmp_path / "h.txt"))
+    assert code == 1 and "leave out --out, or --history" in told and not (tmp_path / "o").exists()

@@ -86,3 +86,15 @@ def test_a_page_of_low_confidence_says_so(score: float, says: bool) -> None:
 def test_the_table_says_where_it_comes_from() -> None:
     source = Path(__file__).resolve().parents[2] / "training" / "line_confidence.py"
     assert "core/ocr/engines/confidence/confidence.csv" in source.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "stays"),
+    [("\u7a74", 0.55, False), ("h", 0.6, False), ("A", 0.97, True), ("4", 0.55, True), ("OL", 0.55, True)],
+)
+def test_a_letter_of_little_chance_among_lines_is_a_pictogram(text: str, score: float, stays: bool) -> None:
+    place = ((0.0, 0.0), (30.0, 0.0), (30.0, 40.0), (0.0, 40.0))
+    sign, beside = Line(text, place, score), Line("Musee du Louvre", place, 0.99)
+    picture = np.full((60, 200, 3), 255, np.uint8)
+    assert (text in [line.text for line in judged(picture, [sign, beside], "rapid")[0]]) == stays
+    assert [line.text for line in judged(picture, [sign], "rapid")[0]] == [text]

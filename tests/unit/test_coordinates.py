@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 from vramwise.families.family import families
-from vramwise.ocr.results.coordinates import UNITS, smart_resize, to_pixels
+from vramwise.families.pictures import smart_resize
+from vramwise.ocr.results.coordinates import UNITS, to_pixels
 
 SIZES = [(1000, 1000), (1200, 1200), (900, 600), (3000, 400)]
 TRUE_BOX = (0.11, 0.25, 0.83, 0.5)  # of the sides

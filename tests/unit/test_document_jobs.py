@@ -178,3 +178,35 @@ def test_csv_is_a_file_a_page(scans: Path, tmp_path: Path) -> None:
     run(scans, tmp_path / "out", Reader(), form="csv")
     assert (tmp_path / "out" / "fax.csv").read_bytes() == "\ufeffcolour40,7\r\n".encode()
     assert len(list((tmp_path / "out").glob("*.csv"))) == 4
+
+
+# --- texts -------------------------------------------------------------------------------------------------
+
+
+def texts_of(scans: Path, out: Path, reader: Reader, form: str = "text", **more: Any) -> Any:
+    return run_job([str(scans)], out, reader, JobOptions("test", form, documents=True), **more)
+
+
+def test_a_document_is_one_text_with_a_form_feed_between_its_pages(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    texts_of(scans, out, Reader(broken=[20]))
+    assert (out / "fax_tif.txt").read_bytes() == b"colour10\n\f\fcolour30\n"
+    assert (out / "fax.txt").read_bytes() == b"colour40\n", "a page alone is written as ever"
+    assert sorted(path.name for path in out.iterdir())[1:] == ["fax.txt", "fax_tif.txt", "manifest.jsonl"]
+    reader = Reader()
+    texts_of(scans, out, reader, resume=True)
+    assert reader.seen == [20]
+    assert (out / "fax_tif.txt").read_text().split("\f") == ["colour10\n", "colour20\n", "colour30\n"]
+    texts_of(scans, tmp_path / "md", Reader(), "markdown")
+    told = (tmp_path / "md" / "fax_tif.md").read_text()
+    assert told.startswith("<!-- page 1 -->\n\ncolour10\n\n<!-- page 2 -->")
+
+
+def test_a_job_that_was_begun_with_a_file_a_page_goes_on_so(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run_job([str(scans / "fax.tif")], out, _One(ends_at=30), JobOptions("test"))
+    reader = _One()
+    texts_of(scans / "fax.tif", out, reader, resume=True)
+    assert reader.seen == [30]
+    assert sorted(path.name for path in out.glob("*.txt")) == [f"fax_p00{number}.txt" for number in (1, 2, 3)]

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vramwise.catalog import ocr_models
 from vramwise.errors import VramwiseError
 from vramwise.families.family import families
 from vramwise.families.published import published_config
+from vramwise.families.saved.quantised import saved_quantised
 from vramwise.families.weights import weights_of_config, weights_of_files
 from vramwise.planning import Workload, activations, footprint, reading_bytes, weight_bytes
 
@@ -87,7 +89,7 @@ def config_of(repo: str) -> Any:
 @pytest.fixture(autouse=True)
 def _newest_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rules for reading, whatever is installed: those of transformers 5."""
-    monkeypatch.setattr(activations, "_transformers_major", lambda: 5)
+    monkeypatch.setattr(activations, "transformers_major", lambda: 5)
 
 
 @pytest.fixture(scope="module")
@@ -355,7 +357,7 @@ def test_reading_takes_what_the_allocator_was_seen_to_hold(repo: str) -> None:
 def test_reading_with_an_older_transformers_takes_what_its_own_classes_were_seen_to_hold(
     repo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activations, "_transformers_major", lambda: 4)
+    monkeypatch.setattr(activations, "transformers_major", lambda: 4)
     for pixels, images, prompt, new, peak in MEASURED_BEFORE_5[repo]:
         predicted = reading_bytes(cut(repo), "bf16", "sdpa", prompt_tokens=prompt)(pixels, images, new)
         assert 0.99 * peak <= predicted / MIB <= 1.02 * peak, (pixels, images, prompt, new)
@@ -373,12 +375,12 @@ def test_the_installed_transformers_decides_and_the_newest_where_there_is_none(
             spec.has_location = True
             init.parent.mkdir(exist_ok=True)
             init.write_text(f"import this_is_never_imported\n\n{source}\n", encoding="utf-8")
-        activations._transformers_major.cache_clear()
+        activations.transformers_major.cache_clear()
         with monkeypatch.context() as patch:
             patch.setattr(activations, "find_spec", lambda name: spec)
             config, work = config_of("Qwen/Qwen3-VL-2B-Instruct"), Workload(2**20, new_tokens=3)
             term = activations.reading_terms(config, "bf16", "sdpa", work)[1]
-        activations._transformers_major.cache_clear()
+        activations.transformers_major.cache_clear()
         return term.bytes, term.source
 
     older, newer = beside('__version__ = "4.57.6"'), beside('__version__ = "5.23.0"')
@@ -393,8 +395,8 @@ def test_the_version_of_transformers_is_found_without_importing_it(monkeypatch: 
     """It is read in a line of the package's source, which a newer one might write in another way."""
     monkeypatch.undo()
     installed = pytest.importorskip("transformers").__version__
-    activations._transformers_major.cache_clear()
-    assert activations._transformers_major() == int(installed.split(".")[0])
+    activations.transformers_major.cache_clear()
+    assert activations.transformers_major() == int(installed.split(".")[0])
 
 
 def test_deeper_towers_wait_with_more_features() -> None:
@@ -477,7 +479,7 @@ def test_quantised_layers_need_room_for_what_they_compute_in() -> None:
     sizes = {precision: it.kv_bytes + it.activation_bytes for precision, it in beside.items()}
     assert sizes["int4"] - sizes["bf16"] == 2 * 4096 * 12288  # one unpacked matrix
     tokens = 2496 * 3520 // 32**2 + 128
-    assert sizes["int8"] - sizes["bf16"] == tokens * 12288 * 2  # int32 beside the 16-bit result
+    assert sizes["int8"] - sizes["bf16"] == tokens * 12288 * 4  # int32 and fp16 beside it
 
 
 def test_every_term_says_where_its_number_comes_from() -> None:
@@ -533,3 +535,19 @@ def test_planning_imports_neither_torch_nor_transformers() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("ratio", [None, 0.1, 1.7])
+@pytest.mark.parametrize("kind", ["cuda", "cpu"])
+def test_the_need_without_words_is_the_need(kind: str, ratio: float | None) -> None:
+    """Whoever looks for the largest picture asks hundreds of times, and reads no sentence."""
+    from vramwise.planning.footprint import Correction, Workload, need_bytes, weights_term, with_weights
+
+    known = None if ratio is None else Correction(ratio, "measured")
+    for row in ocr_models():
+        config = published_config(row.repo) if row.repo else None
+        if config is None or saved_quantised(config) is not None:
+            continue
+        for precision, pixels, images in (("bf16", 300_000, 1), ("int4", 8_000_000, 4)):
+            of = (weights_term(config, None, precision, False), config, precision, Workload(pixels, images))
+            assert need_bytes(*of, "sdpa", kind, known) == with_weights(*of, "sdpa", kind, known).need_bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from vramwise.advisor.candidates import model_candidates
+from vramwise.advisor.diffusion_candidates import model_candidates
 from vramwise.advisor.report import report
 from vramwise.advisor.targets import target_of_memory
 from vramwise.catalog.diffusion import DiffusionModel, diffusion_model, diffusion_models, listed_weights

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from vramwise import panel_data
 from vramwise.catalog import OCRModel
+from vramwise.catalog.layout import layout_models
+from vramwise.catalog.words import in_language
 from vramwise.errors import VramwiseError
 from vramwise.host import Places
 from vramwise.settings import Settings
-from vramwise.weights import DownloadStopped, download_model, file_transfer, locate, verify
+from vramwise.weights import (
+    DownloadStopped,
+    background_downloads,
+    download_model,
+    file_transfer,
+    locate,
+    verify,
+)
 from vramwise.weights import model_download as module
 from vramwise.weights.locks import only_writer
 
@@ -141,7 +153,7 @@ def test_what_a_dead_line_has_brought_is_kept_and_the_next_run_goes_on_from_ther
     (part,) = folder(tmp_path).glob("*.part")
     kept = part.stat().st_size
     assert kept > 250_000 and ".incomplete" in names(tmp_path)
-    with pytest.raises(VramwiseError, match=r"only partly downloaded.*vramwise download qwen3_vl_2b"):
+    with pytest.raises(VramwiseError, match=r"only partly downloaded.*download qwen3_vl_2b"):
         locate(MODEL, machine)
     world.status, world.drops, world.asked = {}, 0, []
     path = download_model(MODEL, machine)
@@ -269,6 +281,22 @@ def test_a_refusal_is_a_sentence_with_the_way_out(
     assert not folder(tmp_path).exists()
 
 
+@pytest.mark.parametrize("lang", ["ru", "zh"])
+@pytest.mark.parametrize(
+    "status",
+    [{"/api/models/": code} for code in (401, 403, 404)] + [{"/resolve/": code} for code in (403, 500)],
+)
+def test_a_download_that_fails_says_so_in_the_readers_language(
+    world: World, machine: Settings, status: dict[str, int], lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TRIES", 1)
+    world.status = status
+    with pytest.raises(VramwiseError) as caught:
+        download_model(MODEL, machine)
+    told = in_language(caught.value, lang)
+    assert not re.search(r"\b(the|is|not|has|its|what|could|put|try|again|that)\b", told), told
+
+
 def test_weights_behind_a_gate_are_a_sentence_too(world: World, machine: Settings) -> None:
     world.status = {"/resolve/": 403}
     with pytest.raises(VramwiseError, match=r"is gated: accept its licence at http://127.0.0.1"):
@@ -382,3 +410,25 @@ def test_a_read_only_models_folder_is_passed_over(
     )
     path = download_model(MODEL, replace(machine, models_dirs=(tmp_path / "locked",)))
     assert path == folder(tmp_path)
+
+
+def test_the_button_fetches_the_net_that_finds_blocks_and_says_so_before_and_after(
+    world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a recogniser is; why it failed is told in the reader's language."""
+    (net,) = layout_models()
+    for place in (background_downloads, panel_data):
+        monkeypatch.setattr(place, "load_settings", lambda: machine)
+    told = []
+    for repo, commit in (("somebody/else", COMMIT), (net.repo, net.revision)):
+        world.repo, world.commit, downloads = repo, commit, background_downloads.Downloads()
+        told.append(panel_data.layout_answer(downloads)["state"])
+        downloads.start(net.id)
+        for thread in threading.enumerate():
+            if thread.name == f"vramwise-{net.id}":
+                thread.join(60)
+        found = panel_data.layout_answer(downloads, "ru")
+        told += [found["state"], found["download"]["state"], found["download"]["error"]]
+    failed = told.pop(3)
+    assert told == ["absent", "absent", "failed", "absent", "here", "done", ""]
+    assert re.search("[\u0430-\u044f]{4}", failed) and panel_data.layout_answer(downloads)["name"] == net.name

@@ -5,13 +5,18 @@ suffice, and never because a model was loaded beside it.
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 from vramwise.ocr.engines import kept_memory
+from vramwise.ocr.engines.line_detection import SHORT_SIDE, detect, pixels_at_once
+from vramwise.ocr.engines.line_shapes.bent_lines import BentBands
+from vramwise.ocr.engines.openvino_stages import side_of
 from vramwise.ocr.engines.protocol import NoProgress
-from vramwise.ocr.engines.rapid import RapidReader
+from vramwise.ocr.engines.rapid import AUTO_PIXELS, RapidReader
 from vramwise.ocr.engines.reader_pool import ReaderPool
 from vramwise.ocr.images import load_picture
 
@@ -34,8 +39,10 @@ class Process:
         self.calls.append(what)
         self.size = size
 
-    def page(self, size: int) -> None:
-        with self.kept.page():
+    def page(self, size: int, coming: int = 0) -> None:
+        with self.kept.page(coming * MIB):
+            if coming:
+                self.calls.append(f"read at {self.size}")
             self.size = size
 
 
@@ -71,6 +78,39 @@ def test_a_model_loaded_beside_it_is_not_taken_for_its_own(monkeypatch: pytest.M
     process.size -= 9000  # and went
     process.page(process.size + 600)
     assert process.calls == ["tensors"]
+
+
+def test_before_a_page_as_much_is_given_back_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(monkeypatch, 400, 200)
+    for _ in range(kept_memory.PAGES_BETWEEN):
+        process.page(490)
+    process.page(490, coming=100)  # there is room beside what is kept
+    process.page(490, coming=250)  # without the tensors
+    process.page(490, coming=400)  # without the models' kernels
+    told = ["read at 490", "tensors", "read at 400", "tensors", "models", "read at 200"]
+    assert process.calls == told
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(1754, 1240), (300, 200), (90, 2400), (6000, 300), (9000, 6000)]
+)
+def test_what_the_detector_sees_of_a_page_is_known_before(height: int, width: int) -> None:
+    class Seeing:
+        """A detector that measures what it is shown, as large as RapidOCR looks at it."""
+
+        postprocess_op: Any
+        seen = 0
+
+        def __call__(self, picture: Any) -> Any:
+            Seeing.seen = side_of(picture.shape[0]) * side_of(picture.shape[1])
+            Seeing.seen = round(Seeing.seen * max(1.0, SHORT_SIDE / min(picture.shape[:2])) ** 2)
+            return SimpleNamespace(boxes=None)
+
+    detector = Seeing()
+    ocr = SimpleNamespace(text_det=detector)
+    detector.postprocess_op = BentBands(None)
+    detect(ocr, np.zeros((height, width, 3), np.uint8), AUTO_PIXELS)
+    assert pixels_at_once(height, width, AUTO_PIXELS) == pytest.approx(Seeing.seen, rel=0.08)
 
 
 @pytest.mark.slow

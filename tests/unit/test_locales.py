@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from vramwise.catalog import ocr_models
-from vramwise.families.family import families
+from vramwise.families.family import families, recipes
 
 from devtools.comfy.node_schemas import schemas
 from devtools.comfy.server import default_comfy_dir
@@ -24,6 +24,7 @@ LETTERS = {"ru": re.compile(r"[\u0400-\u04ff]"), "zh": re.compile(r"[\u4e00-\u9f
 DEVICE = re.compile(r"(cuda|xpu):\d+|mps")
 # vue-i18n reads these as its own syntax: "a | b" is shown as "a", "{x}" as nothing, "a@b" is an error.
 SYNTAX = re.compile(r"[@{}|]")
+SCRIPT = (ROOT / "web" / "vramwise.js").read_text(encoding="utf-8")
 EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
 
 
@@ -69,7 +70,7 @@ def names() -> dict[tuple[str, ...], str]:
     """Paths of options that are rows of the catalog, and what the rows call them."""
     combos = (
         ("VramwiseOCRModelLoader", "model", ocr_models()),
-        ("VramwiseRemoteOCRModel", "family", families()),
+        ("VramwiseRemoteOCRModel", "family", (*families(), *recipes())),
     )
     return {
         (node, "inputs", combo, "options", key(row.id)): row.name
@@ -131,17 +132,37 @@ def test_nothing_is_translated_that_no_node_has(locale: str):
 def test_every_category_and_own_type_has_its_words(locale: str):
     categories = {part for node in nodes().values() for part in node["category"].split("/")}
     sockets = [one for node in nodes().values() for one in node["inputs"] + node["outputs"]]
-    own = {one["type"] for one in sockets if one["type"].startswith("VRAMWISE_")}
+    types = {part for one in sockets for part in one["type"].split(",")}  # newer versions take several
+    own = {type_ for type_ in types if type_.startswith("VRAMWISE_")}
     paths = {("nodeCategories", key(name)) for name in categories} | {
         ("dataTypes", key(name)) for name in own
     }
+    paths |= {("templateWorkflows", "category", "vramwise")}  # the pack's heading in the template browser
+    headings = {
+        part for row in re.findall(r"category: \[([^]]+), '\w+'\]", SCRIPT) for part in row.split(", ")
+    }
+    paths |= {("settingsCategories", key(heading.strip("'"))) for heading in headings}
     assert set(flat(translations(locale, "main.json"))) == paths
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_setting_and_its_options_have_their_words(locale: str):
+    settings = translations(locale, "settings.json")
+    for one in re.findall(r"\{ id: '(Vramwise\.[^\n]*)", SCRIPT):
+        name = key(one.split("'")[0])
+        if "category:" not in one:
+            continue  # a command
+        texts = re.findall(r"option\('([^']+)'", one)
+        assert list(settings[name].get("options", {})) == [key(text) for text in texts], name
 
 
 @pytest.mark.parametrize("locale", ["ru", "zh"])
 def test_the_languages_have_the_same_keys_in_the_same_order(locale: str):
+    """But for settings' names: an English one would be seen before another language's on frontend 1.32.9."""
     for name in FILES:
         english, other = (list(flat(translations(which, name))) for which in ("en", locale))
+        if name == "settings.json":
+            other = [path for path in other if path[-1] != "name"]
         assert other == english, f"locales/{locale}/{name}"
 
 
@@ -192,9 +213,12 @@ def test_every_node_has_a_help_page_that_names_its_inputs_and_outputs(locale: st
         page = help_page(node_id, locale)
         assert page.is_file(), f"{page} is missing"
         text = page.read_text(encoding="utf-8")
-        first_cells = set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
+        told = set(re.findall(r"^- `([^`]+)`", text, re.MULTILINE))
         ids = {one["id"] for one in node["inputs"]} | {one["name"] for one in node["outputs"]}
-        assert not ids - first_cells, f"{page}: no table row begins with {sorted(ids - first_cells)}"
+        assert not ids - told, f"{page}: no point begins with {sorted(ids - told)}"
+        assert not re.search(r"^\|", text, re.MULTILINE), (
+            f"{page}: a table's last column is out of sight in a sidebar"
+        )
         assert translations(locale, "nodeDefs.json")[key(node_id)]["display_name"] in text.splitlines()[0]
         assert not EMOJI.search(text), page
         if locale in LETTERS:
@@ -214,7 +238,7 @@ def test_help_pages_have_the_same_parts_in_every_language(locale: str):
         for which in ("en", locale):
             text = help_page(node_id, which).read_text(encoding="utf-8")
             headings = [line.split(" ")[0] for line in text.splitlines() if line.startswith("#")]
-            shapes.append((headings, text.count("\n| "), text.count("```")))
+            shapes.append((headings, text.count("\n- "), text.count("```")))
         assert shapes[0] == shapes[1], node_id
 
 

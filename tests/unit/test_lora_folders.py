@@ -80,7 +80,7 @@ def test_without_its_base_it_says_what_it_is_and_how_to_get_it(tmp_path: Path, m
     lora(tmp_path / "models" / "LLM" / "mine")
     said = said_of("mine", machine)
     assert f"is an adapter (LORA) of {REPO}, not a whole model" in said
-    assert "its base is not on this machine" in said and "vramwise download qwen3_vl_2b" in said
+    assert "its base is not on this machine" in said and "download qwen3_vl_2b" in said
     assert "merge it into its base" in said and "mine" in model_ids()
 
 

@@ -17,7 +17,7 @@ from vramwise.cli import main
 from vramwise.errors import VramwiseError
 from vramwise.hardware import amd_memory, machine, nvml
 from vramwise.hardware.budget import SUPPOSED, budget_of_machine, sharded_budgets
-from vramwise.models.request import budget_here, machine_now
+from vramwise.models.place import budget_here, machine_now
 from vramwise.panel_data import machine_answer
 from vramwise.settings import MemoryByHand, load_settings
 

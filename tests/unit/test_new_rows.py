@@ -141,7 +141,7 @@ def test_every_test_that_concerns_the_catalog_passes_and_says_what_could_be_adde
 def test_the_loader_offers_the_model(copy: Path) -> None:
     done = python(copy, "-c", "from vramwise.models.names import model_ids; print(*model_ids())")
     assert "qwen3_vl_32b" in done.stdout.split(), done.stderr
-    assert "qwen3_vl_32b" in vramwise(copy, "ocr", "--help").stdout
+    assert "qwen3_vl_32b" in vramwise(copy, "models").stdout
 
 
 def test_a_plan_without_files_says_what_to_add(copy: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_plan_without_files_says_what_to_add(copy: Path) -> None:
 
 
 def test_advice_on_the_new_card_names_the_model_whose_size_nobody_knows(copy: Path) -> None:
-    done = vramwise(copy, "advise", "--gpu", "rtx 6070", "--task", "OCR")
+    done = vramwise(copy, "advise", "--gpu", "rtx 6070", "--task", "OCR", "--all")
     assert done.returncode == 0, done.stderr
     assert "Qwen3-VL 32B: " in done.stdout
     answer = json.loads(vramwise(copy, "advise", "--gpu", "rtx 6070", "--task", "OCR", "--json").stdout)

@@ -322,12 +322,9 @@ def test_check_gpu_prints_the_guides_fields_in_its_order(library: Path) -> None:
 
 
 def test_check_gpu_speaks_the_guides_language(library: Path) -> None:
-    guide = (
-        (CARDS / "check_gpu.ru.txt")
-        .read_text(encoding="utf-8")
-        .replace(" GB", " \u0413\u0438\u0411")
-        .splitlines()
-    )
+    printed = (CARDS / "check_gpu.ru.txt").read_text(encoding="utf-8")
+    # the guide's sizes are GiB, with the point of its script
+    guide = re.sub(r"(\d)\.(\d+) GB", "\\1,\\2 \u0413\u0438\u0411", printed).splitlines()
     lines = command(library, "rtx4090", "--lang", "ru").stdout.splitlines()
     assert lines[:5] == guide[:5]
     assert lines[5].startswith(guide[5])

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from vramwise.ocr.engines import openvino_stages as stages
+from vramwise.ocr.engines import script_net
 from vramwise.ocr.engines.line_detection import detect
 from vramwise.ocr.engines.rapid import BUILTIN_DET, BUILTIN_REC, builtin_models
 from vramwise.ocr.images import load_picture
@@ -184,3 +185,25 @@ def test_a_recogniser_that_has_read_goes_with_its_last_holder() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("classes", [18_710, 97, 1])
+def test_the_best_of_many_classes_is_found_in_parts(classes: int) -> None:
+    import openvino
+    from openvino import opset13 as ops
+
+    given = ops.parameter([1, -1, classes], np.float32)
+    best, number = stages._best(given)
+    made = openvino.Core().compile_model(openvino.Model([best.output(0), number.output(0)], [given]), "CPU")
+    chances = np.random.default_rng(classes).random((1, 7, classes)).astype(np.float32)
+    found = made([chances])
+    assert np.array_equal(found[1][..., 0], chances.argmax(axis=2))
+    assert found[0][..., 0] == pytest.approx(chances.max(axis=2), abs=0.01)  # bfloat16 inside
+
+
+def test_the_script_net_says_the_same_on_openvino_and_without() -> None:
+    windows = np.random.default_rng(5).random((5, script_net.LINE_HEIGHT, script_net.WINDOW), np.float32)
+    request = script_net._on_openvino()
+    assert request is not None
+    found = script_net.by_openvino(request, windows)
+    assert found == pytest.approx(script_net.by_numpy(windows), abs=1e-3)

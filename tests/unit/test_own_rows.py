@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import vramwise.advisor.candidates
+import vramwise.advisor.diffusion_candidates
 import vramwise.advisor.gpu_ranking
 import vramwise.advisor.models_here
 from hypothesis import HealthCheck, given, settings
@@ -41,7 +41,7 @@ CACHES = (
     vramwise.advisor.gpu_ranking._desktop_released,
     vramwise.catalog.gpus._by_words,
     vramwise.catalog.gpus._by_whole_name,
-    vramwise.advisor.candidates._quality,
+    vramwise.advisor.diffusion_candidates._quality,
     vramwise.advisor.models_here._overlaid,
 )
 
@@ -246,6 +246,14 @@ def test_faults_are_on_standard_error_and_json_stays_json(
         assert json.loads(out) and "line 2, column vram_gib" in err
     assert main(["advise", "--vram-gib", "8", "--task", "OCR", "--json"]) == 0
     assert "column vram_gib" in json.loads(capsys.readouterr().out)["own_rows"][0]
+
+
+def test_who_asks_for_a_row_that_is_not_used_is_told_why(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(folder, gpus="name,vendor,vram_gib\nRTX 9999,NVIDIA,-3\n")
+    assert main(["advise", "--gpu", "RTX 9999"]) == 2
+    assert "line 2, column vram_gib" in capsys.readouterr().err
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

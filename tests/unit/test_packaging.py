@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from devtools import floors
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -103,11 +105,15 @@ def test_the_floors_are_the_declared_lower_bounds():
     """A bound of 2.1 is met by the first of the versions 2.1.x."""
     lines = (ROOT / "constraints" / "floors.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
-    floors = {canonicalize_name(name): Version(version) for name, version in pinned.items()}
+    lowest = {canonicalize_name(name): Version(version) for name, version in pinned.items()}
     bounds = declared()
-    assert floors.keys() == bounds.keys()
+    assert lowest.keys() == bounds.keys()
     for name, bound in bounds.items():
-        assert floors[name].release[: len(bound.release)] == bound.release, name
+        assert lowest[name].release[: len(bound.release)] == bound.release, name
+
+
+def test_the_floors_are_tried_with_every_extra():
+    assert set(floors.EXTRAS.split(",")) == set(PROJECT["optional-dependencies"]) - {"dev"}
 
 
 def test_requirements_have_lower_bounds_only():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 
 import pytest
-from vramwise.families.family import families
+from vramwise.families.family import Task, families
+from vramwise.ocr.engines.protocol import ReadOptions
 from vramwise.ocr.vlm.answers import CUT, KINDS, json_objects, otsl_to_html, parse
+from vramwise.ocr.vlm.page_result import Answer, Source, page_result
 
 BOXES = [
     {"bbox_2d": [10, 20, 300, 40], "text_content": "Invoice 4711"},
@@ -66,6 +69,101 @@ def test_a_broken_entry_costs_only_itself() -> None:
 def test_deep_nesting_is_refused_and_not_a_crash() -> None:
     objects, _ = json_objects('{"a":' * 100_000)
     assert objects == []
+
+
+SPOILED = {  # kind and answer: every word of it stays, with so many places
+    "an entry without a place": ("dots_layout", '[{"bbox": [1,2,30,40], "text": "one"}, {"text": "two"}]', 1),
+    "a place that is no number": (
+        "dots_layout",
+        '[{"bbox": [NaN,2,30,40], "text": "one"}, {"bbox": [1,2,30,40], "text": "two"}]',
+        1,
+    ),
+    "cut in its text": (
+        "dots_layout",
+        '[{"bbox": [1,2,30,40], "text": "one"}, {"bbox": [1,50,30,60], "text": "two \\"thr',
+        1,
+    ),
+    "a bracket is lost": (
+        "qwen_boxes",
+        '["bbox_2d": [1,2,30,40], "text_content": "one"}, {"bbox_2d": [1,50,30,60], '
+        '"text_content": "two"}]',
+        1,
+    ),
+    "a bracket is doubled": (
+        "qwen_boxes",
+        '[{{"bbox_2d": [1,2,30,40], "text_content": "one"}, {"bbox_2d": [1,50,30,60], '
+        '"text_content": "two"}]',
+        1,
+    ),
+    "a mark of its key is lost": (
+        "gemma_boxes",
+        '[{"box_2d": [1,2,30,40], "label": "two"}, {"box_2d": [50,2,60,40], "label: "one"}]',
+        1,
+    ),
+    "off the page": (
+        "qwen_boxes",
+        '[{"bbox_2d": [1,2,30,40], "text_content": "one"}, {"bbox_2d": [9000,2,9100,40], '
+        '"text_content": "two"}]',
+        1,
+    ),
+    "below the page": (
+        "quads_before_text",
+        "(1,2),(30,2),(30,40),(1,40) one\n(1,-9),(30,-9),(30,-2),(1,-2) two",
+        1,
+    ),
+    "a corner is lost": (
+        "quads_before_text",
+        "(1,2),(30,2),30,40),(1,40) one\n(1,50),(30,50),(30,60),(1,60) two",
+        1,
+    ),
+    "half a token": (
+        "loc_polygons",
+        "one<|LOC_1|><|LOC_2|><|LOC_3|><|LOC<|LOC_30|><|LOC_40|> "
+        "two<|LOC_1|><|LOC_50|><|LOC_30|><|LOC_60|>",
+        1,
+    ),
+    "words outside of all": (
+        "qwen_html",
+        '<body>one<p data-bbox="1 2 30 40">two</p><table><tr><td>three</td></tr></table> '
+        'four</body>',
+        1,
+    ),
+    "an element without a place": (
+        "qwen_html",
+        '<p data-bbox="1 2 30">one</p><p data-bbox="1 2 30 40">two</p>',
+        1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_no_word_is_lost_of_a_spoiled_answer_and_no_place_is_off_the_page(case: str) -> None:
+    kind, said, places = SPOILED[case]
+    size = 100, 120
+    answer = Answer(said, 9, "stop", size, 0.0)
+    read = page_result(answer, Source("m", "bf16", "resized_pixels"), Task("", kind), ReadOptions(), size, ())
+    words = re.findall("one|two|three|four", said)
+    assert sorted(re.findall("one|two|three|four", read.text)) == sorted(words)
+    assert "<table>" in read.markdown or "three" not in words
+    assert len(read.regions) == places
+    assert all(0 <= x <= 100 and 0 <= y <= 120 for region in read.regions for x, y in region.polygon)
+
+
+@pytest.mark.parametrize("kind", ["dots_layout", "qwen_boxes", "qwen_html"])
+def test_a_cut_answer_keeps_every_word_that_it_had_come_to(kind: str) -> None:
+    entries = [{"bbox": [1, 2 * n, 30, 2 * n + 2], "text": f"word{n:02} and {n}"} for n in range(10, 14)]
+    html = "".join(f'<p data-bbox="1 {n} 30 {n + 2}">word{n} and</p>' for n in range(10, 14))
+    said = html if kind == "qwen_html" else json.dumps(entries)
+    for end in range(0, len(said), 3):
+        assert re.findall(r"word\d\d", parse(kind, said[:end], True).text) == re.findall(
+            r"word\d\d", said[:end]
+        )
+
+
+def test_letters_beyond_16_bits_that_were_escaped_in_two_halves_are_whole() -> None:
+    said = '[{"bbox": [1, 2, 30, 40], "text": "a "big" \\ud83d\\ude00 and \\ud83d half"}]'
+    text = parse("dots_layout", said, cut=False).text
+    assert text.encode() and "\U0001f600" in text and "half" in text
 
 
 def test_a_python_expression_is_only_text() -> None:

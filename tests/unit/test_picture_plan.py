@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from vramwise.catalog.diffusion import diffusion_model, diffusion_models
 from vramwise.catalog.words import LANGUAGES
 from vramwise.cli import main
 from vramwise.errors import UnknownName, VramwiseError
+from vramwise.units import GIB
 
 
 def planned(model: str, vram: float = 16, **asked: Any) -> PicturePlan:
@@ -129,3 +131,46 @@ def test_a_precision_may_stand_in_the_name() -> None:
     assert made.chosen.precision == "fp8"
     (read,) = plans_of("qwen3_vl_2b@int4", [target_of_memory(16)], ResultSize())
     assert read.chosen.precision == "int4"
+
+
+@pytest.mark.parametrize(
+    ("text", "taken", "also"),
+    [
+        ("wan2.2", "Wan 2.2 A14B", "Wan 2.2 TI2V 5B (wan2.2-5b)"),
+        ("Wan 2.1", "Wan 2.1 14B", "wan2.1-1.3b"),
+        ("flux1", "FLUX.1 dev", "flux1-schnell"),
+        ("qwen3-vl", "Qwen3-VL 8B", "qwen3_vl_2b"),
+    ],
+)
+def test_a_name_of_several_is_taken_for_what_people_mean_and_the_others_are_named(
+    text: str, taken: str, also: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vramwise.cli import main
+
+    assert main(["plan", text, "--vram-gib", "24"]) == 0
+    said = capsys.readouterr().err
+    assert f'"{text}" was taken for {taken}; it may also be' in said and also in said
+
+
+@pytest.mark.parametrize(
+    "text", ["wan2.2-5b", "Wan 2.2 TI2V 5B", "flux1-dev", "FLUX.1 Kontext", "qwen3_vl_8b"]
+)
+def test_a_name_of_one_is_not_remarked_on(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from vramwise.cli import main
+
+    assert main(["plan", text, "--vram-gib", "24"]) == 0
+    assert "was taken for" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_what_a_decode_takes_is_told_where_it_is_something(lang: str) -> None:
+    """Of a tiny picture it is nothing that a GiB with one decimal shows; a shape has no tiles."""
+    tiny, shape = planned("sd15", 8, image=(64, 64)), planned("hunyuan3d-2", 8)
+    assert not re.search(r"(?<![\d.,])0[.,]0(?!\d)", tiny.text(lang) + shape.text(lang))
+    assert shape.rows[0][1].decode_bytes > 1.5 * GIB
+    parts = next(
+        line
+        for line in shape.text(lang).splitlines()
+        if "1.8" in line.replace(",", ".") and "2.1" in line.replace(",", ".")
+    )
+    assert "ComfyUI" not in parts

@@ -64,7 +64,8 @@ def test_sixteen_bit_gray_keeps_its_tones(tmp_path: Path) -> None:
         (b"%!PS-Adobe-3.0 EPSF", r"it is PostScript\. Save it as PDF"),
         (b"version https://git-lfs.github.com/spec/v1", r"a pointer of Git LFS"),
         (b"\x89PNG\r\n\x1a\n broken", r"cannot be read as a picture: .* Save it again as PNG or JPEG"),
-        (b"\x89PNG\r\n\x1a\n", r"cannot be read as a picture: .* Save it again as PNG or JPEG"),
+        (b"\x89PNG\r\n\x1a\n", r"cut short: the end of the picture is missing\. Get the whole file again"),
+        (b"\0\0\0\x20ftypavif", r"p\.png (is cut short|cannot be read as a picture: it is an AVIF picture)"),
     ],
 )
 def test_a_file_that_is_no_picture_says_what_it_is(tmp_path: Path, content: bytes, said: str) -> None:

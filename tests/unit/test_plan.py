@@ -168,9 +168,17 @@ def test_bf16_is_passed_by_where_the_gpu_has_none_and_fp16_comes_first() -> None
         plan("Qwen3-VL-2B", 16, capability=(7, 5), precision="bf16")
 
 
-def test_the_fp16_warning_of_a_family_is_in_the_plan() -> None:
-    assert any("!!!!" in note for note in plan("Qwen2-VL-2B", 16, capability=(7, 5)).notes)
-    assert not any("!!!!" in note for note in plan("Qwen2-VL-2B", 16).notes)
+@pytest.mark.parametrize("its", ["qwen2_vl", "qwen2_5_vl"])
+def test_a_model_that_overflows_fp16_computes_bf16_by_emulation_on_a_card_without_it(its: str) -> None:
+    for capability, emulated in (((6, 1), False), ((7, 0), True), ((7, 5), True), ((8, 6), False)):
+        it = plan("Qwen2-VL-2B", 16, capability=capability, family=family(its))
+        assert it.chosen is not None
+        assert any("by emulation" in note for note in it.notes) == emulated, capability
+        assert it.chosen.precision == ("fp16" if capability < (7, 0) else "bf16"), capability
+        assert any("prefer bf16" in note for note in it.notes) == (it.chosen.precision == "fp16")
+    forced = plan("Qwen2-VL-2B", 16, capability=(7, 5), precision="fp16", family=family(its))
+    assert any("prefer bf16" in note for note in forced.notes)
+    assert not any("by emulation" in note for note in forced.notes)
 
 
 def test_a_missing_quantiser_makes_precisions_unavailable_with_the_reason_and_auto_passes_them_by() -> None:
@@ -389,7 +397,7 @@ def spread_plan(model: str, report: MachineReport, precision: str = "auto") -> P
     resolved = request.ResolvedModel(family(family_id), published_config(repo) or {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(load_plan, "machine_now", lambda torch: report)
-        patch.setattr(load_plan, "model_options", dict)
+        patch.setattr(load_plan, "model_options", lambda least_transformers: {})
         return load_plan._sharded_plan(request.ModelRequest(model, precision), resolved, None)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from vramwise.errors import VramwiseError
 from vramwise.families.blocks import most_positions
+from vramwise.families.family import Family, families, recipes
+from vramwise.families.pictures import picture_size
 from vramwise.families.published import published_config
 from vramwise.ocr.vlm.engine import within_positions
 from vramwise.planning.activations import Workload
@@ -35,3 +37,25 @@ def test_the_plan_counts_no_token_beyond_the_last_position() -> None:
 
     assert 0 < kv(8192) == kv(80_000)
     assert kv(100) < kv(8192)
+
+
+@pytest.mark.parametrize("its", [*families(), *recipes()], ids=lambda its: its.id)
+def test_every_recipe_stays_within_its_positions_in_plan_and_reading(its: Family) -> None:
+    """Of whichever says less, config.json or the recipe; a plan counts no token behind it."""
+    config = next((row.config for row in its.published), None)
+    if config is None or not its.weights:
+        assert not its.positions  # nothing is planned of it without its files
+        return
+    said = {**config, "text_config": {**config.get("text_config", {}), "max_position_embeddings": 20_000}}
+    most = min(20_000, its.positions or 20_000)
+    assert most_positions(said, its.positions) == most
+    assert most_positions({**config, "text_config": {}}, its.positions) == (its.positions or None)
+
+    def tokens(new_tokens: int) -> int:
+        work = Workload(its.default_pixels, new_tokens=new_tokens, positions=its.positions)
+        (kv,) = (term for term in footprint(said, None, "bf16", workload=work).terms if term.name == "kv")
+        return kv.bytes
+
+    prompt = picture_size(said, its.default_pixels).tokens + 128
+    assert tokens(most - prompt) == tokens(10 * most)
+    assert tokens(most - prompt - 64) < tokens(most - prompt)

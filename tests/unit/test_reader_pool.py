@@ -51,7 +51,7 @@ def test_a_busy_engine_is_released_only_when_its_reader_is_done() -> None:
     assert pool.release() == 1
     assert pool.present() == ["a"]
     go.set()
-    thread.join(10)
+    thread.join(300)
     assert seen == [False] and pool.present() == []
 
 

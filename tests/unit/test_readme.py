@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAIRS = (("README.md", "README.ru.md"), ("docs/guide.md", "docs/guide.ru.md"))
-PAGES = ("README.md", "README.ru.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+PAIRS = (
+    ("README.md", "README.ru.md"),
+    ("README.md", "README.zh.md"),
+    ("docs/guide.md", "docs/guide.ru.md"),
+    ("docs/guide.md", "docs/guide.zh.md"),
+)
+READMES = ("README.md", "README.ru.md", "README.zh.md")
+PAGES = (*READMES, *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 LINES_OF_TWO_SCREENS = 100
 
 FENCE = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
@@ -47,7 +53,7 @@ def shape(section: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("english", "russian"), PAIRS)
-def test_the_russian_page_has_the_sections_of_the_english_one(english: str, russian: str) -> None:
+def test_the_translated_page_has_the_sections_of_the_english_one(english: str, russian: str) -> None:
     assert len(sections(english)) == len(sections(russian)) > 3
     for number, (ours, theirs) in enumerate(zip(sections(english), sections(russian), strict=True)):
         assert shape(ours) == shape(theirs), f"section {number}"
@@ -67,6 +73,12 @@ def test_a_link_leads_to_what_is_there(page: str) -> None:
             assert heading in known, link
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.ru.md"])
+@pytest.mark.parametrize("page", READMES)
 def test_the_readme_fits_on_two_screens(page: str) -> None:
     assert len(read(page).splitlines()) <= LINES_OF_TWO_SCREENS
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_template_to_open_first_is_called_as_the_browser_shows_it(name: str) -> None:
+    (title,) = re.findall(r"vramwise > ([^*]+)\*\*", (ROOT / name).read_text(encoding="utf-8"))
+    assert (ROOT / "workflows" / f"{title}.json").is_file()

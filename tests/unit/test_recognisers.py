@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from vramwise import catalog
+from vramwise import catalog, panel_data
 from vramwise.cancel import cancellable
 from vramwise.catalog import Recogniser, language
 from vramwise.errors import VramwiseError
 from vramwise.host import Places
 from vramwise.ocr.engines.language_routing import RapidRoute, TesseractRoute, rapid_route, tesseract_route
 from vramwise.settings import Settings
-from vramwise.weights import download, find, searched_folders
+from vramwise.weights import background_downloads, download, find, searched_folders
 from vramwise.weights import recognisers as module
+from vramwise.weights.background_downloads import Downloads
 from vramwise.weights.locks import only_writer
 
 from devtools.fakes import lies
@@ -150,7 +153,7 @@ def test_a_damaged_recogniser_is_named_not_loaded(tmp_path: Path, row: Recognise
     folder = searched_folders(machine)[0]
     folder.mkdir(parents=True)
     (folder / row.file).write_bytes(CONTENT[:1000])
-    with pytest.raises(VramwiseError, match="vramwise download eslav"):
+    with pytest.raises(VramwiseError, match="download eslav"):
         find(row, machine)
 
 
@@ -174,9 +177,7 @@ def eslav_is(monkeypatch: pytest.MonkeyPatch, row: Recogniser) -> None:
 def test_without_a_reader_russian_is_refused_with_both_ways_to_mend_it(tmp_path: Path, hub: str) -> None:
     with pytest.raises(VramwiseError) as caught:
         rapid_route(language("ru"), settings(tmp_path, hub))
-    assert "vramwise download eslav" in str(caught.value) and "tesserocr is not installed" in str(
-        caught.value
-    )
+    assert "download eslav" in str(caught.value) and "tesserocr is not installed" in str(caught.value)
     assert Hub.ranges == [], "nothing was fetched"
 
 
@@ -226,3 +227,69 @@ def test_missing_traineddata_names_the_file_the_folders_and_the_way_to_get_it(
     assert (
         "hye.traineddata" in said and str(tmp_path / "models" / "tessdata") in said and "tessdata_dir" in said
     )
+
+
+# --- the button ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pressed(
+    tmp_path: Path, hub: str, row: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], tuple[Downloads, dict[str, Any]]]:
+    """Press the button of eslav, wait for its end: the downloads, and what the panel then says of it."""
+    machine = settings(tmp_path, hub)
+    for place in (background_downloads, panel_data):
+        monkeypatch.setattr(place, "load_settings", lambda: machine)
+        monkeypatch.setattr(place, "recognisers", lambda: (row,))
+
+    def press() -> tuple[Downloads, dict[str, Any]]:
+        downloads = Downloads()
+        (before,) = panel_data.recognisers_answer(downloads)
+        assert (before["state"], before["languages"]) == (before["state"], ["ru", "uk", "be"])
+        downloads.start("eslav")
+        for thread in threading.enumerate():
+            if thread.name == "vramwise-eslav":
+                thread.join(60)
+        (after,) = panel_data.recognisers_answer(downloads, "ru")
+        return downloads, after
+
+    return press
+
+
+def test_the_button_brings_a_recogniser_and_nothing_else_does(
+    pressed: Callable[[], tuple[Downloads, dict[str, Any]]], tmp_path: Path
+) -> None:
+    assert Hub.ranges == [] and files(tmp_path) == []
+    _, found = pressed()
+    assert (found["state"], found["download"]["state"]) == ("here", "done")
+    assert found["download"]["done_bytes"] == len(CONTENT)
+
+
+def test_a_damaged_recogniser_is_said_to_be_and_replaced_by_the_button(
+    pressed: Callable[[], tuple[Downloads, dict[str, Any]]], tmp_path: Path, row: Recogniser
+) -> None:
+    path = searched_folders(settings(tmp_path))[0] / row.file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT[:1000])
+    (found,) = panel_data.recognisers_answer(Downloads())
+    assert found["state"] == "damaged"
+    _, found = pressed()
+    assert (found["state"], path.read_bytes()) == ("here", CONTENT)
+
+
+def test_other_bytes_leave_a_sentence_in_the_readers_language_and_no_file(
+    pressed: Callable[[], tuple[Downloads, dict[str, Any]]], tmp_path: Path
+) -> None:
+    Hub.content = b"x" * len(CONTENT)
+    _, found = pressed()
+    assert (found["state"], found["download"]["state"]) == ("absent", "failed")
+    assert re.search("[\u0430-\u044f]{4}", found["download"]["error"]) and files(tmp_path) == []
+
+
+def test_the_owner_can_switch_the_button_off_for_recognisers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = settings(tmp_path, download_button=False)
+    monkeypatch.setattr(background_downloads, "load_settings", lambda: off)
+    with pytest.raises(VramwiseError, match="switched off on this machine"):
+        Downloads().start("eslav")

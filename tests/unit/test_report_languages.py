@@ -9,17 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from vramwise import panel_data
 from vramwise.catalog import words as words_module
 from vramwise.catalog.words import LANGUAGES, in_language, joined, said, words
 from vramwise.cli import main
 from vramwise.cli.numbers import decimal
 from vramwise.errors import VramwiseError
+from vramwise.weights.background_downloads import Downloads
 
 OTHERS = tuple(lang for lang in LANGUAGES if lang != "en")
 FOLDER = Path(words_module.__file__).parent / "report_words"
 REPORTS = (
     ("check-gpu",),
     ("doctor",),
+    ("compare", "RTX 3090"),
     ("compare", "RTX 3090", "RTX 4060 Ti 16 GB", "RTX 5090"),
     ("gpus", "RTX"),
     ("models",),
@@ -34,7 +37,7 @@ REPORTS = (
     ("advise", "--task", "which-gpu", "--with", "flux1-dev"),
 )
 WRONG = (
-    ("compare", "RTX 3090"),
+    ("compare", "4090", "4080", "3090", "3080", "3070"),
     ("compare", "RTX 3090", "Voodoo 2"),
     ("plan", "qwen3_vl_9b", "--vram-gib", "8"),
     ("plan", "qwen3_vl_8b", "--vram-gib", "8", "--precision", "int44"),
@@ -49,6 +52,15 @@ WRONG = (
     ("advise", "--vram-gib", "inf"),
     ("check-gpu", "--device", "cuda:99"),
 )
+
+
+# Figures as the other language writes them: with a unit behind them, or alone in a cell of a table.
+OTHER_MARK = {
+    "ru": re.compile(
+        r"(?<![\w.])-?\d+\.\d+ (?:[\u0433\u043c]\u0438?\u0431|\u043c\u043f|\u0441)\b|\| -?\d+\.\d+ (?=\|)"
+    ),
+    "zh": re.compile(r"\d,\d{1,2} (?:gi?b|mi?b|\u79d2)|\| \d+,\d+ (?=\|)"),
+}
 
 
 def english(lang: str) -> Iterator[str]:
@@ -78,6 +90,7 @@ def test_no_english_is_left_in_a_report(
     told = " ".join(capsys.readouterr().out.casefold().split())
     assert told
     assert [piece for piece in english(lang) if f" {piece} " in f" {told} "] == []
+    assert OTHER_MARK[lang].findall(told) == []
 
 
 @pytest.mark.parametrize("lang", OTHERS)
@@ -91,7 +104,7 @@ def test_no_english_is_left_in_an_error(
         code = int(ended.code or 0)
     last = capsys.readouterr().err.splitlines()[-1]
     assert code in (1, 2)
-    assert last[-1] in ".\u3002"
+    assert last[-1] in ".?\u3002\uff1f"
     quoted = re.sub("`[^`]*`|[\u201c\u00ab][^\u201d\u00bb]*[\u201d\u00bb]", "", last)
     assert not re.search(r"\b(is|an|the|no|use|name|give|with)\b", quoted, re.IGNORECASE), last
 
@@ -132,7 +145,21 @@ def test_a_sentence_knows_its_other_languages() -> None:
     assert parts == "as asked and x"
     assert in_language(parts, "en") == parts
     assert "and" not in in_language(parts, "ru")
-    error = VramwiseError(said("error_compare_count", count=1))
-    assert str(error).startswith("Name two")
+    error = VramwiseError(said("error_compare_count", count=5))
+    assert str(error).startswith("Up to four")
     assert in_language(error, "zh") != str(error)
     assert in_language("plain", "ru") == "plain"
+
+
+PANELS = ("rapid", "tesseract", "qwen3_vl_2b", "got_ocr")
+
+
+@pytest.mark.parametrize("lang", OTHERS)
+def test_the_reasons_that_panels_show_are_in_the_readers_language(lang: str) -> None:
+    plans = [panel_data.plan_answer(panel_data.loader_request(name), Downloads(), lang) for name in PANELS]
+    (advice,) = panel_data.advice_answer("RTX 5070", "OCR", [], None, lang)
+    reasons = [
+        row["reason"] for row in (*advice["models"], *(one for plan in plans for one in plan["verdicts"]))
+    ]
+    letters = re.compile("[\u0400-\u04ff]{3}" if lang == "ru" else "[\u4e00-\u9fff]")
+    assert len(reasons) > 30 and [reason for reason in reasons if not letters.search(reason)] == []

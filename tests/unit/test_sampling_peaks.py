@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from vramwise.advisor import advise, report
 from vramwise.advisor.candidate import ResultSize
-from vramwise.advisor.candidates import diffusion_candidate
+from vramwise.advisor.diffusion_candidates import diffusion_candidate
 from vramwise.advisor.diffusion_memory import diffusion_need
 from vramwise.advisor.picture_plan import picture_plan
 from vramwise.advisor.targets import target_of_machine

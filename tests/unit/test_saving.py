@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from vramwise import atomic_files
 from vramwise.documents.saving import content, free_stem, save
+from vramwise.documents.saving_documents import DocumentPage, save_document
 from vramwise.errors import VramwiseError
 from vramwise.host import Places
 from vramwise.ocr.results.result import OCRResult, Regions
@@ -119,3 +120,23 @@ def test_a_saved_picture_and_json_name_no_folder_of_this_machine(
     assert saved.picture is not None
     with Image.open(saved.picture) as picture:
         assert picture.info == {}
+
+
+TABLE = "| Tea | 1 |\n|---|---|\n| Rye | 2 |"
+
+
+@pytest.mark.parametrize(
+    ("form", "texts", "written"),
+    [
+        ("txt", ["a", "", "b"], "a\n\f\n\fb\n"),
+        ("md", ["a", "b"], "<!-- page 1 -->\n\na\n\n<!-- page 2 -->\n\nb\n"),
+        ("json", ["a", '{"b": 1}'], '[\n{"text": "a"},\n{"b": 1}\n]\n'),
+        ("csv", [TABLE, "no table", TABLE], "\ufeffTea,1\r\nRye,2\r\n\r\nTea,1\r\nRye,2\r\n"),
+        ("csv", ["a"], ""),
+    ],
+)
+def test_the_pages_of_a_document_are_joined_into_one_file(
+    tmp_path: Path, form: str, texts: list[str], written: str
+) -> None:
+    path = save_document(tmp_path, "book", form, [DocumentPage(text, None, None) for text in texts])
+    assert path.name == f"book.{form}" and path.read_bytes().decode() == written

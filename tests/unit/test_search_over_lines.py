@@ -40,5 +40,21 @@ def test_a_find_has_a_part_in_each_of_its_lines(find: str, found: list[str]) -> 
     assert len({match.polygons for match in matches}) == len(found)
 
 
+@pytest.mark.parametrize(
+    ("find", "found"),
+    [
+        ("the face", ["THEFACE"]),
+        ("the face of", ["THEFACE of"]),
+        ("take the face of the big", ["take THEFACE of the", "big"]),  # over the line's end, too
+        ("t he face", ["THEFACE"]),
+        ("the fac", []),  # no whole word
+        ("ofthe big", []),  # a space more than was asked for
+        ("go home", ["go home"]),
+    ],
+)
+def test_words_whose_space_was_lost_are_found(find: str, found: list[str]) -> None:
+    assert [match.text for match in search(page(LINES), Finder(Query(find)))] == found
+
+
 def test_lines_far_apart_are_no_sentence() -> None:
     assert search(page(LINES, gap=80), Finder(Query("the big city"))) == []

@@ -7,11 +7,13 @@ import re
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import vramwise
+from packaging.version import Version
 from vramwise.advisor import advise, advise_each, report
 from vramwise.advisor.published import checks as shipped
 from vramwise.advisor.published.checks import (
@@ -69,6 +71,13 @@ def test_every_cell_says_where_it_was_read_and_can_be_checked() -> None:
         assert cell.value and cell.check in CHECKS, cell
 
 
+# With 4.57 a page needs a little more memory, and the plan says so.
+of_today = pytest.mark.skipif(
+    Version(version("transformers")) < Version("5.0"), reason="The table is that of transformers 5."
+)
+
+
+@of_today
 def test_the_table_that_is_shipped_is_what_comes_out_today() -> None:
     """A changed footprint that flips a verdict, or moves a figure in its sentence, is seen here."""
     text = SHIPPED.read_text(encoding="utf-8")
@@ -105,6 +114,7 @@ def test_a_footprint_that_flips_a_verdict_is_seen(monkeypatch: pytest.MonkeyPatc
     assert of("vram: GOT-OCR 2.0, FP16")[0].verdict == DISAGREES
 
 
+@of_today
 def test_reports_are_the_same_from_the_table_as_from_the_computation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of every card and size that a seed names, in every language."""
     names = [cell.subject for cell in published() if cell.check == "card_memory"]

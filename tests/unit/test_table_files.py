@@ -134,6 +134,29 @@ def test_csv_keeps_quotes_lines_and_tables_apart() -> None:
     ]
 
 
+OVERLAPPING = {
+    "across what reaches down": "<tr><td>a</td><td rowspan=2>b</td></tr><tr><td colspan=2>c</td></tr>",
+    "down into what reaches across": "<tr><td rowspan=3>a</td><td>b</td></tr><tr><td colspan=2>c</td></tr>",
+    "no end": "<tr><td colspan=9 rowspan=9>a</td><td>b</td></tr><tr><td>c</td></tr>",
+}
+
+
+@pytest.mark.parametrize("rows", OVERLAPPING.values(), ids=OVERLAPPING)
+def test_merged_cells_that_overlap_lose_nothing(rows: str, tmp_path: Path) -> None:
+    write_workbook(tmp_path / "a.xlsx", [(1, _page(f"<table>{rows}</table>"))])
+    (sheet,) = openpyxl.load_workbook(tmp_path / "a.xlsx").worksheets
+    assert sorted(value for row in sheet.values for value in row if value) == ["a", "b", "c"]
+    places = [place for one in sheet.merged_cells.ranges for place in one.cells]
+    assert len(places) == len(set(places))
+
+
+def test_a_covered_cell_with_words_keeps_them(tmp_path: Path) -> None:
+    table = Table(((Cell("a", across=2), Cell("b")), (Cell("=c", down=5), Cell("two\nlines"))))
+    write_workbook(tmp_path / "a.xlsx", [(1, _page("", table))])
+    (sheet,) = openpyxl.load_workbook(tmp_path / "a.xlsx").worksheets
+    assert list(sheet.values) == [("a", "b"), ("=c", "two\nlines")]
+
+
 def test_a_workbook_has_a_sheet_a_table_and_every_cell(tmp_path: Path) -> None:
     danger = Table(tuple((Cell(text), Cell("1.50"), Cell("007\x01"), Cell("#N/A")) for text in DANGEROUS))
     write_workbook(tmp_path / "a.xlsx", [(1, _page(HTML)), (2, _page()), (3, _page("", danger))])

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from vramwise.ocr.results import reading_order
 from vramwise.ocr.results.line import Line
-from vramwise.ocr.results.result import Table
+from vramwise.ocr.results.parted_lines import parted
+from vramwise.ocr.results.result import Table, Word
+from vramwise.ocr.results.rules import Rule
 
-from devtools.drawn_layouts import boxes, columns_page, rows_page, table_page
+from devtools.drawn_layouts import average_width, boxes, columns_page, rows_page, table_page
+from devtools.drawn_tables import varied_table
 
 
 def tables_of(lines: list[Line]) -> tuple[Table, ...]:
@@ -33,6 +36,50 @@ def test_drawn_tables_have_the_right_cells() -> None:
         scores.append(2 * len(wanted & found) / (len(wanted) + len(found)))
     print(f"cell F1 {sum(scores) / len(scores):.3f}")
     assert sum(scores) / len(scores) >= 0.95
+
+
+def cell_f1(tables: tuple[Table, ...], wanted: set[tuple[int, int, int, str]]) -> float:
+    found = max(map(cells_of, tables), key=len, default=set())
+    return 2 * len(wanted & found) / (len(wanted) + len(found))
+
+
+def test_other_drawn_tables_have_the_right_cells_too() -> None:
+    """Wrapped cells in several columns, headings over groups and of two lines, all kinds of rules."""
+    scores: dict[str, list[float]] = {}
+    for seed in range(2_000, 2_080):
+        drawn, kind = varied_table(seed, average_width(1.0))
+        rules = [Rule((x0, y0), (x1, y1)) for x0, y0, x1, y1 in drawn.rules]
+        lines = boxes(drawn.page, seed, degrees=0.0)
+        found = reading_order.tables(lines, reading_order.arrange(lines, rules=rules))
+        scores.setdefault(kind, []).append(cell_f1(found, set(drawn.cells)))
+    means = {kind: sum(some) / len(some) for kind, some in scores.items()}
+    print(f"cell F1 {means}")
+    assert min(means.values()) >= 0.93
+    assert min(means["grid"], means["dotted"]) >= 0.99
+
+
+def test_rules_alone_say_which_cells_are_merged() -> None:
+    """A heading over two columns, a name beside two rows; an underline is no rule of the table."""
+    lines = grid(("Item", "Both"), ("Tea", "a", "b"), ("", "c", "d"), x=(0, 200, 320))
+    level = [((-10, y), (400, y)) for y in (-3, 24, 76)] + [((190, 50), (400, 50)), ((200, 70), (230, 70))]
+    upright = [((x, -3), (x, 76)) for x in (-10, 190, 400)] + [((310, 24), (310, 76))]
+    order = reading_order.arrange(lines, rules=[Rule(*ends) for ends in (*level, *upright)])
+    (table,) = reading_order.tables(lines, order)
+    assert [[(cell.text, cell.across, cell.down) for cell in row] for row in table.rows] == [
+        [("Item", 1, 1), ("Both", 2, 1), ("", 1, 1)],
+        [("Tea", 1, 2), ("a", 1, 1), ("b", 1, 1)],
+        [("", 1, 1), ("c", 1, 1), ("d", 1, 1)],
+    ]
+
+
+def test_two_headings_read_as_one_line_are_two_cells() -> None:
+    rows = grid(("Item", "Best", "Last"), ("Tea", "2.50", "3"), ("Milk", "1.20", "12"), x=(0, 200, 265))
+    first, best, last, *rest = rows
+    words = tuple(Word(line.text, line.polygon) for line in (best, last))
+    (a, _, _, d), (_, b, c, _) = best.polygon, last.polygon
+    lines = parted([first, Line("Best Last", (a, b, c, d), 0.9, words), *rest])
+    (table,) = tables_of(lines)
+    assert [cell.text for cell in table.rows[0]] == ["Item", "Best", "Last"]
 
 
 def test_columns_of_text_are_no_table() -> None:
@@ -62,6 +109,29 @@ def grid(*rows: tuple[str, ...], x: tuple[int, ...] = (0, 200, 320), pitch: int 
 )
 def test_a_list_a_form_and_contents_are_no_table(rows: list[tuple[str, ...]]) -> None:
     assert tables_of(grid(*rows)) == ()
+
+
+SIDES = ("Tea from", "the hills", "Bread of", "dark rye", "Milk and", "cream")
+
+
+def test_rules_say_which_lines_are_of_one_cell_and_that_cells_are_no_columns() -> None:
+    """Lines at one distance, in two columns of words: columns of text, but for the rules between them."""
+    lines = grid(*zip(SIDES, reversed(SIDES), strict=True), x=(0, 300))
+    rules = [Rule((-10, y), (450, y)) for y in (-3, 49, 101, 153)] + [Rule((250, -3), (250, 153))]
+    (table,) = reading_order.tables(lines, reading_order.arrange(lines, rules=rules))
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["Tea from the hills", "cream Milk and"],
+        ["Bread of dark rye", "dark rye Bread of"],
+        ["Milk and cream", "the hills Tea from"],
+    ]
+
+
+@pytest.mark.parametrize(("bottom", "pieces"), [(60, ["Tea", "2.50"]), (15, ["Tea 2.50"])])
+def test_a_line_drawn_through_a_rule_is_two_cells(bottom: float, pieces: list[str]) -> None:
+    words = tuple(Word(w.text, w.polygon) for w in grid(("Tea", "2.50"), x=(0, 35)))
+    ((a, _, _, d), (_, b, c, _)) = (word.polygon for word in words)
+    line = Line("Tea 2.50", (a, b, c, d), 0.9, words)
+    assert [piece.text for piece in parted([line], [Rule((32, -20), (32, bottom))])] == pieces
 
 
 PRICES = [

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from vramwise.advisor.advise import advise
-from vramwise.advisor.candidates import AUDIO, SHAPES, UPSCALING, template_candidates
+from vramwise.advisor.diffusion_candidates import template_candidates
 from vramwise.advisor.report import report
 from vramwise.advisor.targets import target_of_memory
+from vramwise.advisor.tasks import AUDIO, SHAPES, UPSCALING
 from vramwise.advisor.template_memory import model_of_template, template_need, unmapped
 from vramwise.catalog.diffusion import diffusion_model, diffusion_models
 from vramwise.catalog.model_files.names import file_names, named_file

@@ -52,3 +52,17 @@ def test_no_box_grows_on_noise_and_gradients() -> None:
         box = _box(left, top, left + rng.uniform(1, 200), top + rng.uniform(1, 60))
         found = tightened(box, page)
         assert (found.min(1) >= box.min(1) - 1e-3).all() and (found.max(1) <= box.max(1) + 1e-3).all()
+
+
+@pytest.mark.parametrize("step", [1, 3], ids=["drawn", "dotted"])
+def test_the_rules_beside_a_word_are_no_ink_of_it(step: int) -> None:
+    """A detector draws the box of a word in a cell out to the rules, and aslant."""
+    page, ruled = _page(), _page()
+    for y in (62, 140):
+        ruled[y, 60:400:step] = 30
+    ruled[62:141:step, 72:74] = 30
+    loose = _box(70, 60, 320, 141)
+    aslant = np.array([[[75, 58], [320, 66], [315, 145], [70, 137]]], np.float32)
+    (wanted,) = tightened(loose, page)
+    for box in (loose, np.concatenate((aslant, loose, loose))):
+        assert tightened(box, ruled)[0] == pytest.approx(wanted, abs=3)

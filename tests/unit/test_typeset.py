@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from vramwise.errors import UnknownName, VramwiseError
+from vramwise.ocr.results.region_lines import numbered_lines, region_texts
 from vramwise.ocr.results.result import OCRResult, Region
 from vramwise.typesetting import FontIndex, Style, TextRenderer, assigned, glyphs, rescaled
 from vramwise.typesetting.colours import parse_colour, sample
@@ -268,6 +271,11 @@ def test_balanced_lines_are_as_few_and_alike() -> None:
         ([""], [3], [["", "", ""]]),
         ([""], [0], [[]]),
         (["a", ""], [2, 0], [["a", ""], []]),
+        (["<1> a\n<2> b\\nc"], [2], [["a", "b\nc"]]),
+        (["Here you are:\n\n<2>b</2>\n<1> a\n\ngoes on"], [1, 1], [["a\ngoes on"], ["b"]]),
+        (["<3> c"], [2, 2], [["", ""], ["c", ""]]),
+        (["<1> a"], [1], [["a"]]),
+        (["<b> a\n1. b"], [2], [["<b> a", "1. b"]]),
     ],
     ids=str,
 )
@@ -286,12 +294,26 @@ def test_texts_find_their_regions(texts: list[str], counts: list[int], wanted: l
         (["a\nb\nc", "d"], [2, 2], "3 texts came in for 2 regions on page 1"),
         (['[["a"]]'], [1, 1], "1 list of texts"),
         (['["a", {"b": 1}]'], [2], "which is no text"),
+        (["<1> a\n<1> b"], [2], "the number <1> twice"),
+        (["<1> a\n<3> b"], [2], "<3> and there are 2 regions"),
     ],
     ids=str,
 )
 def test_numbers_that_do_not_match_are_said(texts: list[str], counts: list[int], says: str) -> None:
     with pytest.raises(VramwiseError, match=says):
         assigned(texts, counts)
+
+
+@given(
+    st.lists(st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\r<>\\"), max_size=12))
+)
+def test_a_text_a_region_comes_back_by_its_number(texts: list[str]) -> None:
+    texts = ["\n".join(line.strip() for line in text.split("\n")).strip() for text in texts]
+    box = ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0))
+    regions = tuple(Region(text, box, order) for order, text in enumerate(texts))
+    page = OCRResult("", "", regions, 9, 9, "stop", "m", "fp32", 0.0)
+    assert region_texts([page]) == texts
+    assert assigned([numbered_lines([page])], [len(texts)]) == [texts]
 
 
 # --- fitting ----------------------------------------------------------------------------------------------

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devtools.workflows.export import twin_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator
+    from playwright.sync_api import Locator, Page
 
     from devtools.comfy.browser import Frontend
 
@@ -66,10 +66,76 @@ SAMPLE_LINES = (
 )
 # of the frontend that ComfyUI 0.3.75 brings, and of newer ones
 TAB_BUTTON = ".vramwise-tab-button, [data-testid=vramwise-tab-button]"
+TAB_IS_OPEN = "() => window.app.extensionManager.sidebarTab.activeSidebarTabId === 'vramwise'"
 MENU_BUTTON = ".comfy-menu-button-wrapper, .comfyui-logo-wrapper, button:has(.comfyui-logo)"
 
 Node = tuple[str, str, tuple[int, int], Mapping[str, Any]]
 Link = tuple[str, int, str, str]
+
+TRIES = 5
+PATIENCE_MS = 4_000
+SLOW_MS = 20_000  # that what a click brings up may take on a busy machine
+FAR_FROM_MENUS = (1400, 880)
+
+
+def open_menu(page: Page, *path: str) -> None:
+    """Open ComfyUI's own menu along `path`: each entry is pointed at until the next one shows.
+
+    A menu that is still unfolding, or is drawn anew because a panel opens, does not hear the pointer come in:
+    then the pointer leaves and comes again, and a menu that has closed meanwhile is opened again.
+    """
+    from playwright.sync_api import TimeoutError
+
+    for _ in range(TRIES):
+        entries = [page.get_by_role("menuitem", name=name, exact=True).first for name in path]
+        if not entries[0].is_visible():
+            page.locator(MENU_BUTTON).first.click()
+        try:
+            for entry, following in pairwise(entries):
+                entry.hover(timeout=PATIENCE_MS)
+                following.wait_for(timeout=PATIENCE_MS)
+        except TimeoutError:
+            page.mouse.move(*FAR_FROM_MENUS)
+        else:
+            return
+    raise AssertionError(f"{' > '.join(path)} did not open in {TRIES} tries.")
+
+
+def until_seen(page: Page, gesture: Callable[[], None], seen: Locator, patience_ms: int = SLOW_MS) -> None:
+    """Make a gesture until what it brings up shows: a page that is just drawn anew may not hear the first."""
+    from playwright.sync_api import TimeoutError
+
+    for _ in range(TRIES):
+        try:
+            gesture()
+            seen.wait_for(timeout=patience_ms)
+        except TimeoutError:
+            page.mouse.move(*FAR_FROM_MENUS)
+        else:
+            return
+    raise AssertionError(f"{seen} did not show after {TRIES} gestures.")
+
+
+def open_tab(page: Page) -> Locator:
+    """Our tab of the sidebar, open."""
+    _turn_tab(page, True)
+    panel = page.locator(".vw-sidebar")
+    panel.wait_for()
+    return panel
+
+
+def close_tab(page: Page) -> None:
+    _turn_tab(page, False)
+    page.locator(".vw-sidebar").wait_for(state="hidden")
+
+
+def _turn_tab(page: Page, wanted: bool) -> None:
+    """By its button, which turns the tab over; ComfyUI knows sooner than the page which way it is."""
+    for _ in range(TRIES):
+        if page.evaluate(TAB_IS_OPEN) == wanted:
+            return
+        page.locator(TAB_BUTTON).click()
+    raise AssertionError(f"The tab's button was not heard in {TRIES} tries.")
 
 
 def build(frontend: Frontend, nodes: Sequence[Node], links: Sequence[Link] = ()) -> dict[str, int]:
@@ -103,14 +169,9 @@ def texts(found: Locator) -> list[str]:
 
 
 def node_showing_the_text(workflow: Path) -> str:
-    """The id of the PreviewAny that the `text` output of OCR Inference goes into."""
+    """The id of the PreviewAny that shows what OCR Inference has read."""
     twin = json.loads(twin_of(workflow).read_text(encoding="utf-8"))
-    ocr = next(key for key, node in twin.items() if node["class_type"] == "VramwiseOCR")
-    return next(
-        key
-        for key, node in twin.items()
-        if node["class_type"] == "PreviewAny" and node["inputs"]["source"] == [ocr, 0]
-    )
+    return next(key for key, node in twin.items() if node["_meta"]["title"] == "The text")
 
 
 def overlapping(boxes: list[list[Any]]) -> list[tuple[str, str]]:

@@ -95,9 +95,8 @@ def test_a_model_is_fetched_by_the_button_stopped_taken_up_again_reads_and_is_ev
     browser.run_and_wait()
     assert held_out()[0][1] in graphs.plain_text(browser, ids["shown"])
 
-    page.locator(graphs.TAB_BUTTON).click()
-    memory = page.get_by_role("region", name="In memory")
+    memory = graphs.open_tab(page).get_by_role("region", name="In memory")
     memory.get_by_role("button", name=f"Evict {folder.name}").click()
     memory.get_by_text("No model of this pack is in memory.").wait_for()
-    page.locator(graphs.TAB_BUTTON).click()
+    graphs.close_tab(page)
     assert browser.console == []

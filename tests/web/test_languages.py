@@ -12,8 +12,6 @@ import pytest
 from tests.web import graphs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route
-
     from devtools.comfy.browser import Frontend
     from devtools.comfy.client import ComfyClient
 
@@ -45,39 +43,11 @@ def help_page(locale: str) -> str:
     return page.read_text(encoding="utf-8")
 
 
-def keep_words_of_packs(page: Page) -> None:
-    """Put one word of frontend 1.32.9 right, where it is served.
-
-    It merges the translations of packs first and then sets the language's own messages over them, so that in
-    no language but English a pack's words are seen (Comfy-Org/ComfyUI_frontend, issue 6748). Later ones keep
-    them since pull request 7214.
-    """
-
-    def mended(route: Route) -> None:
-        answer = route.fetch()
-        route.fulfill(
-            response=answer,
-            body=answer.text().replace("global.setLocaleMessage(", "global.mergeLocaleMessage("),
-        )
-
-    page.route("**/assets/index-*.js", mended)
-
-
-@pytest.fixture
-def opened_in(visit: Callable[..., Frontend], newest: bool) -> Callable[[str], Frontend]:
-    def opened(locale: str) -> Frontend:
-        if locale == "en":
-            return visit()
-        return visit(locale=locale) if newest else visit(locale=locale, prepare=keep_words_of_packs)
-
-    return opened
-
-
 @each_language
 def test_a_node_and_its_inputs_and_outputs_have_the_names_of_the_language(
-    opened_in: Callable[[str], Frontend], locale: str
+    visit: Callable[..., Frontend], locale: str
 ) -> None:
-    names = opened_in(locale).page.evaluate(NAMES_OF_A_NEW_NODE, NODE)
+    names = visit(locale=locale).page.evaluate(NAMES_OF_A_NEW_NODE, NODE)
     words = node_words(locale)
     assert names["title"] == words["display_name"]
     assert names["inputs"] == {key: words_of["name"] for key, words_of in words["inputs"].items()}
@@ -86,13 +56,13 @@ def test_a_node_and_its_inputs_and_outputs_have_the_names_of_the_language(
 
 @each_language
 def test_the_help_panel_shows_our_page_in_the_language(
-    opened_in: Callable[[str], Frontend], newest: bool, locale: str
+    visit: Callable[..., Frontend], newest: bool, locale: str
 ) -> None:
-    frontend = opened_in(locale)
+    frontend = visit(locale=locale)
     page = frontend.page
     graphs.build(frontend, [("ocr", NODE, (300, 100), {})])
     page.evaluate("() => window.app.canvas.selectNode(window.app.graph.nodes[0])")
-    page.get_by_test_id("info-button").click()
+    graphs.until_seen(page, page.get_by_test_id("info-button").click, page.locator(".node-help-content"))
     title, first = [line for line in help_page(locale).splitlines() if line.strip()][:2]
     content = page.locator(".node-help-content")
     content.get_by_role("heading", name=title.removeprefix("# "), exact=True).wait_for()
@@ -101,6 +71,26 @@ def test_the_help_panel_shows_our_page_in_the_language(
         page.evaluate(CLOSE_PANEL)
     else:
         page.locator(".node-library-tab-button").click()
+
+
+SETTINGS = "() => { window.app.extensionManager.command.execute('Comfy.ShowSettingsDialog') }"
+
+
+@pytest.mark.parametrize("locale", ["ru", "zh"], scope="module")
+def test_settings_have_the_names_of_the_language(visit: Callable[..., Frontend], locale: str) -> None:
+    """Frontend 1.32.9 loses what packs call things in other languages (ComfyUI_frontend, issue 6748)."""
+    page = visit(locale=locale).page
+    page.evaluate(SETTINGS)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("VRAMwise", exact=True).first.click()
+    folder = ROOT / "locales" / locale
+    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    chosen = settings["Vramwise_DownloadSource"]["options"]["automatic"]
+    headings = json.loads((folder / "main.json").read_text(encoding="utf-8"))["settingsCategories"]
+    for text in (*(one["name"] for one in settings.values()), chosen, *headings.values()):
+        dialog.get_by_text(text, exact=True).first.wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
 
 
 @pytest.mark.parametrize("path", [f"{NODE}.md", f"{NODE}/ru.md", f"{NODE}/zh.md"])

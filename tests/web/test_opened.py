@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devtools.workflows.export import WORKFLOWS, read_workflow
+from devtools.workflows.export import read_workflow, workflow_of
 from tests.web import graphs
 from tests.web.graphs import SAMPLE, SAMPLE_LINES, build, set_widget
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.web, pytest.mark.comfy]
 
-READ_TEXT = WORKFLOWS / "read_text.json"
+READ_TEXT = workflow_of("read_text")
 PHONE = (390, 844)
 SAMPLE_LINE = "Cinnamon roll 2.95"
 EXECUTE = "id => window.app.extensionManager.command.execute(id)"
@@ -115,9 +115,8 @@ def test_every_node_opened_run_and_the_tab_beside_it_leave_the_console_silent(
     build(frontend, [(kind, kind, (450 * (at % 4), 500 * (at // 4)), {}) for at, kind in enumerate(kinds)])
     frontend.look_at()
     page.wait_for_function("() => document.querySelectorAll('section.vw-panel').length >= 3")
-    page.locator(graphs.TAB_BUTTON).click()
-    page.get_by_role("heading", name="On ").wait_for()
-    page.locator(graphs.TAB_BUTTON).click()
+    graphs.open_tab(page).get_by_role("heading", name="On ").wait_for()
+    graphs.close_tab(page)
     read_with(frontend)
     frontend.run_and_wait()
     page.locator("section.vw-pages").wait_for()

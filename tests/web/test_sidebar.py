@@ -14,7 +14,7 @@ import pytest
 from tests.web import graphs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator
+    from playwright.sync_api import Locator, Route
 
     from devtools.comfy.browser import Frontend
     from devtools.comfy.client import ComfyClient
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.web, pytest.mark.comfy]
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WORDS = ROOT / "web" / "words"
-MOST_BYTES = 60 * 1024
+MOST_BYTES = 64 * 1024
 
 
 def words(locale: str) -> dict[str, str]:
@@ -33,13 +33,8 @@ def words(locale: str) -> dict[str, str]:
 
 def side(frontend: Frontend) -> Locator:
     """Our tab, opened with an empty graph."""
-    page = frontend.page
-    page.evaluate("() => window.app.graph.clear()")
-    panel = page.locator(".vw-sidebar")
-    if not panel.is_visible():
-        page.locator(graphs.TAB_BUTTON).click()
-    panel.wait_for()
-    return panel
+    frontend.page.evaluate("() => window.app.graph.clear()")
+    return graphs.open_tab(frontend.page)
 
 
 def keep(found: Locator, name: str) -> None:
@@ -72,7 +67,7 @@ def test_the_tab_shows_the_machine_and_what_fits_with_an_empty_graph(
     machine.locator("[data-device]").first.wait_for()
     assert machine.locator("[data-device]").count() == len(client.get_json("/vramwise/machine")["devices"])
     panel.get_by_role("heading", name="On ").wait_for()
-    assert panel.locator(".vw-picks dt").count() == 7
+    assert panel.locator(".vw-picks li").count() == 7
 
 
 def test_a_card_that_is_typed_is_asked_about(visit: Callable[..., Frontend], client: ComfyClient) -> None:
@@ -91,6 +86,21 @@ def test_a_card_that_is_typed_is_asked_about(visit: Callable[..., Frontend], cli
     panel.get_by_text("is no GPU of the catalog").wait_for()
 
 
+def test_what_of_a_persons_own_rows_is_not_used_is_told(visit: Callable[..., Frontend]) -> None:
+    page, fault = visit().page, "gpus.csv, line 2, column vram_gib: <b>twelve</b> is no number."
+
+    def with_a_fault(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=[{**one, "own_rows": [fault]} for one in answer.json()])
+
+    page.route("**/vramwise/advise?*", with_a_fault)
+    panel = side(visit())
+    panel.get_by_role("button", name="This machine").click()
+    panel.get_by_text("of your own files").press("Enter")
+    panel.get_by_text(fault).wait_for()
+    page.unroute("**/vramwise/advise?*")
+
+
 def test_one_resident_is_evicted_and_all_are(
     visit: Callable[..., Frontend], client: ComfyClient, read_text: Callable[[], dict[str, Any]]
 ) -> None:
@@ -106,9 +116,9 @@ def test_one_resident_is_evicted_and_all_are(
 def test_all_models_are_a_table_below(visit: Callable[..., Frontend]) -> None:
     panel = side(visit())
     panel.get_by_text("All models").click()
-    panel.locator(".vw-table tbody tr").first.wait_for()
+    panel.locator(".vw-offers [data-model]").first.wait_for()
     panel.get_by_label("Task").select_option("OCR")
-    panel.locator(".vw-table").get_by_role("button", name="Use").first.click()
+    panel.locator(".vw-offers").get_by_role("button", name="Use").first.click()
     panel.get_by_text("There is no OCR Model Loader in this graph.").wait_for()
 
 
@@ -120,8 +130,7 @@ def test_the_commands_are_there_and_in_the_menu(
 ) -> None:
     frontend = visit()
     page = frontend.page
-    if page.locator(".vw-sidebar").is_visible():
-        page.locator(graphs.TAB_BUTTON).click()
+    graphs.close_tab(page)
     run = "id => window.app.extensionManager.command.execute(id)"
     fill_memory(client, read_text, 7)
     page.evaluate(run, "Vramwise.EvictAll")
@@ -130,10 +139,7 @@ def test_the_commands_are_there_and_in_the_menu(
     for _ in range(2):  # the second time it stays open
         page.evaluate(run, "Vramwise.OpenAdvisor")
         page.locator(".vw-sidebar").wait_for()
-    page.locator(graphs.MENU_BUTTON).first.click()
-    page.get_by_role("menuitem", name="Extensions", exact=True).first.hover()
-    page.get_by_role("menuitem", name="VRAMwise").first.hover()
-    page.get_by_text("VRAMwise: evict all OCR models").first.wait_for()
+    graphs.open_menu(page, "Extensions", "VRAMwise", "VRAMwise: evict all OCR models")
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import sys
 from pathlib import Path
 
-import pytest
+from devtools.comfy.checks_inside import write_outcome
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,13 +31,4 @@ spec.loader.exec_module(pack)
 sys.path.insert(1, str(Path(__file__).parent))
 from toys import machine, nothing_left, toy_facts  # noqa: E402, F401  fixtures of every file here
 
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """One line a check: its call, or the set-up or tear-down that went wrong."""
-    target = os.environ.get("VRAMWISE_RESULTS")
-    if target is None or (report.when != "call" and report.outcome == "passed"):
-        return
-    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-    row = {"name": report.nodeid.rpartition("::")[2], "outcome": report.outcome, "text": str(text)}
-    with open(target, "a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
+pytest_runtest_logreport = write_outcome

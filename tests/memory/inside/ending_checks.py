@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import comfy.model_management as mm
@@ -129,3 +131,67 @@ def in_another_thread(work: Any) -> Any:
     thread.start()
     thread.join()
     return done.pop()
+
+
+def test_what_a_cache_provider_keeps_lets_its_weights_go_when_the_loader_has_left(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a stand-in for the providers, which are newer than ComfyUI 0.3.75; executor_checks.py has real
+    ones.
+    """
+    left = importlib.import_module("vramwise_pack.nodes.bridge.left_graphs")
+    progress = importlib.import_module("comfy_execution.progress")
+    registered: list[Any] = [object()]
+    stand_in = SimpleNamespace(
+        CacheProvider=object,
+        register_cache_provider=registered.append,
+        _get_cache_providers=lambda: tuple(registered),
+    )
+    monkeypatch.setitem(sys.modules, "comfy_execution.cache_provider", stand_in)
+    monkeypatch.setattr(sys.modules["comfy_execution"], "cache_provider", stand_in, raising=False)
+    monkeypatch.setattr(left._Followed, "handles", ())
+    monkeypatch.setattr(left._Followed, "listener", None)
+    graph = {"3": {"class_type": left.LOADER, "inputs": {"model": "qwen3_vl_2b", "precision": "bf16"}}}
+    running = SimpleNamespace(
+        prompt_id="1", dynprompt=SimpleNamespace(all_node_ids=lambda: set(graph), get_node=graph.get)
+    )
+    monkeypatch.setattr(progress, "get_progress_state", lambda: running)
+    reader = handle.OCRHandle("qwen3_vl_2b", "bf16")
+    owner = machine.owner(Factory())
+    reader._live.engine = SimpleNamespace(owner=owner)
+
+    left.follow(reader)
+    read(owner)
+    (_, listener) = registered
+    listener.on_prompt_end("1")
+    assert owner.resident_bytes() == 6 * MIB
+    graph.clear()
+    assert listener.should_cache(None) is False and owner.resident_bytes() == 6 * MIB, "the same prompt"
+    running.prompt_id = "2"
+    assert listener.should_cache(None) is False and owner.resident_bytes() == 0
+
+
+def test_a_net_that_finds_blocks_stays_only_for_a_graph_that_asks_for_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = importlib.import_module("vramwise_pack.nodes.bridge.left_graphs")
+    layout = importlib.import_module("vramwise_pack.core.models.layout")
+    progress = importlib.import_module("comfy_execution.progress")
+    inputs: dict[str, Any] = {}
+    graph = {"3": {"class_type": "VramwiseOCR", "inputs": inputs}, "4": {"class_type": left.LOADER}}
+    running = SimpleNamespace(dynprompt=SimpleNamespace(all_node_ids=lambda: set(graph), get_node=graph.get))
+    monkeypatch.setattr(progress, "get_progress_state", lambda: running)
+    factory = Factory()
+    reader, owner = handle.OCRHandle("qwen3_vl_2b", "bf16"), machine.owner(factory)
+    layout._Nets.opened[reader.held_by] = SimpleNamespace(owner=owner)
+    stays: list[Any] = []
+    for asked in ({"hybrid": "layout"}, {"hybrid": ["a link", 0]}, {"hybrid": "lines"}, {}):
+        inputs.clear()
+        inputs.update(asked)
+        owner.use(0)
+        left.follow(reader)
+        stays += [asked] if owner.resident_bytes() else []
+    assert stays == [{"hybrid": "layout"}, {"hybrid": ["a link", 0]}]
+    owner.use(0)
+    del owner, reader
+    assert factory.living() == 0, "the net goes with its reader"

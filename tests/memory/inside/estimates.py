@@ -5,6 +5,7 @@ Run as a program of its own: `estimates.py FOLDER_OF_COMFYUI`.
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from typing import Any
@@ -20,6 +21,7 @@ import comfy.model_detection  # noqa: E402
 import comfy.model_management as mm  # noqa: E402
 import comfy.supported_models as supported  # noqa: E402
 import torch  # noqa: E402
+from comfy.ldm.flux.model import FluxParams  # noqa: E402
 
 FLUX = {
     "image_model": "flux",
@@ -38,6 +40,10 @@ FLUX = {
     "out_channels": 16,
     "patch_size": 2,
 }
+
+
+if "txt_ids_dims" in inspect.signature(FluxParams).parameters:  # newer versions tell it from the weights
+    FLUX["txt_ids_dims"] = []
 
 
 def wan(dim: int, ffn: int, heads: int, layers: int, channels: int = 16) -> dict[str, Any]:

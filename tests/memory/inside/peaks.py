@@ -53,6 +53,17 @@ class Model:
     def model_patches_models(self) -> list[Any]:
         return []
 
+    def is_dynamic(self) -> bool:  # newer versions ask these
+        return False
+
+    def model_mmap_residency(self, free: bool = False) -> tuple[int, int]:
+        return 0, 0
+
+    def pinned_memory_size(self) -> int:
+        return 0
+
+    def partially_unload_ram(self, _wanted: int) -> None: ...
+
     def model_patches_to(self, _device: Any) -> None: ...
 
     def model_dtype(self) -> None: ...

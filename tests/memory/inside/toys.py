@@ -23,7 +23,7 @@ from comfy.model_patcher import ModelPatcher
 managed = importlib.import_module("vramwise_pack.nodes.bridge.managed")
 memory = importlib.import_module("vramwise_pack.nodes.bridge.memory")
 host = importlib.import_module("vramwise_pack.core.host")
-request = importlib.import_module("vramwise_pack.core.models.request")
+place = importlib.import_module("vramwise_pack.core.models.place")
 owners = importlib.import_module("vramwise_pack.core.ocr.vlm.model_owner")
 
 gc.freeze()  # what was imported is never garbage: collections, of which there are hundreds here, pass it by

@@ -1,0 +1,48 @@
+"""Latin words on pages in other scripts: nonsense goes, real ones stay. Confidences are of real pages."""
+
+from __future__ import annotations
+
+import pytest
+from vramwise.ocr.engines.latin_nonsense import has_doubtful, with_own_words
+from vramwise.ocr.results.line import Line
+from vramwise.ocr.results.result import Word
+
+OT, HU, NOT = "\u05d0\u05d5\u05ea", "\u05d4\u05d5\u05d0", "\u05d7\u05e9\u05d5\u05d1"  # Hebrew words
+BIT = "\u092c\u093f\u091f"  # a Devanagari one
+
+
+def line(*words: tuple[str, float, int]) -> Line:
+    """Words with their confidence and left edge, 40 pixels wide, in the order they are read."""
+    made = tuple(Word(t, ((x, 0), (x + 40, 0), (x + 40, 20), (x, 20)), sure) for t, sure, x in words)
+    return Line(" ".join(t for t, _, _ in words), ((0, 0), (400, 0), (400, 20), (0, 20)), 0.8, made)
+
+
+@pytest.mark.parametrize(
+    ("read", "own", "text"),
+    [
+        ([(HU, 0.9, 200), ("MN", 0.81, 100)], [(HU, 0.9, 200), (OT, 0.93, 100)], f"{HU} {OT}"),
+        ([(BIT, 0.9, 0), ("fae", 0.83, 50)], [(BIT, 0.9, 0), (BIT, 0.93, 50)], f"{BIT} {BIT}"),
+        # real Latin: what came back without English has digits, or is unsure
+        ([(BIT, 0.9, 0), ("EBCDIC", 0.6, 50)], [(BIT, 0.9, 0), ("5800\u0964", 0.9, 50)], f"{BIT} EBCDIC"),
+        ([(BIT, 0.9, 0), ("Gargi", 0.91, 50)], [(BIT, 0.9, 0), (BIT, 0.18, 50)], f"{BIT} Gargi"),
+        # another place
+        ([(HU, 0.9, 200), ("MN", 0.81, 100)], [(HU, 0.9, 200), (OT, 0.93, 70)], f"{HU} MN"),
+        # Tesseract gives Latin neighbours from left to right, Hebrew runs the other way
+        (
+            [(HU, 0.9, 200), ("MN", 0.5, 0), ("WN", 0.5, 100)],
+            [(HU, 0.9, 200), (NOT, 0.9, 100), (OT, 0.9, 0)],
+            f"{HU} {NOT} {OT}",
+        ),
+    ],
+)
+def test_a_word_is_taken_from_the_reading_without_english_where_that_is_surer(
+    read: list[tuple[str, float, int]], own: list[tuple[str, float, int]], text: str
+) -> None:
+    (mended,) = with_own_words([line(*read)], [line(*own)])
+    assert (mended.text, " ".join(word.text for word in mended.words)) == (text, text)
+
+
+@pytest.mark.parametrize("word", ["\u041a\u0443\u0440\u0441\u043a", "\u65e5\u672c", "Tax"])
+def test_pages_in_scripts_like_latin_are_read_once(word: str) -> None:
+    assert not has_doubtful([line((word, 0.9, 0), ("MN", 0.5, 50))])
+    assert has_doubtful([line((word, 0.9, 0), (OT, 0.9, 50), ("MN", 0.5, 100))])

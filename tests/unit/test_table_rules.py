@@ -1,0 +1,49 @@
+"""Rules of tables on a picture: few rows are looked at, the same rules are found, letters stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from vramwise.ocr.engines import table_rules
+
+from tests.fixtures import draw_small_tables
+
+LINE = 20.0
+
+
+def found(ink: NDArray[np.uint8], aslant: bool) -> list[tuple[int, int, tuple[int, ...], int]]:
+    rules = table_rules._level_rules(ink, LINE, aslant)
+    return sorted((rule.x, rule.y, rule.mask.shape, int(rule.mask.sum())) for rule in rules)
+
+
+@pytest.mark.parametrize("aslant", [False, True])
+@pytest.mark.parametrize("degrees", [0, 90, 1.0])
+def test_few_rows_looked_at_give_the_rules_of_all(
+    degrees: float, aslant: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for table in draw_small_tables.tables(9, 81):
+        ink = table_rules._ink(draw_small_tables.turned(table.picture, degrees), 25)
+        few = found(ink, aslant)
+        with monkeypatch.context() as whole:
+            whole.setattr(table_rules, "_bands", lambda ink, *_: [(0, ink.shape[0])])
+            assert found(ink, aslant) == few
+
+
+def test_of_a_large_page_only_the_rows_of_its_rules_are_looked_at() -> None:
+    (table,) = (one for one in draw_small_tables.tables(2, 83) if one.name.startswith("drawn"))
+    picture = Image.fromarray(table.picture)
+    page = np.asarray(picture.resize((picture.width * 8, picture.height * 8), Image.Resampling.NEAREST))
+    bands = table_rules._bands(table_rules._ink(page, 25), round(3.0 * 8 * LINE), False)
+    assert 0 < sum(stop - start for start, stop in bands) <= 0.1 * page.shape[0]
+
+
+def test_the_short_rules_of_single_cells_go_and_stems_of_letters_stay() -> None:
+    """A column's edge that is left out beside a merged cell, and an "l" between the same two rules."""
+    page = np.full((170, 300, 3), 255, np.uint8)
+    page[[10, 34, 58, 82, 106, 130, 154]] = page[10:155, [0, 150]] = page[10:155, 299] = 0
+    page[82:155, 80] = page[10:35, 80] = page[14:31, 100:103] = 0
+    clean = table_rules.without_rules(page, LINE)
+    assert np.count_nonzero(clean[:, 80, 0] < 255) <= 2  # where it met other rules
+    assert (clean[14:31, 100:103] == 0).all()
