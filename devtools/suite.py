@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from devtools.processes import INTERRUPTED, run, say
 MODEL_TESTS = ["tests/models", "tests/memory", "tests/comfy/test_models.py"]
 # Two processes, each takes a file at a time.
 HALVED = ["-n", "2", "--dist", "loadfile"]
+# The browser's come last: they share two servers and a page.
+PARTS = (["--ignore=tests/web"], ["tests/web"])
+LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
+FAILED = 1  # what pytest answers where tests failed and nothing else went wrong
+FEW = 3  # more failures than these are no accident of a busy machine
 
 
 def of_models(rest: list) -> list:
@@ -24,15 +30,28 @@ def run_tests(python: Path, rest: list, env: dict | None) -> int:
     pytest = [python, "-m", "pytest", "--durations=15"]
     if rest:
         return run([*pytest, *rest], env=env)
-    # then the browser's, which share two servers and a page
-    halved = [*pytest, *HALVED]
-    code = 0
-    for command in ([*halved, "--ignore=tests/web"], [*halved, "tests/web"]):
-        ended = run(command, env=one_thread(env))
+    code, unsteady = 0, []
+    for part in PARTS:
+        ended = run([*pytest, *HALVED, "--cache-clear", *part], env=one_thread(env))
+        failed = last_failed() if ended == FAILED else []
+        if 0 < len(failed) <= FEW:
+            say(f"\nOnce more, alone, after {len(failed)} failed beside the others:")
+            ended = run([*pytest, *failed], env=one_thread(env))
+            unsteady += failed if ended == 0 else []
         code = code or ended
         if ended == INTERRUPTED:
             break
+    for test in unsteady:
+        say(f"UNSTEADY: {test} failed beside other tests and passed alone. Its first output is above.")
     return code
+
+
+def last_failed() -> list[str]:
+    """Ids of the tests that failed in pytest's last run; none where it kept no list."""
+    try:
+        return sorted(json.loads(LAST_FAILED.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return []
 
 
 def run_quick(python: Path, rest: list, env: dict | None) -> int:
