@@ -8,7 +8,7 @@ from vramwise.families.blocks import most_positions
 from vramwise.families.family import Family, families, recipes
 from vramwise.families.pictures import picture_size
 from vramwise.families.published import published_config
-from vramwise.ocr.vlm.engine import within_positions
+from vramwise.ocr.vlm.limits import within_positions
 from vramwise.planning.activations import Workload
 from vramwise.planning.footprint import footprint
 

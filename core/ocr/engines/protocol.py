@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
+    from ..results.outcomes import Outcome
     from ..results.result import OCRResult
 
 
@@ -125,3 +127,27 @@ class Engine(Protocol):
         self, images: Sequence[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
     ) -> Iterator[OCRResult]:
         """One result per image, in order. Images are uint8 RGB (height, width, 3)."""
+
+
+class StreamEngine(ABC):
+    """An engine that draws pages one by one and goes on behind one that fails."""
+
+    @abstractmethod
+    def read_each(
+        self,
+        images: Iterable[NDArray[uint8]],
+        options: ReadOptions,
+        progress: ProgressCallback | None = None,
+    ) -> Generator[Outcome, None, None]:
+        """One outcome per image, in order: a page that cannot be read is its VramwiseError in its place.
+        Raises EndpointError when no server can read anything any more: what was yielded before is all that
+        was read.
+        """
+
+    def read(
+        self, images: Iterable[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
+    ) -> Iterator[OCRResult]:
+        """One result per image, in order; the first page that fails raises its VramwiseError."""
+        from ..results.outcomes import until_failure
+
+        return until_failure(self.read_each(images, options, progress))

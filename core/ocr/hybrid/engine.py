@@ -10,12 +10,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...errors import VramwiseError
-from ..engines.protocol import QUESTION_OPTIONS, NoProgress, PartProgress, ProgressCallback, ReadOptions
+from ..engines.protocol import (
+    QUESTION_OPTIONS,
+    NoProgress,
+    PartProgress,
+    ProgressCallback,
+    ReadOptions,
+    StreamEngine,
+)
 from ..images import check_size, is_blank
 from ..remote.errors import EndpointError
 from ..results.line import Line
-from ..results.outcomes import Outcome, until_failure
-from ..results.result import OCRResult
+from ..results.outcomes import Outcome
 from .page import page_of
 from .pieces import Piece, line_pieces, paragraph_pieces, pictures
 
@@ -69,19 +75,13 @@ class _Page:
         return len(self.answers) == len(self.pieces)
 
 
-class HybridEngine:
+class HybridEngine(StreamEngine):
     """``reader`` is a handle of a vision-language model, here or on a server; ``find`` gives the lines of a
     page; ``unit`` is one of UNITS.
     """
 
     def __init__(self, reader: Any, find: Find, unit: str, model: str) -> None:
         self._reader, self._find, self._unit, self._model = reader, find, unit, model
-
-    def read(
-        self, images: Iterable[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
-    ) -> Iterator[OCRResult]:
-        """One result per image, in order; the first page that fails raises its VramwiseError."""
-        return until_failure(self.read_each(images, options, progress))
 
     def read_each(
         self,

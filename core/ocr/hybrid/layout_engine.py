@@ -5,7 +5,7 @@ the prompt of its kind, many in one batch.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...catalog.layout import block_label
 from ...errors import VramwiseError
-from ..engines.protocol import NoProgress, PartProgress, ProgressCallback, ReadOptions
+from ..engines.protocol import NoProgress, PartProgress, ProgressCallback, ReadOptions, StreamEngine
 from ..images import check_size, is_blank
 from ..remote.errors import EndpointError
-from ..results.outcomes import Outcome, until_failure
-from ..results.result import OCRResult
+from ..results.outcomes import Outcome
 from .block_page import page_of_blocks
 from .blocks import Block, cut_out, whole_page
 from .engine import question_options, unasked
@@ -58,7 +57,7 @@ class _Page:
     failed: VramwiseError | None = None
 
 
-class LayoutEngine:
+class LayoutEngine(StreamEngine):
     """``reader`` is a handle of a vision-language model, here or on a server; ``kinds`` are those of its
     blocks that it has a prompt for beyond text, table and formula ("chart", "seal").
     """
@@ -66,12 +65,6 @@ class LayoutEngine:
     def __init__(self, reader: Any, finder: Finder, model: str, kinds: Iterable[str] = ()) -> None:
         self._reader, self._finder, self._model = reader, finder, model
         self._kinds = frozenset(kinds)
-
-    def read(
-        self, images: Iterable[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
-    ) -> Iterator[OCRResult]:
-        """One result per image, in order; the first page that fails raises its VramwiseError."""
-        return until_failure(self.read_each(images, options, progress))
 
     def read_each(
         self,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import VramwiseError
 from ...families.family import Family, Sampling, Task
-from ..engines.protocol import NoProgress, ProgressCallback, ReadOptions
+from ..engines.protocol import NoProgress, ProgressCallback, ReadOptions, StreamEngine
 from ..images import as_asked, check_size, is_blank
-from ..results.outcomes import Outcome, until_failure
+from ..results.outcomes import Outcome
 from ..results.result import OCRResult
 from ..vlm.answers import MADE_OF_TOKENS
 from ..vlm.chat_history import Turn
@@ -95,7 +95,7 @@ class _PendingPage:
         self.pieces, self.text = pieces, text
 
 
-class RemoteEngine:
+class RemoteEngine(StreamEngine):
     """One endpoint behind the Engine protocol. Holds no connection between two readings, and no key."""
 
     def __init__(
@@ -110,12 +110,6 @@ class RemoteEngine:
         self._endpoint, self._key = endpoint, key
         self._model, self._family = model, family
         self._concurrency, self._retry_policy = concurrency, retry_policy
-
-    def read(
-        self, images: Iterable[NDArray[uint8]], options: ReadOptions, progress: ProgressCallback
-    ) -> Iterator[OCRResult]:
-        """One result per image, in order; the first page that fails raises its VramwiseError."""
-        return until_failure(self.read_each(images, options, progress))
 
     def read_each(
         self,

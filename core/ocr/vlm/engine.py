@@ -21,7 +21,7 @@ from ..images import as_asked, check_size, is_blank, sides_as_asked
 from ..results.result import OCRResult
 from . import compat
 from .families import adapter_class
-from .limits import LEAST_IN_TILES, LEAST_PIXELS, OF_THE_PLANS_MARGIN, Limits, MicroBatch
+from .limits import LEAST_IN_TILES, LEAST_PIXELS, OF_THE_PLANS_MARGIN, Limits, MicroBatch, within_positions
 from .model_owner import Owner
 from .page_result import Answer, Source, page_result, together_results
 from .prompts import (
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from ...families.pictures import Sides
     from .adapter import Adapter
+    from .decoding import Row
     from .fast_decoding import FastDecoding
 
 log = logging.getLogger("vramwise.ocr.vlm")
@@ -330,12 +331,7 @@ class _Reading:
         new_tokens, cut = within_positions(
             engine.family.name, engine.most_positions, prompt_tokens, self.new_tokens
         )
-        sides = [picture.size for picture in pictures]
-        if self.together:
-            largest = max(wide * high for wide, high in sides)
-            need = engine.limits.needed_together(largest, len(images), new_tokens)
-        else:
-            need = engine.limits.needed(sides, new_tokens)
+        need = self._needed([picture.size for picture in pictures], new_tokens)
         from .decoding import generate_rows
 
         peak, rows = generate_rows(
@@ -350,18 +346,7 @@ class _Reading:
         self.notes += [note for note in engine.fast().notes if note not in self.notes]
         taken = time.perf_counter() - started
         if not self.together:  # whose one prompt of several pictures would be taken for that of one
-            engine.limits.record(
-                MicroBatch(
-                    pixels=max(width * height for width, height in prepared.seen),
-                    images=len(images),
-                    prompt_tokens=prompt_tokens,
-                    new_tokens=max(len(row.guard.ids) for row in rows),
-                    activation_peak_bytes=None  # of a static cache it is another figure
-                    if engine.fast().in_use
-                    else _activation_peak(peak, engine.owner.spec.device),
-                    seconds=taken,
-                )
-            )
+            self._record(prepared.seen, prompt_tokens, rows, peak, taken)
         seconds = taken / len(rows)
         return [
             Answer(
@@ -378,25 +363,34 @@ class _Reading:
             for row, seen in zip(rows, prepared.seen, strict=not self.together)
         ]
 
+    def _needed(self, sides: Sequence[tuple[int, int]], new_tokens: int) -> int:
+        """Bytes that pictures of these ``sides`` take with answers of ``new_tokens``."""
+        limits = self.engine.limits
+        if not self.together:
+            return limits.needed(sides, new_tokens)
+        return limits.needed_together(max(wide * high for wide, high in sides), len(sides), new_tokens)
 
-def within_positions(
-    name: str, most: int | None, prompt_tokens: int, new_tokens: int
-) -> tuple[int, tuple[str, ...]]:
-    """How many of ``new_tokens`` fit behind the prompt into ``most`` positions, and the note for an answer
-    that they cut. Raises VramwiseError where the prompt alone takes all of them.
-    """
-    if most is None or prompt_tokens + new_tokens <= most:
-        return new_tokens, ()
-    if prompt_tokens >= most:
-        raise VramwiseError(
-            f"The picture and its prompt take {prompt_tokens} tokens, and {name} has positions for {most} "
-            f"with the answer. Read it at fewer megapixels, or crop it."
+    def _record(
+        self,
+        seen: Sequence[tuple[int, int]],
+        prompt_tokens: int,
+        rows: Sequence[Row],
+        peak: int | None,
+        seconds: float,
+    ) -> None:
+        """Remember what this batch took, for later plans."""
+        engine = self.engine
+        own = None if engine.fast().in_use else _activation_peak(peak, engine.owner.spec.device)
+        engine.limits.record(
+            MicroBatch(
+                pixels=max(width * height for width, height in seen),
+                images=len(seen),
+                prompt_tokens=prompt_tokens,
+                new_tokens=max(len(row.guard.ids) for row in rows),
+                activation_peak_bytes=own,  # of a static cache it is another figure
+                seconds=seconds,
+            )
         )
-    left = most - prompt_tokens
-    return left, (
-        f"{name} has positions for {most} tokens, of which the picture and its prompt took {prompt_tokens}: "
-        f"the answer was cut after {left}. Read the page at fewer megapixels, or in parts.",
-    )
 
 
 def _activation_peak(peak: int | None, device: str) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ...errors import VramwiseError
 from ...families.pictures import Sides
 
 OF_THE_PLANS_MARGIN = 1.05  # which a plan leaves beside what it computes
@@ -72,3 +73,23 @@ class Limits:
         """
         apart = self.activation_bytes(pixels, images, new_tokens)
         return max(apart, self.activation_bytes(pixels * images, 1, new_tokens))
+
+
+def within_positions(
+    name: str, most: int | None, prompt_tokens: int, new_tokens: int
+) -> tuple[int, tuple[str, ...]]:
+    """How many of ``new_tokens`` fit behind the prompt into ``most`` positions, and the note for an answer
+    that they cut. Raises VramwiseError where the prompt alone takes all of them.
+    """
+    if most is None or prompt_tokens + new_tokens <= most:
+        return new_tokens, ()
+    if prompt_tokens >= most:
+        raise VramwiseError(
+            f"The picture and its prompt take {prompt_tokens} tokens, and {name} has positions for {most} "
+            f"with the answer. Read it at fewer megapixels, or crop it."
+        )
+    left = most - prompt_tokens
+    return left, (
+        f"{name} has positions for {most} tokens, of which the picture and its prompt took {prompt_tokens}: "
+        f"the answer was cut after {left}. Read the page at fewer megapixels, or in parts.",
+    )
