@@ -82,3 +82,9 @@ def test_the_readme_fits_on_two_screens(page: str) -> None:
 def test_the_template_to_open_first_is_called_as_the_browser_shows_it(name: str) -> None:
     (title,) = re.findall(r"vramwise > ([^*]+)\*\*", (ROOT / name).read_text(encoding="utf-8"))
     assert (ROOT / "workflows" / f"{title}.json").is_file()
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_example_is_named_as_the_browser_shows_it(name: str) -> None:
+    page = (ROOT / name).read_text(encoding="utf-8")
+    assert [path.stem for path in (ROOT / "workflows").glob("*.json") if f"*{path.stem}*" not in page] == []
