@@ -15,6 +15,8 @@ from ..errors import VramwiseError
 from .usage import UsageError
 
 NAME = "stdin"
+# What a shell hands over in a file's place: `vramwise ocr <(curl URL)`, `curl URL | vramwise ocr /dev/stdin`.
+_OF_THE_SHELL = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,33 @@ class Piped:
 
 @contextlib.contextmanager
 def read_from_stdin(inputs: Sequence[str]) -> Iterator[Piped]:
-    """The inputs, with a file in place of ``-`` for as long as they are read.
+    """The inputs, with a file in place of ``-`` and of the shell's own pipes for as long as they are read.
 
     Raises UsageError where nothing is piped in, VramwiseError where what is piped in is empty.
     """
-    if "-" not in inputs:
+    piped = [one for one in dict.fromkeys(inputs) if one == "-" or _is_pipe(one)]
+    if not piped:
         yield Piped(tuple(inputs))
         return
-    if sys.stdin is None or sys.stdin.isatty():
+    if "-" in piped and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError(said("error_stdin_none"))
     with tempfile.TemporaryDirectory(prefix="vramwise-") as folder:
-        file = Path(folder, NAME)  # without an ending: it is known by what is in it
-        with file.open("wb") as target:
-            shutil.copyfileobj(sys.stdin.buffer, target)
-        if not file.stat().st_size:
-            raise VramwiseError(said("error_stdin_empty"))
-        yield Piped(tuple(str(file) if one == "-" else one for one in inputs), folder)
+        files = {one: _whole(one, Path(folder)) for one in piped}
+        yield Piped(tuple(str(files.get(one, one)) for one in inputs), folder)
+
+
+def _is_pipe(text: str) -> bool:
+    """A pipe that a shell has opened. One with a name is not waited for: nobody may ever write there."""
+    return text.startswith(_OF_THE_SHELL) and Path(text).is_fifo()
+
+
+def _whole(text: str, folder: Path) -> Path:
+    """A file of ``folder`` with all that comes out of ``text``."""
+    name = NAME if text == "-" else Path(text).name
+    file = folder / name  # without an ending: it is known by what is in it
+    with file.open("wb") as target, contextlib.ExitStack() as opened:
+        source = sys.stdin.buffer if text == "-" else opened.enter_context(open(text, "rb"))
+        shutil.copyfileobj(source, target)
+    if not file.stat().st_size:
+        raise VramwiseError(said("error_stdin_empty", text=text))
+    return file

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import VramwiseError
 from ..pictures.kinds import left_out
 
 SHOWN = 1000  # names of files that were left out for one reason
@@ -46,13 +47,22 @@ def files_of(path: Path, subfolders: bool = False, without: Path | None = None) 
     """``path`` itself, or the pictures and PDFs of a folder, with ``subfolders`` of those in it too.
 
     ``without`` is a folder that is passed over, such as the one the results go to. Links to folders are not
-    followed.
+    followed. Raises VramwiseError where ``path`` cannot be listed; a folder in it that cannot is an other.
     """
     if not path.is_dir():
         return FolderFiles((path,))
     files: list[Path] = []
     others: list[tuple[str, str]] = []
-    for folder, folders, names in os.walk(path):
+
+    def closed(error: OSError) -> None:
+        below = Path(error.filename)
+        if below == path:
+            raise VramwiseError(
+                f"{path} cannot be opened: {error.strerror}. Check its permissions."
+            ) from error
+        others.append((_relative(below, path) + "/", f"cannot be opened ({error.strerror})"))
+
+    for folder, folders, names in os.walk(path, onerror=closed):
         here = Path(folder)
         for name in sorted(folders, key=natural):
             below = here / name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -313,6 +314,8 @@ def check_file(file: Path, inside: Path | None = None) -> None:
         raise VramwiseError(
             f"{file.name} leads out of the {inside.name} folder by a link, so it is not read."
         )
+    if not os.path.lexists(real):
+        raise VramwiseError(f"{file.name} is a link that leads nowhere.")
     if not real.is_file():
         raise VramwiseError(f"{file.name} is not a file that can be read.")
 

@@ -30,7 +30,8 @@ class Saved:
 def content(text: str, form: str) -> bytes:
     """``text`` as the bytes of a file, in UTF-8 and otherwise unchanged.
 
-    As json an object or array is kept as it is written, and anything else becomes ``{"text": ...}``.
+    As json an object or array is kept as it is written, and anything else becomes ``{"text": ...}``, also
+    what only Python takes for JSON (NaN).
     """
     if form == "json" and not _is_structure(text):
         text = json.dumps({"text": text}, ensure_ascii=False)
@@ -74,9 +75,13 @@ def save(folder: Path, stem: str, form: str, text: str, picture: NDArray[uint8] 
 
 def _is_structure(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), dict | list)
+        return isinstance(json.loads(text, parse_constant=_no_json), dict | list)
     except (ValueError, RecursionError):
         return False
+
+
+def _no_json(word: str) -> None:
+    raise ValueError(word)
 
 
 def _present(folder: Path, stem: str, form: str) -> bool:

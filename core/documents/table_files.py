@@ -15,13 +15,15 @@ from ..hardware.capabilities import required
 from ..ocr.results.result import Cell, OCRResult, Table
 from ..ocr.results.written_tables import tables_of
 
-# What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"), also behind white space.
-_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+# What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"), also behind white space and
+# what nobody sees: importers drop control characters and marks of direction and of byte order.
+_UNSEEN = r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*"
+_FORMULA = re.compile(_UNSEEN + r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 # What begins like one and computes nothing: dashes alone, a signed number, a telephone number.
 _NO_FORMULA = re.compile(r"[-+]+|[-+]\s?\d[\d .,]*\s?[%$\u20ac\u00a3\u20bd]?")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,14})?")
 MOST_DIGITS = 15  # that a spreadsheet's number keeps
-MOST_LETTERS = 32_767  # in a cell of XLSX
+MOST_LETTERS = 32_767  # in a cell of XLSX, as UTF-16 counts them: an emoji is two
 MOST_ROWS, MOST_COLUMNS = 1_048_576, 16_384  # of a sheet
 _NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 NO_TABLE = "No table was found."
@@ -140,7 +142,8 @@ def _merged(table: Table) -> list[tuple[int, int, int, int]]:
 def _set(cell: Any, text: str, head: bool, openpyxl: Any) -> None:
     value = None if head else number_of(text)
     if value is None:
-        cell.value = _NOT_XML.sub("", text)[:MOST_LETTERS]
+        shown = _NOT_XML.sub("", text)[:MOST_LETTERS].encode("utf-16-le")[: 2 * MOST_LETTERS]
+        cell.value = shown.decode("utf-16-le", "ignore")  # without the half of a letter at the end
         cell.data_type = "s"  # else openpyxl takes "=1+1" for a formula and "#N/A" for an error
         cell.quotePrefix = bool(_FORMULA.match(text))
     else:

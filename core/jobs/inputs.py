@@ -121,15 +121,26 @@ def _files(text: str, without: Path | None) -> Iterator[tuple[Path, str]]:
             "set."
         )
     path = Path(text)
-    if path.is_dir():
+    try:
+        folder, file = path.is_dir(), path.is_file()
+    except OSError as error:  # a folder above it that is closed, a name that is too long
+        raise VramwiseError(f"{text} cannot be opened: {error.strerror}.") from error
+    if folder:
         listed = files_of(path, subfolders=True, without=without)
         for sentence in listed.sentences():
             log.warning("%s: left out %s", text, sentence)
         for file in listed.files:
             parts = file.relative_to(path).with_suffix("").parts
             yield file, "/".join(storable_stem(part) for part in parts)
-    elif path.is_file():
+    elif file:
         yield path, storable_stem(path.stem)
+    elif path.exists():
+        raise VramwiseError(
+            f"{text} is a pipe or a device and no file. Save as a file what comes out of it, or pipe that in "
+            "and name - as the input."
+        )
+    elif path.is_symlink():
+        raise VramwiseError(f"{text} is a link that leads nowhere.")
     elif glob.has_magic(text):
         matches = [Path(name) for name in glob.glob(text, recursive=True)]
         for file in sorted((file for file in matches if file.is_file()), key=lambda file: natural(str(file))):

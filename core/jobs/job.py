@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -109,13 +111,15 @@ def run_job(
     that cannot be read is in the report.
     """
     check_packages(job.form)
-    found = find_files(inputs, out.resolve())
+    try:
+        results = out.resolve()
+    except (OSError, RuntimeError) as error:  # a ring of links: RuntimeError before Python 3.13
+        raise _not_made(out, os.strerror(errno.ELOOP)) from error
+    found = find_files(inputs, results)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise VramwiseError(
-            f"The folder {out} cannot be made: {error.strerror}. Give another --out."
-        ) from error
+        raise _not_made(out, error.strerror) from error
     with only_writer(out / LOCK, f"The job in {out}"):
         if resume and job.documents and begun_by_pages(out):
             job = replace(job, documents=False)
@@ -129,6 +133,10 @@ def run_job(
             return _run(pages, out, reader, job, manifest, files, progress, callback or NoProgress())
         finally:
             manifest.close()
+
+
+def _not_made(out: Path, why: str) -> VramwiseError:
+    return VramwiseError(f"The folder {out} cannot be made: {why}. Give another --out.")
 
 
 def begun_by_pages(out: Path) -> bool:

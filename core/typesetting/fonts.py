@@ -180,7 +180,14 @@ def _files(folder: Path, deep: bool) -> list[Path]:
         return []
     root = folder.resolve()
     found = _walk(folder) if deep else [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES]
-    return [path for path in found if path.resolve().is_relative_to(root)]
+    return [path for path in found if _lies_in(path, root)]
+
+
+def _lies_in(path: Path, root: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a ring of links: RuntimeError before Python 3.13
+        return False
 
 
 def _stamp(path: Path) -> int:

@@ -107,3 +107,21 @@ def test_any_other_command_that_is_stopped_ends_with_130(
     piped(b"", monkeypatch, stops=0)
     assert main(["ocr", str(tmp_path / "a.png")]) == 130
     assert capsys.readouterr().err == "vramwise: Stopped.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="This system has no /dev/fd.")
+def test_what_a_shell_hands_over_as_a_pipe_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`vramwise ocr <(curl URL)`"""
+    import os
+
+    piped(b"", monkeypatch)
+    out, into = os.pipe()
+    try:
+        os.write(into, picture())
+        os.close(into)
+        assert main(["ocr", f"/dev/fd/{out}"]) == 0
+    finally:
+        os.close(out)
+    assert capsys.readouterr().out == "40x30\n"

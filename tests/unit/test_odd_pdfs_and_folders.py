@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from vramwise.documents.pages import PageFiles, open_book, pdf_scale
 from vramwise.documents.safe_names import within
 from vramwise.errors import VramwiseError
 from vramwise.jobs.inputs import find_files, find_pages
+from vramwise.jobs.job import JobOptions, run_job
+from vramwise.ocr.engines.protocol import ReadOptions
 from vramwise.pictures.decode import MOST_PIXELS
 
 from tests.fixtures.write_pdf import write_pdf
@@ -194,3 +198,83 @@ def test_a_path_from_elsewhere_says_to_copy_it_into_the_input_folder(
     )
     with pytest.raises(VramwiseError, match="Give a plain name inside ComfyUI's own folder"):
         within(tmp_path, name, "filename_prefix", written=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="This system has no named pipes.")
+def test_a_named_pipe_as_an_input_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(VramwiseError, match=r"x\.png is a pipe or a device and no file\. Save as a file"):
+        find_files([str(tmp_path / "x.png")])
+
+
+def ring(path: Path) -> Path:
+    try:
+        path.symlink_to(path.name)
+    except OSError:
+        pytest.skip("Links cannot be made here.")
+    return path
+
+
+def test_links_to_nothing_are_told_as_links(tmp_path: Path) -> None:
+    for link in (ring(tmp_path / "ring.png"), tmp_path / "dead.png"):
+        if not link.is_symlink():
+            link.symlink_to("nowhere.png")
+        with pytest.raises(VramwiseError, match=r"\.png is a link that leads nowhere\."):
+            find_files([str(link)])
+    for page in find_pages([str(tmp_path)], PageFiles()):
+        assert page.problem == f"{page.file.name} is a link that leads nowhere."
+
+
+def test_results_cannot_go_into_a_ring_of_links(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(saved("PNG"))
+    out = ring(tmp_path / "out")
+    with pytest.raises(VramwiseError, match=r"out cannot be made: .+ Give another --out\."):
+        run_job([str(tmp_path / "a.png")], out, Nobody(), JobOptions("m", "text", 200, ReadOptions()))
+
+
+class Nobody:
+    """Is asked nothing."""
+
+    def read(self, images: Any, options: Any = None, progress: Any = None) -> Any:
+        raise AssertionError
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """``closed(folder)``: it cannot be listed, also by root."""
+    shut: list[str] = []
+    scandir = os.scandir
+
+    def listed(path: Any) -> Any:
+        if os.fspath(path) in shut:
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", listed)
+    return lambda folder: shut.append(str(folder))
+
+
+def test_a_folder_that_cannot_be_listed_is_named_and_not_taken_for_empty(
+    tmp_path: Path, closed: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("a.png", "sub/b.png"):
+        (tmp_path / name).write_bytes(saved("PNG"))
+    closed(tmp_path / "sub")
+    with caplog.at_level(logging.WARNING):
+        assert [file.name for file, _ in find_files([str(tmp_path)])] == ["a.png"]
+    assert "left out sub/ (cannot be opened (Permission denied))" in caplog.text
+    assert "sub/ (cannot be opened (Permission denied))" in open_book(tmp_path, subfolders=True).problems
+    with pytest.raises(
+        VramwiseError, match=r"sub cannot be opened: Permission denied\. Check its permissions"
+    ):
+        find_files([str(tmp_path / "sub")])
+
+
+def test_a_name_that_no_system_takes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_long(self: Path) -> bool:
+        raise OSError(36, "File name too long", str(self))
+
+    monkeypatch.setattr(Path, "is_dir", too_long)
+    with pytest.raises(VramwiseError, match=r"x+ cannot be opened: File name too long\."):
+        find_files(["x" * 300])

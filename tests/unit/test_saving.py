@@ -35,7 +35,16 @@ def test_a_pair_has_one_stem_and_the_picture_is_what_came_in(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"), [('[{"a": 1}]', True), ('{"a":1}', True), ("12", False), ("plain", False), ("", False)]
+    ("text", "kept"),
+    [
+        ('[{"a": 1}]', True),
+        ('{"a":1}', True),
+        ("12", False),
+        ("plain", False),
+        ("", False),
+        ("[NaN]", False),
+        ('{"a": -Infinity}', False),
+    ],
 )
 def test_json_stays_as_it_is_and_other_text_is_wrapped(text: str, kept: bool) -> None:
     written = content(text, "json").decode()

@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vramwise.documents.table_files import csv_of, harmless, number_of, write_workbook
+from vramwise.documents.table_files import MOST_LETTERS, csv_of, harmless, number_of, write_workbook
 from vramwise.families.family import Task
 from vramwise.ocr.engines.protocol import ReadOptions
 from vramwise.ocr.results.result import Cell, OCRResult, Table
@@ -112,9 +112,10 @@ DANGEROUS = [
     " =HYPERLINK(1)",
     "\uff1d1+1",
 ]
+UNSEEN_FIRST = ["\x00=1+1", "\ufeff=1+1", "\u200b\u202a@SUM(A1)", "\x7f \xad+1+1"]
 
 
-@pytest.mark.parametrize("text", DANGEROUS)
+@pytest.mark.parametrize("text", [*DANGEROUS, *UNSEEN_FIRST])
 def test_nothing_in_a_csv_is_run(text: str) -> None:
     assert harmless(text) == f"'{text}"
 
@@ -191,3 +192,11 @@ def test_what_a_model_writes_as_a_table_is_one_in_the_result(kind: str, answer: 
     task = Task("", kind)
     result = page_result(said, Source("a", "bf16", "none"), task, ReadOptions("table"), (100, 100), ())
     assert [_texts(table) for table in result.tables] == [[["Item", "Price"], ["Tea", "1.50"]]]
+
+
+def test_a_cell_holds_as_many_letters_as_a_spreadsheet_counts(tmp_path: Path) -> None:
+    """By UTF-16: Excel calls a file damaged that holds more."""
+    text = "a" + "\U0001f4c4" * MOST_LETTERS
+    write_workbook(tmp_path / "a.xlsx", [(1, _page("", Table(((Cell(text),),))))])
+    (kept,) = next(openpyxl.load_workbook(tmp_path / "a.xlsx").active.values)
+    assert len(kept.encode("utf-16-le")) // 2 == MOST_LETTERS and text.startswith(kept)

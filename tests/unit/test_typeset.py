@@ -136,6 +136,7 @@ def test_a_link_that_leads_out_of_a_persons_folder_is_not_followed(some_font: Fa
     os.symlink(some_font.path, tmp_path / "fonts" / "link.ttf")
     shutil.copyfile(some_font.path, tmp_path / "fonts" / "real.ttf")
     os.symlink("real.ttf", tmp_path / "fonts" / "inner.ttf")
+    os.symlink("ring.ttf", tmp_path / "fonts" / "ring.ttf")
     names = {face.path.name for face in FontIndex([tmp_path / "fonts"], system=False).faces}
     assert names == {"real.ttf", "inner.ttf"}
 
