@@ -122,17 +122,17 @@ def _files(text: str, without: Path | None) -> Iterator[tuple[Path, str]]:
         )
     path = Path(text)
     try:
-        folder, file = path.is_dir(), path.is_file()
+        is_folder, is_file = path.is_dir(), path.is_file()
     except OSError as error:  # a folder above it that is closed, a name that is too long
         raise VramwiseError(f"{text} cannot be opened: {error.strerror}.") from error
-    if folder:
+    if is_folder:
         listed = files_of(path, subfolders=True, without=without)
         for sentence in listed.sentences():
             log.warning("%s: left out %s", text, sentence)
         for file in listed.files:
             parts = file.relative_to(path).with_suffix("").parts
             yield file, "/".join(storable_stem(part) for part in parts)
-    elif file:
+    elif is_file:
         yield path, storable_stem(path.stem)
     elif path.exists():
         raise VramwiseError(

@@ -135,7 +135,7 @@ def run_job(
             manifest.close()
 
 
-def _not_made(out: Path, why: str) -> VramwiseError:
+def _not_made(out: Path, why: str | None) -> VramwiseError:
     return VramwiseError(f"The folder {out} cannot be made: {why}. Give another --out.")
 
 
