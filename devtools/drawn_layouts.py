@@ -388,3 +388,21 @@ def cards_page(seed: int, width: Width | None = None) -> Laid:
             y = page.put(text, x, y, high) + rng.uniform(0, 0.4) * size
         left, lowest = left + across + rng.uniform(4, 9) * size, max(lowest, y)
     return Laid(tuple(page.lines), left, lowest + 2 * size)
+
+
+def captions_page(seed: int, width: Width | None = None) -> Laid:
+    """Two or three captions of a comic or meme side by side, each of two to four centred lines in capitals of
+    a size of its own, a little higher or lower than the other: read one by one.
+    """
+    rng = random.Random(seed)
+    page = _Setter(rng, width or average_width(rng.choice((0.9, 1.0, 1.1))))
+    left, lowest = rng.uniform(1, 4) * page.size, 0.0
+    for _ in range(rng.choice((2, 2, 3))):
+        size = page.size * rng.uniform(0.8, 1.5)
+        texts = [" ".join(page.words(rng.randint(1, 3))).upper() for _ in range(rng.randint(2, 4))]
+        across = max(page.measure(text, size) for text in texts)
+        y = rng.uniform(2, 4.5) * page.size
+        for text in texts:
+            y = page.put(text, left + (across - page.measure(text, size)) / 2, y, size)
+        left, lowest = left + across + rng.uniform(2.5, 6) * size, max(lowest, y)
+    return Laid(tuple(page.lines), left, lowest + 2 * page.size)

@@ -11,7 +11,7 @@ from vramwise.ocr.results.line import Line
 from vramwise.ocr.results.parted_lines import parted
 from vramwise.ocr.results.result import Word
 
-from devtools.drawn_layouts import Laid, boxes, cards_page, columns_page, rows_page
+from devtools.drawn_layouts import Laid, boxes, captions_page, cards_page, columns_page, rows_page
 
 PAGES = 200  # of each sort; of 1,500 others with columns 6 have a fault, of rows none
 
@@ -42,6 +42,11 @@ def test_receipts_forms_and_contents_are_read_row_by_row(texts: bool) -> None:
 def test_most_labels_and_panels_side_by_side_are_read_one_by_one() -> None:
     """Mostly: lines of one size, or panels that stand close, look like the cells of rows."""
     assert len(read_wrongly(cards_page, True)) <= 0.4 * PAGES
+
+
+def test_captions_side_by_side_are_read_one_by_one() -> None:
+    """Mostly: those of one size that stand level by chance look like the cells of rows."""
+    assert len(read_wrongly(captions_page, True)) <= 0.3 * PAGES
 
 
 def line(text: str, x0: float, y0: float, x1: float, height: float = 20.0, words: bool = False) -> Line:

@@ -1,0 +1,221 @@
+"""Columns or cells: whether what stands on both sides of an empty strip is read one side after the other."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from statistics import median
+
+from ...cancel import watched
+from .line_boxes import Box, blank_bands
+
+# All in line heights, as in columns.py.
+WIDE_GUTTER = 1.2  # a strip that is seen between two lines already; narrower ones between three
+LONG_LINE = 8.0  # lines of running text are mostly longer, cells shorter
+MIDDLING_LINE = 5.0
+SHORT_LINE = 4.0
+BALLOONS = 1.5  # blocks of short lines are no columns unless they stand so far apart
+CLOSE, MOST_CAPTIONED = 0.5, 40  # lines of one caption are no farther apart; there are not many of them
+CARDS = 2.5  # labels, signs and panels stand at least so far apart
+CARD_LINES, CARD_ALIKE, LARGE = 4, 0.75, 1.4  # lines at least, share of one height at most, another height
+LEVEL = 0.2  # middles that differ by less stand on one row
+LARGER = 0.3  # a space between rows of cells is so much larger than one between lines
+MOST_IN_STEP = 3  # spaces between paragraphs that go through two columns by chance
+NUMBER = re.compile(r"[\W_]*\d[\d\W_]*[^\W\d_]{0,3}[\W_]*|[\W_]*")
+_ENDS_OPEN = re.compile(r"[^\W\d_A-Z]$|[,\-]$")
+
+
+def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
+    """Whether the strip between ``left`` and ``right`` parts columns that are read one after the other,
+    rather than cells, labels and prices that are read row by row.
+
+    Judged over the lines next to the strip: whether the two sides keep rows of their own, how long and how
+    even their lines are, whether sentences run on from line to line, and whether one side is numbers.
+    """
+    near_left, near_right = _next_to(left, on_the_right=True), _next_to(right, on_the_right=False)
+    if len(left) + len(right) <= MOST_CAPTIONED:
+        captions = _captions(left), _captions(right)
+        if all(map(_side_by_side, captions)) and _are_balloons(captions[0][-1], captions[1][0]):
+            return True
+    low = max(min(b.y0 for b in near_left), min(b.y0 for b in near_right))
+    high = min(max(b.y1 for b in near_left), max(b.y1 for b in near_right))
+    a = [b for b in near_left if low <= b.middle <= high]
+    b = [b for b in near_right if low <= b.middle <= high]
+    if min(len(a), len(b)) < 2:
+        return False
+    unit = median(box.height for box in (*a, *b))
+    gap = min(box.x0 for box in b) - max(box.x1 for box in a)
+    if gap < WIDE_GUTTER * unit and min(len(near_left), len(near_right)) < 3:
+        return False
+    if max(_numbers(a), _numbers(b)) >= 0.6:
+        return False
+    if gap > CARDS * unit and _is_card(near_left) and _is_card(near_right):
+        return True
+    if _in_rows(a, b, unit):
+        return False
+    return _likeness((near_left, near_right), _level_share(a, b), min(len(a), len(b))) >= 2.0
+
+
+def _captions(side: Sequence[Box]) -> list[list[Box]]:
+    """``side`` in groups of lines that stand close over and under one another, from left to right."""
+    groups: list[list[Box]] = []
+    for box in watched(sorted(side, key=lambda b: b.y0)):
+        mine = [group for group in groups if any(_close(box, above) for above in group)]
+        groups = [group for group in groups if group not in mine]
+        groups.append([*itertools.chain.from_iterable(mine), box])
+    return sorted(groups, key=lambda group: min(b.x0 for b in group))
+
+
+def _close(box: Box, above: Box) -> bool:
+    beside = min(box.x1, above.x1) > max(box.x0, above.x0)
+    return beside and box.y0 - above.y1 < CLOSE * min(box.height, above.height)
+
+
+def _side_by_side(captions: Sequence[Sequence[Box]]) -> bool:
+    """Whether none of ``captions``, from left to right, stands above or below another, as cells do."""
+    return all(
+        max(b.x1 for b in one) < min(b.x0 for b in next_one) for one, next_one in itertools.pairwise(captions)
+    )
+
+
+def _are_balloons(left: Sequence[Box], right: Sequence[Box]) -> bool:
+    """Whether two balloons, captions or signs stand side by side: each close together, in rows of its own."""
+    unit = median(box.height for box in (*left, *right))
+    gap = min(box.x0 for box in right) - max(box.x1 for box in left)
+    return (
+        min(len(left), len(right)) > 1
+        and gap > BALLOONS * unit
+        and max(_numbers(left), _numbers(right)) < 0.6
+        and _level_share(left, right) <= 0.5
+        and _compact(left)
+        and _compact(right)
+    )
+
+
+def _is_card(side: Sequence[Box]) -> bool:
+    """Whether lines are a label's, a sign's or a panel's, in sizes of their own: cells and prose have one."""
+    usual = median(b.height for b in side)
+    large = any(b.height > LARGE * usual for b in side) or any(b.height * LARGE < usual for b in side)
+    return len(side) >= CARD_LINES and large and _alike(side) < CARD_ALIKE
+
+
+def _compact(side: Sequence[Box]) -> bool:
+    """Whether lines stand close together, one over the other, and are alike."""
+    return _dense(side) > 0.75 and _flush(side) > 0.75 and _alike(side) > (0.75 if len(side) > 3 else 0.6)
+
+
+def _in_rows(a: Sequence[Box], b: Sequence[Box], unit: float) -> bool:
+    """Whether larger spaces go through both sides again and again, as between the rows of a table whose cells
+    have several lines: the paragraphs of two columns do not end side by side.
+    """
+    spaces = [[height for _, height in blank_bands(side)] for side in (a, b, (*a, *b))]
+    if min(map(len, spaces)) < MOST_IN_STEP:
+        return False
+    tight = min(sorted(some)[len(some) // 5] for some in spaces[:2]) + LARGER * unit
+    left, right, both = (sum(height > tight for height in some) for some in spaces)
+    return both >= MOST_IN_STEP and both >= 0.9 * max(left, right)
+
+
+def _likeness(sides: tuple[Sequence[Box], Sequence[Box]], level: float, rows: int) -> float:
+    """Points for two sides being columns of text; drawn pages of both sorts are told apart at 2. ``level``:
+    the share of lines that stand on one row with one of the other side, of ``rows`` there are.
+    """
+    points = 0.0
+    if level < 0.65:
+        points += 2.0 if rows > 2 else 1.0
+    shortest = min(median(box.width / box.height for box in side) for side in sides)
+    if shortest >= LONG_LINE:
+        points += 1.5
+    elif shortest >= MIDDLING_LINE:
+        points += 0.5
+    elif shortest < SHORT_LINE:
+        points -= 1.5
+    evenness = min(map(_filled, sides))
+    if evenness < 0.5:
+        points -= 0.5
+    elif evenness >= 0.75 and shortest >= MIDDLING_LINE:
+        points += 1.0
+    dense = [_dense(side) for side in sides]
+    scattered = max(dense) < 0.5 or min(dense) < 0.15
+    uneven = min(map(_alike, sides)) < 0.6
+    ragged = min(map(_flush, sides)) < 0.5
+    points -= 1.5 * (scattered + uneven + ragged)
+    return points + sum(min(_runs_on(side), 0.5) for side in sides)
+
+
+def _next_to(side: Sequence[Box], on_the_right: bool) -> list[Box]:
+    """The boxes of ``side`` that nothing of it stands before, looking from the strip."""
+    ordered = sorted(side, key=lambda b: b.y0)
+    hidden: set[int] = set()
+    for place, box in watched(enumerate(ordered)):
+        for at in range(place + 1, len(ordered)):
+            other = ordered[at]
+            if other.y0 > box.y1 - LEVEL * box.height:
+                break
+            both = min(box.y1, other.y1) - other.y0
+            if both < 0.4 * min(box.height, other.height):
+                continue
+            if box.x1 <= other.x0 + LEVEL * box.height:
+                hidden.add(box.index if on_the_right else other.index)
+            elif other.x1 <= box.x0 + LEVEL * box.height:
+                hidden.add(other.index if on_the_right else box.index)
+    return [b for b in ordered if b.index not in hidden] or ordered
+
+
+def _numbers(side: Sequence[Box]) -> float:
+    """The share of boxes that hold a number, a price or a date."""
+    said = [b for b in side if b.text.strip()]
+    return sum(bool(NUMBER.fullmatch(b.text.strip())) for b in said) / len(said) if said else 0.0
+
+
+def _level_share(a: Sequence[Box], b: Sequence[Box]) -> float:
+    """The share of the shorter side's boxes that stand on one row with a box of the other side."""
+    few, many = (a, b) if len(a) <= len(b) else (b, a)
+    return sum(
+        any(abs(one.middle - other.middle) < LEVEL * min(one.height, other.height) for other in many)
+        for one in watched(few)
+    ) / len(few)
+
+
+def _dense(side: Sequence[Box]) -> float:
+    """How much of its height a column's lines cover: labels on a map or a chart are scattered."""
+    return sum(b.height for b in side) / (max(b.y1 for b in side) - min(b.y0 for b in side))
+
+
+def _alike(side: Sequence[Box]) -> float:
+    """The share of lines that are about as high as the usual one."""
+    usual = median(b.height for b in side)
+    return sum(0.8 * usual < b.height < 1.25 * usual for b in side) / len(side)
+
+
+def _flush(side: Sequence[Box]) -> float:
+    """The share of lines that begin, end or have their middle at one x; indents are small."""
+    slack = median(b.height for b in side)
+    edges = [sorted(b.x0 for b in side), sorted(b.x1 for b in side), sorted(b.centre for b in side)]
+    most = 0
+    for xs in edges:
+        start = 0
+        for end, x in enumerate(xs):
+            while x - xs[start] > 1.5 * slack:
+                start += 1
+            most = max(most, end - start + 1)
+    return most / len(side)
+
+
+def _filled(side: Sequence[Box]) -> float:
+    """How much of its column's width a usual line takes."""
+    widths = sorted(b.width for b in side)
+    return median(widths) / max(widths[int(0.9 * (len(widths) - 1))], 1e-9)
+
+
+def _runs_on(side: Sequence[Box]) -> float:
+    """The share of lines whose sentence goes on in the line below; single words are cells."""
+    ordered = sorted(side, key=lambda b: b.middle)
+    on = sum(
+        bool(_ENDS_OPEN.search(upper.text.strip()))
+        and lower.text.strip()[:1].islower()
+        and (" " in upper.text.strip() or upper.width > LONG_LINE * upper.height)
+        for upper, lower in itertools.pairwise(ordered)
+    )
+    return on / max(1, len(ordered) - 1)
