@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from devtools.comfy.client import ComfyClient
     from devtools.comfy.server import ComfyServer
 
+# What is asserted is English; a test of another language sets these itself.
+for _name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES"):
+    os.environ.pop(_name, None)
+os.environ["LANG"] = "C.UTF-8"
+
 ROOT = Path(__file__).resolve().parents[1]
 # As a person's ComfyUI starts: with compiled modules, whatever this environment says about writing them.
 BYTECODE: dict[str, str | None] = {"PYTHONDONTWRITEBYTECODE": None, "PYTHONPYCACHEPREFIX": None}
