@@ -267,3 +267,22 @@ def test_each_script_of_a_mixed_page_is_named() -> None:
         line("", 0.0, "Thai", 0.97),
     ]
     assert foreign_lines(mixed) == {5: "Hangul", 6: "Hangul", 7: "Thai"}
+
+
+@pytest.mark.parametrize("other", ["Georgian", "Greek", "Armenian"])
+def test_a_short_word_of_a_cyrillic_page_is_cyrillic_however_it_looks(other: str) -> None:
+    """On a small table: the net tells four letters of the one alphabet from the other by chance."""
+    word = LineEvidence("yb", 0.7, ScriptGuess(other, 0.92), 0.64, 2.0)
+    assert foreign_lines([*RUSSIAN, word]) == dict.fromkeys(range(4), "Cyrillic")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        LineEvidence("", 0.0, ScriptGuess("Georgian", 0.95), 0.3, 8.0),
+        LineEvidence("", 0.0, ScriptGuess("Arabic", 0.95), 0.3, 2.0),
+    ],
+    ids=["a long line", "a script unlike it"],
+)
+def test_what_else_stands_on_a_cyrillic_page_is_named(other: LineEvidence) -> None:
+    assert foreign_lines([*RUSSIAN, other])[3] == other.guess.script

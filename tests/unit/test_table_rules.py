@@ -47,3 +47,14 @@ def test_the_short_rules_of_single_cells_go_and_stems_of_letters_stay() -> None:
     clean = table_rules.without_rules(page, LINE)
     assert np.count_nonzero(clean[:, 80, 0] < 255) <= 2  # where it met other rules
     assert (clean[14:31, 100:103] == 0).all()
+
+
+def test_the_only_upright_rule_of_a_low_table_goes_where_it_joins_two_level_ones() -> None:
+    """Of 2.5 line heights, too short for a rule by itself; the stem beside it is as long and joins none."""
+    page = np.full((90, 300, 3), 255, np.uint8)
+    high = round(2.5 * LINE)
+    page[[10, 10 + high]] = page[10 : 11 + high, 150] = 0
+    page[13 : 10 + high - 6, 80] = 0
+    clean = table_rules.without_rules(page, LINE)
+    assert np.count_nonzero(clean[:, 150, 0] < 255) <= 2
+    assert (clean[13 : 10 + high - 6, 80] == 0).all()

@@ -42,6 +42,9 @@ MOST_SAY, TELLS = 10.0, 2.0
 # A line of which nothing came back, in a script unlike Latin, is said to be there on a page that was read.
 NOTHING, NOTHING_SURE, NOTHING_LONG = 0.5, 0.7, 2.5
 LIKE_LATIN = frozenset({"Cyrillic", "Greek", "Armenian", "Georgian"})
+# A word or two that seem to be in another alphabet like these, on a page of one of them: so short for their
+# height, and of so much of the page's say.
+A_WORD, HARDLY = 3.0, 0.25
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ def foreign_lines(lines: Sequence[LineEvidence]) -> dict[int, str]:
     A line is foreign on its own evidence when the net names a script that the recogniser lacks; the more of
     the ink was accounted for, the surer it must be, and what the recogniser is sure of was read. Where more
     was read than not it must be surer still, so that a logo or a drawing is not; longer lines have more of a
-    say. Such lines then draw in the doubtful ones of their page: unread ink of no clear script, and capitals
-    that look alike in both alphabets.
+    say. Such lines then draw in the doubtful ones of their page: unread ink of no clear script, capitals
+    that look alike in both alphabets, and a word that seems to be of another alphabet like theirs.
     """
     alone = {i: line.guess.script for i, line in enumerate(lines) if _is_foreign(line)}
     read = sum(line.say for i, line in enumerate(lines) if i not in alone and _is_read(line))
@@ -81,6 +84,9 @@ def foreign_lines(lines: Sequence[LineEvidence]) -> dict[int, str]:
     votes = _votes(found, lines)
     home = max(sorted(votes), key=lambda name: votes[name])
     at_home = votes[home] >= read
+    for i, name in found.items():
+        if {name, home} <= LIKE_LATIN and lines[i].aspect < A_WORD and votes[name] < HARDLY * votes[home]:
+            found[i] = home
     for i, line in enumerate(lines):
         if i not in found and _is_drawn_in(line, home, at_home):
             found[i] = home

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 RULE_CONTRAST, RULE_LENGTH, RULE_THICKNESS, RULE_ALONE, RULE_NEAR, DOTS_APART = 60, 3.0, 0.25, 0.15, 0.1, 4
 FRAME_TALL = 0.5  # line heights of the upright side of a frame around one line, at least
 # One between two others and in line with a long one may be as short and have so much ink beside it; pixels
-# between its ends and those.
+# between its ends and those. Longer than any letter, and it need not be in line with one.
 CELL_LENGTH, CELL_ALONE, MEETS = 1.0, 0.5, 4
+NO_LETTER = 2.0
 FAINT_RULE = 25  # grey levels: what is only looked at may be fainter than what is painted over
 TELLING = 6.0  # line heights of a rule that tells how level a picture is
 MOST_RULES = 2_000  # of a page; more are a hatching
@@ -123,7 +124,9 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
             rows = slice(max(0, found.y - MEETS), found.y + height + MEETS)
             ends = (found.x, found.x + width)
             in_line = any(found.y + height // 2 in one for one in heights[flip])
-            if in_line and all(across[rows, max(0, x - MEETS) : x + MEETS].any() for x in ends):
+            if (in_line or width > NO_LETTER * line_height) and all(
+                across[rows, max(0, x - MEETS) : x + MEETS].any() for x in ends
+            ):
                 _draw(side, found)
     rules = between | _frame_ends(ink, tips, line_height)
     clean: NDArray[uint8] = image.copy()
