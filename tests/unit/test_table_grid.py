@@ -72,6 +72,23 @@ def test_rules_alone_say_which_cells_are_merged() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "drawn", [(190, 310, 400), (-10, 190, 310), (190, 310)], ids=["right", "left", "none"]
+)
+def test_a_side_that_is_not_drawn_is_where_the_other_rules_end(drawn: tuple[int, ...]) -> None:
+    """As many print tables, and as one rule of a slanted picture is missed: the column stays a column."""
+    lines = grid(("Item", "Best", "Last"), ("Tea with milk", "a", "b"), ("", "c", "d"), x=(0, 200, 320))
+    ends = [((-10, y), (400, y)) for y in (-3, 24, 50, 76)] + [((x, -3), (x, 76)) for x in drawn]
+    order = reading_order.arrange(lines, rules=[Rule(*one) for one in ends])
+    (table,) = reading_order.tables(lines, order)
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["Item", "Best", "Last"],
+        ["Tea with milk", "a", "b"],
+        ["", "c", "d"],
+    ]
+    assert " ".join(lines[at].text for at in order.rows[0]) == "Item Best Last"
+
+
 def test_two_headings_read_as_one_line_are_two_cells() -> None:
     rows = grid(("Item", "Best", "Last"), ("Tea", "2.50", "3"), ("Milk", "1.20", "12"), x=(0, 200, 265))
     first, best, last, *rest = rows

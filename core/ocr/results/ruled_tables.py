@@ -22,7 +22,9 @@ MOST_LINES = 12  # of one cell, of which a page laid out with rules has more
 ACROSS = 0.8  # of a cell's side is ruled, or it is open there
 WHOLE = 0.5  # of the places at least are cells of their own: forms have boxes of every width
 MOST_MEETINGS = 250_000  # of level rules with upright ones that are looked at
+OPEN = 0.75  # of the rules that cross a table end together where a side of it is not drawn
 Span = tuple[float, float]
+Edge = tuple[float, tuple[Span, ...]]
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def frames(ruling: Ruling, boxes: Sequence[Box]) -> list[tuple[Frame, list[Box]]
     taken: set[int] = set()
     for level, upright in _meeting(ruling, TOUCH * unit):
         cancel_point()
-        frame = _frame(level, upright, unit)
+        frame = _frame(level, upright, unit, boxes)
         if frame is None:
             continue
         mine = [box for box in boxes if box.index not in taken and frame.holds(box)]
@@ -153,13 +155,23 @@ def _meeting(ruling: Ruling, slack: float) -> Iterator[tuple[list[tuple[float, f
 
 
 def _frame(
-    level: Sequence[tuple[float, float, float]], upright: Sequence[tuple[float, float, float]], unit: float
+    level: Sequence[tuple[float, float, float]],
+    upright: Sequence[tuple[float, float, float]],
+    unit: float,
+    boxes: Sequence[Box],
 ) -> Frame | None:
     slack = TOUCH * unit
     rows, columns = _edges(level, SAME * unit), _edges(upright, SAME * unit)
     for _ in range(2):  # an underline closes off no cell, nor does what then meets nothing
         rows = [(y, s) for y, s in rows if _joins(s, [x for x, _ in columns], slack)]
         columns = [(x, s) for x, s in columns if _joins(s, [y for y, _ in rows], slack)]
+    if len(rows) < 2 or len(columns) < 2:
+        return None
+    across = [(box.middle, box.centre) for box in boxes]
+    columns, rows = (
+        _with_open_sides(columns, rows, across, unit),
+        _with_open_sides(rows, columns, [(x, y) for y, x in across], unit),
+    )
     if len(rows) < 3 or len(columns) < 3:
         return None
     ys, xs = [y for y, _ in rows], [x for x, _ in columns]
@@ -172,7 +184,29 @@ def _frame(
     return Frame(tuple(xs), tuple(ys), tuple(s for _, s in rows), tuple(s for _, s in columns))
 
 
-def _edges(rules: Sequence[tuple[float, float, float]], same: float) -> list[tuple[float, tuple[Span, ...]]]:
+def _with_open_sides(
+    edges: list[Edge], others: Sequence[Edge], places: Sequence[tuple[float, float]], unit: float
+) -> list[Edge]:
+    """``edges`` with one more on a side where the ``others`` that cross them go on to one end, if something
+    stands there: the side of a table that is not drawn, or was not seen. ``places``: (along the edges,
+    across them) of all lines.
+    """
+    low, high = others[0][0], others[-1][0]
+    sides = ((edges[0][0], [s[0][0] for _, s in others]), (edges[-1][0], [s[-1][1] for _, s in others]))
+    found = list(edges)
+    for at, (last, ends) in enumerate(sides):
+        end = median(ends)
+        alike = sum(abs(one - end) < TOUCH * unit for one in ends)
+        beyond = min(last, end), max(last, end)
+        outward = end - last if at else last - end
+        if outward < unit or alike < max(3, OPEN * len(ends)):
+            continue
+        if any(low < along < high and beyond[0] < across < beyond[1] for along, across in places):
+            found.insert(len(found) if at else 0, (end, ((low, high),)))
+    return found
+
+
+def _edges(rules: Sequence[tuple[float, float, float]], same: float) -> list[Edge]:
     """Rules of one height put together: (its height, what is ruled there)."""
     found: list[tuple[float, list[Span]]] = []
     for at, start, end in sorted(rules):
