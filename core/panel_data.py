@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog import OCRModel, Recogniser, languages, recognisers
 from .catalog.words import in_language
-from .errors import VramwiseError
+from .errors import UnknownName, VramwiseError
 from .option_values import ATTENTIONS, check_choice, precision_choices
 from .settings import Settings, load_settings
 
@@ -237,17 +237,22 @@ def advice_answer(
     advisor.advise_each does.
     """
     from .advisor.advise import advise_each
+    from .advisor.own_faults import own_faults
     from .advisor.summary import summary
     from .ocr.remote.endpoints import said_to_serve
 
-    answers = advise_each(
-        gpu=gpu or None,
-        task=task,
-        installed=installed_models(),
-        templates=templates,
-        served=said_to_serve(load_settings()),
-        machine=None if gpu else machine,
-    )
+    try:
+        answers = advise_each(
+            gpu=gpu or None,
+            task=task,
+            installed=installed_models(),
+            templates=templates,
+            served=said_to_serve(load_settings()),
+            machine=None if gpu else machine,
+        )
+    except UnknownName as unknown:  # it may be the name of a row that is not used
+        faults = [fault.text(lang) for fault in own_faults()]
+        raise UnknownName(" ".join((in_language(unknown, lang), *faults))) from None
     return [
         {
             "gpu": answer.gpu,

@@ -1,5 +1,4 @@
-// The frontend up to 1.33 loses what packs call things in other languages (its issue 6748). Ours goes where it takes what
-// it has no translation of.
+// The frontend up to 1.33 loses packs' words in other languages: ours go where it takes its defaults.
 import { api } from '../../scripts/api.js'
 import { language } from './words.js'
 
@@ -24,7 +23,10 @@ export async function nameAll(defs, settings) {
 export function nameSlots(node) {
   const its = words.nodeDefs?.[node.comfyClass]
   if (!its) return
-  for (const one of node.widgets ?? []) one.label = its.inputs[one.name]?.name
+  for (const one of node.widgets ?? []) {
+    one.label = its.inputs[one.name]?.name
+    if (one.element?.placeholder === one.name) one.element.placeholder = one.label
+  }
   for (const one of node.inputs) one.localized_name = its.inputs[one.name]?.name
   node.outputs.forEach((one, at) => (one.localized_name = its.outputs[at].name))
 }

@@ -64,7 +64,7 @@ function about(found) {
 // What fits by task, for this machine or a card that is typed or picked.
 function fitting(graph) {
   const names = make('datalist', { id: 'vramwise-cards' })
-  const card = make('input', { type: 'text', list: 'vramwise-cards', 'aria-label': t('what_if'), placeholder: t('what_if_hint'), maxlength: 80, onkeydown: keys })
+  const card = make('input', { type: 'text', list: 'vramwise-cards', 'aria-label': t('what_if'), placeholder: t('what_if_hint'), size: 28, maxlength: 80, onkeydown: keys })
   const best = make('div', { 'aria-live': 'polite' })
   const list = adviceList(useInLoader(graph(), null))
   const all = make('details', null, make('summary', null, t('all_models')), list.element)

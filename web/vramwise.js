@@ -147,7 +147,7 @@ function panelOf(node) {
 // Nodes that no file, copy or undo has given a size: it is theirs to choose.
 const fresh = new WeakSet()
 
-// Opening a large workflow waits for no panel: they come a few at a time, when the page is idle.
+// Opening a large workflow waits for no panel: a few at a time come in idle moments.
 const later = []
 const idle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 8 }), 30))
 
@@ -176,7 +176,7 @@ const show = (node, output) => output && PANELS[node?.comfyClass] && tell(node, 
 // Newer ComfyUI gets what only panels draw a list deeper.
 const flat = (output) => Object.fromEntries(Object.entries(output).map(([key, values]) => [key, values?.flat?.() ?? values]))
 
-// Text as it is generated. The frontend's own line for it goes: it says the same.
+// Text as it is generated; the frontend's own line goes: it says the same.
 async function running({ detail }) {
   const node = nodeOf(detail?.nodeId)
   if (node?.comfyClass !== 'VramwiseOCR' || !detail.text) return
@@ -185,7 +185,7 @@ async function running({ detail }) {
   if (twice) node.removeWidget?.(twice)
 }
 
-// A run refused for want of what can be fetched: the sentence stays at its node, with the button.
+// A run refused for want of what can be fetched: its sentence stays, with the button.
 function refused({ detail }) {
   const node = nodeOf(detail?.node_id)
   if (node?.comfyClass === 'VramwiseOCR' && namesAddition(detail.exception_message ?? '')) tell(node, 'refuse', detail.exception_message)
@@ -234,20 +234,21 @@ const settings = [
   { id: 'Vramwise.DownloadSource', category: ['VRAMwise', 'Downloads', 'Source'], name: 'Download models from', type: 'combo', options: [option('automatic', 'server'), option('Hugging Face', 'huggingface'), option('ModelScope', 'modelscope')], defaultValue: 'server', tooltip: 'automatic: as the server is set. Nothing is fetched before the Download button is pressed.' }
 ]
 
+// commands keep the names that they begin with
+await loadWords()
 app.registerExtension({
   name: 'vramwise',
   settings,
   commands: [
-    { id: 'Vramwise.EvictAll', label: 'VRAMwise: evict all OCR models', icon: 'pi pi-eject', function: evictAll },
-    { id: 'Vramwise.OpenAdvisor', label: 'VRAMwise: open the advisor', icon: 'pi pi-microchip', function: openTab }
+    { id: 'Vramwise.EvictAll', label: t('evict_command'), icon: 'pi pi-eject', function: evictAll },
+    { id: 'Vramwise.OpenAdvisor', label: t('open_command'), icon: 'pi pi-microchip', function: openTab }
   ],
   menuCommands: [{ path: ['Extensions', 'VRAMwise'], commands: ['Vramwise.EvictAll', 'Vramwise.OpenAdvisor'] }],
 
   addCustomNodeDefs: (defs) => nameAll(defs, settings),
 
-  async setup() {
+  setup() {
     document.head.append(make('link', { rel: 'stylesheet', href: new URL('./vramwise.css', import.meta.url).href }))
-    await loadWords()
     api.addEventListener('progress_text', running)
     api.addEventListener('execution_error', refused)
     api.addEventListener('promptQueued', tellWhatIsLeftOut)

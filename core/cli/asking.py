@@ -50,13 +50,13 @@ def add_options(ocr: Any) -> None:
 def asked(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of ReadOptions that are about questions. Raises VramwiseError."""
     if arguments.together and arguments.out:
-        raise VramwiseError(
+        raise UsageError(
             "--together asks one question, whose answer is printed: leave out --out, or --together."
         )
     if arguments.history is not None and not arguments.history.strip():
         raise UsageError("--history names no file: it is empty.")
     if arguments.history and arguments.out:
-        raise VramwiseError(
+        raise UsageError(
             "--history keeps one question with its answer, which is printed: leave out --out, or --history."
         )
     return {

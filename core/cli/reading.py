@@ -162,11 +162,11 @@ def _ocr(arguments: argparse.Namespace) -> int:
     if arguments.out is not None and not arguments.out.strip():
         raise UsageError("--out names no folder: it is empty.")
     if arguments.resume and not arguments.out:
-        raise VramwiseError("--resume goes on with the job in a folder: name it with --out DIR.")
+        raise UsageError("--resume goes on with the job in a folder: name it with --out DIR.")
     if arguments.model:
         arguments.model = model_id(arguments.model)
     if arguments.format in WHOLE_DOCUMENTS and not arguments.out:
-        raise VramwiseError(f"{arguments.format} cannot be printed: name a folder for it with --out DIR.")
+        raise UsageError(f"{arguments.format} cannot be printed: name a folder for it with --out DIR.")
     check_packages(arguments.format)
     options = ReadOptions(
         task=arguments.task,

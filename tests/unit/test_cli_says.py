@@ -197,6 +197,24 @@ def test_an_empty_path_is_never_the_folder_one_stands_in(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--resume",), "name it with --out DIR"),
+        (("--format", "pdf"), "name a folder for it with --out DIR"),
+        (("--format", "xlsx"), "name a folder for it with --out DIR"),
+        (("--together", "--out", "o"), "leave out --out, or --together"),
+        (("--history", "h.txt", "--out", "o"), "leave out --out, or --history"),
+    ],
+)
+def test_options_that_need_or_exclude_each_other_are_wrong_usage(
+    words: tuple[str, ...], said: str, picture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, told = run("ocr", picture, *words)
+    assert (code, out) == (2, "") and said in told and not (tmp_path / "o").exists()
+
+
 @pytest.mark.parametrize("task", ["custom", "text"])
 def test_a_history_gets_no_answer_that_nobody_gave(picture: str, tmp_path: Path, task: str) -> None:
     history = tmp_path / "talk.txt"
@@ -208,4 +226,4 @@ def test_a_history_gets_no_answer_that_nobody_gave(picture: str, tmp_path: Path,
 
 def test_a_history_is_not_forgotten_where_pages_go_into_a_folder(picture: str, tmp_path: Path) -> None:
     code, _, told = run("ocr", picture, "--out", str(tmp_path / "o"), "--history", str(tmp_path / "h.txt"))
-    assert code == 1 and "leave out --out, or --history" in told and not (tmp_path / "o").exists()
+    assert code == 2 and "leave out --out, or --history" in told and not (tmp_path / "o").exists()

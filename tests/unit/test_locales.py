@@ -157,6 +157,24 @@ def test_every_setting_and_its_options_have_their_words(locale: str):
 
 
 @pytest.mark.parametrize("locale", ["ru", "zh"])
+def test_commands_are_called_the_same_by_either_frontend(locale: str):
+    """The newer takes the file; 1.32.9 what the script registers, and after an English file's word only."""
+    assert not (ROOT / "locales" / "en" / "commands.json").exists()
+    said = {name: one["label"] for name, one in translations(locale, "commands.json").items()}
+    words = json.loads((ROOT / "web" / "words" / f"{locale}.json").read_text(encoding="utf-8"))
+    commands = re.findall(r"\{ id: '(Vramwise\.\w+)', label: t\('(\w+)'\)", SCRIPT)
+    assert said == {key(name): words[word] for name, word in commands} != {}
+
+
+@pytest.mark.parametrize("locale", ["ru", "zh"])
+def test_a_help_page_calls_every_input_as_the_node_does(locale: str):
+    for node, words in translations(locale, "nodeDefs.json").items():
+        page = (ROOT / "web" / "docs" / node / f"{locale}.md").read_text(encoding="utf-8")
+        for name, one in words["inputs"].items():
+            assert re.search(rf"^- `{name}`[^:]{{0,3}}{re.escape(one['name'])}", page, re.M), (node, name)
+
+
+@pytest.mark.parametrize("locale", ["ru", "zh"])
 def test_the_languages_have_the_same_keys_in_the_same_order(locale: str):
     """But for settings' names: an English one would be seen before another language's on frontend 1.32.9."""
     for name in FILES:

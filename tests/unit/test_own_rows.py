@@ -19,9 +19,11 @@ from vramwise.advisor.own_faults import own_faults
 from vramwise.catalog import diffusion, gpus, readers
 from vramwise.catalog.csv_rows import header
 from vramwise.catalog.own import rows as own_rows
-from vramwise.catalog.words import LANGUAGES
+from vramwise.catalog.words import LANGUAGES, in_language
 from vramwise.cli import main
+from vramwise.errors import UnknownName
 from vramwise.host import Places, set_places
+from vramwise.panel_data import advice_answer
 from vramwise.units import GIB
 
 MINE = {
@@ -254,6 +256,17 @@ def test_who_asks_for_a_row_that_is_not_used_is_told_why(
     written(folder, gpus="name,vendor,vram_gib\nRTX 9999,NVIDIA,-3\n")
     assert main(["advise", "--gpu", "RTX 9999"]) == 2
     assert "line 2, column vram_gib" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_who_asks_the_sidebar_for_a_row_that_is_not_used_is_told_why(folder: Path, lang: str) -> None:
+    written(folder, gpus="name,vendor,vram_gib\nRTX 9999,NVIDIA,-3\n")
+    with pytest.raises(UnknownName) as refused:
+        advice_answer("RTX 9999", "all", (), None, lang)
+    with pytest.raises(UnknownName) as unknown:
+        gpus.find_gpus("RTX 9999")
+    assert str(refused.value) == " ".join([in_language(unknown.value, lang), *faults(lang)])
+    assert faults(lang)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

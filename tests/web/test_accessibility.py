@@ -46,6 +46,7 @@ OFFERS = [
     for number, verdict in enumerate(("fits", "tight", "reduced", "streams", "no", "unavailable", "unknown"))
 ]
 SUMMARY = {"lines": [{"task": "OCR", "text": "OCR: Model 0 fits."}], "rows": []}
+FAULTY = {**SUMMARY, "own_rows": ["gpus.csv, line 2, column vram_gib: '-3' is no size."]}
 RELEASE = {
     "device": "cuda:0",
     "before": 1,
@@ -66,6 +67,7 @@ PANELS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str | None]] = {
     "markdown": ("VramwiseOCR", {}, {"ocr": [RECORD]}, "Markdown"),
     "json": ("VramwiseOCR", {}, {"ocr": [RECORD]}, "JSON"),
     "advisor": ("VramwiseModelAdvisor", {}, {"advice": [{"models": OFFERS, "summary": SUMMARY}]}, None),
+    "own rows": ("VramwiseModelAdvisor", {}, {"advice": [{"models": OFFERS, "summary": FAULTY}]}, None),
     "score": (
         "VramwiseOCRScore",
         {},
@@ -137,6 +139,9 @@ def test_axe_finds_nothing_in_a_panel(checked: Callable[..., Any], palette: str,
     if name == "advisor":
         panel.get_by_label("only what runs").uncheck()
         panel.locator("details summary").first.click()
+    if name == "own rows":
+        panel.get_by_text("of your own files").click()
+        panel.get_by_text("gpus.csv, line 2").wait_for()
     panel.locator("table, [role=img], [role=tabpanel], ol, .vw-device, .vw-lines").first.wait_for()
     assert axe("section.vw-panel") == []
 

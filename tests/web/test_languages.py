@@ -28,6 +28,23 @@ NAMES_OF_A_NEW_NODE = """type => {
 }"""
 CLOSE_PANEL = "() => window.app.extensionManager.setting.set('Comfy.RightSidePanel.IsOpen', false)"
 
+COMMANDS = """() => window.app.extensionManager.command.commands
+    .filter(one => one.id.startsWith('Vramwise.')).map(one => [one.id, [one.label, one.menubarLabel]])"""
+PLACEHOLDER = """type => {
+    const widgets = window.LiteGraph.createNode(type).widgets
+    const { element, label } = widgets.find(one => one.name === 'prompt')
+    return element?.placeholder ?? label
+}"""
+WORDS_AND_ROOM = """panel => [...panel.querySelectorAll('.vw-fits :is([placeholder], select)')].map(one => {
+    const style = getComputedStyle(one)
+    const pen = document.createElement('canvas').getContext('2d')
+    pen.font = style.font
+    const text = one.placeholder ?? one.selectedOptions[0].text
+    const arrow = one.localName === 'select' ? 20 : 0
+    return { text, needs: pen.measureText(text).width + arrow,
+        has: one.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) }
+})"""
+
 # grouped by language, so that a page serves all of its tests; English last: test_templates goes on with it
 each_language = pytest.mark.parametrize("locale", ["ru", "zh", "en"], scope="module")
 
@@ -89,8 +106,45 @@ def test_settings_have_the_names_of_the_language(visit: Callable[..., Frontend],
     headings = json.loads((folder / "main.json").read_text(encoding="utf-8"))["settingsCategories"]
     for text in (*(one["name"] for one in settings.values()), chosen, *headings.values()):
         dialog.get_by_text(text, exact=True).first.wait_for()
+    for text in (chosen, settings["Vramwise_Units"]["options"]["GiB"]):
+        shown = dialog.get_by_text(text, exact=True).first
+        assert shown.evaluate("one => one.scrollWidth <= one.clientWidth"), f"{text} is cut"
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("locale", ["ru", "zh"], scope="module")
+def test_commands_in_the_menu_have_the_names_of_the_language(
+    visit: Callable[..., Frontend], locale: str
+) -> None:
+    page = visit(locale=locale).page
+    said = json.loads((ROOT / "locales" / locale / "commands.json").read_text(encoding="utf-8"))
+    named = dict(page.evaluate(COMMANDS))
+    assert named == {key.replace("_", "."): [one["label"]] * 2 for key, one in said.items()}
+
+
+@pytest.mark.parametrize("locale", ["ru", "zh"], scope="module")
+def test_an_empty_field_is_called_as_its_widget(visit: Callable[..., Frontend], locale: str) -> None:
+    """Frontend 1.32.9 writes the English name of a widget of several lines into its field."""
+    shown = visit(locale=locale).page.evaluate(PLACEHOLDER, NODE)
+    assert shown == node_words(locale)["inputs"]["prompt"]["name"]
+
+
+@each_language
+@pytest.mark.parametrize("width", [270, 390, 530])
+def test_no_word_in_a_field_of_the_sidebar_is_cut(
+    visit: Callable[..., Frontend], locale: str, width: int
+) -> None:
+    page = visit(locale=locale).page
+    panel = graphs.open_tab(page)
+    panel.locator(".vw-fits > details").evaluate("one => (one.open = true)")
+    panel.locator(".vw-filters select option").nth(2).wait_for(state="attached")
+    panel.evaluate("(panel, width) => (panel.style.width = `${width}px`)", width)
+    told = panel.evaluate(WORDS_AND_ROOM)
+    panel.evaluate("panel => (panel.style.width = '')")
+    assert len(told) == 3
+    assert [one for one in told if one["needs"] > one["has"]] == []
+    graphs.close_tab(page)
 
 
 @pytest.mark.parametrize("path", [f"{NODE}.md", f"{NODE}/ru.md", f"{NODE}/zh.md"])
