@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..core.hardware import device_names
 from ..core.units import GIB
 from .bridge.previews import text_files, uncounted
+from .bridge.reader_language import of_the_reader
 from .bridge.schema import GPU, io, schema
 
 
@@ -54,12 +55,13 @@ class GPUProbe(io.ComfyNode):
         from ..core.hardware.health import health
         from ..core.models.place import machine_now
 
-        report = machine_now(str(device))
+        report, lang = machine_now(str(device)), of_the_reader()
         budget = budget_of_machine(report)
         chosen = report.device
         total, free = (chosen.total_bytes or 0) / GIB, (chosen.free_bytes or 0) / GIB
-        room = [] if budget is None else [budget.text()]
-        text = "\n".join([report.text(), *room, *(finding.text() for finding in health(report))])
+        room = [] if budget is None else [budget.text(lang)]
+        wrong = [finding.text(lang) for finding in health(report, lang)]
+        text = "\n".join([report.text(lang), *room, *wrong])
         facts = {**report.to_dict(), "budget": None if budget is None else budget.to_dict()}
         shown = {"text": [text], **text_files([text]), "probe": uncounted([facts])}
         return io.NodeOutput(report, text, round(total, 3), round(free, 3), ui=shown)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.gpus import GPU
-from ..catalog.words import joined, said
+from ..catalog.words import in_language, joined, said
 from ..errors import VramwiseError
 from ..units import GIB, MIB, figure, gib, gib_text
 
@@ -63,12 +63,14 @@ class Budget:
         names = ("device", "free_bytes", "reclaimable_bytes", "budget_bytes", "note", "set_by_hand")
         return {name: getattr(self, name) for name in names}
 
-    def text(self) -> str:
+    def text(self, lang: str = "en") -> str:
         """One line for a report."""
-        parts = [f"free {gib_text(self.free_bytes)}"]
+        parts: list[str] = [said("probe_free", size=gib_text(self.free_bytes))]
         if self.reclaimable_bytes:
-            parts.append(f"{gib_text(self.reclaimable_bytes)} that could be evicted")
-        return f"For a model on {self.device}: {', '.join([*parts, *([self.note] if self.note else [])])}"
+            parts.append(said("probe_evictable", size=gib_text(self.reclaimable_bytes)))
+        if self.note:
+            parts.append(self.note)
+        return in_language(said("probe_room", device=self.device, parts=joined(parts, "probe_list")), lang)
 
 
 def desktop_bytes(report: MachineReport) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..catalog.words import said
 from .capabilities import Capability, _installed
 
 # Tensor cores take bf16 from compute capability 8.0 on, fp8 from 8.9 and fp4 from 10.0
@@ -66,5 +67,5 @@ def _kernel(name: str, module: str, kind: str, capability: tuple[int, int] | Non
         has = ".".join(map(str, capability or ()))
         return Capability(False, f"{name} needs compute capability 8.0; this GPU has {has}")
     if not _installed(module):
-        return Capability(False, f"{name} is not installed")
+        return Capability(False, said("plan_not_installed", name=name))
     return Capability(True, f"{name} is installed; it computes in fp16 and bf16, not in fp32")

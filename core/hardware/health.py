@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ..catalog.csv_rows import table
@@ -51,9 +51,10 @@ class Finding:
     code: str = ""
     device: str = ""
 
-    def text(self) -> str:
-        """One line for a report."""
-        return f"{self.severity.capitalize()}: {self.title}. {self.detail} {self.impact} {self.remedy}"
+    def text(self, lang: str = "en") -> str:
+        """One line for a report; its parts are in the language that ``health`` was asked in."""
+        say = words(lang)
+        return say["check_finding"].format(**{**asdict(self), "severity": say[f"check_{self.severity}"]})
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..catalog.words import words
-from ..units import gib_text
+from ..catalog.words import in_language, joined, said, words
+from ..units import figure, gib_text
 from .capabilities import Capability
 from .compute_support import supports_flash
 
@@ -77,42 +77,48 @@ class DeviceReport:
 
     def line(self) -> str:
         """One line for a report: name, free of total."""
-        total = gib_text(self.total_bytes)
-        extra = f", compute capability {self.compute_capability}" if self.compute_capability else ""
-        hand = f", set by hand: {self.set_by_hand}" if self.set_by_hand else ""
-        free = gib_text(self.free_bytes)
-        return f"{self.id}: {self.name}, {free} free of {total}{extra} ({self.source}{hand})"
+        capability, hand = self.compute_capability, self.set_by_hand
+        return said(
+            "probe_device",
+            id=self.id,
+            name=self.name,
+            free=gib_text(self.free_bytes),
+            total=gib_text(self.total_bytes),
+            extra=said("probe_capability", capability=capability) if capability else "",
+            source=self.source,
+            hand=said("probe_by_hand", text=hand) if hand else "",
+        )
 
     def details(self) -> Iterator[str]:
         """The other figures, one line a subject; nothing for what is not known at all."""
         if self.kind != "cpu":
-            yield (
-                f"held: ours {gib_text(self.own_bytes)}, ComfyUI's other models {gib_text(self.host_bytes)}, "
-                f"other processes {gib_text(self.other_bytes)}"
-            )
+            held = gib_text(self.own_bytes), gib_text(self.host_bytes), gib_text(self.other_bytes)
+            yield said("probe_held", own=held[0], host=held[1], other=held[2])
         if self.reserved_bytes is not None:
             allocated, reserved = gib_text(self.allocated_bytes), gib_text(self.reserved_bytes)
-            yield f"torch: allocated {allocated}, reserved {reserved}"
+            yield said("probe_torch", allocated=allocated, reserved=reserved)
         if self.shared_bytes is not None:
-            yield f"shared with RAM by Windows: {gib_text(self.shared_bytes)}"
+            yield said("probe_shared", size=gib_text(self.shared_bytes))
         known = {"bf16": self.bf16, "fp8": self.fp8, "fp4": self.fp4}
         if any(value is not None for value in known.values()):
-            yield "computes in: " + ", ".join(f"{name} {_yes(value)}" for name, value in known.items())
+            formats = [said("probe_format", name=name, answer=_yes(value)) for name, value in known.items()]
+            yield said("probe_computes", formats=joined(formats, "probe_list"))
         if self.bandwidth_gb_s is not None:
-            cores = "" if self.tensor_cores is None else f", {self.tensor_cores} tensor cores"
-            yield f"{self.bandwidth_gb_s:g} GB/s{cores} (catalog: {self.catalog_name})"
+            cores = "" if self.tensor_cores is None else said("probe_cores", count=self.tensor_cores)
+            speed = figure(self.bandwidth_gb_s, "g")
+            yield said("probe_bandwidth", speed=speed, cores=cores, card=self.catalog_name)
         if self.kind in ("cuda", "rocm"):
             named = (("flash-attn", self.flash_attention), ("SageAttention", self.sage_attention))
             for name, kernel in named:
-                yield f"{name}: {_yes(kernel.usable)} ({kernel.reason})"
+                yield said("probe_kernel", name=name, answer=_yes(kernel.usable), reason=kernel.reason)
         if heat := self.heat():
             yield heat
         if self.throttle:
-            yield f"clock held down by: {', '.join(self.throttle)}"
+            yield said("probe_clock", reasons=", ".join(self.throttle))
         if self.dynamic_vram is not None:
-            yield f"ComfyUI's dynamic VRAM: {'on' if self.dynamic_vram else 'off'}"
+            yield said("probe_dynamic_on" if self.dynamic_vram else "probe_dynamic_off")
         if not self.runnable.usable:
-            yield f"torch cannot use it: {self.runnable.reason}"
+            yield said("probe_unusable", reason=self.runnable.reason)
 
     def heat(self) -> str:
         """Temperature, power and clock, each of its limit where that is known; empty where nothing is."""
@@ -186,8 +192,7 @@ class MachineReport:
     @property
     def driver_problem(self) -> str | None:
         """An English sentence when the NVIDIA driver fails."""
-        said = self.driver_error
-        return None if said is None else f"The NVIDIA driver answered with an error: {said}."
+        return None if self.driver_error is None else said("probe_driver_error", text=self.driver_error)
 
     def to_dict(self) -> dict[str, Any]:
         derived = {
@@ -197,26 +202,27 @@ class MachineReport:
         }
         return {**asdict(self), **derived}
 
-    def text(self) -> str:
+    def text(self, lang: str = "en") -> str:
         """The report a person reads."""
-        lines = [f"Chosen: {self.device.line()}"]
-        lines += [f"  {detail}" for detail in self.device.details()]
-        for device in self.devices:
-            if device.id != self.chosen:
-                lines.append(f"Also here: {device.line()}")
-                lines += [f"  {detail}" for detail in device.details()]
-        lines.append(
-            f"RAM: {gib_text(self.ram_available_bytes)} available of {gib_text(self.ram_total_bytes)}, "
-            f"{self.cpu_count} logical processors"
-        )
-        lines.append(f"{self.system}, Python {self.python}, torch {self.torch or 'not installed'}")
+        others = [device for device in self.devices if device.id != self.chosen]
+        lines: list[str] = []
+        for key, device in (("probe_chosen", self.device), *(("probe_also", other) for other in others)):
+            lines.append(in_language(said(key, device=device.line()), lang))
+            lines += [f"  {in_language(detail, lang)}" for detail in device.details()]
+        lines += [in_language(line, lang) for line in self._surroundings()]
+        lines += [in_language(said("probe_note", note=remark.text(lang)), lang) for remark in self.remarks]
+        return "\n".join(lines)
+
+    def _surroundings(self) -> Iterator[str]:
+        free, total = gib_text(self.ram_available_bytes), gib_text(self.ram_total_bytes)
+        yield said("probe_ram", free=free, total=total, count=self.cpu_count)
+        torch = self.torch or said("probe_no_torch")
+        yield said("probe_system", system=self.system, python=self.python, torch=torch)
         driver = next((device.driver for device in self.devices if device.driver), None)
         if driver:
-            lines.append(f"NVIDIA driver {driver}, CUDA up to {self.driver_cuda or 'unknown'}")
+            yield said("probe_driver", driver=driver, cuda=self.driver_cuda or said("probe_unknown"))
         if self.driver_problem:
-            lines.append(self.driver_problem)
-        lines += [f"Note: {note}" for note in self.notes]
-        return "\n".join(lines)
+            yield self.driver_problem
 
 
 @dataclass(frozen=True)
@@ -243,4 +249,4 @@ class HostMemory:
 
 
 def _yes(value: bool | None) -> str:
-    return "unknown" if value is None else "yes" if value else "no"
+    return said("probe_unknown" if value is None else "probe_yes" if value else "probe_no")

@@ -30,9 +30,14 @@ def told(error: VramwiseError) -> str:
     return in_language(error, _ASKED.get())
 
 
+def of_the_reader() -> str:
+    """The language of whoever queued the prompt that runs."""
+    return _readers.get(str(getattr(_server(), "client_id", None)), "en")
+
+
 def tell(error: VramwiseError) -> None:
     """Let ``error`` say its sentence in the language of whoever queued the prompt that runs."""
-    lang = _readers.get(str(getattr(_server(), "client_id", None)), "en")
+    lang = of_the_reader()
     if lang != "en":
         error.args = (in_language(error, lang),)
 

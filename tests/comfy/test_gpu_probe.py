@@ -103,6 +103,20 @@ def test_the_report_is_shown_as_text_and_as_data(client, graph, fresh):
     assert f"Chosen: cpu: {processor['name']}" in shown["text"][0]
 
 
+@pytest.mark.parametrize(
+    ("reads", "begins"), [("ru", "\u0412\u044b\u0431\u0440\u0430\u043d\u043e: cpu"), ("", "Chosen: cpu")]
+)
+def test_the_report_is_in_the_language_of_who_asks(client, graph, fresh, reads, begins):
+    graph.node("probe", "VramwiseGPUProbe", device="cpu", refresh=next(fresh))
+    client.reads = reads
+    try:
+        result = client.run(graph)
+    finally:
+        client.reads = ""
+    assert result.ok, result.error_text
+    assert result.outputs["probe"]["text"][0].startswith(begins)
+
+
 def said_by(program: str, require: Callable[[object, str], None]) -> dict[str, Any]:
     """What ``program`` prints, which runs beside a ComfyUI without a server."""
     from devtools.comfy.server import default_comfy_dir

@@ -7,6 +7,7 @@ import dataclasses
 import importlib.machinery
 import json
 import os
+import re
 import string
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from vramwise.hardware import (
     torch_build,
     windows_memory,
 )
+from vramwise.hardware.capabilities import Capability
 from vramwise.hardware.torch_build import TorchBuild
 
 GIB = 1024**3
@@ -357,3 +359,48 @@ def test_every_word_of_a_report_is_there_in_every_language(lang: str) -> None:
 def test_an_unknown_language_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="en, ru, zh"):
         words("russian")
+
+
+CARD = report.DeviceReport(
+    id="cuda:0",
+    name="NVIDIA GeForce RTX 4060",
+    kind="cuda",
+    total_bytes=8 * GIB,
+    free_bytes=6 * GIB,
+    compute_capability="8.9",
+    driver="560.1",
+    source="NVML",
+    own_bytes=0,
+    host_bytes=GIB,
+    reserved_bytes=GIB,
+    allocated_bytes=GIB // 2,
+    bf16=True,
+    fp8=True,
+    bandwidth_gb_s=272.5,
+    tensor_cores=96,
+    catalog_name="GeForce RTX 4060",
+    shared_bytes=GIB,
+    throttle=("sw_power_cap",),
+    dynamic_vram=True,
+    flash_attention=compute_support.flash_attention("cpu", None),
+    sage_attention=compute_support.sage_attention("cuda", None),
+    runnable=Capability(False, "torch 2.1 is built without CUDA"),
+    set_by_hand="total_gib 96",
+)
+
+
+@pytest.mark.parametrize(("lang", "letters"), [("ru", r"[\u0400-\u04ff]"), ("zh", r"[\u4e00-\u9fff]")])
+def test_every_line_of_a_report_is_in_the_readers_language(lang: str, letters: str) -> None:
+    here = machine.probe(torch=None)
+    told = dataclasses.replace(
+        here, devices=(CARD, *here.devices), chosen="cuda:0", driver_error="boom", remarks=(), torch=None
+    )
+    room = budget.budget_of_machine(told)
+    assert room is not None
+    lines = [*told.text(lang).splitlines(), room.text(lang)]
+    assert len(lines) == len([*told.text().splitlines(), room.text()]) > 14
+    assert [line for line in lines if not re.search(letters, line)] == []
+    english = re.compile(r"\b(is|of|on|by|with|only|free|held|yes|no|unknown|needs|cannot|installed)\b")
+    assert [line for line in lines if english.search(line)] == []
+    assert ("272,5" in told.text(lang)) == (lang == "ru")
+    assert told.text().startswith("Chosen: cuda:0: NVIDIA GeForce RTX 4060, 6.0 GiB free of 8.0 GiB, compute")
