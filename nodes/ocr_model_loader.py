@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..core.hardware import device_names
 from ..core.models.names import model_ids
 from ..core.option_values import ATTENTIONS, DEFAULT_MODEL, check_choice, precision_choices
@@ -91,6 +93,13 @@ class OCRModelLoader(io.ComfyNode):
             check_choice("attention", attention or "auto", ATTENTIONS)
 
         return valid(check)
+
+    @classmethod
+    def fingerprint_inputs(cls, model: str | None = None, **_: Any) -> str:
+        """Run again when the model's files came, went or changed."""
+        from ..core.models.handle import files_stamp
+
+        return files_stamp(model or "")
 
     @classmethod
     def execute(

@@ -180,6 +180,18 @@ class OCRHandle:
         return self._live.engine
 
 
+def files_stamp(model: str) -> str:
+    """Tells the files of ``model`` apart from what they were; "" where it has none here. Never raises."""
+    if not model or is_cpu_engine(model):
+        return ""
+    from .resolved import find_checkpoint
+
+    try:
+        return find_checkpoint(model, load_settings()).stamp()
+    except VramwiseError:
+        return ""
+
+
 def ocr_handle(
     model: str = DEFAULT_MODEL,
     precision: str = "auto",

@@ -58,6 +58,7 @@ def load_plan(request: ModelRequest, settings: Settings, sharded: bool = False) 
         quantise_vision=request.quantise_vision,
         revision=checkpoint.revision,
         adapter=checkpoint.adapter,
+        files=checkpoint.stamp(),
     )
     return LoadPlan(checkpoint, resolved.family, resolved.config, plan, spec, request.fast_decode)
 

@@ -5,8 +5,10 @@ A checkpoint is known by what checkpoint_files reads of it; nothing here imports
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,6 +68,18 @@ class Checkpoint:
     tensor_bytes: int
     revision: str | None
     adapter: Path | None = None
+
+    def stamp(self) -> str:
+        """Names, sizes and times of change of all files of the model: another stamp is another model."""
+        return ";".join(f"{file} {size} {changed}" for file, size, changed in sorted(self._files()))
+
+    def _files(self) -> Iterator[tuple[str, int, int]]:
+        for folder in filter(None, (self.path, self.adapter)):
+            with contextlib.suppress(OSError), os.scandir(folder) as inside:
+                for entry in inside:
+                    if not entry.name.startswith(".") and entry.is_file():
+                        status = entry.stat()
+                        yield entry.path, status.st_size, status.st_mtime_ns
 
 
 def locate(model: OCRModel, settings: Settings) -> Checkpoint:

@@ -7,6 +7,7 @@ The listing (names, sizes, hashes, commit) is hub_listing's; the bytes come by f
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -145,13 +146,23 @@ def _fetch_all(
             done += file.size or 0
         _record(model, listing, folder)
     except OSError as error:
-        raise VramwiseError(
-            f"{listing.repo} could not be written to {folder}: {error.strerror or error}. What has arrived "
-            "is kept and the next try goes on from there."
-        ) from error
+        raise _not_written(listing.repo, folder, error) from error
     verify(folder)
     log.info("%s: commit %s of %s in %s", model.name, listing.commit, listing.source, folder)
     return folder
+
+
+def _not_written(repo: str, folder: Path, error: OSError) -> VramwiseError:
+    """The sentence; where another try would end the same way it says what else to do."""
+    told = f"{repo} could not be written to {folder}: {error.strerror or error}."
+    if error.errno == errno.EFBIG:
+        return VramwiseError(
+            f"{told} The disk's file system or a quota takes no file so large (FAT32 takes 4 GiB): name a "
+            "folder on another disk as models_dir in config.yaml."
+        )
+    if error.errno in (errno.EISDIR, errno.ENOTDIR):
+        return VramwiseError(f"{told} See what is at {error.filename2 or error.filename or folder}.")
+    return VramwiseError(f"{told} What has arrived is kept and the next try goes on from there.")
 
 
 def _bytes_of(files: Iterable[RemoteFile]) -> int:

@@ -204,6 +204,27 @@ def test_a_folder_that_arrived_while_comfyui_was_running_is_read_by_name(
         shutil.rmtree(shelf / "arrived-later")
 
 
+def test_weights_that_were_trained_on_are_read_at_the_next_run_and_a_folder_that_went_is_missed(
+    comfy: ComfyServer, read: Callable[..., RunResult]
+) -> None:
+    shelf = comfy.base_dir / "models" / "LLM"
+    own = shelf / "trained-on"
+    shutil.copytree(shelf / QWEN, own)
+    try:
+        first = read("trained-on")
+        assert record(first)["text"]
+        assert "loader" in read("trained-on").cached
+        before = loads(comfy)
+        weights = own / "model.safetensors"
+        weights.write_bytes(weights.read_bytes())
+        again = read("trained-on")
+        assert "loader" not in again.cached and loads(comfy) == before + 1
+        assert record(again)["text"] == record(first)["text"]
+    finally:
+        shutil.rmtree(own)
+    assert "trained-on" in read("trained-on").error_text
+
+
 # --- graphs -----------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from vramwise.weights import (
     tensor_index,
     verify,
 )
+from vramwise.weights.checkpoints import Checkpoint
 
 REPO = "Qwen/Qwen3-VL-2B-Instruct"
 NAME = "Qwen3-VL-2B-Instruct"
@@ -385,3 +386,23 @@ def test_the_commit_is_read_from_huggingface_hubs_own_notes(tmp_path: Path, mach
     notes.mkdir(parents=True)
     (notes / "config.json.metadata").write_text(f"{COMMIT}\netag\n1.0\n", encoding="utf-8")
     assert locate(MODEL, machine).revision == COMMIT
+
+
+def test_a_folder_whose_files_change_has_another_stamp(tmp_path: Path) -> None:
+    """Of weights that were trained on, of an adapter too; what a download leaves in dots is no file of it."""
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    for folder in (base, adapter):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+    found = Checkpoint("x", base, "qwen3_vl", (), 0, None, adapter)
+    before = found.stamp()
+    (base / ".vramwise.json").write_text("{}")
+    assert found.stamp() == before
+    (adapter / "adapter_model.safetensors").write_bytes(b"trained")
+    after = found.stamp()
+    assert after != before and "adapter_model.safetensors 7" in after
+    for folder in (base, adapter):
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    assert found.stamp() == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -266,6 +267,26 @@ def test_a_disk_that_fills_up_on_the_way_keeps_what_has_arrived(
         with pytest.raises(VramwiseError, match=r"No space left on device.*kept"):
             download_model(MODEL, machine)
     verify(download_model(MODEL, machine))
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.EFBIG, "File too large"), r"takes no file so large \(FAT32 .* models_dir in config"),
+        (OSError(errno.EISDIR, "Is a directory", "a", None, "there/b"), r"See what is at there/b\."),
+    ],
+)
+def test_where_another_try_would_end_the_same_way_it_is_not_advised(
+    world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch, error: OSError, says: str
+) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module.os, "replace", refused)
+    with pytest.raises(VramwiseError, match=says) as caught:
+        download_model(MODEL, machine)
+    assert "the next try goes on" not in str(caught.value)
+    assert in_language(caught.value, "ru") != str(caught.value) != in_language(caught.value, "zh")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ class LoadSpec:
     """What makes two resident models the same one: change any of it and it is another model, never the old
     weights.
 
-    ``precision`` is "bf16", "fp16", "fp32", "int8" or "int4"; ``device`` a torch device string.
+    ``precision`` is "bf16", "fp16", "fp32", "int8" or "int4"; ``device`` a torch device string. ``files`` is
+    the stamp of what lies in the folder: weights that were trained on are other weights.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class LoadSpec:
     quantise_vision: bool = False
     revision: str | None = None
     adapter: Path | None = None
+    files: str = ""
 
     @property
     def name(self) -> str:
