@@ -19,7 +19,7 @@ from ..results.parted_lines import parted
 from ..results.result import OCRResult, Region
 from ..results.vertical_text import columns_of_level_lines, furigana
 from .confidence.lines import judged
-from .foreign_text import DOUBTFUL, ForeignPage, enlarging, mean_confidence, with_parts
+from .foreign_text import DOUBTFUL, ForeignPage, PageReading, enlarging, mean_confidence, with_parts
 from .language_routing import (
     RapidRoute,
     Route,
@@ -31,11 +31,14 @@ from .language_routing import (
 )
 from .level_picture import level_picture
 from .line_shapes.fitted_boxes import fitted
+from .missed_lines import with_missed
 from .protocol import CPU_PRECISION, QUESTION_OPTIONS, ProgressCallback, ReadOptions
 from .rapid import RapidReader
 from .reader_pool import ReaderPool
-from .script_at_a_glance import covers, is_believable, plain_script
+from .script_at_a_glance import PlainPage, covers, is_believable, plain_script
+from .script_detection import READABLE
 from .table_rules import rules_on, without_rules
+from .tesseract import TesseractReader
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -123,16 +126,32 @@ class CPUEngine:
             route = self._route_for_script(plain.script, None)
         except VramwiseError:
             return None
-        level = level_picture(image, plain.angle)
-        if isinstance(route, TesseractRoute):
-            clean = without_rules(level.picture, plain.high, aslant=plain.angle != 0.0)
-            level = replace(level, picture=clean)
-            times = enlarging(plain.high, clean)
-            level = level if times == 1.0 else level.enlarged(times)
-        lines = self._by(route, level.picture, options, progress)
+        level, lines = self._read_plain(plain, route, image, options, progress)
         if not is_believable(lines, plain.script) or not covers(level.picture, lines):
             return None
         return [level.line(line) for line in lines], [f"{plain.script} text was found and read by {route}."]
+
+    def _read_plain(
+        self,
+        plain: PlainPage,
+        route: Route,
+        image: NDArray[uint8],
+        options: ReadOptions,
+        progress: ProgressCallback,
+    ) -> PageReading:
+        """Tesseract is given level lines of its size, and then alone what it missed of a page it can read."""
+        level = level_picture(image, plain.angle)
+        if not isinstance(route, TesseractRoute):
+            return PageReading(level, self._by(route, level.picture, options, progress))
+        clean = without_rules(level.picture, plain.high, aslant=plain.angle != 0.0)
+        level = replace(level, picture=clean)
+        times = enlarging(plain.high, clean)
+        level = level if times == 1.0 else level.enlarged(times)
+        with self._pool.acquire(route, route.open) as reader:
+            lines = reader.lines(level.picture, options.max_pixels, progress)
+            if isinstance(reader, TesseractReader) and is_believable(lines, plain.script):
+                lines = with_missed(level.picture, lines, reader)
+        return PageReading(level, lines)
 
     def _by(
         self, route: Route, image: NDArray[uint8], options: ReadOptions, progress: ProgressCallback
@@ -150,8 +169,16 @@ class CPUEngine:
         options: ReadOptions,
         progress: ProgressCallback,
     ) -> list[Line]:
-        """The page as it lies; where that makes little sense, as PP-OCR sees its lines run, if better."""
-        lines = self._by(route, image, options, progress)
+        """The page as it lies, levelled and enlarged where it is plainly in the script and needs it; where
+        that makes little sense, as PP-OCR sees its lines run, if better.
+        """
+        plain = plain_script(image) if script not in READABLE else None
+        mendable = plain is not None and (plain.angle or enlarging(plain.high, image) > 1.0)
+        if plain is not None and plain.script == script and mendable:
+            level, found = self._read_plain(plain, route, image, options, progress)
+            lines = [level.line(line) for line in found]
+        else:
+            lines = self._by(route, image, options, progress)
         if mean_confidence(lines) >= DOUBTFUL:
             return lines
         seen = self._by(RapidRoute(), image, replace(options, partial=False), progress)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean, median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...cjk import is_cjk
 from ..results.line import Line
@@ -47,6 +47,8 @@ SMALL_LINE, GOOD_LINE, MOST_TIMES, MOST_ENLARGED = 24, 40, 4.0, 12_000_000
 PAPER = 0.12  # of a line's height, around it
 # What Tesseract sees where PP-OCR saw no text is a drawing, unless it is this sure.
 NO_DRAWING = 0.85
+# A page with so many lines that are so long for their height has some read upside down before all of it is.
+TELLING, LONG = 6, 8.0
 LETTERS = 4  # different ones of a line that PP-OCR is believed without a doubt
 
 # Of a line that nobody reads: words of such a confidence that are numbers, or Latin.
@@ -55,17 +57,25 @@ NUMBER = re.compile(r"[\d.,:;/%+()\u2116#$\u20ac\u00a3-]*\d[\d.,:;/%+()$\u20ac\u
 WORD = re.compile(r"[A-Za-z][A-Za-z'@._-]{2,}")
 
 
+class PageReading(NamedTuple):
+    """What Tesseract found on a level picture of a page, ``lines`` standing where they do on that picture."""
+
+    level: LevelPicture
+    lines: Sequence[Line]
+
+
 @dataclass(frozen=True)
 class ForeignPage:
     """``lines``: all of the page, those in ``script`` marked so and not read yet. ``image``: uint8 RGB.
-    ``read_alone``: what Tesseract read of single lines, by their pictures, kept for the same page with other
-    lines marked.
+    ``read_alone``: what Tesseract read of single lines, by their pictures, and ``readings``: of the page,
+    both kept for the same page with other lines marked.
     """
 
     image: NDArray[uint8]
     lines: Sequence[Line]
     script: str
     read_alone: dict[bytes, tuple[str, float]] = field(default_factory=dict, compare=False, repr=False)
+    readings: list[PageReading] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def share(self) -> float:
@@ -86,6 +96,8 @@ class ForeignPage:
         read = self._read(reader, max_pixels, progress)
         sure = self._sureness(read)
         if not isinstance(reader, TesseractReader) or sure >= DOUBTFUL:
+            return read
+        if not self._may_hang(reader):
             return read
         other = replace(
             self, lines=[line if line.foreign != self.script else _turned(line) for line in self.lines]
@@ -117,10 +129,43 @@ class ForeignPage:
         kept = {id(line) for line in self.lines if line.foreign != self.script}
         return mean_confidence([line for line in read if id(line) not in kept and not line.foreign])
 
+    def _may_hang(self, reader: TesseractReader) -> bool:
+        """Whether the page may stand on its head: where enough lines are long, some of them, read alone both
+        ways, tell at a fraction of the cost of the page.
+        """
+        import numpy as np
+
+        long = [line for line in self._own if _length(line) >= LONG * _height(line)]
+        if len(long) < TELLING:
+            return True
+        level = self._level()
+        level = next((made.level for made in self.readings if made.level.is_like(level)), level)
+        crops = [_cut(level, line) for line in sorted(long, key=_length)[-TELLING:]]
+        here = mean(self._line(reader, crop)[1] for crop in crops)
+        return mean(self._line(reader, np.ascontiguousarray(crop[::-1, ::-1]))[1] for crop in crops) > here
+
+    def _page(
+        self, reader: TesseractReader, max_pixels: int | None, progress: ProgressCallback
+    ) -> PageReading:
+        """The page as Tesseract reads it; not once more where it was read so before."""
+        level = self._level()
+        for made in self.readings:
+            if made.level.is_like(level):
+                return made
+        made = PageReading(level, reader.lines(level.picture, max_pixels, progress))
+        self.readings.append(made)
+        return made
+
+    def _line(self, reader: TesseractReader, crop: NDArray[uint8]) -> tuple[str, float]:
+        key = hashlib.blake2b(crop.tobytes(), person=b"%dx%d" % crop.shape[:2]).digest()
+        if key not in self.read_alone:
+            self.read_alone[key] = reader.line(crop)
+        return self.read_alone[key]
+
     def _read(self, reader: LineReader, max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
         if isinstance(reader, TesseractReader):
-            level = self._level()
-            found = [level.line(line) for line in reader.lines(level.picture, max_pixels, progress)]
+            level, seen = self._page(reader, max_pixels, progress)
+            found = [level.line(line) for line in seen]
         else:
             found = reader.lines(self.image, max_pixels, progress)
         filled = {id(line): _filled(line, found) for line in self._own}
@@ -135,7 +180,7 @@ class ForeignPage:
 
     def _level(self) -> LevelPicture:
         """What Tesseract sees: level lines of its size, and no rules of tables."""
-        high = median(math.dist(line.polygon[1], line.polygon[2]) for line in self._own)
+        high = median(map(_height, self._own))
         times = enlarging(high, self.image)
         angle = text_angle(self._own)
         upright = round(angle / (math.pi / 2)) * (math.pi / 2)
@@ -153,12 +198,7 @@ class ForeignPage:
         weakest = min((word.confidence or 0.0 for word in read.words), default=here)
         if here >= SURE_ON_PAGE and weakest >= SURE_WORD:
             return read
-        back = [level.forth(point) for point in line.polygon]
-        crop = straight_line(level.picture, tuple(back), PAPER)
-        key = hashlib.blake2b(crop.tobytes(), person=b"%dx%d" % crop.shape[:2]).digest()
-        if key not in self.read_alone:
-            self.read_alone[key] = reader.line(crop)
-        text, sure = self.read_alone[key]
+        text, sure = self._line(reader, _cut(level, line))
         if not text or sure < max(ALONE_AT_LEAST, here):
             return read
         return replace(line, text=text, confidence=sure, words=(), foreign=None)
@@ -182,6 +222,11 @@ class ForeignPage:
 
 def _sure(line: Line) -> bool:
     return (line.confidence or 0.0) >= DOUBTFUL
+
+
+def _cut(level: LevelPicture, line: Line) -> NDArray[uint8]:
+    """A line of the original, cut from its level picture."""
+    return straight_line(level.picture, tuple(level.forth(point) for point in line.polygon), PAPER)
 
 
 def _turned(line: Line) -> Line:
@@ -238,6 +283,10 @@ def _covered(line: Line, places: Sequence[Point]) -> bool:
 
 def _length(line: Line) -> float:
     return math.dist(line.polygon[0], line.polygon[1])
+
+
+def _height(line: Line) -> float:
+    return math.dist(line.polygon[1], line.polygon[2])
 
 
 def _has_cjk(line: Line) -> bool:

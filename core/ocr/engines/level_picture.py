@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Affine = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 LEVEL_ENOUGH = math.radians(0.7)  # below this Tesseract straightens better than resampling would
+LIKE_SIZE = 1.25  # times as large, at most, is as good for reading
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,22 @@ class LevelPicture:
         (a, b, c), (d, e, f) = self.back
         x, y, whole = at[0] - c, at[1] - f, a * e - b * d
         return (e * x - b * y) / whole, (a * y - d * x) / whole
+
+    @property
+    def angle(self) -> float:
+        """By how many radians what runs level here runs down on the original."""
+        return math.atan2(self.back[1][0], self.back[0][0])
+
+    @property
+    def times(self) -> float:
+        """How many times as large as the original it is."""
+        return 1.0 / math.hypot(self.back[0][0], self.back[1][0])
+
+    def is_like(self, other: LevelPicture) -> bool:
+        """Whether a reader would find the same on the other level picture of the same original."""
+        apart = abs(math.remainder(self.angle - other.angle, 2 * math.pi))
+        sizes = sorted((self.times, other.times))
+        return apart < LEVEL_ENOUGH and sizes[1] <= LIKE_SIZE * sizes[0]
 
     def enlarged(self, times: float) -> LevelPicture:
         """The same picture, so many times as large."""

@@ -38,6 +38,8 @@ LEAST = 12  # pixels of a line in the page, paper around it included
 # letters in the script.
 BELIEVED, DOUBTED, FEW_DOUBTED, IN_SCRIPT = 0.85, 0.6, 0.1, 0.6
 SPECK = 6  # pixels of ink; less is noise
+PIECE = 20  # and of ink that a letter or a digit has at least
+FRAME = 0.5  # of both sides of a page: the paper's own edge on a dark table, or a frame
 COVERED = 0.8  # of the page's ink at least stands in lines that were read
 UNICODE_NAMES = {"Han": ("CJK",)}
 
@@ -140,19 +142,34 @@ def covers(image: NDArray[uint8], lines: Sequence[Line]) -> bool:
 
 
 def _covered(image: NDArray[uint8], lines: Sequence[Line], smooth: bool) -> float:
-    """The share of the ink, specks left out, that is in ``lines``."""
+    """The share of the ink, as `seen_ink` has it, that is in ``lines``."""
+    ink = seen_ink(image, smooth)
+    total = float(ink.sum())
+    return float((ink & under(lines, image, ink.shape)).sum()) / total if total else 0.0
+
+
+def seen_ink(image: NDArray[uint8], smooth: bool) -> NDArray[uint8]:
+    """The ink of a page (0 or 1) at the size it is looked at, without specks and the page's own frame."""
+    import cv2
+
+    _, ink = _seen(image, smooth)
+    _, places, sizes, _ = cv2.connectedComponentsWithStats(ink)
+    high, wide = ink.shape
+    frame = (sizes[:, cv2.CC_STAT_WIDTH] > FRAME * wide) & (sizes[:, cv2.CC_STAT_HEIGHT] > FRAME * high)
+    kept: NDArray[uint8] = ink * ((sizes[:, cv2.CC_STAT_AREA] >= SPECK) & ~frame)[places]
+    return kept
+
+
+def under(lines: Sequence[Line], image: NDArray[uint8], shape: tuple[int, ...]) -> NDArray[uint8]:
+    """1 where a line of ``image`` lies on it at the size ``shape``, else 0."""
     import cv2
     import numpy as np
 
-    small, ink = _seen(image, smooth)
-    _, places, sizes, _ = cv2.connectedComponentsWithStats(ink)
-    ink = ink * (sizes[:, cv2.CC_STAT_AREA] >= SPECK)[places]
-    scale = small.shape[1] / image.shape[1], small.shape[0] / image.shape[0]
-    read = np.zeros(small.shape[:2], np.uint8)
+    scale = shape[1] / image.shape[1], shape[0] / image.shape[0]
+    read = np.zeros(shape[:2], np.uint8)
     for line in lines:
         cv2.fillConvexPoly(read, np.round(np.multiply(line.polygon, scale)).astype(np.int32), 1)
-    total = float(ink.sum())
-    return float((ink & read).sum()) / total if total else 0.0
+    return read
 
 
 def _seen(

@@ -1,0 +1,169 @@
+"""How often, and at what, the reader of a foreign script is asked: nothing here needs its data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from vramwise import ReadOptions
+from vramwise.ocr.engines import cpu
+from vramwise.ocr.engines.foreign_text import ForeignPage
+from vramwise.ocr.engines.language_routing import TesseractRoute
+from vramwise.ocr.engines.missed_lines import missed_places, with_missed
+from vramwise.ocr.engines.script_at_a_glance import PlainPage, covers
+from vramwise.ocr.engines.tesseract import TesseractReader
+from vramwise.ocr.results.line import Line
+
+Picture = NDArray[np.uint8]
+
+
+class Progress:
+    def check(self) -> None: ...
+
+    def page_done(self, done: int, count: int) -> None: ...
+
+
+class Asked(TesseractReader):
+    """Reads what it is told to, and keeps what it was shown. Single lines that hang are less sure."""
+
+    def __init__(self, found: list[Line], alone: float = 0.7, hanging: float = 0.3) -> None:
+        self.found, self.alone, self.hanging = found, alone, hanging
+        self.pages: list[Picture] = []
+        self.singles: list[Picture] = []
+
+    def lines(self, image: Picture, max_pixels: int | None, progress: Any) -> list[Line]:
+        self.pages.append(image)
+        return self.found
+
+    def line(self, crop: Picture) -> tuple[str, float]:
+        self.singles.append(crop)
+        inked = np.flatnonzero((crop < 128).any(axis=(1, 2)))
+        upright = not len(inked) or inked.mean() <= crop.shape[0] / 2
+        return "\u0441\u043b\u043e\u0432\u043e", self.alone if upright else self.hanging
+
+    def release(self) -> None: ...
+
+
+def box(left: float, top: float, right: float, bottom: float) -> tuple[tuple[float, float], ...]:
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+def a_page(count: int = 8, long: float = 20.0) -> tuple[Picture, list[Line]]:
+    """Lines, 30 pixels high, whose upper part is inked; PP-OCR read half of them, not beyond doubt."""
+    picture = np.full((60 * count + 40, 700, 3), 255, np.uint8)
+    lines = []
+    for number in range(count):
+        top, right = 30 + 60 * number, 40 + 30 * long
+        for x in range(44, int(right) - 8, 14):
+            picture[top + 4 : top + 12, x : x + 8] = 0
+        own = number % 2 == 0
+        text = "" if own else f"read {number}"
+        lines.append(Line(text, box(40, top, right, top + 30), 0.9, foreign="Cyrillic" if own else None))
+    return picture, lines
+
+
+def found_on(lines: list[Line], sure: float) -> list[Line]:
+    return [Line("\u0447\u0442\u043e-\u0442\u043e", line.polygon, sure) for line in lines]
+
+
+def test_a_page_is_read_once_however_many_of_its_lines_are_doubted() -> None:
+    picture, lines = a_page(12)
+    reader = Asked(found_on(lines, 0.75))
+    page = ForeignPage(picture, lines, "Cyrillic")
+    doubted = page.with_doubted()
+    assert doubted is not None and doubted.share > page.share
+    doubted.read(reader, None, Progress())
+    page.read(reader, None, Progress())
+    assert len(reader.pages) == 1  # four times before: each way up, and each twice
+
+
+def test_long_lines_tell_that_a_page_hangs_and_short_ones_do_not() -> None:
+    picture, lines = a_page(12)
+    hanging = Asked(found_on(lines, 0.5), alone=0.3, hanging=0.9)
+    ForeignPage(picture, lines, "Cyrillic").read(hanging, None, Progress())
+    assert len(hanging.pages) == 2
+    picture, lines = a_page(12, long=4.0)
+    short = Asked(found_on(lines, 0.5))
+    ForeignPage(picture, lines, "Cyrillic").read(short, None, Progress())
+    assert len(short.pages) == 2
+
+
+def contents() -> tuple[Picture, list[Line], list[int]]:
+    """A table of contents: titles that were read, dots, and page numbers that were not."""
+    picture = np.full((900, 700, 3), 255, np.uint8)
+    lines, tops = [], list(range(60, 840, 60))
+    for top in tops:
+        for x in range(60, 300, 16):
+            cv2.rectangle(picture, (x, top + 3), (x + 8, top + 22), (0, 0, 0), 2)
+        for x in range(320, 590, 12):
+            picture[top + 19 : top + 23, x : x + 4] = 0
+        for x in (600, 614, 628):
+            cv2.rectangle(picture, (x, top + 3), (x + 8, top + 22), (0, 0, 0), 2)
+        text = "\u0437\u0430\u0433\u043e\u043b\u043e\u0432\u043e\u043a"
+        lines.append(Line(text, box(56, top, 590, top + 26), 0.95))
+    return picture, lines, tops
+
+
+def test_numbers_that_a_reader_missed_are_found_without_their_dots() -> None:
+    picture, lines, tops = contents()
+    short = [Line(line.text, box(56, y, 306, y + 26), 0.95) for line, y in zip(lines, tops, strict=True)]
+    places = missed_places(picture, short)
+    assert [round(place[0][1]) for place in places] == pytest.approx([top + 2 for top in tops], abs=3)
+    assert all(590 < place[0][0] < 602 and 634 < place[1][0] < 645 for place in places)
+    assert not missed_places(picture, []) and not missed_places(np.full((300, 300, 3), 255, np.uint8), lines)
+
+
+def test_what_was_missed_is_read_alone_and_taken_where_it_is_sure() -> None:
+    picture, lines, tops = contents()
+    assert len(with_missed(picture, lines, Asked([], alone=0.95, hanging=0.95))) == 2 * len(tops)
+    assert with_missed(picture, lines, Asked([], alone=0.7, hanging=0.7)) == lines
+
+
+def test_the_edge_of_the_paper_is_no_ink_that_nobody_read() -> None:
+    picture, lines, _ = contents()
+    whole = [Line(line.text, box(56, line.polygon[0][1], 650, line.polygon[2][1]), 0.95) for line in lines]
+    table = cv2.copyMakeBorder(picture, 90, 90, 90, 90, cv2.BORDER_CONSTANT, value=(0, 0, 0)).astype(np.uint8)
+    moved = [Line(line.text, tuple((x + 90, y + 90) for x, y in line.polygon), 0.95) for line in whole]
+    assert covers(picture, whole) and covers(table, moved)
+    assert not covers(table, moved[:6])
+
+
+@pytest.mark.parametrize(
+    ("plain", "times", "as_it_lies"),
+    [
+        (PlainPage("Cyrillic", 16.0, 0.0), 2.5, False),
+        (PlainPage("Cyrillic", 30.0, math.radians(5)), 1.0, False),
+        (PlainPage("Cyrillic", 30.0, 0.0), 1.0, True),
+        (PlainPage("Thai", 16.0, 0.0), 1.0, True),
+        (None, 1.0, True),
+    ],
+    ids=["small", "slanted", "plain", "other", "unknown"],
+)
+def test_a_page_of_a_named_language_is_levelled_and_enlarged_as_on_auto(
+    plain: PlainPage | None, times: float, as_it_lies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, lines = a_page(4)
+    reader = Asked(found_on(lines, 0.95))
+
+    class Pool:
+        @contextmanager
+        def acquire(self, route: Any, make: Any) -> Iterator[Asked]:
+            yield reader
+
+    monkeypatch.setattr(cpu, "plain_script", lambda image: plain)
+    engine = cpu.CPUEngine("rapid", Pool(), None)  # type: ignore[arg-type]
+    route = object.__new__(TesseractRoute)
+    read = engine._by_tesseract(route, "Cyrillic", picture, ReadOptions(language="ru"), Progress())
+    assert read
+    (shown,) = reader.pages
+    if as_it_lies:
+        assert shown is picture
+    else:
+        assert shown.shape[1] == pytest.approx(times * picture.shape[1], rel=0.1)
+        assert shown.shape != picture.shape
