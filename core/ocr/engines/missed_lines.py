@@ -50,7 +50,8 @@ def missed_places(image: NDArray[uint8], lines: Sequence[Line]) -> list[tuple[Po
     usual = median(math.dist(line.polygon[1], line.polygon[2]) for line in lines) / scale_y
     rest = (ink & (1 - under(lines, image, ink.shape))).astype(np.uint8)
     _, of, sizes, _ = cv2.connectedComponentsWithStats(rest)
-    rest = np.asarray(rest * (sizes[:, cv2.CC_STAT_HEIGHT] >= LOWEST * usual)[of], np.uint8)  # without dots
+    longest = np.maximum(sizes[:, cv2.CC_STAT_WIDTH], sizes[:, cv2.CC_STAT_HEIGHT])
+    rest = np.asarray(rest * (longest >= LOWEST * usual)[of], np.uint8)  # without dots
     joined = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((1, JOIN), np.uint8))
     _, _, places, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)
     found: list[tuple[Point, ...]] = []
