@@ -15,7 +15,7 @@ from vramwise import ReadOptions
 from vramwise.ocr.engines import cpu
 from vramwise.ocr.engines.foreign_text import ForeignPage
 from vramwise.ocr.engines.language_routing import TesseractRoute
-from vramwise.ocr.engines.missed_lines import missed_places, with_missed
+from vramwise.ocr.engines.line_shapes.missed_lines import missed_places, with_missed
 from vramwise.ocr.engines.script_at_a_glance import PlainPage, covers
 from vramwise.ocr.engines.tesseract import TesseractReader
 from vramwise.ocr.results.line import Line
@@ -117,6 +117,17 @@ def test_numbers_that_a_reader_missed_are_found_without_their_dots() -> None:
     assert [round(place[0][1]) for place in places] == pytest.approx([top + 2 for top in tops], abs=3)
     assert all(590 < place[0][0] < 602 and 634 < place[1][0] < 645 for place in places)
     assert not missed_places(picture, []) and not missed_places(np.full((300, 300, 3), 255, np.uint8), lines)
+
+
+def test_letters_of_flat_strokes_are_no_dots() -> None:
+    """Hangul: cut to its upright strokes, "\ubaa8\ub4e0" was read as "\ubaa8-"."""
+    picture, lines, tops = contents()
+    for x in (660, 676):
+        picture[tops[0] + 3 : tops[0] + 7, x : x + 14] = 0
+        picture[tops[0] + 18 : tops[0] + 22, x : x + 14] = 0
+        picture[tops[0] + 3 : tops[0] + 22, x : x + 3] = 0 if x == 660 else 255
+    (first,) = (place for place in missed_places(picture, lines) if place[0][1] < tops[1])
+    assert first[1][0] == pytest.approx(690, abs=3)
 
 
 def test_what_was_missed_is_read_alone_and_taken_where_it_is_sure() -> None:

@@ -31,7 +31,7 @@ from .language_routing import (
 )
 from .level_picture import level_picture
 from .line_shapes.fitted_boxes import fitted
-from .missed_lines import with_missed
+from .line_shapes.missed_lines import with_missed
 from .protocol import CPU_PRECISION, QUESTION_OPTIONS, ProgressCallback, ReadOptions
 from .rapid import RapidReader
 from .reader_pool import ReaderPool

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ..results.line import Line
-from ..results.result import Point
-from .level_picture import straight_line
-from .script_at_a_glance import JOIN, PIECE, seen_ink, under
+from ...results.line import Line
+from ...results.result import Point
+from ..level_picture import straight_line
+from ..script_at_a_glance import JOIN, PIECE, seen_ink, under
 
 if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-    from .tesseract import TesseractReader
+    from ..tesseract import TesseractReader
 
 LOWEST, HIGHEST = 0.4, 1.6  # of the usual line's height, of what may be a line
 MOST_MISSED = 80  # more is a page that was not read
