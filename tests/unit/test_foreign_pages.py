@@ -126,8 +126,9 @@ def test_letters_of_flat_strokes_are_no_dots() -> None:
         picture[tops[0] + 3 : tops[0] + 7, x : x + 14] = 0
         picture[tops[0] + 18 : tops[0] + 22, x : x + 14] = 0
         picture[tops[0] + 3 : tops[0] + 22, x : x + 3] = 0 if x == 660 else 255
-    (first,) = (place for place in missed_places(picture, lines) if place[0][1] < tops[1])
-    assert first[1][0] == pytest.approx(690, abs=3)
+    whole = [Line("", box(56, line.polygon[0][1], 650, line.polygon[2][1])) for line in lines]
+    (place,) = missed_places(picture, whole)
+    assert place[0][0] == pytest.approx(660, abs=3) and place[1][0] == pytest.approx(690, abs=3)
 
 
 def test_what_was_missed_is_read_alone_and_taken_where_it_is_sure() -> None:
