@@ -73,7 +73,7 @@ def pip_line(*requirements: str) -> str:
 
     if shutil.which("uv"):
         return line("uv", "pip", "install", "--python", sys.executable, *requirements)
-    return f"{python_line('-m', 'ensurepip')}, then {python_line('-m', 'pip', 'install', *requirements)}"
+    return f"{python_line()} -m ensurepip, then {python_line('-m', 'pip', 'install', *requirements)}"
 
 
 def own_line(*words: object, hosted: bool = False) -> str:

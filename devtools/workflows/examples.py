@@ -198,10 +198,10 @@ def share_a_small_card() -> Drawing:
         height=430,
     )
     with page.group("1 Picture", column=1):
-        picture = page.node("LoadImage", "Your picture", tall=340, image=SAMPLE)
+        picture = page.node("LoadImage", "Your picture", tall=314, image=SAMPLE)
     with page.group("2 Models", column=1):
         checkpoint = page.node("CheckpointLoaderSimple", "Image model", tall=130, ckpt_name=SD15)
-        loader = page.node("VramwiseOCRModelLoader", "OCR Model Loader", panel=138, model=CAPTIONS)
+        loader = page.node("VramwiseOCRModelLoader", "OCR Model Loader", panel=164, model=CAPTIONS)
     with page.group("3 Read", column=2):
         ocr = page.node(
             "VramwiseOCR",
@@ -213,7 +213,7 @@ def share_a_small_card() -> Drawing:
     with page.group("4 Paint", column=3):
         painted = paint_a_picture(page, ocr["text"], "a street with a sign that says:", checkpoint)
         page.node("PreviewImage", "The painting", tall=330, images=painted["IMAGE"])
-    with page.group("5 Read again, empty the card", column=4):
+    with page.group("5 Read again", column=4):
         again = page.node(
             "VramwiseOCR",
             "Read the painting",

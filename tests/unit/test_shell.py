@@ -107,6 +107,10 @@ def test_an_environment_without_pip_is_given_to_uv_or_gets_its_pip(
         "/home/anna/.venv/bin/python -m ensurepip, then /home/anna/.venv/bin/python -m pip install pikepdf"
     )
     assert shell.pip_line("pikepdf") == (by_uv if uv else by_pip)
+    for lang in LANGUAGES:
+        told = in_language(f"tesserocr is not installed; {shell.pip_line('tesserocr')} adds it", lang)
+        assert "tesserocr is" not in told or lang == "en"
+        assert ", then" not in told or lang == "en"
 
 
 @pytest.mark.parametrize(

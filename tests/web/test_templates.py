@@ -201,6 +201,34 @@ def test_groups_are_numbered_steps_from_left_to_right(workflow: Path) -> None:
 
 
 @each_workflow
+def test_no_title_of_a_group_runs_under_the_badge_of_its_first_node(workflow: Path) -> None:
+    """The canvas draws the pack's name above a node's right end, beside the group's title."""
+    badge, letter = 75, 0.47
+    for group in read_workflow(workflow)["groups"]:
+        written = len(group["title"]) * letter * group["font_size"]
+        assert written + badge <= group["bounding"][2], group["title"]
+
+
+LOAD_BUTTONS = """() => [...document.querySelectorAll('.vw-loader')].flatMap(panel => {
+    const button = panel.querySelector('button')
+    const end = one => one.getBoundingClientRect().bottom
+    return button?.offsetHeight ? [[button.textContent, end(panel) - end(button)]] : []
+})"""
+
+
+@pytest.mark.parametrize("name", ["share_a_small_card", "caption_a_folder"])
+def test_the_button_that_fetches_the_model_is_seen_as_a_template_opens(
+    visit: Callable[..., Frontend], name: str
+) -> None:
+    frontend, workflow = visit(), workflow_of(name)
+    frontend.load_workflow(read_workflow(workflow), workflow.stem)
+    frontend.page.locator(".vw-loader").get_by_role("button", name="Download").first.wait_for()
+    frontend.page.evaluate(STILL)
+    ((text, room),) = frontend.page.evaluate(LOAD_BUTTONS)
+    assert text.startswith("Download") and room >= 0
+
+
+@each_workflow
 def test_a_checkpoint_says_where_it_comes_from(workflow: Path) -> None:
     for node in read_workflow(workflow)["nodes"]:
         if node["type"] == "CheckpointLoaderSimple":
