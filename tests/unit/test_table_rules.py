@@ -58,3 +58,16 @@ def test_the_only_upright_rule_of_a_low_table_goes_where_it_joins_two_level_ones
     clean = table_rules.without_rules(page, LINE)
     assert np.count_nonzero(clean[:, 150, 0] < 255) <= 2
     assert (clean[13 : 10 + high - 6, 80] == 0).all()
+
+
+def test_the_last_dot_of_a_dotted_rule_goes_too_and_dots_of_letters_stay() -> None:
+    """Where two dotted rules cross, read as a quotation mark before the word in the cell."""
+    page = np.full((90, 300, 3), 255, np.uint8)
+    page[40, 10:201:2] = page[10:81:2, 250] = 0
+    page[41, 203] = page[83, 251] = 0  # the last dots, a little off
+    stays = np.zeros(page.shape[:2], bool)
+    stays[34:36, 150:152] = stays[30:32, 202:204] = stays[60:62, 30:32] = True  # of letters
+    stays[41:45, 7:9] = True  # a comma at the rule's other end
+    page[stays] = 0
+    clean = table_rules.without_rules(page, LINE)
+    assert np.array_equal(clean[:, :, 0] == 0, stays)

@@ -26,6 +26,7 @@ FRAME_TALL = 0.5  # line heights of the upright side of a frame around one line,
 # between its ends and those. Longer than any letter, and it need not be in line with one.
 CELL_LENGTH, CELL_ALONE, MEETS = 1.0, 0.5, 4
 NO_LETTER = 2.0
+LAST_DOT = 2  # pixels: what is left of a dotted rule, at an end of it, is no larger
 FAINT_RULE = 25  # grey levels: what is only looked at may be fainter than what is painted over
 TELLING = 6.0  # line heights of a rule that tells how level a picture is
 MOST_RULES = 2_000  # of a page; more are a hatching
@@ -104,11 +105,13 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
     ink = _ink(image, RULE_CONTRAST)
     rules = np.zeros_like(ink)
     tips = np.zeros_like(ink)  # the ends of the level ones
+    beyond = np.zeros_like(ink)  # both kinds' ends, in line with them
     heights: tuple[list[range], list[range]] = ([], [])  # at which long rules run, and x of upright ones
     for flip in (False, True):
         side = rules.T if flip else rules
         for found in _level_rules(np.ascontiguousarray(ink.T if flip else ink), line_height, aslant):
             _draw(side, found)
+            _reach(beyond.T if flip else beyond, found)
             high, wide = found.mask.shape
             heights[flip].append(range(found.y - 1, found.y + high + 1))
             for x in () if flip else (found.x, found.x + wide):
@@ -128,7 +131,9 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
                 across[rows, max(0, x - MEETS) : x + MEETS].any() for x in ends
             ):
                 _draw(side, found)
+                _reach(beyond.T if flip else beyond, found)
     rules = between | _frame_ends(ink, tips, line_height)
+    rules |= _last_dots(ink & (1 - rules), beyond)
     clean: NDArray[uint8] = image.copy()
     clean[rules > 0] = np.median(image.reshape(-1, 3)[:: max(1, ink.size // 100_000)], axis=0)
     return clean
@@ -153,6 +158,28 @@ def _frame_ends(ink: NDArray[uint8], tips: NDArray[uint8], line_height: float) -
             place = slice(y, y + high), slice(max(0, x - 1), x + wide + 1)  # with its soft edges
             ends[place] |= cv2.dilate((labels[place] == label).astype(np.uint8), np.ones((1, 3), np.uint8))
     return ends
+
+
+def _reach(beyond: NDArray[uint8], found: _Found) -> None:
+    height, width = found.mask.shape
+    rows = slice(max(0, found.y - 1), found.y + height + 1)
+    for x in (found.x - MEETS, found.x + width):
+        beyond[rows, max(0, x) : max(0, x + MEETS)] = 1
+
+
+def _last_dots(left: NDArray[uint8], beyond: NDArray[uint8]) -> NDArray[uint8]:
+    """Single dots of the ink that is ``left`` where rules ended: where two dotted ones cross, the last dot of
+    one stands too far from its others. Tesseract reads it as a quotation mark before the word in the cell.
+    """
+    import cv2
+    import numpy as np
+
+    _, labels, places, _ = cv2.connectedComponentsWithStats(left, connectivity=8)
+    small = np.maximum(places[:, cv2.CC_STAT_WIDTH], places[:, cv2.CC_STAT_HEIGHT]) <= LAST_DOT
+    small[0] = False
+    touched = np.zeros(len(places), bool)
+    touched[np.unique(labels[beyond > 0])] = True
+    return np.asarray((small & touched)[labels], np.uint8)
 
 
 def _draw(side: NDArray[uint8], found: _Found) -> None:
