@@ -227,7 +227,7 @@ def _job(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions
         report = run_job(
             piped.inputs, Path(arguments.out), reader, job, resume=arguments.resume, progress=bar
         )
-    for page, sentence in (*report.failed, *report.unwritten):
+    for page, sentence in (*report.failed, *report.unwritten, *report.cut):
         say_failure(said_of(piped.named(page), sentence))
     good = report.read + report.before - len(report.failed)
     facts = {"pages": counted("pages", good), "out": arguments.out, "before": report.before}
@@ -241,7 +241,7 @@ def _job(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions
 def _print(arguments: argparse.Namespace, reader: PageReader, options: ReadOptions, piped: Piped) -> int:
     from ..documents.pages import PageFiles
     from ..jobs import find_pages
-    from ..jobs.job import JobOptions, read_pages
+    from ..jobs.job import JobOptions, end_missing, read_pages
     from ..jobs.outputs import encoded
     from ..ocr.vlm.prompts import is_together
 
@@ -258,7 +258,7 @@ def _print(arguments: argparse.Namespace, reader: PageReader, options: ReadOptio
             failed += 1
             continue
         answered.append(outcome)
-        for note in outcome.notes:
+        for note in filter(None, (*outcome.notes, end_missing(outcome))):
             say_failure(said_of(name, note))
         if arguments.format == "json":
             records.append(outcome.to_dict(file=name))

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 LOCK = ".vramwise-job.lock"
 # Pages handed to a local engine at once: enough for its micro-batches, few enough to keep in memory.
 _TOGETHER = 8
+_END_MISSING = {
+    "length": "The answer reached the limit of tokens before its end: the rest of the page is missing. Read "
+    "the page in parts, or give the server a larger limit.",
+    "loop": "The model repeated itself and was stopped: the rest of the page may be missing. Read the page "
+    "at another size (--megapixels), or with another model.",
+}
 # Options of a reading that are younger than the first manifests, and what they were before.
 ADDED_OPTIONS = {
     "reading_direction": "auto",
@@ -84,13 +90,15 @@ class JobOptions:
 @dataclass(frozen=True)
 class JobReport:
     """How a run ended: pages taken up in this run, pages that were done before, (page, sentence) of those
-    of this run that failed, and (document, sentence) of documents that could not be written.
+    of this run that failed, (document, sentence) of documents that could not be written, and (page, sentence)
+    of those whose end is missing.
     """
 
     read: int
     before: int
     failed: tuple[tuple[str, str], ...]
     unwritten: tuple[tuple[str, str], ...] = ()
+    cut: tuple[tuple[str, str], ...] = ()
 
 
 def run_job(
@@ -139,6 +147,13 @@ def _not_made(out: Path, why: str | None) -> VramwiseError:
     return VramwiseError(f"The folder {out} cannot be made: {why}. Give another --out.")
 
 
+def end_missing(outcome: OCRResult | VramwiseError) -> str:
+    """A sentence where a page's text stops before the page does; "" where it does not, or there is none."""
+    if isinstance(outcome, VramwiseError) or not outcome.text.strip():
+        return ""
+    return _END_MISSING.get(outcome.finish_reason, "")
+
+
 def begun_by_pages(out: Path) -> bool:
     """Whether the job in ``out`` was begun with one file a page."""
     options = begun_with(out)
@@ -180,7 +195,7 @@ def _run(
         if page.key in read and not job.whole(page) and _is_there(done[page.key], out)
     }
     todo = [page for page in everything if page.key not in there]
-    count, failed, unwritten = 0, [], []
+    count, failed, unwritten, cut = 0, [], [], []
     unwritten += documents.finish_those_without(page for page in todo if job.whole(page))
     for page, outcome in read_pages(todo, reader, job, files, callback):
         entry = _keep(page, outcome, out, job, documents)
@@ -188,11 +203,13 @@ def _run(
         count += 1
         if entry.error:
             failed.append((page.name, entry.error))
+        elif missing := end_missing(outcome):
+            cut.append((page.name, missing))
         if job.whole(page):
             unwritten += documents.page_done(page)
         if progress is not None:
             progress(count, len(todo), entry)
-    return JobReport(count, len(everything) - len(todo), tuple(failed), tuple(unwritten))
+    return JobReport(count, len(everything) - len(todo), tuple(failed), tuple(unwritten), tuple(cut))
 
 
 def _is_read(entry: Entry | None, page: JobPage, job: JobOptions) -> bool:

@@ -180,7 +180,9 @@ def test_together_prints_one_answer(
     ]
     assert main(command) == 0
     assert capsys.readouterr().out == "The third is larger.\n" and len(talker.bodies) == 1
-    assert main([*command, "--out", str(tmp_path / "out")]) == 1
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2, "wrong usage"
     assert "leave out --out" in capsys.readouterr().err
     Path(bills[1]).write_bytes(b"no picture")
     assert main(command) == 1

@@ -125,3 +125,20 @@ def test_what_a_shell_hands_over_as_a_pipe_is_read(
     finally:
         os.close(out)
     assert capsys.readouterr().out == "40x30\n"
+
+
+@pytest.mark.parametrize(("reason", "says"), [("length", "the limit of tokens"), ("loop", "repeated itself")])
+@pytest.mark.parametrize("job", [False, True])
+def test_a_page_whose_end_is_missing_is_told(
+    reason: str, says: str, job: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def read(self: Reader, images, options=None, progress=None) -> Iterator[OCRResult]:
+        for text in ("half a", "whole"):
+            why = reason if text == "half a" else "stop"
+            yield OCRResult(text, text, (), 40, 30, why, "m", "fp32", 0.1)
+
+    piped(write_pdf(["one", "two"]), monkeypatch)
+    monkeypatch.setattr(Reader, "read", read)
+    assert main(["ocr", "-", *(["--out", str(tmp_path / "out")] if job else [])]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if says in line]
+    assert len(told) == 1 and told[0].startswith("vramwise: stdin#1: ") and "page" in told[0]
