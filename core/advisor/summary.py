@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..catalog.precisions import AS_SAVED
 from ..catalog.words import sized, words
 from ..units import gib, seconds_text
 from .candidate import RESIDENT, Candidate
@@ -265,7 +266,9 @@ def _named(row: Candidate, say: Mapping[str, str]) -> str:
     name = own.replace("(built in)", say["summary_built_in"])
     if row.precision in ("", "auto"):
         return name
-    return say["summary_named"].format(model=name, precision=row.precision)
+    label = row.precision.removesuffix(AS_SAVED)
+    precision = say["summary_as_saved"].format(label=label) if label != row.precision else label
+    return say["summary_named"].format(model=name, precision=precision)
 
 
 def _lacks(row: Candidate, say: Mapping[str, str]) -> str:

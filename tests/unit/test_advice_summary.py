@@ -74,6 +74,13 @@ def test_nothing_is_called_resident_or_floor(lang: str) -> None:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_sentence_says_as_saved_in_the_readers_language(lang: str) -> None:
+    advice = advise(gpu="RTX 4060 Ti 16 GB")
+    told = "\n".join([*summary(advice).text(lang), summary(advice).next_text(lang)])
+    assert "olmOCR-2 7B FP8" in told and ("as saved" in told) == (lang == "en")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_panel_has_a_row_a_model_with_a_badge(lang: str) -> None:
     (told,) = advice_answer("RTX 4060", "all", (), None, lang)
     rows = told["summary"]["rows"]
