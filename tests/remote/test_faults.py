@@ -255,6 +255,13 @@ print(next(outcomes).finish_reason)
         (401, {"error": {"message": "Incorrect API key provided: sk-12"}}, r"refuses the key \(HTTP 401\)"),
         (403, {}, r"refuses the key \(HTTP 403\)"),
         (404, {"detail": "Not Found"}, "knows no chat protocol at this address"),
+        (
+            402,
+            {"error": {"message": "Insufficient credits"}},
+            r"has no credit left for this key \(HTTP 402\)",
+        ),
+        (429, {"error": {"message": "You exceeded your current quota"}}, "has no credit left for this key"),
+        (429, {"error": {"message": "You exceeded your current quota. Retry in 9 s"}}, "too many requests"),
         (413, {}, "too large for"),
         (422, {"detail": "Unexpected fields in the request"}, "HTTP 422"),
     ],

@@ -94,6 +94,14 @@ _PATTERNS = (
 )
 
 
+# OpenAI's, DeepSeek's and OpenRouter's words for an empty account; Gemini has the first for a minute's limit
+# too, with the time after which to come back.
+_UNPAID = re.compile(
+    r"exceeded your current quota|insufficient[ _](?:quota|balance|credits|funds)|billing hard limit", re.I
+)
+_RETRY = re.compile(r"retry in|try again in|retry after", re.I)
+
+
 def of_status(
     status: int, message: str, headers: Mapping[str, str], where: str, model: str, key_env: str
 ) -> RequestError:
@@ -114,6 +122,12 @@ def of_status(
     if status in (429, 503) and "retry-after" in headers:
         return RequestError(
             Kind.BUSY, f"{where} asks to come back later (HTTP {status}).", retry_after(headers)
+        )
+    if status == 402 or (status == 429 and _UNPAID.search(message) and not _RETRY.search(message)):
+        return RequestError(
+            Kind.REFUSED,
+            f"{where} has no credit left for this key (HTTP {status}). Pay in there, or choose another "
+            f"endpoint.{_quoted(message)}",
         )
     known = of_message(message, where, model)
     if known is not None:
