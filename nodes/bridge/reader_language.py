@@ -53,8 +53,10 @@ def listen_for_language() -> None:
 
 
 def _server() -> Any:
-    from server import PromptServer
-
+    try:
+        from server import PromptServer
+    except ImportError:  # a node that runs without ComfyUI
+        return None
     return getattr(PromptServer, "instance", None)
 
 
