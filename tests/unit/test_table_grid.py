@@ -89,6 +89,16 @@ def test_a_side_that_is_not_drawn_is_where_the_other_rules_end(drawn: tuple[int,
     assert " ".join(lines[at].text for at in order.rows[0]) == "Item Best Last"
 
 
+def test_three_level_rules_with_a_head_between_are_one_table() -> None:
+    """Two wrapped columns side by side looked like columns of text, and the table was cut in two."""
+    for seed in (20_073, 20_221):
+        table, kind = varied_table(seed, average_width(1.0))
+        rules = [Rule((x0, y0), (x1, y1)) for x0, y0, x1, y1 in table.rules]
+        lines = boxes(table.page, seed, degrees=0.0)
+        found = reading_order.tables(lines, reading_order.arrange(lines, rules=rules))
+        assert kind == "level" and cell_f1(found, set(table.cells)) >= 0.95
+
+
 def test_two_headings_read_as_one_line_are_two_cells() -> None:
     rows = grid(("Item", "Best", "Last"), ("Tea", "2.50", "3"), ("Milk", "1.20", "12"), x=(0, 200, 265))
     first, best, last, *rest = rows

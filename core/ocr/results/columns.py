@@ -30,6 +30,7 @@ SLACK = 0.13  # by so much boxes may reach into a strip
 MOST_OVER = 4  # lines at the foot of a column that belong to a headline below
 RULES = 3  # level rules that go through a strip make it one between cells
 RULED_ROWS = 6.0  # where they are no farther apart
+HEADS = 3  # cells that the head of a table has in one row
 CELLS_WITHIN = 3  # short lines between two columns that are a column of cells
 NUMBERED, ALONG = 0.12, 0.6  # of a table's lines are numbers in one column; of its height it takes
 MOST_EDGES = 500  # places for strips in a part
@@ -97,6 +98,7 @@ def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling) -> _Strip | None:
             break
         if (
             not _ruled_across(strip, unit, ruling)
+            and not _under_a_ruled_head(strip, part, unit, ruling)
             and not _over_cells(strip, part, unit)
             and not _beside_numbers(strip, unit)
             and parts_columns(strip.left, strip.right)
@@ -137,6 +139,29 @@ def _ruled_across(strip: _Strip, unit: float, ruling: Ruling) -> bool:
     crossed = ruling.crossing(strip.x, top - unit, bottom + unit)
     rows = [b - a for a, b in itertools.pairwise(crossed)]
     return len(crossed) >= RULES and median(rows) < RULED_ROWS * unit
+
+
+def _under_a_ruled_head(strip: _Strip, part: Sequence[Box], unit: float, ruling: Ruling) -> bool:
+    """Whether a strip lies in a table of three level rules of one length or more: above its head, below it
+    and at its foot. Its head has several cells in a row, and its lines are short: a page of columns may have
+    such rules too.
+    """
+    crossing = [rule for rule in ruling.level if rule[1] <= strip.x <= rule[2]]
+    if len(crossing) < RULES:
+        return False
+    start, end = (median(rule[at] for rule in crossing) for at in (1, 2))
+    alike = [y for y, x0, x1 in crossing if max(abs(x0 - start), abs(x1 - end)) < unit]
+    if len(alike) < RULES:
+        return False
+    first, second, last = alike[0], alike[1], alike[-1]
+    head = [b for b in part if first < b.middle < second and start < b.centre < end]
+    body = [b for b in part if second < b.middle < last and start < b.centre < end]
+    own = [b for b in (*strip.left, *strip.right) if second < b.middle < last]
+    return (
+        len(own) >= 0.5 * (len(strip.left) + len(strip.right))
+        and max((sum(abs(b.middle - a.middle) < unit / 2 for b in head) for a in head), default=0) >= HEADS
+        and median(b.width / b.height for b in body) < LONG_LINE
+    )
 
 
 def _strips(part: Sequence[Box], unit: float, looks: Looks) -> Iterator[_Strip]:
