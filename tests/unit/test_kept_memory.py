@@ -14,7 +14,8 @@ import pytest
 from vramwise.ocr.engines import kept_memory
 from vramwise.ocr.engines.line_detection import SHORT_SIDE, detect, pixels_at_once
 from vramwise.ocr.engines.line_shapes.bent_lines import BentBands
-from vramwise.ocr.engines.openvino_stages import side_of
+from vramwise.ocr.engines.line_turning import Cut, half_turns
+from vramwise.ocr.engines.openvino_stages import MOST_SIZES, side_of
 from vramwise.ocr.engines.protocol import NoProgress
 from vramwise.ocr.engines.rapid import AUTO_PIXELS, RapidReader
 from vramwise.ocr.engines.reader_pool import ReaderPool
@@ -59,6 +60,17 @@ def test_tensors_go_first_and_models_when_these_do_not_suffice(monkeypatch: pyte
         process.page(1000)
     assert process.calls == ["tensors"] * kept_memory.PAGES_BETWEEN + ["models"]
     assert process.size == 200
+
+
+def test_holes_between_tensors_go_before_the_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of growing sizes leave freed memory in the C heap: the tensors are kept where that suffices."""
+    process = Process(monkeypatch, 300, 200)
+    monkeypatch.setattr(kept_memory, "trim", lambda: setattr(process, "size", min(process.size, 420)))
+    for _ in range(20):
+        process.page(700)
+    process.page(700, coming=200)  # there is room when the holes are gone
+    assert process.calls == ["read at 420"]
+    assert process.size == 420
 
 
 def test_a_page_that_fails_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +140,40 @@ def test_what_is_read_stays_the_same_when_everything_is_given_back(monkeypatch: 
     monkeypatch.setattr(kept_memory, "RENEW_ABOVE", -1 << 60)
     monkeypatch.setattr(kept_memory, "PAGES_BETWEEN", 1)
     assert read() == before and any(before[0])
+
+
+def test_of_many_sizes_the_detector_alone_is_made_anew() -> None:
+    """Its kernels are of every size there was; the recogniser's are of few widths and needed again."""
+    reader = RapidReader()
+    if reader.runtime != "openvino":
+        pytest.skip("this Python reads by ONNX Runtime, which keeps no kernels")
+    detector, recogniser = reader._ocr.text_det, reader._ocr.text_rec
+    reader._free()
+    assert reader._ocr.text_det is detector  # of no size yet
+    detector._small.sizes.update((32, 32 * width) for width in range(1, MOST_SIZES + 2))
+    reader._free()
+    assert reader._ocr.text_det is not detector and not reader._ocr.text_det.overfull
+    assert reader._ocr.text_rec is recogniser
+    reader.release()
+
+
+def test_the_half_turn_net_sees_one_shape_only() -> None:
+    """A batch of another number of lines is another shape, whose kernels take 5 MiB and 25 ms."""
+    reader, shapes = RapidReader(), set()
+    if reader.runtime != "openvino":
+        pytest.skip("this Python reads by ONNX Runtime, which keeps no kernels")
+    half_turns(reader._ocr, [Cut(np.full((40, 200, 3), 255, np.uint8), ())])
+    session = reader._ocr.text_cls.session
+
+    def counted(lines: np.ndarray) -> Any:
+        shapes.add(lines.shape)
+        return session(lines)
+
+    reader._ocr.text_cls.session = counted
+    for count in (1, 3, 6):
+        half_turns(reader._ocr, [Cut(np.full((40, 200, 3), 255, np.uint8), ())] * count)
+    assert shapes == {(1, 3, 48, 192)}
+    reader.release()
 
 
 @pytest.mark.slow

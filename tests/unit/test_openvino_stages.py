@@ -160,6 +160,48 @@ def test_a_line_that_cannot_be_prepared_leaves_the_reader_usable(
     assert recogniser(TextRecInput(img=[crop])).txts == ("42",)
 
 
+def test_wide_lines_come_first_so_that_tensors_grow_once() -> None:
+    crops = [np.full((48, width, 3), 255, np.uint8) for width in (100, 900, 64, 300)]
+    widths = [line.shape[3] for _, _, line in stages._prepared(crops)]
+    assert widths == sorted(widths, reverse=True)
+
+
+@pytest.fixture
+def released(detector: stages.Detector, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which networks of the detector gave their tensors back."""
+    told: list[str] = []
+    detector(np.full((64, 64, 3), 255, np.uint8))  # both are there
+    detector.release_memory()
+    for name in ("small", "full"):
+        network = getattr(detector, f"_{name}")
+        release = network.release_memory
+
+        def noted(name: str = name, release: Any = release) -> None:
+            told.append(name)
+            release()
+
+        monkeypatch.setattr(network, "release_memory", noted)
+    return told
+
+
+def test_tensors_go_before_they_would_grow(detector: stages.Detector, released: list[str]) -> None:
+    """Each would grow by itself, and leave a hole in the C heap where it was."""
+    for side, times in ((320, 0), (256, 0), (320, 0), (480, 1), (320, 1)):
+        detector._small.chances(np.full((side, side, 3), 255, np.uint8))
+        assert len(released) == times
+
+
+def test_a_look_at_full_size_leaves_the_small_looks_tensors(
+    detector: stages.Detector, released: list[str]
+) -> None:
+    """They are needed for the next picture; a large page has them go while it is looked at."""
+    detector._look(np.full((500, 500, 3), 255, np.uint8), stages.FIRST_LOOK)
+    detector._look(np.full((500, 500, 3), 255, np.uint8), 1.0)
+    assert released == ["full"]
+    detector._look(np.full((1024, 1024, 3), 255, np.uint8), 1.0)
+    assert released == ["full", "small", "full"]
+
+
 def test_few_widths_serve_all_lines() -> None:
     widths = {stages.width_of(pixels) for pixels in range(1, 2561)}
     assert len(widths) < 25

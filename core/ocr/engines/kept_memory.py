@@ -49,18 +49,32 @@ class KeptMemory:
         finally:
             self._pages += 1
             self._last = resident()
-            if self._last - self._base > FREE_ABOVE:
-                self._give_back(self._free)
-                if self._last - self._base > RENEW_ABOVE and self._pages >= PAGES_BETWEEN:
-                    self._renewed()
+            lasting = not self._within(FREE_ABOVE) and self._grown > RENEW_ABOVE
+            if lasting and self._pages >= PAGES_BETWEEN:
+                self._renewed()
 
     def room(self, coming: int) -> bool:
         """Before a step of a page that takes so many bytes: give back what is kept, if they would be too
         many beside it. Whether there is room then. What this step itself needs must not be kept yet.
         """
-        if resident() - self._base + coming > WITHIN:
-            self._give_back(self._free)
-        return resident() - self._base + coming <= WITHIN
+        self._within(WITHIN - coming)
+        return self._grown <= WITHIN - coming
+
+    @property
+    def _grown(self) -> int:
+        return resident() - self._base
+
+    def _within(self, bound: int) -> bool:
+        """Give back as much as costs little until no more than so many bytes are left: first the holes that
+        pages of growing sizes leave between tensors in the C heap, then the tensors. Whether the first
+        sufficed: what is needed for the next page is there still.
+        """
+        if self._grown > bound:
+            self._give_back(_nothing)
+        if self._grown <= bound:
+            return True
+        self._give_back(self._free)
+        return False
 
     def _renewed(self) -> None:
         self._give_back(self._renew)
@@ -70,6 +84,10 @@ class KeptMemory:
         how()
         trim()
         self._last = resident()
+
+
+def _nothing() -> None:
+    """What is freed already is handed back to the system, no more."""
 
 
 def resident() -> int:

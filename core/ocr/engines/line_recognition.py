@@ -21,7 +21,7 @@ def recognise(
     """(text, score, x spans of its non-space characters in the crop, score of each character) per
     crop.
     """
-    order = sorted(range(len(crops)), key=lambda i: crops[i].shape[1] / crops[i].shape[0])
+    order = sorted(range(len(crops)), key=lambda i: crops[i].shape[1] / crops[i].shape[0], reverse=True)
     read: dict[int, tuple[str, float, list[tuple[float, float]], list[float]]] = {}
     for start in range(0, len(order), LINES_PER_CHECK):
         progress.check()

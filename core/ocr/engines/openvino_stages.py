@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 FIRST_LOOK = 0.6  # of that size, which is a third of the work
 LOW_LINE = 16  # pixels of a box's height under which the first look does not suffice
-KEPT_PIXELS = 1_000_000  # above these its tensors (150 bytes a pixel) go before the lines are read
+KEPT_PIXELS = 400_000  # of a small look, up to which its tensors (150 bytes a pixel) are kept
+LARGE_PIXELS = 1_000_000  # of a look at full size, for which the small one's tensors make room
+MOST_SIZES = 8  # of pictures whose kernels (5 MiB each) a detector keeps where memory is short
 PARTS = 4  # of a pixel, in which corners are measured
 HIGH_LINE = 128  # pixels; where all boxes are higher, a larger look falls between the strokes of letters
 STEP = 32  # pixels; the network's sides are multiples of it
@@ -67,8 +69,9 @@ class Detector:
     def __init__(self, weights: Path) -> None:
         from rapidocr.ch_ppocr_det.utils import DBPostProcess
 
-        self._model, _ = compiled(weights, _takes_bytes, "bytes in", {})
-        self._request = self._model.create_infer_request()
+        self._weights = weights
+        self._small = _Network(weights)
+        self._full: _Network | None = None  # made when it is needed first
         self.postprocess_op = BentBands(
             DBPostProcess(
                 thresh=0.3, box_thresh=0.5, max_candidates=1000, unclip_ratio=1.6, use_dilation=True
@@ -96,19 +99,64 @@ class Detector:
         import numpy as np
 
         seen, down, across = _seen(picture, share)
-        self._request.infer([seen[None]])
-        chances = self._request.get_output_tensor().data
+        network = self._network(share, seen.shape[0] * seen.shape[1])
+        chances = network.chances(seen)
         fine = seen.shape[0] * PARTS, seen.shape[1] * PARTS  # boxes are rounded to whole numbers of these
         found, scores = self.postprocess_op(chances, fine)
         self.postprocess_op.enlarge(1 / (PARTS * across), 1 / (PARTS * down))
         boxes = np.asarray(found, np.float32).reshape(-1, 4, 2) / PARTS
         clear = share < 1 and len(boxes) > 0 and _clear(boxes, chances[0, 0])
-        if seen.shape[0] * seen.shape[1] > KEPT_PIXELS:
-            self.release_memory()
+        if network is self._full or network.largest > KEPT_PIXELS:
+            network.release_memory()
         return boxes / np.array((across, down), np.float32), scores, clear
+
+    def _network(self, share: float, pixels: int) -> _Network:
+        """Small looks come with each picture and keep their tensors; those of a look at full size are too
+        large to be kept, and would take the small ones' along if they were the same network's.
+        """
+        if share < 1:
+            return self._small
+        if pixels > LARGE_PIXELS:
+            self._small.release_memory()
+        self._full = self._full or _Network(self._weights)
+        return self._full
+
+    @property
+    def overfull(self) -> bool:
+        """Whether the kernels of so many sizes are kept that having it anew costs less than keeping them."""
+        return sum(len(one.sizes) for one in (self._small, self._full) if one) > MOST_SIZES
 
     def release_memory(self) -> None:
         """Give back tensors that the next picture makes anew."""
+        for network in (self._small, self._full):
+            if network:
+                network.release_memory()
+
+
+class _Network:
+    """The detector's network. ``sizes``: (height, width) of pictures whose kernels are kept, ``largest``: the
+    pixels whose tensors are.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        self._model, _ = compiled(weights, _takes_bytes, "bytes in", {})
+        self._request = self._model.create_infer_request()
+        self.sizes: set[tuple[int, int]] = set()
+        self.largest = 0
+
+    def chances(self, seen: NDArray[uint8]) -> NDArray[float32]:
+        """(1, 1, height, width): of each pixel to be text. Until the next call or ``release_memory``."""
+        height, width = seen.shape[:2]
+        if 0 < self.largest < height * width:  # each tensor would grow by itself and leave a hole
+            self.release_memory()
+        self.largest = max(self.largest, height * width)
+        self.sizes.add((height, width))
+        self._request.infer([seen[None]])
+        chances: NDArray[float32] = self._request.get_output_tensor().data
+        return chances
+
+    def release_memory(self) -> None:
+        self.largest = 0
         self._model.release_memory()
 
 
@@ -222,12 +270,14 @@ def _clear(boxes: NDArray[Any], chances: NDArray[float32]) -> bool:
 
 
 def _prepared(crops: Sequence[NDArray[uint8]]) -> Iterator[tuple[int, float, NDArray[float32]]]:
-    """(index, width over height, (1, 3, 48, width) between -1 and 1) of each line, narrow ones first."""
+    """(index, width over height, (1, 3, 48, width) between -1 and 1) of each line, wide ones first: what
+    these need in memory suffices for the others.
+    """
     import cv2
     import numpy as np
 
     ratios = [crop.shape[1] / crop.shape[0] for crop in crops]
-    for index in sorted(range(len(crops)), key=ratios.__getitem__):
+    for index in sorted(range(len(crops)), key=ratios.__getitem__, reverse=True):
         wide = max(1, math.ceil(LINE_HEIGHT * ratios[index]))
         small = cv2.resize(crops[index], (wide, LINE_HEIGHT))
         line = np.zeros((1, 3, LINE_HEIGHT, width_of(wide)), np.float32)

@@ -89,15 +89,16 @@ class RapidReader:
                 "Det.engine_type": engine,
                 "Cls.engine_type": engine,
                 "Rec.engine_type": engine,
+                "Cls.cls_batch_num": 1 if self.runtime == "openvino" else 6,  # kernels for one shape, not six
                 "Det.model_path": str(folder / BUILTIN_DET),
                 "Cls.model_path": str(folder / BUILTIN_CLS),
                 "Rec.model_path": str(self._recogniser or folder / BUILTIN_REC),
             }
         )
         if self.runtime == "openvino":
-            from .openvino_stages import Detector, Recogniser
+            from .openvino_stages import Recogniser
 
-            ocr.text_det = Detector(folder / BUILTIN_DET)
+            ocr.text_det = _detector()
             with suppress(ValueError):  # a recogniser that is built otherwise: RapidOCR's own class reads it
                 ocr.text_rec = Recogniser(self._recogniser or folder / BUILTIN_REC)
         return ocr
@@ -167,13 +168,23 @@ class RapidReader:
         trim()
 
     def _free(self) -> None:
-        """Give back the tensors of OpenVINO's compiled models. ONNX Runtime has nothing like it."""
+        """Give back the tensors of OpenVINO's compiled models, and the detector's kernels where they are of
+        many sizes: the recogniser's are of few widths and needed again. ONNX Runtime has nothing like it.
+        """
+        if getattr(self._ocr.text_det, "overfull", False):
+            self._ocr.text_det = _detector()
         for stage in (self._ocr.text_det, self._ocr.text_rec):
             if hasattr(stage, "release_memory"):
                 stage.release_memory()
 
     def _renew(self) -> None:
         self._ocr = self._made()
+
+
+def _detector() -> Any:
+    from .openvino_stages import Detector
+
+    return Detector(builtin_models() / BUILTIN_DET)
 
 
 def _evidence(stand: Stand) -> LineEvidence:
