@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .compiled_models import compiled
+from .kept_memory import trim
 from .line_detection import SHORT_SIDE
 from .line_shapes.bent_lines import BentBands
 from .line_shapes.tight_boxes import tightened
@@ -118,6 +119,7 @@ class Detector:
             return self._small
         if pixels > LARGE_PIXELS:
             self._small.release_memory()
+            trim()  # or what it freed stands beside what is needed now
         self._full = self._full or _Network(self._weights)
         return self._full
 
