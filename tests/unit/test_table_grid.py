@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from vramwise.ocr.results import reading_order
 from vramwise.ocr.results.line import Line
@@ -56,6 +58,42 @@ def test_other_drawn_tables_have_the_right_cells_too() -> None:
     print(f"cell F1 {means}")
     assert min(means.values()) >= 0.93
     assert min(means["grid"], means["dotted"]) >= 0.99
+
+
+def test_spaces_between_low_boxes_may_be_a_line_high_within_cells_too() -> None:
+    """Of uneven height, as detectors draw them: what tells is that each row has one full line."""
+    texts = (
+        ("Item", "Sort", "Sum"),
+        ("Tea", "green leaves", "1.20"),
+        ("", "of the early", ""),
+        ("", "harvest", ""),
+        ("Salt", "from the sea", "0.80"),
+        ("", "and coarse", ""),
+        ("Rice", "long grains", "2.10"),
+        ("", "of last year", ""),
+    )
+    pitches = (0, 43, 36, 34, 43, 37, 43, 30)  # of boxes 20 pixels high
+    lines = []
+    for row, y in zip(texts, itertools.accumulate(pitches), strict=True):
+        for x, text in zip((0, 150, 400), row, strict=True):
+            corners = ((x, y), (x + 9 * len(text), y), (x + 9 * len(text), y + 20), (x, y + 20))
+            lines += [Line(text, corners)] * bool(text)
+    (table,) = reading_order.tables(lines, reading_order.arrange(lines))
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["Item", "Sort", "Sum"],
+        ["Tea", "green leaves of the early harvest", "1.20"],
+        ["Salt", "from the sea and coarse", "0.80"],
+        ["Rice", "long grains of last year", "2.10"],
+    ]
+
+
+def test_three_level_rules_around_headings_and_rows_say_that_columns_are_those_of_a_table() -> None:
+    drawn, _ = varied_table(5117, average_width(1.0))
+    rules = [Rule((x0, y0), (x1, y1)) for x0, y0, x1, y1 in drawn.rules]
+    assert len(rules) == 3
+    lines = boxes(drawn.page, 5117)
+    found = reading_order.tables(lines, reading_order.arrange(lines, rules=rules))
+    assert cell_f1(found, set(drawn.cells)) == 1.0
 
 
 def test_rules_alone_say_which_cells_are_merged() -> None:

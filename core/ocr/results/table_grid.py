@@ -20,6 +20,7 @@ from .table_runs import LOOSE, pitch, runs
 # In line heights.
 LONG_CELL = 14.0  # two columns of lines that are mostly longer are no table
 CLEAR, WITHIN = 0.3, 1.1  # where by so much, spaces within cells may be so large: Tesseract's boxes are low
+AT_MOST = 1.6  # and so large where each row of the table then has one visual row that is full
 JUMP = 0.15  # spaces between rows are by so much larger than those within cells
 TIGHT = 0.85  # lines of one cell stand closer than this share of the distance between rows
 CLOSE = 2.6  # a heading across columns stands no farther above them
@@ -218,7 +219,7 @@ def _table_rows(placed: Sequence[Placed], columns: int, ruling: Ruling) -> list[
     for upper, lower in watched(itertools.pairwise(boxes)):
         reach = max(reach, *(b.y1 - MARGIN * b.height for b in upper))
         spaces.append(max(0.0, min(b.y0 + MARGIN * b.height for b in lower) - reach))
-    within = _space_within_cells(spaces, _own_rows(placed, full, columns, height), height)
+    within = _space_within_cells(spaces, _own_rows(placed, full, columns, height), full, height)
     groups: list[list[Placed]] = [[placed[0]]]
     for number, row in enumerate(placed[1:]):
         if spaces[number] <= within and _same_cells(groups[-1], row):
@@ -282,17 +283,35 @@ def _first_word(box: Box) -> float:
     return box.width * len(text.partition(" ")[0]) / max(1, len(text))
 
 
-def _space_within_cells(spaces: Sequence[float], own: Sequence[bool], height: float) -> float:
+def _space_within_cells(
+    spaces: Sequence[float], own: Sequence[bool], full: Sequence[bool], height: float
+) -> float:
     """Up to which space two visual rows are lines of the same cells: where the spaces fall into smaller and
-    larger ones. -1 where they do not. ``own``: which spaces are surely between rows.
+    larger ones, so that most cells have one full row; of such places the widest. -1 where they do not.
+    ``own``: which spaces are surely between rows. ``full``: which visual rows fill the columns.
     """
     between = [space for space, sure in zip(spaces, own, strict=True) if sure]
-    widest, found = JUMP * height, -1.0
+    best, found = (len(full) + 1, -JUMP * height), -1.0
     for small, large in itertools.pairwise(sorted(spaces)):
-        most = WITHIN if large - small > CLEAR * height else 0.7
-        if large - small > widest and small < most * height and not any(s <= small for s in between):
-            widest, found = large - small, small
+        if large - small <= JUMP * height or any(space <= small for space in between):
+            continue
+        odd = _not_one_full(spaces, full, small)
+        clear = large - small > CLEAR * height
+        most = (WITHIN if clear else 0.7) if odd else AT_MOST
+        if small < most * height and (odd, small - large) < best:
+            best, found = (odd, small - large), small
     return found
+
+
+def _not_one_full(spaces: Sequence[float], full: Sequence[bool], within: float) -> int:
+    """How many table rows have no full visual row, or several, if spaces up to ``within`` are in cells."""
+    counts = [int(full[0])]
+    for space, filled in zip(spaces, full[1:], strict=True):
+        if space <= within:
+            counts[-1] += filled
+        else:
+            counts.append(int(filled))
+    return sum(count != 1 for count in counts)
 
 
 def _same_cells(group: Sequence[Placed], row: Placed) -> bool:

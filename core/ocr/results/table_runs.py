@@ -13,6 +13,7 @@ from .table_columns import Span, columns_of, taken
 # In line heights.
 CELL_GAP = 0.5  # cells of one row are at least so far apart
 LOOSE = 1.4  # lines that go on within a cell stand no farther below those above
+AS_ABOVE, LOOSEST = 1.15, 2.2  # or, times what it is in the rows above, so far, but never farther
 MOST_LINES = 6  # of one cell
 STEP = 0.8  # cells of one row whose lines are even in one and odd in another stand half a line apart
 FAR = 2.5  # rows that stand farther from one another are of two tables
@@ -124,13 +125,19 @@ def _with_tail(rows: Sequence[Sequence[Box]], first: int, last: int, columns: Se
     left = min(b.x0 for b in body)
     first_column = max(row[0].x1 for row in rows[first : last + 1] if row[0].x0 < left + row[0].height)
     usual = median(pitch(a, b) for a, b in itertools.pairwise(rows[first : last + 1]))
+    within = [
+        pitch(a, b)
+        for a, b in itertools.pairwise(rows[first : last + 1])
+        if b[0].x0 > left + b[0].height  # lines that go on beside a first column
+    ]
+    reach = min(AS_ABOVE * median(within), LOOSEST * _height(body)) if within else 0.0
     stop = last + 1
     while stop < len(rows):
         row = rows[stop]
         below = pitch(rows[stop - 1], row)
         lately = [b for above in rows[max(first, stop - 3) : stop] for b in above]
         goes_on = row[0].x0 > left + row[0].height and _under(row, columns)
-        goes_on &= all(any(_goes_on(b, box) for b in lately) for box in row)
+        goes_on &= all(any(_goes_on(b, box, reach) for b in lately) for box in row)
         alone = abs(row[0].x0 - left) < 0.5 * row[0].height and row[-1].x1 < first_column + row[0].height
         if not goes_on and not (len(row) == 1 and alone and below < 1.15 * usual):
             break
@@ -138,9 +145,10 @@ def _with_tail(rows: Sequence[Sequence[Box]], first: int, last: int, columns: Se
     return stop
 
 
-def _goes_on(upper: Box, lower: Box) -> bool:
-    """Whether ``lower`` stands close under ``upper``."""
-    return upper.x0 < lower.x1 and lower.x0 < upper.x1 and lower.middle - upper.middle < LOOSE * lower.height
+def _goes_on(upper: Box, lower: Box, reach: float) -> bool:
+    """Whether ``lower`` stands close under ``upper``, or nearer than ``reach`` (pixels)."""
+    away = lower.middle - upper.middle
+    return upper.x0 < lower.x1 and lower.x0 < upper.x1 and away < max(LOOSE * lower.height, reach)
 
 
 def pitch(upper: Sequence[Box], lower: Sequence[Box]) -> float:
