@@ -51,15 +51,22 @@ def gpu_probe() -> Any:
         package = types.ModuleType(f"{pack}{name}")
         package.__path__ = [str(ROOT / folder)]
         sys.modules[f"{pack}{name}"] = package
-    parts = ("", ".hardware", ".hardware.budget", ".hardware.health", ".models", ".models.place", ".units")
-    for part in parts:
-        sys.modules[f"{pack}.core{part}"] = importlib.import_module(f"vramwise{part}")
+    for part in ("catalog.words", "hardware.budget", "hardware.health", "models.place", "units"):
+        importlib.import_module(f"vramwise.{part}")
+    ours = {name: module for name, module in sys.modules.items() if f"{name}.".startswith("vramwise.")}
+    sys.modules.update({name.replace("vramwise", f"{pack}.core", 1): one for name, one in ours.items()})
     schema: Any = types.ModuleType("schema")
     answer = lambda *values, ui: types.SimpleNamespace(values=values, ui=ui)  # noqa: E731
     schema.io = types.SimpleNamespace(ComfyNode=object, NodeOutput=answer)
     schema.GPU, schema.schema = None, None
     sys.modules[f"{pack}.nodes.bridge.schema"] = schema
-    return importlib.import_module(f"{pack}.nodes.gpu_probe").GPUProbe
+    node = importlib.import_module(f"{pack}.nodes.gpu_probe").GPUProbe
+    known = {id(module) for module in ours.values()}
+    copies = [
+        name for name, one in sys.modules.items() if name.startswith(f"{pack}.core") and id(one) not in known
+    ]
+    assert not copies, f"Another copy of the core would take its own one's place: {copies}"
+    return node
 
 
 NODE = gpu_probe()
