@@ -48,7 +48,13 @@ def test_a_test_that_passes_alone_is_named_and_the_other_part_still_runs(runs, c
 
 
 def test_many_failures_have_no_second_try(runs):
-    commands = runs((1, ["a", "b", "c", "d"]), (0, []))
+    commands = runs((1, [f"a.py::{name}" for name in "abcd"]), (0, []))
+    assert whole() == 1 and len(commands) == 2
+
+
+def test_a_file_that_was_not_collected_has_no_second_try(runs):
+    """In two processes pytest answers 1 for it too; alone, away from the file at fault, it might pass."""
+    commands = runs((1, ["a.py"]), (0, []))
     assert whole() == 1 and len(commands) == 2
 
 
