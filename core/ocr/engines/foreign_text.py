@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from statistics import mean, median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -138,8 +139,7 @@ class ForeignPage:
         long = [line for line in self._own if _length(line) >= LONG * _height(line)]
         if len(long) < TELLING:
             return True
-        level = self._level()
-        level = next((made.level for made in self.readings if made.level.is_like(level)), level)
+        level = next((made.level for made in self.readings if made.level.is_like(self._level)), self._level)
         crops = [_cut(level, line) for line in sorted(long, key=_length)[-TELLING:]]
         here = mean(self._line(reader, crop)[1] for crop in crops)
         return mean(self._line(reader, np.ascontiguousarray(crop[::-1, ::-1]))[1] for crop in crops) > here
@@ -148,11 +148,10 @@ class ForeignPage:
         self, reader: TesseractReader, max_pixels: int | None, progress: ProgressCallback
     ) -> PageReading:
         """The page as Tesseract reads it; not once more where it was read so before."""
-        level = self._level()
         for made in self.readings:
-            if made.level.is_like(level):
+            if made.level.is_like(self._level):
                 return made
-        made = PageReading(level, reader.lines(level.picture, max_pixels, progress))
+        made = PageReading(self._level, reader.lines(self._level.picture, max_pixels, progress))
         self.readings.append(made)
         return made
 
@@ -178,6 +177,7 @@ class ForeignPage:
             return [filled.get(id(line), line) for line in self.lines]
         return self._page_of(found, filled)
 
+    @cached_property
     def _level(self) -> LevelPicture:
         """What Tesseract sees: level lines of its size, and no rules of tables."""
         high = median(map(_height, self._own))
