@@ -122,7 +122,7 @@ def plan_answer(request: ModelRequest, downloads: Downloads, lang: str = "en") -
         "download": downloads.state(request.model, lang),
         "needs": [] if needed is None else _needs(needed, lang),
         "recognisers": recognisers_answer(downloads, lang) if built_in else [],
-        "notes": list(found.notes),
+        "notes": [in_language(note, lang) for note in found.notes],
         "set_by_hand": budget.set_by_hand if budget else "",
         "layout": layout_answer(downloads, lang) if found.row is None or found.row.repo else None,
     }

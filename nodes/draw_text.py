@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from ..core.catalog.words import in_language, said
 from ..core.errors import VramwiseError
 from ..core.option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
 from .bridge.images import first
 from .bridge.progress import NodeProgress, interruptible
+from .bridge.reader_language import of_the_reader
 from .bridge.schema import Regions, field, io, schema, valid
 
 CHOICES = {"align": ALIGNMENTS, "direction": DIRECTIONS, "background": BACKGROUNDS, "too_long": TOO_LONG}
@@ -194,6 +196,7 @@ class DrawText(io.ComfyNode):
         masks = [torch.zeros(batch.shape[:3]) for batch in batches]
         layers = [layer for mask in masks for layer in mask.numpy()]
         report: list[str] = []
+        lang = of_the_reader()
         progress = NodeProgress(len(results), cls.hidden.unique_id)
         if placeless := without_places(results):
             raise VramwiseError(placeless)
@@ -202,9 +205,10 @@ class DrawText(io.ComfyNode):
             picture = pictures[page]
             placed = rescaled(result, *picture.shape[:2])
             notes = renderer.page(picture, layers[page], placed, chosen[page], sources[page], progress)
-            report += [f"Page {page + 1}", *notes] if len(results) > 1 else notes
+            head = [said("drawn_page", number=page + 1)] if len(results) > 1 else []
+            report += [in_language(note, lang) for note in (*head, *notes)]
             progress.page_done(page + 1, len(results))
-        told = "\n".join(report) or "The pages have no regions; nothing was drawn."
+        told = "\n".join(report) or in_language(said("drawn_nowhere"), lang)
         return io.NodeOutput(batches, masks, told, ui={"text": [told]})
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..core.catalog.words import in_language, words
 from ..core.documents.page_ranges import check_page_numbers
 from ..core.errors import VramwiseError
 from ..core.option_values import FRAMES, ON_BROKEN, check_choice
 from .bridge.file_paths import input_path, input_root
 from .bridge.progress import interruptible
+from .bridge.reader_language import of_the_reader
 from .bridge.schema import field, io, schema, valid
 
 if TYPE_CHECKING:
@@ -156,10 +158,14 @@ class LoadPages(io.ComfyNode):
 
 
 def _report(file: str, book: Book) -> str:
-    pages = "1 page" if len(book) == 1 else f"{len(book)} pages"
+    """What was loaded and what was left out, in the language of who asked."""
+    lang = of_the_reader()
+    say = words(lang)
+    many = len(book)
+    pages = say["count_pages_one"] if many == 1 else say["count_pages"].format(count=many)
+    left_out = [say["pages_left_out"].format(problem=in_language(one, lang)) for one in book.problems]
+    notes = [say["probe_note"].format(note=in_language(one, lang)) for one in book.notes]
     shown = [f"{page.name}: {page.width} x {page.height}" for page in book.pages[:SHOWN_NAMES]]
-    if len(book) > SHOWN_NAMES:
-        shown.append(f"and {len(book) - SHOWN_NAMES} more")
-    left_out = [f"Left out: {problem}" for problem in book.problems]
-    notes = [f"Note: {note}" for note in book.notes]
-    return "\n".join([f"{file}: {pages}", *left_out, *notes, *shown])
+    if many > SHOWN_NAMES:
+        shown.append(say["pages_more"].format(count=many - SHOWN_NAMES))
+    return "\n".join([say["pages_of_file"].format(file=file, pages=pages), *left_out, *notes, *shown])

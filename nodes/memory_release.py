@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.catalog.words import words
 from ..core.option_values import RELEASE, check_choice
 from ..core.units import GIB, gib
 from .bridge.images import first
-from .bridge.memory import measure, release
+from .bridge.memory import Free, measure, release
 from .bridge.previews import uncounted
+from .bridge.reader_language import of_the_reader
 from .bridge.schema import io, passed_through, schema, valid
 
 
@@ -66,15 +68,7 @@ class MemoryRelease(io.ComfyNode):
         after = measure()
         freed = after.device_bytes - before.device_bytes
         ram = before.process_bytes - after.process_bytes
-        report = "\n".join(
-            [
-                f"Released: {what[0]}" + (f" ({', '.join(gone)})" if gone else ""),
-                f"{before.device}: {gib(before.device_bytes, 2)} GiB free before, "
-                f"{gib(after.device_bytes, 2)} after",
-                f"This process in RAM: {gib(before.process_bytes, 2)} GiB before, "
-                f"{gib(after.process_bytes, 2)} after",
-            ]
-        )
+        report = _report(what[0], gone, before, after)
         if before.device == "cpu":  # free RAM moves with every other program; our own share does not
             freed = ram
         passed = anything if anything is not None else [None]
@@ -88,3 +82,19 @@ class MemoryRelease(io.ComfyNode):
         }
         told = {"text": [report], "release": uncounted([shown])}
         return io.NodeOutput(passed, report, round(max(0, freed) / GIB, 3), ui=told)
+
+
+def _report(what: str, gone: list[str], before: Free, after: Free) -> str:
+    """What was let go, and memory before and after, in the language of who asked."""
+    say = words(of_the_reader())
+    released = say[f"release_{what.replace(' ', '_')}"]
+    if gone:
+        released = say["release_names"].format(what=released, names=", ".join(gone))
+    device = (gib(before.device_bytes, 2), gib(after.device_bytes, 2))
+    process = (gib(before.process_bytes, 2), gib(after.process_bytes, 2))
+    lines = [
+        say["release_done"].format(what=released),
+        say["release_device"].format(device=before.device, before=device[0], after=device[1]),
+        say["release_process"].format(before=process[0], after=process[1]),
+    ]
+    return "\n".join(lines)

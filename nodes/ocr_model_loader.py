@@ -7,6 +7,7 @@ from typing import Any
 from ..core.hardware import device_names
 from ..core.models.names import model_ids
 from ..core.option_values import ATTENTIONS, DEFAULT_MODEL, check_choice, precision_choices
+from .bridge.reader_language import of_the_reader
 from .bridge.schema import OCRModel, field, io, schema, valid
 
 
@@ -114,5 +115,5 @@ class OCRModelLoader(io.ComfyNode):
         from ..core.models.handle import ocr_handle
 
         handle = ocr_handle(model, precision, attention, device, quantise_vision, fast_decode)
-        plan = handle.plan()
+        plan = handle.plan(of_the_reader())
         return io.NodeOutput(handle, plan, ui={"text": [plan]})

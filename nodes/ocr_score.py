@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ..core.catalog.words import words
 from ..core.errors import VramwiseError
 from ..core.option_values import (
     CASE,
@@ -16,10 +17,12 @@ from ..core.option_values import (
     UNICODE,
     check_choice,
 )
+from ..core.units import figure
 from .bridge.images import Frames, first
 from .bridge.left_graphs import follow
 from .bridge.previews import previews, text_files, uncounted
 from .bridge.progress import NodeProgress, interruptible
+from .bridge.reader_language import of_the_reader
 from .bridge.schema import OCRModel, Regions, field, io, schema, valid
 
 if TYPE_CHECKING:
@@ -297,15 +300,18 @@ def _masks(frames: Frames, wrong: Sequence[Any]) -> Any:
 
 
 def _report(scores: Sequence[Score], best: int, passed: bool, changes: Sequence[Sequence[Change]]) -> str:
+    """The best and every image's differences, in the language of who asked."""
     from ..core.ocr.regions.text_diff import as_markdown
 
-    head = f"Best: image {best + 1} of {len(scores)}, {'passed' if passed else 'not passed'}."
-    rows = [
-        f"- {'**' if at == best else ''}Image {at + 1}{'**' if at == best else ''}: "
-        f"CER {each.cer:.1%}, WER {each.wer:.1%}. {as_markdown(changes[at])}"
-        for at, each in enumerate(scores)
-    ]
-    return "\n".join([head, "", *rows])
+    say = words(of_the_reader())
+    verdict = say["score_passed" if passed else "score_not_passed"]
+    rows = []
+    for at, each in enumerate(scores):
+        image, mark = say["score_image"].format(number=at + 1), "**" if at == best else ""
+        rates = {"cer": figure(each.cer, ".1%"), "wer": figure(each.wer, ".1%")}
+        diff = as_markdown(changes[at])
+        rows.append(say["score_row"].format(image=f"{mark}{image}{mark}", diff=diff, **rates))
+    return "\n".join([say["score_best"].format(best=best + 1, count=len(scores), verdict=verdict), "", *rows])
 
 
 def _record(

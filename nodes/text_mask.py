@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..core.catalog.words import words
 from ..core.errors import VramwiseError
 from ..core.option_values import COMBINE, MATCHES, NOTHING_TO_COVER, SHAPES, check_choice
 from .bridge.images import Pages, check_pages, check_same_pages, masks_over, whole_or_lazy
 from .bridge.progress import interruptible
+from .bridge.reader_language import of_the_reader
 from .bridge.schema import Regions, field, io, schema, valid
 
 if TYPE_CHECKING:
@@ -163,13 +165,15 @@ class TextMask(io.ComfyNode):
             search(page, finder, None if pictures is None else pictures[number])
             for number, page in enumerate(regions)
         ]
-        said = report(found, finder, regions.pages)
+        lang = of_the_reader()
+        said = report(found, finder, regions.pages, lang)
         if nothing_found == "error" and not any(found):
             raise VramwiseError(f"{said} Change find or match, or set nothing_found to empty mask.")
         areas, owners = outlines(found, shape, combine)
         mask = masks_over(areas, regions.size(), grow, feather)
         if combine != "page" and owners:
-            said += "\nmasks, in order, of the pages: " + ", ".join(str(owner + 1) for owner in owners)
+            places = ", ".join(str(owner + 1) for owner in owners)
+            said += "\n" + words(lang)["mask_owners"].format(pages=places)
         texts = [match.text for page in found for match in page]
         count = len(texts)
         kept = tuple(only(page, some) for page, some in zip(regions, found, strict=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import UnknownName, VramwiseError, nearest
@@ -125,6 +125,12 @@ def in_language(text: object, lang: str) -> str:
     return words(lang)[text.key].format(
         **{name: in_language(value, lang) for name, value in text.values.items()}
     )
+
+
+def as_written(text: str) -> Callable[[str], str]:
+    """``text`` as what fills in a sentence, the same in every language though it reads like one of ours: what
+    a picture, a file's name or a font says."""
+    return lambda lang: text
 
 
 def joined(parts: Sequence[str], key: str = "plan_and") -> str:

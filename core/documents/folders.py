@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..catalog.words import Said, as_written, said
 from ..errors import VramwiseError
 from ..pictures.kinds import left_out
+from ..units import figure
 
 SHOWN = 1000  # names of files that were left out for one reason
 
@@ -35,12 +37,12 @@ class FolderFiles:
                 marks.append((str(file), 0, 0))
         return marks
 
-    def sentences(self) -> list[str]:
+    def sentences(self) -> list[Said]:
         """One a reason, with the name of each file that it holds for."""
         reasons: dict[str, list[str]] = {}
         for name, why in self.others:
             reasons.setdefault(why, []).append(name)
-        return [f"{_named(names)} ({why})" for why, names in reasons.items()]
+        return [said("pages_other_files", names=_named(names), why=why) for why, names in reasons.items()]
 
 
 def files_of(path: Path, subfolders: bool = False, without: Path | None = None) -> FolderFiles:
@@ -102,6 +104,8 @@ def _relative(file: Path, folder: Path) -> str:
     return file.relative_to(folder).as_posix()
 
 
-def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:SHOWN])
-    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN:,} more"
+def _named(names: Sequence[str]) -> Said | Callable[[str], str]:
+    shown = as_written(", ".join(names[:SHOWN]))
+    if len(names) <= SHOWN:
+        return shown
+    return said("summary_and_more", names=shown, count=figure(len(names) - SHOWN, ","))

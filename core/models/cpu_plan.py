@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..catalog import BUILTIN, languages, ocr_model, recogniser
+from ..catalog.readers import Language
+from ..catalog.words import as_written, said
 from ..errors import VramwiseError
 from ..hardware import capabilities
 from ..settings import Settings
@@ -14,18 +16,18 @@ from ..units import mib_text
 def cpu_plan(model: str, ignored: Sequence[str], settings: Settings) -> Iterator[str]:
     """What an engine on the CPU will do and read here, a sentence a line, and what was asked for in vain."""
     row = ocr_model(model)
-    yield f"{row.name}: {row.about}."
+    yield said("engine_about", name=as_written(row.name), about=row.about)
     if row.engine == "rapid":
         try:
             runtime = capabilities.rapid_runtime()
         except VramwiseError as error:
             yield str(error)
             return
-        size = f"weights {mib_text(row.weight_bytes or 0)} ({row.source})"
-        yield f"Runs on the CPU by {'OpenVINO' if runtime == 'openvino' else 'ONNX Runtime'}; {size}."
+        name = "OpenVINO" if runtime == "openvino" else "ONNX Runtime"
+        yield said("engine_runs", runtime=name, size=mib_text(row.weight_bytes or 0), source=row.source)
     yield from _languages_here(row.engine, settings)
     if ignored:
-        yield f"Ignored, because this engine has no such choice: {', '.join(ignored)}. No GPU memory is used."
+        yield said("engine_in_vain", options=", ".join(ignored))
 
 
 def _languages_here(engine: str, settings: Settings) -> Iterator[str]:
@@ -35,27 +37,32 @@ def _languages_here(engine: str, settings: Settings) -> Iterator[str]:
 
     usable = capabilities.tesseract()
     if engine == "tesseract":
-        yield f"Runs on the CPU: {usable.reason}."
-    own: list[str] = []
-    by_tesseract: list[str] = []
+        yield said("engine_runs_tesseract", reason=usable.reason)
+    own: list[Language] = []
+    by_tesseract: list[Language] = []
     for lang in languages():
         if engine == "rapid" and lang.recogniser == BUILTIN:
             continue
         if engine == "rapid" and lang.recogniser:
             try:
                 if find(recogniser(lang.recogniser), settings) is not None:
-                    own.append(lang.english)
+                    own.append(lang)
                     continue
             except VramwiseError as error:
                 yield str(error)
         if usable.usable and find_traineddata([lang.tesseract], settings):
-            by_tesseract.append(lang.english)
+            by_tesseract.append(lang)
     if own:
-        yield f"Also read here by PP-OCR's own recognisers: {', '.join(own)}."
+        yield said("engine_recognisers", languages=_named(own))
     if by_tesseract:
-        also = "Read" if engine == "tesseract" else "Also read"
-        yield f"{also} here by Tesseract: {', '.join(by_tesseract)}."
+        too = "" if engine == "tesseract" else "_too"
+        yield said(f"engine_tesseract{too}", languages=_named(by_tesseract))
     if engine == "tesseract" and not by_tesseract:
-        yield "No language data was found; choose a language and run to see where it was looked for."
+        yield said("engine_no_data")
     if engine == "rapid" and not own and not by_tesseract:
-        yield f"For Russian: {settings.command('download', 'eslav')}, or Tesseract with its Russian data."
+        yield said("engine_for_russian", command=settings.command("download", "eslav"))
+
+
+def _named(found: Sequence[Language]) -> Callable[[str], str]:
+    """Languages by the names that a reader of English knows, and for others by their own."""
+    return lambda lang: ", ".join(one.english if lang == "en" else one.name for one in found)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.readers import check_language
+from ..catalog.words import in_language
 from ..errors import VramwiseError
 from ..ocr.engines.protocol import Engine, NoProgress, ProgressCallback, ReadOptions
 from ..ocr.engines.reader_pool import ReaderPool
@@ -82,17 +83,20 @@ class OCRHandle:
 
         return checked_results(engine.read, images, options, progress or NoProgress())
 
-    def plan(self) -> str:
-        """What will run and why, for a person. Never raises for what is missing: the sentence is the plan."""
+    def plan(self, lang: str = "en") -> str:
+        """What will run and why, for a person, in "en", "ru" or "zh". Never raises for what is missing: the
+        sentence is the plan.
+        """
         settings = load_settings()
         try:
             if is_cpu_engine(self.model):
                 from .cpu_plan import cpu_plan
 
-                return "\n".join(cpu_plan(self.model, self.request.only_for_torch(), settings))
-            return self._decide(settings).plan.text()
+                lines = cpu_plan(self.model, self.request.only_for_torch(), settings)
+                return "\n".join(in_language(line, lang) for line in lines)
+            return self._decide(settings).plan.text(lang)
         except VramwiseError as error:
-            return str(error)
+            return in_language(error, lang)
 
     def not_used(self, options: ReadOptions) -> tuple[str, ...]:
         """Sentences on what of the handle and of ``options`` a reading would not use; every result has them

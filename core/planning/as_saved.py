@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ..catalog.saved_formats import distribution
+from ..catalog.words import said
 from ..errors import VramwiseError
 from ..families.blocks import Tensor
 from ..families.family import Config
@@ -82,10 +83,12 @@ def how_it_runs(
 def _kept_term(saved: SavedQuantised, config: Config, tensors: Mapping[str, Tensor] | None) -> Term:
     if tensors is None:
         held = published_bytes(weights_of_config(config), saved)
-        return Term("weights", held, f"{read_from(config)}; {saved.label} by shape")
+        return Term("weights", held, said("plan_source_shape", source=read_from(config), format=saved.label))
     weights = weights_of_files(used_tensors(tensors, config), config)
     held = sum((weight.stored_bytes or 0) * weight.copies for weight in weights)
-    return Term("weights", held, f"safetensors headers; {saved.label} as the files hold it")
+    return Term(
+        "weights", held, said("plan_source_kept", source=said("plan_source_headers"), format=saved.label)
+    )
 
 
 def _dense_term(
@@ -101,8 +104,10 @@ def _dense_term(
     except VramwiseError:
         if tensors is None:
             raise
-        held, source = dense_bytes(used_tensors(tensors, config), saved), "safetensors headers"
-    return Term("weights", held, f"{source}; 2 bytes a parameter, dequantised from {saved.label} to {dtype}")
+        held, source = dense_bytes(used_tensors(tensors, config), saved), said("plan_source_headers")
+    return Term(
+        "weights", held, said("plan_source_dequantised", source=source, format=saved.label, dtype=dtype)
+    )
 
 
 def _refused(saved: SavedQuantised, words: str, available: Mapping[str, Capability]) -> str | None:

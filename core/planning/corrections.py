@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..catalog.words import said
 from ..families.family import Config
 from ..families.pictures import picture_size
+from ..units import figure, megapixels
 from .activations import Workload
 from .footprint import Correction, reading_terms
 from .run_history import Run
@@ -43,8 +45,13 @@ def corrections(
         ratio = run.activation_peak_bytes / sum(term.bytes for term in terms)
         before = found.get(run.precision)
         if ratio < _PLAUSIBLE and (before is None or ratio > before.ratio):
-            at = f"{run.images} x {run.pixels / 1e6:.1f} megapixels on {run.date}"
-            source = f"measured here: {ratio:.2f} x the computed figure, {at}"
+            source = said(
+                "plan_source_measured",
+                ratio=figure(ratio, ".2f"),
+                count=run.images,
+                size=megapixels(run.pixels),
+                date=run.date,
+            )
             found[run.precision] = Correction(max(_LEAST, ratio), source)
     return found
 

@@ -180,7 +180,14 @@ def _margin(held: int, beside: int) -> int:
 def _corrected(reading: Sequence[Term], measured: Correction) -> list[Term]:
     kv, rest = reading
     beside = int((kv.bytes + rest.bytes) * measured.ratio)
-    return [kv, Term(rest.name, max(0, beside - kv.bytes), f"{measured.source}; computed: {rest.source}")]
+    return [
+        kv,
+        Term(
+            rest.name,
+            max(0, beside - kv.bytes),
+            said("plan_source_corrected", measured=measured.source, source=rest.source),
+        ),
+    ]
 
 
 def weight_bytes(

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..catalog.words import Said, as_written, said
 from ..errors import VramwiseError
 from ..normal_forms import normalised
 from ..ocr.engines.protocol import NoProgress, ProgressCallback
 from ..ocr.regions.masks import check_cover, window_of
 from ..ocr.results.result import Region
 from ..option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
+from ..units import figure
 from .colours import AUTO, Colour, Sample, contrasting, parse_colour, sample
 from .fonts import Face, FontIndex, visible
 from .glyphs import TextShaper, first_strong_is_right_to_left
@@ -91,7 +93,7 @@ class TextRenderer:
         texts: Sequence[str],
         source: NDArray[float32] | None = None,
         progress: ProgressCallback | None = None,
-    ) -> list[str]:
+    ) -> list[Said]:
         """Draw one text a region on ``picture`` (height, width, 3) and into ``mask`` (height, width), in
         place; both float32 0..1. Polygons are pixels of ``picture``.
 
@@ -108,11 +110,8 @@ class TextRenderer:
             if len(text) > MOST_GIVEN:
                 raise _too_long(text)
             text = _cleaned(text)
-            name = f"Region {region.order + 1}"
-            if text:
-                notes.append(f"{name}: {self._draw_text(picture, mask, region, text, seen)}")
-            else:
-                notes.append(f"{name}: no text, left as it is.")
+            note = self._draw_text(picture, mask, region, text, seen) if text else said("drawn_no_text")
+            notes.append(said("drawn_region", number=region.order + 1, note=note))
         return notes
 
     def _draw_text(
@@ -122,20 +121,20 @@ class TextRenderer:
         region: Region,
         text: str,
         seen: NDArray[float32],
-    ) -> str:
+    ) -> Said:
         if len(text) > MOST_CHARACTERS:
             raise _too_long(text)
         frame = frame_of(region.polygon)
         window = frame.window(*picture.shape[:2]) if frame else None
         if frame is None or window is None:
-            return "left as it is: the region is outside the picture or less than a pixel wide."
+            return said("drawn_outside")
         colours = sample(frame.flat(seen))
         block = self._text_block(text, frame)
         layout, wanted = self._fitted(block, frame, region, colours)
         if layout is None or layout.size < wanted:
             self._refuse_if_asked(region, text, wanted / frame.fineness)
         if layout is None:
-            return f'nothing drawn: there is no room for "{_short(text)}".'
+            return said("drawn_no_room", text=as_written(_short(text)))
         layout, ink = self._inked(block, layout, frame)
         self._paint(picture, mask, region, frame, window, block.offset(frame.size, ink.size), ink, colours)
         return self._report(text, block, layout, frame, wanted)
@@ -239,18 +238,27 @@ class TextRenderer:
                 'the text, give a smaller size or min_size, or set too_long to "shrink".'
             )
 
-    def _report(self, text: str, block: TextBlock, layout: Layout, frame: RegionFrame, wanted: int) -> str:
+    def _report(self, text: str, block: TextBlock, layout: Layout, frame: RegionFrame, wanted: int) -> Said:
         size = layout.size / frame.fineness
         fonts = ", ".join(face.name for face in block.shaper.faces)
-        kind = "column" if block.vertical else "line"
-        many = f", {len(layout.lines)} {kind}{'s' if len(layout.lines) > 1 else ''}"
-        sentence = f'"{_short(text)}" at {size:.1f} px in {fonts}{many}.'
+        kind = "columns" if block.vertical else "lines"
+        many = len(layout.lines)
+        count = said(f"drawn_{kind}", count=many) if many > 1 else said(f"drawn_{kind}_one")
+        drawn = said(
+            "drawn_text",
+            text=as_written(_short(text)),
+            size=figure(size, ".1f"),
+            fonts=as_written(fonts),
+            count=count,
+        )
         if layout.size < wanted:
-            sentence += f" There was no room for {wanted / frame.fineness:.0f} px."
+            drawn = said("drawn_smaller", drawn=drawn, size=figure(wanted / frame.fineness, ".0f"))
         if block.shaper.strays:
-            chosen = self._face.name if self._face else "The font"
-            sentence += f" {chosen} has no {_named(block.shaper.strays)}."
-        return sentence
+            letters = as_written(_named(block.shaper.strays))
+            if self._face:
+                return said("drawn_strays", drawn=drawn, font=as_written(self._face.name), letters=letters)
+            return said("drawn_strays_any", drawn=drawn, letters=letters)
+        return drawn
 
 
 def _too_long(text: str) -> VramwiseError:

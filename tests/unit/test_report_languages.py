@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from vramwise import panel_data
 from vramwise.catalog import words as words_module
-from vramwise.catalog.words import LANGUAGES, in_language, joined, said, words
+from vramwise.catalog.words import LANGUAGES, as_written, in_language, joined, said, words
 from vramwise.cli import main
 from vramwise.cli.numbers import decimal
 from vramwise.errors import VramwiseError
+from vramwise.models.cpu_plan import cpu_plan
+from vramwise.models.request import plan
+from vramwise.settings import load_settings
 from vramwise.weights.background_downloads import Downloads
 
 OTHERS = tuple(lang for lang in LANGUAGES if lang != "en")
@@ -163,3 +166,27 @@ def test_the_reasons_that_panels_show_are_in_the_readers_language(lang: str) -> 
     ]
     letters = re.compile("[\u0400-\u04ff]{3}" if lang == "ru" else "[\u4e00-\u9fff]")
     assert len(reasons) > 30 and [reason for reason in reasons if not letters.search(reason)] == []
+
+
+LETTERS = {"ru": re.compile("[\u0400-\u04ff]{3}"), "zh": re.compile("[\u4e00-\u9fff]{2}")}
+
+
+@pytest.mark.parametrize("lang", OTHERS)
+def test_what_an_engine_of_the_processor_does_is_in_the_readers_language(lang: str) -> None:
+    lines = [
+        in_language(line, lang)
+        for model in ("rapid", "tesseract")
+        for line in cpu_plan(model, ("precision int4",), load_settings())
+    ]
+    assert len(lines) > 4 and [line for line in lines if not LETTERS[lang].search(line)] == []
+    assert [line for line in lines if re.search(r"\b(and|Russian|sizes|any|read|weights)\b", line)] == []
+    (answer,) = (panel_data.plan_answer(panel_data.loader_request("rapid"), Downloads(), lang),)
+    assert answer["notes"] and all(LETTERS[lang].search(note) for note in answer["notes"])
+    answered = plan("rapid").text(lang)
+    assert "wheel, sizes" not in answered and "rapidocr 3." in answered
+
+
+def test_what_a_picture_says_is_never_translated() -> None:
+    lists = said("drawn_no_room", text=as_written("usage:"))
+    assert "\u00abusage:\u00bb" in in_language(lists, "ru") and '"usage:"' in lists
+    assert in_language("usage:", "ru") != "usage:"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...cancel import watched
+from ...catalog.words import in_language, words
 from ...cjk import is_cjk
 from ...errors import nearest
 from ..results.region_lines import without_places
@@ -180,24 +181,33 @@ def outlines(
     return areas, owners
 
 
-def report(pages: Sequence[Sequence[Match]], finder: Finder, read: Sequence[OCRResult]) -> str:
-    """Finds by page for a person; of a wanted text that is nowhere, the nearest word that was read."""
+def report(
+    pages: Sequence[Sequence[Match]], finder: Finder, read: Sequence[OCRResult], lang: str = "en"
+) -> str:
+    """Finds by page for a person, in "en", "ru" or "zh"; of a wanted text that is nowhere, the nearest word
+    that was read."""
+    say = words(lang)
     count = sum(map(len, pages))
     if not count:
-        return f"Nothing found.{_hint(finder, read)}"
-    lines = [f"Found {count} on {sum(map(bool, pages))} of {len(pages)} pages"]
-    said = 0
+        return say["mask_nothing"].format(hint=in_language(_hint(finder, read), lang))
+    lines = [say["mask_found"].format(count=count, some=sum(map(bool, pages)), pages=len(pages))]
+    shown = 0
     for number, found in enumerate(pages, 1):
-        quoted = [f'"{match.text}"' for match in found[: MOST_SAID - said]]
-        said += len(quoted)
-        if quoted:
-            more = f" and {len(found) - len(quoted)} more" if len(quoted) < len(found) else ""
-            lines.append(f"page {number}: {', '.join(quoted)}{more}")
+        texts = ", ".join(f'"{match.text}"' for match in found[: MOST_SAID - shown])
+        told = len(found[: MOST_SAID - shown])
+        shown += told
+        if told and told < len(found):
+            texts = say["summary_and_more"].format(names=texts, count=len(found) - told)
+        if told:
+            lines.append(say["mask_page"].format(number=number, texts=texts))
     guessed = sum(match.estimated for page in pages for match in page)
     if guessed:
         lines.append(
-            f"The places of {guessed} are estimated from letter widths: the model that read the page tells "
-            "lines but no words. Connect the image, or choose the shape line, to be surer."
+            in_language(
+                f"The places of {guessed} are estimated from letter widths: the model that read the page "
+                "tells lines but no words. Connect the image, or choose the shape line, to be surer.",
+                lang,
+            )
         )
     return "\n".join(lines)
 
