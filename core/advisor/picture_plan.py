@@ -236,13 +236,18 @@ def picture_plan(
     )
 
 
-def _whole(model: DiffusionModel, size: ResultSize) -> ResultSize:
-    """``size`` with the model's own figures where none are given. Raises VramwiseError for what cannot be."""
+def check_kind(model: DiffusionModel, size: ResultSize) -> None:
+    """Raise VramwiseError for a side or a length that what ``model`` makes does not have."""
     given = (size.width, size.height)
     if any(given) and not set(model.tasks) & set(_PICTURES):
         raise VramwiseError(said("error_no_size", name=model.name))
     if size.frames is not None and size.frames != 1 and not set(model.tasks) & set(_CLIPS):
         raise VramwiseError(said("error_no_clips", name=model.name))
+
+
+def _whole(model: DiffusionModel, size: ResultSize) -> ResultSize:
+    """``size`` with the model's own figures where none are given. Raises VramwiseError for what cannot be."""
+    check_kind(model, size)
     made = ResultSize(
         size.width or model.width, size.height or model.height, size.frames or model.frames, size.batch
     )

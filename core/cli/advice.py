@@ -98,6 +98,8 @@ def _advise(arguments: argparse.Namespace) -> int:
 
     task = _task_named(arguments.task, TASKS)
     here = arguments.gpu is None and arguments.vram_gib is None
+    if arguments.system is not None and here and task != "which GPU":
+        raise UsageError(said("error_of_empty_card", option="--system"))
     _say_ignored(arguments, task == "which GPU")
     if task == "which GPU":
         from ..advisor.advise import which_gpu

@@ -30,7 +30,6 @@ def add_options(ocr: Any) -> None:
     ocr.add_argument(
         "--json-schema",
         metavar="FILE",
-        default="",
         help="what the answer of task json must match, a file or the schema itself",
     )
     ocr.add_argument(
@@ -59,6 +58,12 @@ def asked(arguments: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(
             "--history keeps one question with its answer, which is printed: leave out --out, or --history."
         )
+    if arguments.json_schema is not None and not arguments.json_schema.strip():
+        raise UsageError("--json-schema names no file and no schema: it is empty.")
+    if arguments.json_schema and arguments.task != "json":
+        raise UsageError(
+            "--json-schema is what an answer of the task json must match: add --task json, or leave it out."
+        )
     return {
         "together": arguments.together,
         "history": _history(arguments.history),
@@ -68,13 +73,25 @@ def asked(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def check_reader(arguments: argparse.Namespace, reader: Any) -> None:
+    """Raise UsageError for options of one question where ``reader`` answers none."""
+    for option, given in (("--json-schema", arguments.json_schema), ("--together", arguments.together)):
+        if given and not reader.answers_questions:
+            raise UsageError(
+                f"{option} is about a question, and what reads here answers none. Name a vision-language "
+                f"model with --model or a server with --endpoint, without --hybrid, or leave out {option}."
+            )
+
+
 def _history(name: str | None) -> str:
     """What the file says; a new conversation where there is none yet."""
     return _read(Path(name), "history") if name and Path(name).exists() else ""
 
 
-def _schema(given: str) -> str:
-    if not given or given.lstrip().startswith(("{", "[")):
+def _schema(given: str | None) -> str:
+    if not given:
+        return ""
+    if given.lstrip().startswith(("{", "[")):
         return given
     if not Path(given).is_file():
         raise VramwiseError(

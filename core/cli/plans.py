@@ -13,9 +13,10 @@ from .json_answers import add_lang, say_answers, say_edition
 from .numbers import gibibytes, memory_size, whole
 from .terminal import columns as terminal_columns
 from .terminal import drawing, say, say_failure, say_lines, say_markdown, say_table
-from .usage import one_of
+from .usage import UsageError, one_of
 
 if TYPE_CHECKING:
+    from ..advisor.candidate import ResultSize
     from ..advisor.picture_plan import PicturePlan
     from ..advisor.targets import Target
     from ..catalog.diffusion import DiffusionModel
@@ -100,10 +101,9 @@ def _plan(arguments: argparse.Namespace) -> int:
     if at and name.strip() and arguments.precision == "auto":
         arguments.model, arguments.precision = name.strip(), precision.strip()
     model = named_picture_model(arguments.model)
+    _check_options(arguments, model)
     if model is not None:
         return _picture_plan(arguments, model)
-    if arguments.frames is not None:
-        raise VramwiseError(said("error_no_frames", name=arguments.model))
     plans, refused = [], []
     for place in _places(arguments):
         budget = None if place is None else place.budget
@@ -131,6 +131,27 @@ def _plan(arguments: argparse.Namespace) -> int:
     return _ending(arguments, plans, refused)
 
 
+def _check_options(arguments: argparse.Namespace, model: DiffusionModel | None) -> None:
+    """Raise UsageError for what the kind of model, or the place, has no use for; ``model`` None is OCR."""
+    from ..advisor.picture_plan import check_kind
+
+    here = arguments.gpu is None and arguments.vram_gib is None
+    if arguments.system is not None and here:
+        raise UsageError(said("error_of_empty_card", option="--system"))
+    if model is None:
+        if arguments.frames is not None:
+            raise UsageError(said("error_no_frames", name=arguments.model))
+        if arguments.ram_gib is not None and here:
+            raise UsageError(said("error_of_empty_card", option="--ram-gib"))
+        return
+    if arguments.fast_decode:
+        raise UsageError(said("error_no_fast_decode", name=model.name))
+    try:
+        check_kind(model, _result_size(arguments))
+    except VramwiseError as error:
+        raise UsageError(error) from error
+
+
 def _takes_ram(made: Plan) -> bool:
     """Whether a model is to be loaded for it: the engines of the processor are there already."""
     return made.chosen is not None and made.chosen.attention != "none"
@@ -138,15 +159,13 @@ def _takes_ram(made: Plan) -> bool:
 
 def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
     """Of a model that makes something, for each memory size that the card is sold with."""
-    from ..advisor.candidate import ResultSize
     from ..advisor.picture_plan import picture_plan
     from ..advisor.targets import targets_of
     from .advice import machine_asked_about
 
     here = arguments.gpu is None and arguments.vram_gib is None
     machine = machine_asked_about(here, arguments)
-    width, height = arguments.image or (None, None)
-    size = ResultSize(width, height, arguments.frames, arguments.batch)
+    size = _result_size(arguments)
     plans, refused = [], []
     for target in targets_of(arguments.gpu, arguments.vram_gib, arguments.ram_gib, machine, arguments.system):
         try:
@@ -154,6 +173,13 @@ def _picture_plan(arguments: argparse.Namespace, model: DiffusionModel) -> int:
         except VramwiseError as error:
             refused.append(error)
     return _ending(arguments, plans, refused)
+
+
+def _result_size(arguments: argparse.Namespace) -> ResultSize:
+    from ..advisor.candidate import ResultSize
+
+    width, height = arguments.image or (None, None)
+    return ResultSize(width, height, arguments.frames, arguments.batch)
 
 
 def _ending(

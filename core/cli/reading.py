@@ -159,14 +159,10 @@ def _ocr(arguments: argparse.Namespace) -> int:
     from ..models.hybrid import with_hybrid
     from ..ocr.engines.protocol import ReadOptions
 
-    if arguments.out is not None and not arguments.out.strip():
-        raise UsageError("--out names no folder: it is empty.")
-    if arguments.resume and not arguments.out:
-        raise UsageError("--resume goes on with the job in a folder: name it with --out DIR.")
+    _check_outputs(arguments)
+    _check_reader(arguments)
     if arguments.model:
         arguments.model = model_id(arguments.model)
-    if arguments.format in WHOLE_DOCUMENTS and not arguments.out:
-        raise UsageError(f"{arguments.format} cannot be printed: name a folder for it with --out DIR.")
     check_packages(arguments.format)
     options = ReadOptions(
         task=arguments.task,
@@ -178,6 +174,7 @@ def _ocr(arguments: argparse.Namespace) -> int:
         **asking.asked(arguments),
     )
     reader = with_hybrid(_reader(arguments), arguments.hybrid)
+    asking.check_reader(arguments, reader)
     if arguments.endpoint and arguments.precision != "auto":
         say_failure(f"--precision {arguments.precision} is ignored: the endpoint's server has decided it.")
     if arguments.endpoint and arguments.fast_decode:
@@ -189,6 +186,28 @@ def _ocr(arguments: argparse.Namespace) -> int:
         if arguments.out:
             return _job(arguments, reader, options, piped)
         return _print(arguments, reader, options, piped)
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Raise UsageError for options of a folder without one, and of files that the format does not make."""
+    if arguments.out is not None and not arguments.out.strip():
+        raise UsageError("--out names no folder: it is empty.")
+    if arguments.resume and not arguments.out:
+        raise UsageError("--resume goes on with the job in a folder: name it with --out DIR.")
+    if arguments.format in WHOLE_DOCUMENTS and not arguments.out:
+        raise UsageError(f"{arguments.format} cannot be printed: name a folder for it with --out DIR.")
+    if arguments.per_page and not arguments.out:
+        raise UsageError("--per-page is about the files in a folder: name it with --out DIR.")
+    if arguments.per_page and arguments.format in WHOLE_DOCUMENTS:
+        raise UsageError(f"{arguments.format} is one file a document: leave out --per-page.")
+
+
+def _check_reader(arguments: argparse.Namespace) -> None:
+    """Raise UsageError for a reader without a name, as where a variable of the shell is not set."""
+    if arguments.model is not None and not arguments.model.strip():
+        raise UsageError("--model names no model: it is empty.")
+    if arguments.endpoint is not None and not arguments.endpoint.strip():
+        raise UsageError("--endpoint names no server: it is empty.")
 
 
 def _reader(arguments: argparse.Namespace) -> OCRHandle | RemoteHandle:

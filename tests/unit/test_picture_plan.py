@@ -121,7 +121,9 @@ def test_the_command_line_plans_any_model(capsys: pytest.CaptureFixture[str]) ->
         "16 GB",
         " 8 GB",
     ]
-    assert main(["plan", "qwen3_vl_2b", "--vram-gib", "8", "--frames", "3"]) == 1
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "qwen3_vl_2b", "--vram-gib", "8", "--frames", "3"])
+    assert ended.value.code == 2, "wrong usage"
     assert main(["plan", "flux1-dve", "--vram-gib", "8"]) == 2
     assert 'Did you mean "flux1-dev"' in capsys.readouterr().err
 
