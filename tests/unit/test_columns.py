@@ -10,6 +10,7 @@ from vramwise.ocr.results import reading_order
 from vramwise.ocr.results.line import Line
 from vramwise.ocr.results.parted_lines import parted
 from vramwise.ocr.results.result import Word
+from vramwise.ocr.results.rules import Rule
 
 from devtools.drawn_layouts import Laid, boxes, captions_page, cards_page, columns_page, rows_page
 
@@ -130,3 +131,13 @@ def test_balloons_of_a_comic_are_read_one_after_the_other() -> None:
     lines += [line("PEANUT", 353, 231, 470, 43), line("BUTTER", 354, 270, 469, 39)]
     text = reading_order.plain_text(lines, reading_order.arrange(lines)).replace("\n", " ")
     assert text == "HEY JERRY DO THE FACE LOL THIS IS GREAT I LOVE YOU JERRY PEANUT BUTTER"
+
+
+def test_a_line_that_runs_up_a_margin_is_in_one_piece() -> None:
+    """Whatever rule of the margin's boxes runs beside it: its words stand over one another."""
+    page = [line(f"text of the page {n}", 100, 30 * n, 500) for n in range(12)]
+    words = [("Signed", 300, 200), ("and", 190, 160), ("dated", 150, 80)]
+    up = [Word(text, ((20, y0), (20, y1), (40, y1), (40, y0))) for text, y0, y1 in words]
+    margin = Line("Signed and dated", ((20, 300), (20, 80), (40, 80), (40, 300)), words=tuple(up))
+    rules = [Rule((30.0, 0.0), (30.0, 400.0))]
+    assert set(parted([*page, margin], rules)) == {*page, margin}

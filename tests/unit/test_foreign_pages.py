@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from vramwise.ocr.engines import cpu
 from vramwise.ocr.engines.foreign_text import ForeignPage
 from vramwise.ocr.engines.language_routing import TesseractRoute
 from vramwise.ocr.engines.line_shapes.missed_lines import missed_places, with_missed
+from vramwise.ocr.engines.line_shapes.vanished_words import restored, with_vanished_words
 from vramwise.ocr.engines.script_at_a_glance import PlainPage, covers
 from vramwise.ocr.engines.tesseract import TesseractReader
 from vramwise.ocr.results.line import Line
@@ -179,3 +181,33 @@ def test_a_page_of_a_named_language_is_levelled_and_enlarged_as_on_auto(
     else:
         assert shown.shape[1] == pytest.approx(times * picture.shape[1], rel=0.1)
         assert shown.shape != picture.shape
+
+
+def numbers(text: str, top: float, explained: float, sure: float = 0.98) -> Line:
+    return Line(text, box(40, top, 640, top + 30), sure, explained=explained)
+
+
+def test_words_that_vanished_beside_numbers_are_asked_of_who_can_read_them() -> None:
+    vanished = numbers(" , : 1-11, 16-26", 30, 0.68)
+    whole = numbers("206-219, 231-258", 90, 1.0)
+    short = Line("5", box(40, 150, 60, 180), 1.0, explained=0.8)
+    marked = with_vanished_words([vanished, whole, short], "Cyrillic")
+    assert [line.foreign for line in marked] == ["Cyrillic", None, None]
+    assert [line.foreign for line in with_vanished_words([vanished], "Thai")] == [None]
+    read = replace(vanished, text="\u0447\u0442\u043e-\u0442\u043e: 1-11, 16-26")
+    assert restored([read, whole], [vanished, whole]) == [read, whole]
+    assert restored(marked, [vanished, whole, short]) == [vanished, whole, short]  # nobody could
+
+
+def test_numbers_of_which_no_ink_is_left_are_not_read_again() -> None:
+    """A page's reader took the 1 of 1367 for a 4, and the number of a column for two."""
+    picture, lines = a_page(8)
+    lines = [line for line in lines if line.foreign]
+    other = Line("1367", box(40, 400, 160, 430), 1.0, explained=0.99)
+    unsure = Line("158", box(40, 460, 160, 490), 0.9, explained=0.99)
+    seen = found_on(lines, 0.95)
+    seen += [Line("4367", other.polygon, 0.9), Line("153", unsure.polygon, 0.9)]
+    page = ForeignPage(picture, [*lines, other, unsure], "Cyrillic")
+    read = [line.text for line in page.read(Asked(seen), None, Progress())]
+    assert "1367" in read and "4367" not in read
+    assert "153" in read and "158" not in read

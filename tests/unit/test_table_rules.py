@@ -71,3 +71,27 @@ def test_the_last_dot_of_a_dotted_rule_goes_too_and_dots_of_letters_stay() -> No
     page[stays] = 0
     clean = table_rules.without_rules(page, LINE)
     assert np.array_equal(clean[:, :, 0] == 0, stays)
+
+
+def test_letters_of_low_rows_stay_and_what_is_drawn_from_rule_to_rule_goes() -> None:
+    """Stems that end two pixels off the rules are no rule, be they one over the other or one alone."""
+    page = np.full((120, 300, 3), 255, np.uint8)
+    page[[10, 24, 38, 52, 66]] = page[10:67, [0, 200, 299]] = 0
+    stays = np.zeros(page.shape[:2], bool)
+    for top in (10, 24, 38, 52):
+        stays[top + 3 : top + 12, [60, 65, 110]] = True
+    stays[12, 20:60:6] = True  # serifs below a rule
+    page[stays] = 0
+    clean = table_rules.without_rules(page, 14.0)
+    assert np.array_equal(clean[:, :, 0] == 0, stays)
+
+
+@pytest.mark.parametrize("top", [10, 14])
+def test_the_side_of_one_low_cell_goes_though_no_other_runs_in_line_with_it(top: int) -> None:
+    """Half as high again as a line; it may stand on one rule only."""
+    page = np.full((90, 300, 3), 255, np.uint8)
+    page[[10, 40]] = page[top:41, 150] = 0
+    page[14:36, 80] = 0  # a letter
+    clean = table_rules.without_rules(page, LINE)
+    assert np.count_nonzero(clean[:, 150, 0] < 255) <= 2
+    assert (clean[14:36, 80] == 0).all()

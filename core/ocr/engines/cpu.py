@@ -32,6 +32,7 @@ from .language_routing import (
 from .level_picture import level_picture
 from .line_shapes.fitted_boxes import fitted
 from .line_shapes.missed_lines import with_missed
+from .line_shapes.vanished_words import restored, with_vanished_words
 from .protocol import CPU_PRECISION, QUESTION_OPTIONS, ProgressCallback, ReadOptions
 from .rapid import RapidReader
 from .reader_pool import ReaderPool
@@ -217,7 +218,8 @@ class CPUEngine:
         """
         notes: list[str] = []
         for script in sorted({line.foreign for line in lines if line.foreign}):
-            page = ForeignPage(image, lines, script)
+            before = lines
+            page = ForeignPage(image, with_vanished_words(lines, script), script)
             doubted = page.with_doubted()
             try:
                 route = self._route_for_script(script, chosen)
@@ -237,6 +239,7 @@ class CPUEngine:
                 read = doubted.read(reader, options.max_pixels, progress) if doubted else []
                 believed = bool(read) and is_believable([line for line in read if not line.foreign], script)
                 lines = read if believed else page.read(reader, options.max_pixels, progress)
+            lines = restored(lines, before)
             notes.append(f"{script} text was found and read by {route}.")
         return lines, notes
 

@@ -24,6 +24,7 @@ from ..results.reading_order import join_words
 from ..results.result import Point, Word
 from .language_routing import LineReader
 from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line
+from .line_shapes.vanished_words import is_whole_number
 from .protocol import ProgressCallback
 from .script_judge import LIKE_LATIN, LOOK_ALIKE, NO_DOUBT
 from .table_rules import tilt, without_rules
@@ -88,6 +89,11 @@ class ForeignPage:
     def _own(self) -> list[Line]:
         return [line for line in self.lines if line.foreign == self.script]
 
+    @property
+    def _others(self) -> list[Line]:
+        """What PP-OCR read."""
+        return [line for line in self.lines if not line.foreign]
+
     def read(self, reader: LineReader, max_pixels: int | None, progress: ProgressCallback) -> list[Line]:
         """The page's lines, those of the script read by ``reader``; what it could not read stays foreign.
 
@@ -112,7 +118,7 @@ class ForeignPage:
         like Latin it may be sure of what looks alike in both, so there what is beyond doubt alone stays, on a
         page that is mostly not. None of a page that was read.
         """
-        others = [line for line in self.lines if not line.foreign and any(map(str.isalpha, line.text))]
+        others = [line for line in self._others if any(map(str.isalpha, line.text))]
         doubted = [line for line in others if not _sure(line)]
         if not others:
             return None
@@ -206,7 +212,7 @@ class ForeignPage:
     def _page_of(self, found: list[Line], filled: dict[int, Line]) -> list[Line]:
         """A page of the script: the reader's own lines, and the single ones that it read better alone."""
         alone = [line for line in filled.values() if not line.foreign and not line.words]
-        alone += [line for line in self.lines if not line.foreign and _no_doubt(line)]
+        alone += [line for line in self._others if _no_doubt(line) or is_whole_number(line)]
         unread = [line for line in filled.values() if line.foreign]
         kept = []
         for line in (piece for whole in found for piece in _without(whole, alone)):
@@ -215,7 +221,7 @@ class ForeignPage:
             if seen or (line.confidence or 1.0) >= NO_DRAWING:
                 kept.append(line)
         places = [_centre(word.polygon) for line in kept for word in _words_of(line)]
-        others = [line for line in self.lines if not line.foreign and not _covered(line, places)]
+        others = [line for line in self._others if not _covered(line, places)]
         others = [line for line in others if not any(line is taken for taken in alone)]
         return [*kept, *alone, *others, *unread]
 

@@ -158,7 +158,7 @@ class RapidReader:
                 continue
             text = with_lost_spaces(text, spans, stand.cut.crop)
             words = words_on(text, spans, confidences, stand.cut.crop.shape[1], stand.cut.piece)
-            line = Line(text, stand.cut.polygon, score, words, foreign.get(index))
+            line = Line(text, stand.cut.polygon, score, words, foreign.get(index), explained=stand.explained)
             lines.append(replace(line, crown=stand.cut.piece(*CROWN)) if stand.cut.bend else line)
         return lines
 

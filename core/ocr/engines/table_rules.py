@@ -25,7 +25,10 @@ FRAME_TALL = 0.5  # line heights of the upright side of a frame around one line,
 # One between two others and in line with a long one may be as short and have so much ink beside it; pixels
 # between its ends and those. Longer than any letter, and it need not be in line with one.
 CELL_LENGTH, CELL_ALONE, MEETS = 1.0, 0.5, 4
-NO_LETTER = 2.0
+NO_LETTER = 1.3
+# Of a short rule's length, at least, is ink, and of one of several cells; pixels of a dot in a dotted one,
+# and how many line heights that is to be.
+STROKE, BROKEN, DOT, NO_STEM = 0.97, 0.8, 3, 2.0
 LAST_DOT = 2  # pixels: what is left of a dotted rule, at an end of it, is no larger
 FAINT_RULE = 25  # grey levels: what is only looked at may be fainter than what is painted over
 TELLING = 6.0  # line heights of a rule that tells how level a picture is
@@ -103,40 +106,99 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
     import numpy as np
 
     ink = _ink(image, RULE_CONTRAST)
-    rules = np.zeros_like(ink)
+    drawn = np.zeros_like(ink), np.zeros_like(ink)  # level ones, upright ones
     tips = np.zeros_like(ink)  # the ends of the level ones
     beyond = np.zeros_like(ink)  # both kinds' ends, in line with them
     heights: tuple[list[range], list[range]] = ([], [])  # at which long rules run, and x of upright ones
     for flip in (False, True):
-        side = rules.T if flip else rules
-        for found in _level_rules(np.ascontiguousarray(ink.T if flip else ink), line_height, aslant):
+        side = drawn[1].T if flip else drawn[0]
+        turned = np.ascontiguousarray(ink.T if flip else ink)
+        for found in _level_rules(turned, line_height, aslant):
+            if flip and _is_letters(turned, found, drawn[0].T):
+                continue
             _draw(side, found)
             _reach(beyond.T if flip else beyond, found)
             high, wide = found.mask.shape
             heights[flip].append(range(found.y - 1, found.y + high + 1))
             for x in () if flip else (found.x, found.x + wide):
                 tips[found.y : found.y + high, max(0, x - MEETS) : x + MEETS] = 1
+    rules = drawn[0] | drawn[1]
     if not rules.any():
         return image
     between = rules.copy()
-    for flip in (False, True):  # those of single cells
-        side, across = (between.T, rules.T) if flip else (between, rules)
-        turned = np.ascontiguousarray(ink.T if flip else ink)
-        for found in _level_rules(turned, line_height, aslant, CELL_LENGTH, CELL_ALONE):
-            height, width = found.mask.shape
-            rows = slice(max(0, found.y - MEETS), found.y + height + MEETS)
-            ends = (found.x, found.x + width)
-            in_line = any(found.y + height // 2 in one for one in heights[flip])
-            if (in_line or width > NO_LETTER * line_height) and all(
-                across[rows, max(0, x - MEETS) : x + MEETS].any() for x in ends
-            ):
-                _draw(side, found)
-                _reach(beyond.T if flip else beyond, found)
+    for found, flip in _short_rules(ink, drawn, heights, line_height, aslant):
+        _draw(between.T if flip else between, found)
+        _reach(beyond.T if flip else beyond, found)
     rules = between | _frame_ends(ink, tips, line_height)
     rules |= _last_dots(ink & (1 - rules), beyond)
     clean: NDArray[uint8] = image.copy()
     clean[rules > 0] = np.median(image.reshape(-1, 3)[:: max(1, ink.size // 100_000)], axis=0)
     return clean
+
+
+def _short_rules(
+    ink: NDArray[uint8],
+    drawn: tuple[NDArray[uint8], NDArray[uint8]],
+    heights: tuple[list[range], list[range]],
+    line_height: float,
+    aslant: bool,
+) -> Iterator[tuple[_Found, bool]]:
+    """The rules of single cells, and whether they are upright: they end at two of the others (``drawn``:
+    level and upright ones), or at one and are higher than letters. Letters are as long and thin where they
+    stand one over the other, but they have paper between them.
+    """
+    import numpy as np
+
+    for flip in (False, True):
+        across = drawn[0].T if flip else drawn[1]
+        turned = np.ascontiguousarray(ink.T if flip else ink)
+        for found in _level_rules(turned, line_height, aslant, CELL_LENGTH, CELL_ALONE):
+            height, width = found.mask.shape
+            rows = slice(max(0, found.y - MEETS), found.y + height + MEETS)
+            ends = (found.x, found.x + width)
+            meets = all(across[rows, max(0, x - MEETS) : x + MEETS].any() for x in ends)
+            solid, dotted = _drawn_through(turned, found)
+            in_line = any(found.y + height // 2 in one for one in heights[flip])
+            long = width > (NO_LETTER if solid else NO_STEM) * line_height
+            between = (solid or dotted) and meets and (in_line or long)
+            if between or (flip and solid and long and _touches(turned, found, across)):
+                yield found, flip
+
+
+def _touches(ink: NDArray[uint8], found: _Found, across: NDArray[uint8]) -> bool:
+    """Whether the stroke of a level rule begins or ends on one of the rules ``across``."""
+    import numpy as np
+
+    height, width = found.mask.shape
+    rows = slice(found.y, found.y + height)
+    gaps = np.flatnonzero(~ink[rows].any(axis=0))
+    middle = np.searchsorted(gaps, found.x + width // 2)
+    start = int(gaps[middle - 1]) if middle else 0
+    stop = int(gaps[middle]) if middle < len(gaps) else ink.shape[1]
+    tips = across[rows, start : start + MEETS], across[rows, stop - MEETS : stop + 1]
+    return any(bool(tip.any()) for tip in tips)
+
+
+def _is_letters(ink: NDArray[uint8], found: _Found, across: NDArray[uint8]) -> bool:
+    """Whether what looks like a rule is letters of low rows, one over the other: each row's end at one of the
+    rules ``across``, with paper between.
+    """
+    solid, dotted = _drawn_through(ink, found, BROKEN)
+    height, width = found.mask.shape
+    return not (solid or dotted) and bool(across[found.y : found.y + height, found.x : found.x + width].any())
+
+
+def _drawn_through(ink: NDArray[uint8], found: _Found, share: float = STROKE) -> tuple[bool, bool]:
+    """Whether a level rule is one stroke, and whether it is dots."""
+    import numpy as np
+
+    height, width = found.mask.shape
+    spare = DOTS_APART // 2  # bridged dots lie so much aside
+    inked = ink[found.y : found.y + height, found.x + spare : found.x + width - spare].any(axis=0)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], inked.astype(np.int8), [0]))))
+    steps = np.diff(edges[::2])  # from dot to dot
+    dotted = len(steps) > 1 and (edges[1::2] - edges[::2]).max() <= DOT and np.ptp(steps) <= 2
+    return float(inked.mean()) >= share, bool(dotted)
 
 
 def _frame_ends(ink: NDArray[uint8], tips: NDArray[uint8], line_height: float) -> NDArray[uint8]:

@@ -13,7 +13,7 @@ class Line:
     empty when something was detected that the recogniser could not read; ``foreign`` then names the script
     it is in. ``paragraph`` numbers the blocks of an engine that does its own page analysis, else None.
     ``crown``: the middle part of a line on an arc, by which it is ordered: of the smallest rectangle around
-    it most is empty, or another line's.
+    it most is empty, or another line's. ``explained``: the share of its ink that the recogniser accounts for.
     """
 
     text: str
@@ -23,3 +23,4 @@ class Line:
     foreign: str | None = None
     paragraph: int | None = None
     crown: tuple[Point, ...] | None = None
+    explained: float | None = None
