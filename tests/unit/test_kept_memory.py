@@ -92,6 +92,21 @@ def test_a_model_loaded_beside_it_is_not_taken_for_its_own(monkeypatch: pytest.M
     assert process.calls == ["tensors"]
 
 
+def test_what_others_freed_and_the_heap_kept_is_not_taken_for_a_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As Tesseract leaves it: taken for a model that was loaded, the bound would rise by it for good."""
+    process = Process(monkeypatch, 400, 200)
+    process.page(450)
+    monkeypatch.setattr(kept_memory, "trim", lambda: setattr(process, "size", min(process.size, 450)))
+    process.size += 400
+    with process.kept.page():
+        process.size = 480
+    monkeypatch.setattr(kept_memory, "trim", lambda: None)
+    process.page(600)
+    assert process.calls == ["tensors"]
+
+
 def test_before_a_page_as_much_is_given_back_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     process = Process(monkeypatch, 400, 200)
     for _ in range(kept_memory.PAGES_BETWEEN):
@@ -154,6 +169,24 @@ def test_of_many_sizes_the_detector_alone_is_made_anew() -> None:
     reader._free()
     assert reader._ocr.text_det is not detector and not reader._ocr.text_det.overfull
     assert reader._ocr.text_rec is recogniser
+    reader.release()
+
+
+def test_what_there_was_is_gone_before_it_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both together would be the peak. Where the second cannot be made, the next page tries again."""
+    reader = RapidReader()
+    made, before = reader._made, []
+
+    def failing() -> Any:
+        before.append(reader._ocr)
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(reader, "_made", failing)
+    with pytest.raises(MemoryError):
+        reader._renew()
+    assert before == [None]
+    monkeypatch.setattr(reader, "_made", made)
+    assert reader.lines(np.full((64, 64, 3), 255, np.uint8), None, NoProgress()) == []
     reader.release()
 
 

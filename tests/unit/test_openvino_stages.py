@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from vramwise.ocr.engines import openvino_stages as stages
 from vramwise.ocr.engines import script_net
+from vramwise.ocr.engines.kept_memory import resident, trim
 from vramwise.ocr.engines.line_detection import detect
 from vramwise.ocr.engines.rapid import BUILTIN_DET, BUILTIN_REC, builtin_models
 from vramwise.ocr.images import load_picture
+from vramwise.units import MIB
 
 from benchmarks.pages import FOLDER
 
@@ -200,6 +202,57 @@ def test_a_look_at_full_size_leaves_the_small_looks_tensors(
     assert released == ["full"]
     detector._look(np.full((1024, 1024, 3), 255, np.uint8), 1.0)
     assert released == ["full", "small", "full"]
+
+
+def test_before_a_large_look_the_heap_hands_back_what_the_small_one_freed(
+    detector: stages.Detector, released: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it stands beside what the large one takes."""
+    monkeypatch.setattr(stages, "trim", lambda: released.append("trimmed"))
+    monkeypatch.setattr(detector._full, "chances", lambda seen: released.append("seen") or _nothing(seen))
+    detector._look(np.full((800, 800, 3), 255, np.uint8), 1.0)
+    assert released == ["seen", "full"]
+    detector._look(np.full((1024, 1024, 3), 255, np.uint8), 1.0)
+    assert released[2:] == ["small", "trimmed", "seen", "full"]
+
+
+def _nothing(seen: np.ndarray) -> np.ndarray:
+    return np.zeros((1, 1, *seen.shape[:2]), np.float32)
+
+
+def test_a_look_at_full_size_takes_no_more_than_is_foreseen() -> None:
+    """A network of one size plans its tensors; that of any size takes two and a half times as much."""
+    network = stages._SizedNetwork(builtin_models() / BUILTIN_DET)
+    network.chances(np.full((736, 736, 3), 255, np.uint8))
+    network.drop()
+    trim()
+    before = resident()
+    network.chances(np.full((1536, 1024, 3), 255, np.uint8))
+    assert resident() - before < stages.bytes_at_once(1536 * 1024)
+    network.release_memory()
+    trim()
+    assert resident() - before < 64 * MIB
+
+
+def test_pages_of_one_size_share_a_network_that_says_what_the_other_says(
+    detector: stages.Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, sized = [], stages.sized
+    monkeypatch.setattr(stages, "sized", lambda model, shape: made.append(shape) or sized(model, shape))
+    network = stages._SizedNetwork(builtin_models() / BUILTIN_DET)
+    for height in (320, 320, 352):
+        picture = cv2.resize(_words(60), (480, height), interpolation=cv2.INTER_AREA)
+        found = network.chances(picture).copy()
+        network.release_memory()
+        assert found == pytest.approx(detector._small.chances(picture), abs=0.02)
+    assert made == [(1, 320, 480, 3), (1, 352, 480, 3)]
+
+
+@pytest.mark.parametrize("pixels", [600_000, 1_000_000, 1_000_001, 4_000_000])
+def test_more_is_foreseen_than_either_look_takes(pixels: int) -> None:
+    small = round(pixels * stages.FIRST_LOOK**2)
+    first = stages.ONE_SIZE_BYTES if small > stages.LARGE_PIXELS else 270
+    assert stages.bytes_at_once(pixels) > max(first * small, 108 * pixels)
 
 
 def test_few_widths_serve_all_lines() -> None:

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,20 @@ def compiled(weights: Path, edit: Edit, way: str, properties: Mapping[str, Any])
     made = core.compile_model(edit(model), "CPU", dict(properties))
     _keep(kept, made, characters)
     return made, characters
+
+
+def read(weights: Path, edit: Edit) -> Any:
+    """The openvino.Model of the weights, edited and not compiled yet."""
+    return edit(capabilities.import_openvino().Core().read_model(weights))
+
+
+def sized(model: Any, shape: Sequence[int]) -> Any:
+    """openvino.CompiledModel for the CPU of a model whose only input has this shape. Not kept on disk: there
+    are as many as there are sizes.
+    """
+    fixed = model.clone()
+    fixed.reshape(list(shape))
+    return capabilities.import_openvino().Core().compile_model(fixed, "CPU")
 
 
 def _name(openvino: Any, core: Any, weights: Path, way: str, properties: Mapping[str, Any]) -> str:

@@ -27,7 +27,8 @@ class KeptMemory:
 
     ``free``: give back what costs little to have again; ``renew``: start with nothing. Both are called
     between pages, in the thread that reads. What else grows by little in the process is counted too, which
-    only makes them come sooner; a jump between two pages (a model was loaded or left) is not.
+    only makes them come sooner; a jump between two pages (a model was loaded or left) is not, unless it is
+    memory that somebody has freed (Tesseract, a large picture's other readings) and the C heap has kept.
     """
 
     def __init__(self, free: Callable[[], None], renew: Callable[[], None]) -> None:
@@ -38,6 +39,8 @@ class KeptMemory:
     @contextmanager
     def page(self, coming: int = 0) -> Iterator[None]:
         """Around the reading of one page, which takes so many bytes at once, as far as is known."""
+        if resident() - self._last > JUMP:
+            trim()
         jump = resident() - self._last
         if abs(jump) > JUMP:
             self._base += jump

@@ -14,25 +14,27 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .compiled_models import compiled
+from ...units import MIB
+from .compiled_models import compiled, read, sized
 from .kept_memory import trim
 from .line_detection import SHORT_SIDE
 from .line_shapes.bent_lines import BentBands
 from .line_shapes.tight_boxes import tightened
+from .line_shapes.unclear_places import Place, lowest, unclear_place, window_on, with_found
 
 if TYPE_CHECKING:
     from numpy import float32, uint8
     from numpy.typing import NDArray
 
 FIRST_LOOK = 0.6  # of that size, which is a third of the work
-LOW_LINE = 16  # pixels of a box's height under which the first look does not suffice
-KEPT_PIXELS = 400_000  # of a small look, up to which its tensors (150 bytes a pixel) are kept
-LARGE_PIXELS = 1_000_000  # of a look at full size, for which the small one's tensors make room
+KEPT_PIXELS = 400_000  # of a small look, up to which its tensors are kept
+LARGE_PIXELS = 1_000_000  # of a look, from which a network of that one size costs less than one of any size
+# Bytes of tensors for each pixel in either, with what is copied on the way; and of that one network.
+ANY_SIZE_BYTES, ONE_SIZE_BYTES, COMPILED_BYTES = 300, 115, 48 * MIB
 MOST_SIZES = 8  # of pictures whose kernels (5 MiB each) a detector keeps where memory is short
 PARTS = 4  # of a pixel, in which corners are measured
 HIGH_LINE = 128  # pixels; where all boxes are higher, a larger look falls between the strokes of letters
 STEP = 32  # pixels; the network's sides are multiples of it
-FAINT = 0.2  # chance of being text that calls for the larger look, where there is no box
 LINE_HEIGHT = 48  # pixels of a line for the recogniser
 NARROWEST = 64  # pixels of the narrowest line it is given
 MOST_PARTS = 16  # of a step's chances, among which the best is looked for
@@ -60,19 +62,28 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def bytes_at_once(pixels: int) -> int:
+    """How many the detector takes at once for a picture of which it sees so many pixels at full size."""
+    small = pixels * FIRST_LOOK**2
+    if pixels <= LARGE_PIXELS:  # the first look's tensors stay beside the second's
+        return round(small * ANY_SIZE_BYTES + pixels * ONE_SIZE_BYTES) + COMPILED_BYTES
+    first = small * ANY_SIZE_BYTES if small <= LARGE_PIXELS else 0
+    return max(round(first), pixels * ONE_SIZE_BYTES + COMPILED_BYTES)
+
+
 class Detector:
     """In the place of RapidOCR's ``TextDetector``: uint8 BGR (height, width, 3) in, ``TextDetOutput`` out.
 
     A picture is looked at small first. Where all lines found are high enough and nothing else looks like
-    text, that is the answer; else it is looked at as large as RapidOCR does.
+    text, that is the answer. Where something does, it alone is looked at as large as RapidOCR does; else all
+    of the picture.
     """
 
     def __init__(self, weights: Path) -> None:
         from rapidocr.ch_ppocr_det.utils import DBPostProcess
 
-        self._weights = weights
         self._small = _Network(weights)
-        self._full: _Network | None = None  # made when it is needed first
+        self._full = _SizedNetwork(weights)
         self.postprocess_op = BentBands(
             DBPostProcess(
                 thresh=0.3, box_thresh=0.5, max_candidates=1000, unclip_ratio=1.6, use_dilation=True
@@ -82,20 +93,40 @@ class Detector:
     def __call__(self, picture: NDArray[uint8]) -> Any:
         from rapidocr.ch_ppocr_det import TextDetector, TextDetOutput
 
-        boxes, scores, clear = self._look(picture, FIRST_LOOK)
-        if not clear and _lowest(boxes, _scale(picture, FIRST_LOOK)) > HIGH_LINE:
-            boxes, scores, clear = self._look(picture, FIRST_LOOK / 2)
-        if clear:
+        boxes, scores, unclear = self._look(picture, FIRST_LOOK)
+        if unclear and lowest(boxes, _scale(picture, FIRST_LOOK)) > HIGH_LINE:
+            boxes, scores, unclear = self._look(picture, FIRST_LOOK / 2)
+        if not unclear:
             boxes = tightened(boxes, picture)
+        elif closer := self._closer(picture, boxes, scores, unclear):
+            boxes, scores = closer
         else:
             boxes, scores, _ = self._look(picture, 1.0)
         if not len(boxes):
             return TextDetOutput()
         return TextDetOutput(picture, TextDetector.sorted_boxes(boxes), scores)
 
-    def _look(self, picture: NDArray[uint8], share: float) -> tuple[NDArray[Any], list[float], bool]:
-        """(boxes (n, 4, 2) in pixels of the picture, their scores, whether a larger look would tell no more)
-        at a share of the size that RapidOCR looks at.
+    def _closer(
+        self, picture: NDArray[uint8], boxes: NDArray[Any], scores: list[float], place: Place
+    ) -> tuple[NDArray[Any], list[float]] | None:
+        """All lines, those of an unclear place looked at closer; None where all of the picture is to be."""
+        import numpy as np
+
+        scale = _scale(picture, 1.0)
+        window = window_on(place, picture.shape, scale)
+        if window is None or self.postprocess_op.taken():
+            return None
+        left, top, right, bottom = window
+        seen = np.ascontiguousarray(picture[top:bottom, left:right])
+        there, sure, _ = self._look(seen, scale / _scale(seen, 1.0))
+        if self.postprocess_op.taken():
+            return None
+        there = there + np.array((left, top), np.float32)
+        return with_found(tightened(boxes, picture), scores, there, sure, place, window, picture.shape)
+
+    def _look(self, picture: NDArray[uint8], share: float) -> tuple[NDArray[Any], list[float], Place | None]:
+        """(boxes (n, 4, 2) in pixels of the picture, their scores, the place of which a larger look would
+        tell more) at a share of the size that RapidOCR looks at.
         """
         import numpy as np
 
@@ -106,38 +137,36 @@ class Detector:
         found, scores = self.postprocess_op(chances, fine)
         self.postprocess_op.enlarge(1 / (PARTS * across), 1 / (PARTS * down))
         boxes = np.asarray(found, np.float32).reshape(-1, 4, 2) / PARTS
-        clear = share < 1 and len(boxes) > 0 and _clear(boxes, chances[0, 0])
-        if network is self._full or network.largest > KEPT_PIXELS:
+        unclear = unclear_place(boxes, chances[0, 0], (across, down))
+        if network is self._full or self._small.largest > KEPT_PIXELS:
             network.release_memory()
-        return boxes / np.array((across, down), np.float32), scores, clear
+        return boxes / np.array((across, down), np.float32), scores, unclear
 
-    def _network(self, share: float, pixels: int) -> _Network:
+    def _network(self, share: float, pixels: int) -> _Network | _SizedNetwork:
         """Small looks come with each picture and keep their tensors; those of a look at full size are too
-        large to be kept, and would take the small ones' along if they were the same network's.
+        large to be kept, and for those of a large one the small ones make room.
         """
-        if share < 1:
+        if share < 1 and pixels <= LARGE_PIXELS:
             return self._small
         if pixels > LARGE_PIXELS:
             self._small.release_memory()
             trim()  # or what it freed stands beside what is needed now
-        self._full = self._full or _Network(self._weights)
         return self._full
 
     @property
     def overfull(self) -> bool:
         """Whether the kernels of so many sizes are kept that having it anew costs less than keeping them."""
-        return sum(len(one.sizes) for one in (self._small, self._full) if one) > MOST_SIZES
+        return len(self._small.sizes) > MOST_SIZES
 
     def release_memory(self) -> None:
         """Give back tensors that the next picture makes anew."""
-        for network in (self._small, self._full):
-            if network:
-                network.release_memory()
+        self._small.release_memory()
+        self._full.drop()
 
 
 class _Network:
-    """The detector's network. ``sizes``: (height, width) of pictures whose kernels are kept, ``largest``: the
-    pixels whose tensors are.
+    """The detector's network for pictures of any size. ``sizes``: (height, width) of pictures whose kernels
+    are kept, ``largest``: the pixels whose tensors are.
     """
 
     def __init__(self, weights: Path) -> None:
@@ -160,6 +189,41 @@ class _Network:
     def release_memory(self) -> None:
         self.largest = 0
         self._model.release_memory()
+
+
+class _SizedNetwork:
+    """The detector's network compiled for the size of one picture, until another size comes.
+
+    OpenVINO then knows which tensors are never there together: 105 bytes a pixel instead of 270. What
+    compiling costs (0.2 s) is won back in page faults from a megapixel on, and with the next page so large.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        self._weights = weights
+        self._of_any_size: Any = None  # read when it is needed first
+        self._size = (0, 0)
+        self._model: Any = None
+
+    def chances(self, seen: NDArray[uint8]) -> NDArray[float32]:
+        """As those of the other network. Until the next call or ``release_memory``."""
+        size = seen.shape[:2]
+        if size != self._size:
+            self.drop()
+            self._of_any_size = self._of_any_size or read(self._weights, _takes_bytes)
+            self._model = sized(self._of_any_size, (1, *size, 3))
+            self._size = size
+        request = self._model.create_infer_request()
+        request.infer([seen[None]])
+        chances: NDArray[float32] = request.get_output_tensor().data
+        return chances
+
+    def release_memory(self) -> None:
+        """Give back the tensors. The network stays: a document's pages are of one size."""
+        if self._model is not None:
+            self._model.release_memory()
+
+    def drop(self) -> None:
+        self._size, self._model = (0, 0), None
 
 
 class Recogniser:
@@ -241,34 +305,6 @@ def _seen(picture: NDArray[uint8], share: float) -> tuple[NDArray[uint8], float,
         return picture, 1.0, 1.0
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return cv2.resize(picture, (wide, tall), interpolation=how), tall / height, wide / width
-
-
-def _lowest(boxes: NDArray[Any], scale: float) -> float:
-    """The height (pixels that the detector sees) of the lowest line; 0 where there is none."""
-    import numpy as np
-
-    if not len(boxes):
-        return 0.0
-    across = np.linalg.norm(boxes[:, 0] - boxes[:, 1], axis=1)
-    down = np.linalg.norm(boxes[:, 0] - boxes[:, 3], axis=1)
-    lowest: float = np.minimum(across, down).min()
-    return lowest * scale
-
-
-def _clear(boxes: NDArray[Any], chances: NDArray[float32]) -> bool:
-    """Whether all lines are high enough to be told apart and nothing beside them looks like text.
-
-    Of boxes of 14 to 17 pixels 95 % are found as at full size, of 10 to 12 pixels 65 %.
-    """
-    import cv2
-    import numpy as np
-
-    if _lowest(boxes, 1.0) < LOW_LINE:
-        return False
-    beside = np.ones(chances.shape, np.uint8)
-    for corners in boxes:
-        cv2.fillConvexPoly(beside, corners.astype(np.int32), 0)
-    return not bool(((chances > FAINT) & (beside > 0)).any())
 
 
 def _prepared(crops: Sequence[NDArray[uint8]]) -> Iterator[tuple[int, float, NDArray[float32]]]:

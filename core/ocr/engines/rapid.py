@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AUTO_PIXELS = 4_000_000  # what detection sees of a large picture: RapidOCR's own 2000 x 2000
-PIXEL_BYTES = 190  # of the detector's tensors for each pixel that it sees, on the way to its answer
 LINES_BYTES = 128 * MIB  # of the recogniser's for lines of all widths, at most
 CROWN = (0.4, 0.6)  # of a line on an arc, by which it is ordered
 TEXT_SCORE = 0.5  # RapidOCR's own threshold under which a line is dropped
@@ -71,7 +70,7 @@ class RapidReader:
             capabilities.import_openvino()
         capabilities.check_opencv()
         self._recogniser = recogniser
-        self._ocr = self._made()
+        self._ocr: Any = self._made()
         self._kept = KeptMemory(self._free, self._renew)
 
     def _made(self) -> Any:
@@ -117,8 +116,12 @@ class RapidReader:
         RapidOCR's own score threshold are left out, unless ``unsure``. Of a page that is plainly in one such
         script only some lines are read, unless ``every``.
         """
+        from .openvino_stages import bytes_at_once
+
         seen = pixels_at_once(image.shape[0], image.shape[1], max_pixels or AUTO_PIXELS)
-        with self._kept.page(seen * PIXEL_BYTES):
+        if self._ocr is None:  # it could not be made anew the last time
+            self._ocr = self._made()
+        with self._kept.page(bytes_at_once(seen)):
             return self._lines(image, max_pixels, progress, unsure, every)
 
     def _lines(
@@ -178,6 +181,9 @@ class RapidReader:
                 stage.release_memory()
 
     def _renew(self) -> None:
+        """All of it anew, once what there was is gone: the two would stand beside each other."""
+        self._ocr = None
+        trim()
         self._ocr = self._made()
 
 
