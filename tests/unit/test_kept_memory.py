@@ -239,3 +239,28 @@ def test_readers_that_are_released_leave_no_thread_descriptor_or_memory_behind()
     assert late[0] <= early[0], rounds
     assert late[1] <= early[1], rounds
     assert late[2] - early[2] < 128 * MIB, rounds
+
+
+@pytest.mark.parametrize("paper", [255, 0])
+def test_of_a_large_page_that_is_mostly_blank_what_is_on_it_is_looked_at(paper: int) -> None:
+    """A line of 30 pixels on a page of 4800 was scaled down until nobody saw it."""
+    shown: list[tuple[int, ...]] = []
+
+    class Finding:
+        """A detector that finds what it is shown, all of it."""
+
+        postprocess_op = BentBands(None)
+
+        def __call__(self, picture: Any) -> Any:
+            shown.append(picture.shape)
+            dark = np.argwhere(picture[:, :, 0] != paper)
+            (y0, x0), (y1, x1) = dark.min(axis=0), dark.max(axis=0)
+            return SimpleNamespace(boxes=np.float32([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]]))
+
+    page = np.full((4800, 3600, 3), paper, np.uint8)
+    page[300:330, 600:1400] = 128
+    boxes, _ = detect(SimpleNamespace(text_det=Finding()), page, AUTO_PIXELS)
+    assert shown[0][0] < 600 and shown[0][1] < 1000  # as large as it is
+    assert np.abs(boxes[0] - [(600, 300), (1400, 300), (1400, 330), (600, 330)]).max() <= 2
+    detect(SimpleNamespace(text_det=Finding()), np.ascontiguousarray(page[:1000, :2000]), AUTO_PIXELS)
+    assert shown[1][:2] == (1000, 2000)  # is seen whole at full size

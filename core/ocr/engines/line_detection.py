@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..images import edge_colour, fit_pixels
@@ -15,12 +16,27 @@ if TYPE_CHECKING:
 MAX_ASPECT = 8.0  # detection upscales the short side to 736; longer strips are padded instead
 SHORT_SIDE = 736  # pixels; what is smaller is enlarged to it
 MIN_SIDE = 320  # RapidOCR upscales the short side to 736: of a small strip it would make giant letters
+# A page is looked at so small for what is on it; grey levels off the paper; pixels of paper around it; of the
+# page at most.
+SEEN_PIXELS, OFF_PAPER, PAPER, MOSTLY_BLANK = 500_000, 24, 40, 0.5
 
 
 def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any], list[Bend]]:
     """Four-point boxes (n, 4, 2) float32 in pixels of ``bgr``, and lines on an arc. ``ocr``: a live
-    RapidOCR.
+    RapidOCR. Of a large page that is mostly blank only what is on it is looked at, larger than with all of
+    the paper.
     """
+    import numpy as np
+
+    x, y, page = _what_is_on_it(bgr, max_pixels)
+    boxes, bends = _detect(ocr, page, max_pixels)
+    if not x and not y:
+        return boxes, bends
+    moved = [replace(bend, centre=(bend.centre[0] + x, bend.centre[1] + y)) for bend in bends]
+    return boxes + np.asarray((x, y), np.float32), moved
+
+
+def _detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any], list[Bend]]:
     import cv2
     import numpy as np
 
@@ -43,6 +59,33 @@ def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any]
     boxes[..., 1] = boxes[..., 1].clip(0, bgr.shape[0])
     level: NDArray[Any] = boxes.astype(np.float32)
     return level, bends
+
+
+def _what_is_on_it(bgr: NDArray[uint8], max_pixels: int) -> tuple[int, int, NDArray[uint8]]:
+    """The left, the top and the part of a page that is not blank, where the whole would be scaled down and
+    most of it is blank; else all of it.
+    """
+    import cv2
+    import numpy as np
+
+    height, width = bgr.shape[:2]
+    if height * width <= max_pixels:
+        return 0, 0, bgr
+    scale = math.sqrt(SEEN_PIXELS / (height * width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    seen = cv2.resize(bgr[::2], size, interpolation=cv2.INTER_AREA).astype(np.int16)
+    away = np.abs(seen - edge_colour(bgr).astype(np.int16))
+    ys, xs = np.nonzero(away.max(axis=2) > OFF_PAPER)
+    if not len(ys):
+        return 0, 0, bgr
+    x0, x1 = (max(0, int(xs.min() / scale) - PAPER), min(width, int((xs.max() + 1) / scale) + PAPER))
+    y0, y1 = (max(0, int(ys.min() / scale) - PAPER), min(height, int((ys.max() + 1) / scale) + PAPER))
+    most = pixels_at_once(height, width, max_pixels)
+    if (x1 - x0) * (y1 - y0) > MOSTLY_BLANK * height * width or (
+        pixels_at_once(y1 - y0, x1 - x0, max_pixels) > most  # for which room was made
+    ):
+        return 0, 0, bgr
+    return x0, y0, np.ascontiguousarray(bgr[y0:y1, x0:x1])
 
 
 def pixels_at_once(height: int, width: int, max_pixels: int) -> int:
