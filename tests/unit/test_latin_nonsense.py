@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from vramwise.ocr.engines.latin_nonsense import has_doubtful, with_own_words
+from vramwise.ocr.engines.latin_nonsense import has_doubtful, with_own_words, without_points
 from vramwise.ocr.results.line import Line
 from vramwise.ocr.results.result import Word
 
@@ -40,6 +42,26 @@ def test_a_word_is_taken_from_the_reading_without_english_where_that_is_surer(
 ) -> None:
     (mended,) = with_own_words([line(*read)], [line(*own)])
     assert (mended.text, " ".join(word.text for word in mended.words)) == (text, text)
+
+
+@pytest.mark.parametrize(("sure", "without"), [(0.5, True), (0.9, False)])
+def test_a_page_of_many_unsure_latin_words_is_taken_as_read_without_english(
+    sure: float, without: bool
+) -> None:
+    """Hebrew with its vowels, of which the reader is less sure than of nonsense; sure ones are English."""
+    read = [line((OT, 0.5, 100), ("DWN", sure, 50), ("1379", 0.4, 0)) for _ in range(8)]
+    own = [line((OT, 0.5, 100), (HU, 0.3, 50), (NOT, 0.3, 0)) for _ in range(8)]
+    assert with_own_words(read, own) == (own if without else read)
+
+
+def test_the_vowels_under_a_line_are_no_line() -> None:
+    lines = [line((OT, 0.5, 100), (HU, 0.3, 50)) for _ in range(8)]
+    low = ((0, 30), (400, 30), (400, 34), (0, 34))
+    points, sure = (
+        replace(lines[0], polygon=low, confidence=0.5),
+        replace(lines[0], polygon=low, confidence=0.9),
+    )
+    assert without_points([*lines, points, sure]) == [*lines, sure]
 
 
 @pytest.mark.parametrize("word", ["\u041a\u0443\u0440\u0441\u043a", "\u65e5\u672c", "Tax"])

@@ -8,10 +8,11 @@ read again, each alone.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from statistics import mean
+from statistics import mean, median
 
 from ..results.line import Line
 from ..results.result import Word
@@ -21,6 +22,10 @@ LIKE_LATIN = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "GEORGIAN", "CJK", "HIRA
 LIKE_CYRILLIC = frozenset("ABCEHKMOPTXYabcehikmnoprtuxyw")
 MOSTLY_CYRILLIC, MOST_WORDS = 0.7, 60  # of a page's letters; words that are read again
 LEAST_LETTERS = 2  # of a word in the script; marks that stand for themselves are none
+# Beside the words that a page has in its script so many or more are Latin, on the mean less sure.
+MANY, NONSENSE, LIKELY = 6, 0.2, 0.65
+# Of enough lines, one so low for the usual height and read with such a doubt is none.
+ENOUGH, POINTS, DOUBT = 5, 0.3, 0.75
 SHARED = 0.5  # of the wider of two places lies in the other, where they are of one word
 
 
@@ -35,7 +40,31 @@ def with_own_words(lines: Sequence[Line], own: Sequence[Line]) -> list[Line]:
     surer of.
     """
     words = [word for line in own for word in line.words if _in_script(word.text)]
+    if _is_all_nonsense(lines, len(words)):
+        return list(own)
     return [_mended(line, words) for line in lines]
+
+
+def without_points(lines: Sequence[Line]) -> list[Line]:
+    """``lines`` without such as are the points and dashes under another line's letters: far lower than all
+    lines of the page, and read with doubt.
+    """
+    if len(lines) < ENOUGH:
+        return list(lines)
+    usual = median(math.dist(line.polygon[1], line.polygon[2]) for line in lines)
+    return [
+        line
+        for line in lines
+        if math.dist(line.polygon[1], line.polygon[2]) >= POINTS * usual or (line.confidence or 0.0) >= DOUBT
+    ]
+
+
+def _is_all_nonsense(lines: Sequence[Line], in_script: int) -> bool:
+    """Whether a page has many Latin words and few that surely are, beside ``in_script`` words that are there
+    without English: marks over and under letters (Hebrew vowels) make its reader as unsure of both.
+    """
+    latin = [word.confidence or 0.0 for line in lines for word in line.words if _is_latin(word.text)]
+    return len(latin) >= max(MANY, NONSENSE * in_script) and mean(latin) < LIKELY
 
 
 def with_cyrillic_words(lines: Sequence[Line], read: Callable[[Word], tuple[str, float]]) -> list[Line]:

@@ -20,7 +20,7 @@ from ..images import edge_colour, fit_pixels
 from ..results.line import Line
 from ..results.reading_order import join_words
 from ..results.result import Point, Word
-from .latin_nonsense import has_doubtful, with_cyrillic_words, with_own_words
+from .latin_nonsense import has_doubtful, with_cyrillic_words, with_own_words, without_points
 from .protocol import ProgressCallback
 
 if TYPE_CHECKING:
@@ -117,14 +117,15 @@ class TesseractReader:
         small = fit_pixels(image, max_pixels or AUTO_PIXELS)
         scale = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
         progress.check()
-        lines = self._read(self._api, small, self._tesserocr.PSM.AUTO, scale)
+        lines = without_points(self._read(self._api, small, self._tesserocr.PSM.AUTO, scale))
         if self._without_english in ("", self.languages):
             return lines
         if not has_doubtful(lines):
             return with_cyrillic_words(lines, lambda word: self._own_word(small, scale, word))
         progress.check()
         self._own = self._own or self._opened(self._without_english)
-        return with_own_words(lines, self._read(self._own, small, self._tesserocr.PSM.AUTO, scale))
+        own = without_points(self._read(self._own, small, self._tesserocr.PSM.AUTO, scale))
+        return with_own_words(lines, own)
 
     def _own_word(self, picture: NDArray[uint8], scale: tuple[float, float], word: Word) -> tuple[str, float]:
         """Text and confidence of a word read alone and without English."""
