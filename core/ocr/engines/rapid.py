@@ -23,6 +23,7 @@ from .kept_memory import KeptMemory, trim
 from .line_detection import detect, pixels_at_once
 from .line_recognition import recognise
 from .line_shapes.lost_spaces import with_lost_spaces
+from .line_shapes.solid_shapes import taken_for_letters
 from .line_shapes.word_places import words_on
 from .line_turning import cut_lines, half_turns
 from .protocol import ProgressCallback
@@ -149,6 +150,7 @@ class RapidReader:
             skip,
         )
         stands = way_up.stands(cuts)
+        stands = [one for one in stands if not taken_for_letters(one.reading[0], one.cut.crop)]
         if self._builtin:
             stands = look_again(stands, way_up.recognise)
         foreign = foreign_lines([_evidence(stand) for stand in stands]) if self._builtin else {}
