@@ -57,6 +57,13 @@ def test_bold_letters_are_letters(text: str, thickness: int) -> None:
     assert not taken_for_letters(text, _around(page))
 
 
+def test_a_letter_on_a_coloured_plate_is_one() -> None:
+    page = np.full((120, 140, 3), 240, np.uint8)
+    page[15:105, 20:120] = 140
+    cv2.putText(page, "B", (38, 95), cv2.FONT_HERSHEY_SIMPLEX, 2.6, (70, 60, 60), 8)
+    assert not taken_for_letters("B", page)
+
+
 def test_the_chinese_two_and_three_are_letters() -> None:
     for strokes in (2, 3):
         page = np.full((200, 200, 3), 255, np.uint8)

@@ -49,3 +49,17 @@ def test_lines_are_asked_about_and_read_as_often_as_they_must(
     stands = WayUp(recognise, hanging).stands(cuts(upright))
     assert {stand.reading[1] for stand in stands} == {score}
     assert (sum(heard), sum(seen)) == (asked, read)
+
+
+@pytest.mark.parametrize(("other_way", "turned"), [(0.84, False), (0.95, True)])
+def test_readings_nearly_as_good_either_way_stand_as_the_half_turn_net_says(
+    other_way: float, turned: bool
+) -> None:
+    """HAPPY in letters of a cake's candles, 0.80, was turned on its head for HAPY, 0.84."""
+
+    def recognise(crops: Sequence[NDArray[np.uint8]]) -> list[Reading]:
+        spans, scores = [(0.0, 320.0)], [0.8 if crop[0, 0, 2] == 3 else other_way for crop in crops]
+        return [("HAPPY", score, spans, [score]) for score in scores]
+
+    (stand,) = WayUp(recognise, lambda some: [0.1] * len(some)).stands(cuts(True)[:1])
+    assert (stand.cut.quarters == 2) is turned

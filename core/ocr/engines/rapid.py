@@ -26,6 +26,7 @@ from .line_shapes.lost_spaces import with_lost_spaces
 from .line_shapes.solid_shapes import taken_for_letters
 from .line_shapes.word_places import words_on
 from .line_turning import cut_lines, half_turns
+from .phrases import read_by_phrases
 from .protocol import ProgressCallback
 from .script_judge import LineEvidence, foreign_lines
 from .upright_columns import longer_columns, look_again
@@ -152,7 +153,7 @@ class RapidReader:
         stands = way_up.stands(cuts)
         stands = [one for one in stands if not taken_for_letters(one.reading[0], one.cut.crop)]
         if self._builtin:
-            stands = look_again(stands, way_up.recognise)
+            stands = read_by_phrases(look_again(stands, way_up.recognise), way_up.recognise)
         foreign = foreign_lines([_evidence(stand) for stand in stands]) if self._builtin else {}
         lines = []
         for index, stand in enumerate(stands):

@@ -27,6 +27,9 @@ TELLING = 8.0  # the aspect of a line that tells most for its cost, some ten let
 # The net alone tells the way up of lines in a script of its own by so much; then so few are read to be sure.
 UPRIGHT_BY, FEW = 0.1, 3
 SURE = 0.9  # a sample of so much sense stands the right way up
+# The other way round must make so much more sense: capitals on their head are read nearly as well (HAPPY as
+# HAPY), and then the half-turn net's word counts.
+MORE = 0.05
 NET_TRUST = 0.9  # "number" upside down is good Armenian: what was read goes before what was guessed
 # A single line is turned against the others when the other way makes so much sense, and so much more.
 ALONE, ALONE_MORE = 0.75, 0.15
@@ -113,7 +116,7 @@ class WayUp:
             second = self._read(others[:FEW])
             if _mean_sense(second) > _mean_sense(first[:FEW]) - CLEARLY:
                 second += self._read(others[FEW:])
-                if _mean_sense(second) > _mean_sense(first):
+                if _mean_sense(second) > _mean_sense(first) + MORE:
                     turn, first = not turn, second
         return turn, dict(zip(places, first, strict=True))
 

@@ -21,6 +21,8 @@ BARS = frozenset("Iil1\u4e00\u4e28\u30fc")  # letters that are one; of others, h
 STACKED = 0.65  # of the rows, at least, are ink where shapes lie above each other
 NARROW = 0.5  # width over height of an "i" or a colon at most
 LAP = 0.05  # of their height in all may shapes lie over each other, which are drawn by hand
+FLAT = 0.25  # of the contrast, at most, is within a shape: a letter on a coloured plate is more
+RIM = 8  # of a shape's short side is its blurred edge, a part of so many
 SPECK = 0.02  # of the ink, at most, is dust
 
 
@@ -52,7 +54,8 @@ def _shapes(crop: NDArray[uint8]) -> list[tuple[int, int, int, int]]:
     import numpy as np
 
     grey = cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_BGR2GRAY)
-    if int(grey.max()) - int(grey.min()) < LEAST_CONTRAST:
+    contrast = int(grey.max()) - int(grey.min())
+    if contrast < LEAST_CONTRAST:
         return []
     _, ink = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     edge = np.concatenate((ink[0], ink[-1], ink[:, 0], ink[:, -1]))
@@ -69,7 +72,11 @@ def _shapes(crop: NDArray[uint8]) -> list[tuple[int, int, int, int]]:
         hull = cv2.convexHull(np.concatenate(outlines))
         whole = np.zeros_like(part)
         cv2.fillConvexPoly(whole, hull, 1)
-        if area < HULL * int(whole.sum()):
+        rim = np.ones((2 * (min(wide, high) // RIM) + 1,) * 2, np.uint8)
+        inside = grey[top : top + high, left : left + wide][cv2.erode(part, rim, borderValue=0) > 0]
+        if area < HULL * int(whole.sum()) or not inside.size:
+            return []
+        if np.ptp(np.percentile(inside, (2, 98))) > FLAT * contrast:
             return []
         found.append((left, top, wide, high))
     return found
