@@ -98,3 +98,21 @@ def test_a_letter_of_little_chance_among_lines_is_a_pictogram(text: str, score: 
     picture = np.full((60, 200, 3), 255, np.uint8)
     assert (text in [line.text for line in judged(picture, [sign, beside], "rapid")[0]]) == stays
     assert [line.text for line in judged(picture, [sign], "rapid")[0]] == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "size", "stays"),
+    [
+        ("\u00e9", 0.63, 500, False),  # a rabbit
+        ("FX", 0.75, 500, False),
+        ("A", 0.97, 500, True),
+        ("FOX", 0.63, 500, True),
+        ("h", 0.6, 80, True),  # a letter of a large picture, or a small picture of one
+        ("h", 0.6, 0, True),
+    ],
+)
+def test_what_a_picture_shows_is_no_letter(text: str, score: float, size: int, stays: bool) -> None:
+    side = float(size or 80)
+    place = ((0.0, 0.0), (side, 0.0), (side, side), (0.0, side))
+    picture = np.full((704, 512, 3) if size else (100, 90, 3), 255, np.uint8)
+    assert bool(judged(picture, [Line(text, place, score)], "rapid")[0]) == stays

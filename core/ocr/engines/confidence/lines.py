@@ -21,6 +21,8 @@ READS_HANDS = "qwen3_vl_4b"  # of the catalog
 # One letter of less chance than this among other lines is a pictogram: of 45 drawn single letters the least
 # sure had 0.6, of 22 walkers, arrows and cups half had less than 0.2.
 PICTOGRAM = 0.2
+# One or two letters of less chance than this that take so much of a large picture are what it shows.
+SHOWN, SHOWN_PART, LARGE = 0.06, 0.25, 256
 WRITTEN = 0.25  # of a line's chance is left where a page looks written by hand
 
 
@@ -58,9 +60,10 @@ def reader_of(text: str, model: str) -> str:
 def judged(image: NDArray[uint8], lines: Sequence[Line], model: str) -> tuple[list[Line], tuple[str, ...]]:
     """``lines`` of a page, read by ``model`` ("rapid" or "tesseract"), with the chance that each is right
     instead of its score, and a sentence where the reading is doubtful. Words keep their scores. Pictograms
-    that were taken for a letter are left out.
+    that were taken for a letter are left out, and animals or beaches that were.
     """
     lines = [line for line in lines if len(lines) == 1 or not _is_pictogram(line, model)]
+    lines = [line for line in lines if not _is_shown(image, line, model)]
     written = looks_written(image, lines)
     share = WRITTEN if written else 1.0
     sure = [
@@ -90,3 +93,14 @@ def _is_pictogram(line: Line, model: str) -> bool:
     if len(text) != 1 or text.isdigit() or line.confidence is None:
         return False
     return reader_of(text, model) == "rapid" and correctness(line.confidence) < PICTOGRAM
+
+
+def _is_shown(image: NDArray[uint8], line: Line, model: str) -> bool:
+    """Whether one or two unsure letters are as large as what a picture shows."""
+    height, width = image.shape[:2]
+    if len(line.text.strip()) > 2 or line.confidence is None or min(height, width) < LARGE:
+        return False
+    across, down = (max(side) - min(side) for side in zip(*line.polygon, strict=True))
+    if across * down < SHOWN_PART * height * width:
+        return False
+    return correctness(line.confidence, reader_of(line.text, model)) < SHOWN
