@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ...cancel import cancel_point, watched
-from .line_boxes import MARGIN, Box
+from .line_boxes import MARGIN, Box, visual_rows
 from .ruled_tables import Frame, cells_of
 from .rules import Ruling
 from .table_columns import FULL, columns_of, taken
@@ -105,8 +105,12 @@ def _cells_of(group: Sequence[Placed], columns: int) -> list[GridCell]:
     row = [GridCell()] * columns
     for _, start, end in (one for line in group for one in line):
         row[start] = GridCell((), max(row[start].across, end - start))
-    for box, start, _ in sorted((one for line in group for one in line), key=lambda one: one[0].middle):
-        row[start] = GridCell((*row[start].lines, box.index), row[start].across)
+    held: dict[int, list[Box]] = {}
+    for box, start, _ in (one for line in group for one in line):
+        held.setdefault(start, []).append(box)
+    for start, boxes in held.items():
+        inside = tuple(box.index for line in visual_rows(boxes) for box in line)
+        row[start] = GridCell(inside, row[start].across)
     return _without_overlaps(row)
 
 
