@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..core.catalog import language, languages
+from ..core.catalog.words import in_language, words
 from ..core.errors import VramwiseError
 from ..core.option_values import (
     HYBRID,
@@ -21,6 +22,7 @@ from .bridge.images import Frames, Pages, masks_and_overlays
 from .bridge.left_graphs import follow
 from .bridge.previews import previews, text_files, uncounted
 from .bridge.progress import NodeProgress, interruptible
+from .bridge.reader_language import of_the_reader
 from .bridge.schema import Regions, field, io, schema, valid
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_MEGAPIXELS = 128.0
 MAX_NEW_TOKENS = 32_768
+CUT = ("length", "loop")  # finish_reason of an answer without its end
 
 
 class OCR(io.ComfyNode):
@@ -340,7 +343,7 @@ def _output(
     answers = results[:1] if is_together(options) else results
     texts = [result.text for result in answers]
     records = [result.to_dict() for result in results]
-    here = [{**record, "notes": list(result.notes)} for record, result in zip(records, results, strict=True)]
+    here = [{**one, "notes": _notes(each)} for one, each in zip(records, results, strict=True)]
     return io.NodeOutput(
         "\n\n".join(texts),
         texts,
@@ -356,6 +359,15 @@ def _output(
         [_continued(options, text, talks) for text in texts],
         ui={"text": texts, **text_files(texts), "ocr": here, "pages": uncounted(previews(pages))},
     )
+
+
+def _notes(result: OCRResult) -> list[str]:
+    """For the panel, in the language of who asked: what of the reading is not as it might be expected."""
+    lang = of_the_reader()
+    notes = [in_language(note, lang) for note in result.notes]
+    if result.finish_reason in CUT:
+        notes.append(words(lang)[f"ocr_cut_{result.finish_reason}"])
+    return notes
 
 
 def _continued(options: ReadOptions, text: str, talks: bool) -> str:

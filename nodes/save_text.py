@@ -6,16 +6,18 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from ..core.cancel import watched
+from ..core.catalog.words import in_language
 from ..core.documents.safe_names import checked_stem
 from ..core.errors import VramwiseError
 from ..core.option_values import IF_EXISTS, TEXT_FORMATS, WHOLE_DOCUMENTS, check_choice
 from .bridge.file_paths import check_prefix, output_entry, output_numbering, output_root
 from .bridge.images import Frames, check_pages, first
 from .bridge.progress import interruptible
+from .bridge.reader_language import of_the_reader
 from .bridge.schema import Regions, io, schema, valid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ..core.documents.saving import Saved
@@ -136,16 +138,16 @@ class SaveText(io.ComfyNode):
         height, width = pictures.size(0) if pictures else (0, 0)
         hidden = cls.hidden
         folder, stem, number = output_numbering(prefix, (width, height), hidden.prompt, hidden.extra_pnginfo)
+        notes: list[str] = []
         begin = 1 if existing == "overwrite" else number
         pages = _pages(text, pictures, readings)
         if form in WHOLE_DOCUMENTS or join[0]:
-            saved = _save_documents(
-                folder, named or [f"{stem}_{begin:05}_"] * len(text), form, existing, pages
-            )
+            stems = named or [f"{stem}_{begin:05}_"] * len(text)
+            saved = _save_documents(folder, stems, form, existing, pages, notes.append)
         else:
             stems = named or [f"{stem}_{begin + at:05}_" for at in range(len(text))]
             saved = _save_texts(folder, stems, form, existing, pages)
-        return io.NodeOutput([str(each.text) for each in saved], ui=_shown(saved))
+        return io.NodeOutput([str(each.text) for each in saved], ui=_shown(saved, notes))
 
 
 def _pages(texts: list[str], pictures: Frames | None, readings: list[OCRResult] | None) -> list[DocumentPage]:
@@ -178,7 +180,12 @@ def _save_texts(
 
 
 def _save_documents(
-    folder: Path, names: list[str], form: str, existing: str, pages: list[DocumentPage]
+    folder: Path,
+    names: list[str],
+    form: str,
+    existing: str,
+    pages: list[DocumentPage],
+    tell: Callable[[str], object],
 ) -> list[Saved]:
     """A file for each document."""
     from ..core.documents.saving import Saved, free_stem
@@ -189,7 +196,7 @@ def _save_documents(
         documents.setdefault(name, []).append(page)
     taken: dict[str, int] = {}
     return [
-        Saved(save_document(folder, free_stem(folder, name, form, existing, taken), form, its))
+        Saved(save_document(folder, free_stem(folder, name, form, existing, taken), form, its, tell))
         for name, its in watched(documents.items(), 1)
     ]
 
@@ -212,10 +219,12 @@ def _check_counts(
             )
 
 
-def _shown(saved: list[Saved]) -> dict[str, list[Any]]:
+def _shown(saved: list[Saved], notes: list[str]) -> dict[str, list[Any]]:
+    lang = of_the_reader()
+    paths = [each.text.relative_to(output_root()).as_posix() for each in saved]
     pictures = [output_entry(each.picture) for each in saved if each.picture is not None]
     shown: dict[str, list[Any]] = {
-        "text": ["\n".join(each.text.relative_to(output_root()).as_posix() for each in saved)],
+        "text": ["\n".join([*paths, *(in_language(note, lang) for note in notes)])],
         "files": [output_entry(each.text) for each in saved],
     }
     return {**shown, "images": pictures} if pictures else shown

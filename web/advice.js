@@ -68,12 +68,11 @@ export function adviceList(use) {
   }
 
   const named = (one) => (one.yours ? t('name_yours', { name: one.name }) : one.name)
-  const precise = (one) => (one.precision === 'auto' ? '' : one.precision)
+  const precise = (one) => one.precision.replace(' as saved', t)
 
   function taking(one) {
     const label = t('use_label', { model: one.name, precision: one.precision })
-    const usable = use && one.task === 'OCR' && RUNS.includes(one.verdict)
-    return usable && button(t('use'), () => (said.textContent = use(one)), { 'aria-label': label })
+    return use && one.task === 'OCR' && RUNS.includes(one.verdict) && button(t('use'), () => (said.textContent = use(one)), { 'aria-label': label })
   }
 
   function offer({ best, rows, reason }) {
@@ -84,7 +83,7 @@ export function adviceList(use) {
     return make(
       'li',
       { 'data-model': best.model },
-      div('vw-offer', badge(best.verdict), strong(named(best)), make('span', null, precise(best)), best.installed && make('span', { class: 'vw-note' }, t('installed')), taking(best)),
+      div('vw-offer', badge(best.verdict), strong(named(best)), make('span', null, best.precision !== 'auto' && precise(best)), best.installed && make('span', { class: 'vw-note' }, t('installed')), taking(best)),
       note(reason),
       more
     )
@@ -96,10 +95,10 @@ export function adviceList(use) {
       make(
         'tr',
         { title: one.reason },
-        make('th', { scope: 'row' }, one.precision),
+        make('th', { scope: 'row' }, precise(one)),
         make('td', null, badge(one.verdict)),
         SIZES.map((key) => make('td', { class: 'vw-number' }, size(one[key]))),
-        make('td', null, taking(one) || '')
+        make('td', null, taking(one))
       )
     const notes = [...new Set(rows.flatMap((one) => one.notes ?? []))]
     return div(

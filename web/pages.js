@@ -45,7 +45,7 @@ export function pagesPanel(node) {
     if (refused) refuse(null)
     records = output.ocr ?? []
     pictures = output.pages ?? []
-    at = Math.min(at, Math.max(0, records.length - 1))
+    if (!records[at]) at = 0
     redraw()
   }
 
@@ -56,6 +56,7 @@ export function pagesPanel(node) {
       t('pages_panel'),
       (name, picked) => {
         if (picked) left = name
+        said.textContent = records[at].notes?.join(' ') ?? ''
         return content[name](records[at])
       }
     )

@@ -43,15 +43,23 @@ def document_names(names: Sequence[str]) -> list[str]:
     return [_NUMBER.sub("", name) or name for name in names]
 
 
-def save_document(folder: Path, stem: str, form: str, pages: Sequence[DocumentPage]) -> Path:
-    """Write ``stem.form`` with all ``pages``.
+def save_document(
+    folder: Path,
+    stem: str,
+    form: str,
+    pages: Sequence[DocumentPage],
+    tell: Callable[[str], object] = lambda note: None,
+) -> Path:
+    """Write ``stem.form`` with all ``pages``, and ``tell`` what it does not hold of them, a sentence each.
 
     Raises VramwiseError where a package is missing and where the folder cannot be written.
     """
     path = folder / f"{stem}.{form}"
     try:
         if form == "xlsx":
-            write_workbook(path, [(number, _result(page, 1, 1)) for number, page in enumerate(pages, 1)])
+            numbered = [(number, _result(page, 1, 1)) for number, page in enumerate(pages, 1)]
+            for note in write_workbook(path, numbered):
+                tell(note)
         elif form == "pdf":
             _write_pdf(path, pages)
         else:

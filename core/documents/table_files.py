@@ -14,6 +14,7 @@ from ..cancel import watched
 from ..hardware.capabilities import required
 from ..ocr.results.result import Cell, OCRResult, Table
 from ..ocr.results.written_tables import tables_of
+from ..units import figure
 
 # What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"), also behind white space and
 # what nobody sees: importers drop control characters and marks of direction and of byte order.
@@ -85,11 +86,12 @@ def _written(value: int | float, text: str) -> str:
     return f"{value:.{decimals}f}"
 
 
-def write_workbook(path: Path, pages: Iterable[tuple[int, OCRResult]]) -> None:
+def write_workbook(path: Path, pages: Iterable[tuple[int, OCRResult]]) -> list[str]:
     """The tables of ``pages`` (number, result), a sheet each, as an XLSX at ``path``, whole or not at all.
 
     Numbers are numbers where nothing of them is lost, with the decimals they were written with; all else is
-    text and is never a formula. Merged cells are merged. Raises NotWritten.
+    text and is never a formula. Merged cells are merged. Returns sentences on what a sheet does not hold.
+    Raises NotWritten.
     """
     openpyxl = require_openpyxl()
     book = openpyxl.Workbook()
@@ -104,6 +106,30 @@ def write_workbook(path: Path, pages: Iterable[tuple[int, OCRResult]]) -> None:
         book.create_sheet("no table")["A1"] = NO_TABLE
 
     write_whole_by(path, book.save)
+    return _left_out(path.name, [table for _, tables in found for table in tables])
+
+
+def _left_out(name: str, tables: Sequence[Table]) -> list[str]:
+    cells = (cell.text for table in tables for row in watched(table.rows, 64) for cell in row)
+    cut = sum(len(text) > MOST_LETTERS // 2 and len(_letters(text)) > 2 * MOST_LETTERS for text in cells)
+    notes = []
+    if cut:
+        notes.append(
+            f"{name}: cells cut to the {figure(MOST_LETTERS, ',')} letters that a cell of XLSX takes: {cut}. "
+            "Save as csv to keep them whole."
+        )
+    if any(len(table.rows) > MOST_ROWS or len(table.rows[0]) > MOST_COLUMNS for table in tables):
+        notes.append(
+            f"{name}: a table is larger than the {figure(MOST_ROWS, ',')} rows and "
+            f"{figure(MOST_COLUMNS, ',')} columns that a sheet of XLSX has; what is beyond was left out. "
+            "Save as csv to keep it."
+        )
+    return notes
+
+
+def _letters(text: str) -> bytes:
+    """As a cell holds them, two bytes each."""
+    return _NOT_XML.sub("", text).encode("utf-16-le")
 
 
 def _fill(openpyxl: Any, sheet: Any, table: Table) -> None:
@@ -142,7 +168,7 @@ def _merged(table: Table) -> list[tuple[int, int, int, int]]:
 def _set(cell: Any, text: str, head: bool, openpyxl: Any) -> None:
     value = None if head else number_of(text)
     if value is None:
-        shown = _NOT_XML.sub("", text)[:MOST_LETTERS].encode("utf-16-le")[: 2 * MOST_LETTERS]
+        shown = _letters(text)[: 2 * MOST_LETTERS]
         cell.value = shown.decode("utf-16-le", "ignore")  # without the half of a letter at the end
         cell.data_type = "s"  # else openpyxl takes "=1+1" for a formula and "#N/A" for an error
         cell.quotePrefix = bool(_FORMULA.match(text))

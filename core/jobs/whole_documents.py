@@ -143,7 +143,8 @@ def write_document(
         return
     if form == "xlsx":
         numbered = [(page.index + 1, result) for page, result in zip(pages, results, strict=True) if result]
-        write_workbook(target, numbered)
+        for note in write_workbook(target, numbered):
+            log.warning("%s", note)
         return
     copy = _copy_of(pages)
     with closing(SearchablePdf(pages[0].file.stem) if copy is None else copy) as pdf:

@@ -27,8 +27,8 @@ def translate_a_poster() -> Drawing:
         "Press **Run**. *2* finds every line, *3* covers it with its own paper and writes yours there, in "
         "its size, slant and colour. No GPU and no model files.\n\n"
         "- **Your picture**: choose it in *1*.\n"
-        "- **Your translation**: in *3*, one line for each numbered one; or link `numbered_lines` to a "
-        "language model and its answer to `texts`.\n"
+        "- **Your translation**: in *3*, one line for each numbered one; or link *numbered_lines* to a "
+        "language model and its answer to *texts*.\n"
         "- **A background that is no plain colour** wants painting: open *Translate a page, its background "
         "painted anew*.",
         height=270,
@@ -54,18 +54,18 @@ def translate_a_poster() -> Drawing:
 
 
 def replace_the_word() -> Drawing:
-    page = Drawing("replace_the_word", "Replace a word in a picture", widths=(300, 290, 320, 420))
+    page = Drawing("replace_the_word", "Replace a word in a picture", widths=(400, 290, 320, 420))
     page.note(
         "OCR finds one word, the image model paints another in its place. All other pixels stay.\n\n"
         "- **Your picture**: in *1* (sides that are multiples of 16).\n"
-        "- **What to change**: in *3* `find` is the old word, `text` says what shall stand there.\n"
+        "- **What to change**: in *3* *find* is the old word, *text* says what shall stand there.\n"
         f"- **Model file**: {FLUX_FILE}. It spells, and samples in 4 steps at CFG 1; another checkpoint "
-        "wants its own `steps` and `cfg`.\n"
+        "wants its own *steps* and *cfg*.\n"
         "- **Without it** the word is still found: the mask is shown, the new picture stays empty.",
         height=280,
     )
     with page.group("1 Picture"):
-        picture = page.node("LoadImage", "Your picture", tall=350, image=SAMPLE)
+        picture = page.node("LoadImage", "Your picture", tall=400, image=SAMPLE)
     with page.group("2 Model", column=1):
         checkpoint = page.node("CheckpointLoaderSimple", "Image model", tall=130, ckpt_name=FLUX)
         loader = page.node("VramwiseOCRModelLoader", "OCR Model Loader", model="rapid")
@@ -119,7 +119,7 @@ def best_of_a_batch() -> Drawing:
         "The image model paints eight posters, *OCR Score* reads them all and keeps the one whose text is "
         "right.\n\n"
         "- **What to change**: the prompt in *2*, the wanted text in quotation marks; the number of posters "
-        "(`batch_size`).\n"
+        "(*batch_size*).\n"
         f"- **Model file**: {FLUX_FILE}. It samples in 4 steps at CFG 1; another checkpoint wants its own.",
         height=230,
     )
@@ -142,21 +142,21 @@ def translate_a_page() -> Drawing:
     page = Drawing(
         "translate_a_page",
         "Translate a page, its background painted anew",
-        widths=(330, 300, 310, 380),
+        widths=(420, 300, 310, 380),
     )
     page.note(
         "OCR finds every line, the image model paints the bare page behind them, *Draw Text* writes your "
         "translation there.\n\n"
         "- **Your picture**: in *1* (sides that are multiples of 8).\n"
-        "- **Your translation**: in *4*, one line for each numbered one; or link `numbered_lines` of *3* to "
-        "a language model and its answer to `texts`.\n"
+        "- **Your translation**: in *4*, one line for each numbered one; or link *numbered_lines* of *3* to "
+        "a language model and its answer to *texts*.\n"
         f"- **Model file**: {INPAINT_FILE}. On plain paper you need none: open *Translate this poster, no "
         "model needed*.\n"
         "- **Without it** the lines are still found and numbered.",
         height=290,
     )
     with page.group("1 Picture"):
-        picture = page.node("LoadImage", "Your picture", tall=350, image=SAMPLE)
+        picture = page.node("LoadImage", "Your picture", tall=412, image=SAMPLE)
     with page.group("2 Model", column=1):
         checkpoint = page.node("CheckpointLoaderSimple", "Image model", tall=130, ckpt_name=INPAINT)
     with page.group("3 Remove the text", column=1), page.fold("Remove the Text", tall=330) as fold:

@@ -17,7 +17,7 @@ SD15 = "v1-5-pruned-emaonly-fp16.safetensors"
 INPAINT = "512-inpainting-ema.safetensors"
 CHECKPOINTS = (FLUX, SD15, INPAINT)
 CAPTIONS = "qwen3_vl_2b"
-MISSING = 400  # the height of a loader whose panel says how to get the model
+TO_FETCH = 290  # the room of a loader's panel that says how to get the model, also in Nodes 2.0
 
 _REPOSITORIES = {
     FLUX: "Comfy-Org/flux1-schnell",

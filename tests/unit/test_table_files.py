@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vramwise.catalog.words import in_language
+from vramwise.documents import table_files
+from vramwise.documents.saving_documents import DocumentPage, save_document
 from vramwise.documents.table_files import MOST_LETTERS, csv_of, harmless, number_of, write_workbook
 from vramwise.families.family import Task
 from vramwise.ocr.engines.protocol import ReadOptions
@@ -200,3 +204,26 @@ def test_a_cell_holds_as_many_letters_as_a_spreadsheet_counts(tmp_path: Path) ->
     write_workbook(tmp_path / "a.xlsx", [(1, _page("", Table(((Cell(text),),))))])
     (kept,) = next(openpyxl.load_workbook(tmp_path / "a.xlsx").active.values)
     assert len(kept.encode("utf-16-le")) // 2 == MOST_LETTERS and text.startswith(kept)
+
+
+def test_what_a_sheet_does_not_hold_is_said(tmp_path: Path) -> None:
+    """In the report of Save Text and on the command line, in the reader's language."""
+    long, whole = "\U0001f4c4" * MOST_LETTERS, "a" * MOST_LETTERS
+    table = Table(((Cell(long), Cell(whole)), (Cell(whole + "a"), Cell("\x00" + whole))))
+    (note,) = write_workbook(tmp_path / "a.xlsx", [(1, _page("", table))])
+    assert note.startswith("a.xlsx: cells cut to the 32,767 letters that a cell of XLSX takes: 2.")
+    assert "32\u00a0767" in in_language(note, "ru") and "cells" not in in_language(note, "zh")
+    assert write_workbook(tmp_path / "b.xlsx", [(1, _page("", Table(((Cell(whole),),))))]) == []
+    told: list[str] = []
+    markdown = f"| a | b |\n|---|---|\n| {whole}b | c |\n"
+    save_document(tmp_path, "c", "xlsx", [DocumentPage(markdown, None, None)], told.append)
+    assert len(told) == 1 and told[0].startswith("c.xlsx: cells cut")
+    assert save_document(tmp_path, "d", "xlsx", [DocumentPage(markdown, None, None)]).is_file()
+
+
+def test_a_table_larger_than_a_sheet_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_files, "MOST_ROWS", 2)
+    table = Table(((Cell("a"),), (Cell("b"),), (Cell("c"),)))
+    (note,) = write_workbook(tmp_path / "a.xlsx", [(1, _page("", table))])
+    assert note.startswith("a.xlsx: a table is larger than the 2 rows and 16,384 columns")
+    assert not re.search("[a-z]{4} [a-z]{3}", in_language(note, "ru").replace("Save as", ""))

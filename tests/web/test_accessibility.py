@@ -175,6 +175,21 @@ def test_axe_finds_nothing_in_the_sidebar_tab(checked: Callable[..., Any], palet
     graphs.close_tab(page)
 
 
+def test_the_panel_says_what_of_a_page_is_missing(visit: Callable[..., Frontend]) -> None:
+    """Under the page that it is about, and no more under the next."""
+    frontend = visit()
+    ids = graphs.build(frontend, [("node", "VramwiseOCR", (0, 0), {})])
+    cut = {**RECORD, "notes": ["One.", "The answer reached its limit."]}
+    graphs.give(frontend, ids["node"], {"ocr": [cut, RECORD]})
+    panel = frontend.page.locator("section.vw-panel")
+    said = panel.locator(":scope > .vw-status")
+    assert said.inner_text() == "One. The answer reached its limit." and said.is_visible()
+    panel.get_by_role("button", name="Next page").click()
+    assert not said.is_visible()
+    panel.get_by_role("button", name="Previous page").click()
+    assert said.inner_text().endswith("its limit.")
+
+
 def test_tab_goes_through_the_controls_in_the_order_they_are_read(visit: Callable[..., Frontend]) -> None:
     frontend = visit()
     ids = graphs.build(frontend, [("node", "VramwiseOCR", (0, 0), {})])

@@ -216,16 +216,23 @@ LOAD_BUTTONS = """() => [...document.querySelectorAll('.vw-loader')].flatMap(pan
 })"""
 
 
+@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
 @pytest.mark.parametrize("name", ["share_a_small_card", "caption_a_folder"])
 def test_the_button_that_fetches_the_model_is_seen_as_a_template_opens(
-    visit: Callable[..., Frontend], name: str
+    visit: Callable[..., Frontend], name: str, nodes2: bool
 ) -> None:
-    frontend, workflow = visit(), workflow_of(name)
+    frontend, workflow = visit(nodes2=nodes2), workflow_of(name)
     frontend.load_workflow(read_workflow(workflow), workflow.stem)
     frontend.page.locator(".vw-loader").get_by_role("button", name="Download").first.wait_for()
     frontend.page.evaluate(STILL)
     ((text, room),) = frontend.page.evaluate(LOAD_BUTTONS)
     assert text.startswith("Download") and room >= 0
+
+
+@each_workflow
+def test_a_note_has_no_code_which_nodes_2_draws_blue_on_brown(workflow: Path) -> None:
+    (note,) = [node for node in read_workflow(workflow)["nodes"] if node["type"] == "MarkdownNote"]
+    assert "`" not in note["widgets_values"][0]
 
 
 @each_workflow
