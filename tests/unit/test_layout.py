@@ -48,6 +48,18 @@ def test_columns_are_read_one_after_the_other_below_a_title_across_both() -> Non
     assert plain_text(TWO_COLUMNS, arrange(TWO_COLUMNS)) == COLUMN_ORDER
 
 
+def test_a_stamp_up_the_margin_is_read_behind_the_page_and_one_in_the_text_where_it_stands() -> None:
+    page = [line(f"line {n}", 100, 40 * n, 400) for n in range(8)]
+    up = [(20, 250), (20, 80), (44, 80), (44, 250)]
+    stamp = Line("stamp", tuple(up))
+    label = Line("label", tuple((x + 280, y) for x, y in up))
+    for degrees in (0, 4, 90):
+        lines = turned([stamp, *page], degrees)
+        assert plain_text(lines, arrange(lines)).endswith("line 7\nstamp")
+    lines = [label, *page]
+    assert not plain_text(lines, arrange(lines)).endswith("label")
+
+
 def test_reading_order_is_the_same_on_a_page_turned_by_any_angle() -> None:
     for degrees in (-12, 3, 7, 90, 180, 270):
         lines = turned(TWO_COLUMNS, degrees)

@@ -14,6 +14,8 @@ from vramwise.ocr.results.rules import Rule
 from devtools.drawn_layouts import average_width, boxes, columns_page, rows_page, table_page
 from devtools.drawn_tables import varied_table
 
+Drawn = tuple[list[Line], list[Rule]]
+
 
 def tables_of(lines: list[Line]) -> tuple[Table, ...]:
     return reading_order.tables(lines, reading_order.arrange(lines))
@@ -258,3 +260,63 @@ def test_pieces_of_one_cell_read_from_left_to_right() -> None:
     lines = [Line(text, ((a, b), (c, b), (c, d), (a, d)), 0.99) for text, a, b, c, d in pieces]
     (table,) = tables_of(lines)
     assert "6,001, 271.61" in [cell.text for row in table.rows for cell in row]
+
+
+def drawn_cells(xs: tuple[float, ...], ys: tuple[float, ...], counts: dict[tuple[int, int], int]) -> Drawn:
+    """A grid with so many lines of text in its cells, 20 high in steps of 24, and its rules."""
+    lines = []
+    for (row, column), count in counts.items():
+        for n in range(count):
+            x, y = xs[column] + 6, ys[row] + 4 + 24 * n
+            text = f"{row}.{column}.{n} " + "words " * 6
+            lines.append(
+                Line(text, ((x, y), (xs[column + 1] - 6, y), (xs[column + 1] - 6, y + 20), (x, y + 20)))
+            )
+    rules = [Rule((xs[0], y), (xs[-1], y)) for y in ys] + [Rule((x, ys[0]), (x, ys[-1])) for x in xs]
+    return lines, rules
+
+
+def test_a_cell_of_a_ruled_table_may_have_many_lines() -> None:
+    counts = [[1, 1, 1], [1, 3, 14], [2, 6, 3], [5, 1, 4], [1, 1, 1]]
+    some = {(row, column): count for row, line in enumerate(counts) for column, count in enumerate(line)}
+    lines, rules = drawn_cells((0.0, 200.0, 400.0, 800.0), (0.0, 40.0, 400.0, 560.0, 700.0, 740.0), some)
+    order = reading_order.arrange(lines, rules=rules)
+    (table,) = reading_order.tables(lines, order)
+    assert [[len(cell.regions) for cell in row] for row in table.rows] == counts
+    assert " ".join(lines[at].text[:5] for at in order.rows[1]) == "1.0.0 1.1.0 1.2.0"
+
+
+@pytest.mark.parametrize("columns", [3, 4])
+def test_high_rows_are_of_a_table_with_many_columns_and_of_no_newspaper(columns: int) -> None:
+    xs = tuple(200.0 * n for n in range(columns + 1))
+    counts = {(row, column): 15 for row in range(2) for column in range(columns)}
+    lines, rules = drawn_cells(xs, (0.0, 380.0, 760.0), counts)
+    order = reading_order.arrange(lines, rules=rules)
+    assert len(reading_order.tables(lines, order)) == (columns > 3)
+    assert len(order.rows[0]) == (columns if columns > 3 else 1)
+
+
+def test_a_frame_around_a_page_makes_no_cell_of_it_and_its_block_stays_a_table() -> None:
+    """As drawings and technical papers have it, with boxes up the left margin."""
+    ys = (0.0, 600.0, 630.0, 660.0)
+    block = {(row, column): 1 for row in (1, 2) for column in (1, 2, 3)}
+    lines, _ = drawn_cells((0.0, 40.0, 240.0, 440.0, 640.0), ys, block)
+    texts = [
+        ("1. First chapter", 60.0, 300.0),
+        ("4", 600.0, 620.0),
+        ("2. Second", 60.0, 200.0),
+        ("9", 600.0, 620.0),
+    ]
+    for n, (text, x0, x1) in enumerate(texts):
+        y = 100.0 + 60 * (n // 2)
+        lines.append(Line(text, ((x0, y), (x1, y), (x1, y + 20), (x0, y + 20))))
+    rules = [Rule((0.0 if y in (0.0, 660.0) else 40.0, y), (640.0, y)) for y in ys]
+    rules += [Rule((x, 0.0), (x, 660.0)) for x in (0.0, 40.0, 640.0)]
+    rules += [Rule((x, 600.0), (x, 660.0)) for x in (240.0, 440.0)]
+    order = reading_order.arrange(lines, rules=rules)
+    assert reading_order.plain_text(lines, order).splitlines()[:2] == ["1. First chapter 4", "2. Second 9"]
+    (table,) = reading_order.tables(lines, order)
+    assert [[cell.text[:5] for cell in row] for row in table.rows] == [
+        ["1.1.0", "1.2.0", "1.3.0"],
+        ["2.1.0", "2.2.0", "2.3.0"],
+    ]

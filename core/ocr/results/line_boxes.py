@@ -12,6 +12,7 @@ from ...cancel import watched
 from .line import Line
 
 MARGIN = 0.15  # of a box is no letter, above and below
+ACROSS = 0.7  # the sine of a line's turn against the page's
 INITIAL = 1.6  # an initial is so many times as high as a usual line
 
 
@@ -70,6 +71,12 @@ def skew(lines: Sequence[Line], angle: float) -> float:
             rest.append((math.atan2(y1 - y0, x1 - x0) - angle + math.pi) % (2 * math.pi) - math.pi)
     near = [one for one in rest if abs(one) < math.pi / 4]
     return median(near) if near else 0.0
+
+
+def runs_across(line: Line, angle: float) -> bool:
+    """Whether a line runs up or down a page whose text runs at ``angle``, as in a margin."""
+    (x0, y0), (x1, y1) = line.polygon[:2]
+    return abs(math.sin(math.atan2(y1 - y0, x1 - x0) - angle)) > ACROSS
 
 
 def level_boxes(lines: Sequence[Line], angle: float) -> list[Box]:

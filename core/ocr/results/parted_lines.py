@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from statistics import mean, median
 from ...cancel import watched
 from .columns import blocks
 from .line import Line
-from .line_boxes import Box, level_boxes, text_angle, visual_rows
+from .line_boxes import Box, level_boxes, runs_across, text_angle, visual_rows
 from .result import Point, Word
 from .rules import Rule, Ruling, turned
 from .table_grid import find_grids
@@ -25,7 +24,6 @@ CELLS = 1.2  # a wider one is no space between words: Tesseract reads the cells 
 MANY = 0.3  # of a page's lines have some where they part cells
 AROUND = 12.0  # line heights above and below in which the gutter must go on
 NEEDED = 3  # boxes on each side of it there
-ACROSS = 0.7  # the sine of a line's turn against the page's
 REACH = 0.1  # of its height a line may stand out over the end of a rule that parts it
 
 
@@ -41,7 +39,7 @@ def parted(lines: Sequence[Line], rules: Sequence[Rule] = ()) -> list[Line]:
     words = {}
     for box in boxes:
         line = lines[box.index]
-        if len(line.words) > 1 and not _runs_across(line, angle):
+        if len(line.words) > 1 and not runs_across(line, angle):
             words[box.index] = level_boxes([Line(w.text, w.polygon) for w in line.words], angle)
     gaps = {index: _wide_gaps(some, _height(some)) for index, some in words.items()}
     cells = {index: found for index, some in words.items() if (found := _between_cells(some))}
@@ -65,7 +63,7 @@ def _parted_at_columns(lines: Sequence[Line], angle: float, ruling: Ruling) -> l
         for box in boxes
         if len(lines[box.index].words) > 1
         and len(lines[box.index].polygon) == 4
-        and not _runs_across(lines[box.index], angle)
+        and not runs_across(lines[box.index], angle)
     }
     spaces = [(b.x0 - a.x1) / _height(some) for some in words.values() for a, b in itertools.pairwise(some)]
     usual = median(spaces) if len(spaces) >= TELLING else WIDER
@@ -106,12 +104,6 @@ def _parted_at_columns(lines: Sequence[Line], angle: float, ruling: Ruling) -> l
         ):
             found.setdefault(belongs[b][0], []).append(belongs[b][1])
     return [piece for n, line in enumerate(lines) for piece in _pieces(line, found.get(n, []))]
-
-
-def _runs_across(line: Line, angle: float) -> bool:
-    """Whether a line runs up or down a page whose text runs at ``angle``, as in a margin."""
-    (x0, y0), (x1, y1) = line.polygon[:2]
-    return abs(math.sin(math.atan2(y1 - y0, x1 - x0) - angle)) > ACROSS
 
 
 def _height(words: Sequence[Box]) -> float:

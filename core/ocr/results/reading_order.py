@@ -16,7 +16,7 @@ from statistics import median
 from ...cjk import is_cjk
 from .columns import blocks
 from .line import Line
-from .line_boxes import INITIAL, Box, level_boxes, skew, text_angle, visual_rows
+from .line_boxes import INITIAL, Box, level_boxes, runs_across, skew, text_angle, visual_rows
 from .result import Cell, Region, Table
 from .ruled_tables import Frame, frames
 from .rules import Rule, turned
@@ -25,6 +25,7 @@ from .vertical_text import groups, is_vertical, runs_down
 
 PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heights, is smaller than this
 MOST_INDENT = 3.0  # of the first line of a paragraph, in line heights
+MARGINED = 3  # level lines, beside which others are in the margin
 HEADING = 1.45  # a heading is this many times as high as the page's usual line
 _MARKDOWN_START = re.compile(r"^(\s*)(#{1,6}\s|>|[-+*]\s|\d+[.)]\s|=+\s*$|-{3,}\s*$)")
 
@@ -60,6 +61,9 @@ def arrange(lines: Sequence[Line], direction: str = "auto", rules: Sequence[Rule
     for number, group in upright.items():
         inside = [lines[index] for column in group for index in column]
         boxes.append(_around(number, level_boxes(inside, angle)))
+    margins = [] if direction == "horizontal" else _in_margins(boxes, lines, angle)
+    beside = {box.index for box in margins}
+    boxes = [box for box in boxes if box.index not in beside]
     ruled = {-1 - len(upright) - n: one for n, one in enumerate(frames(ruling, boxes))}
     framed = {box.index for _, inside in ruled.values() for box in inside}
     boxes = [box for box in boxes if box.index not in framed]
@@ -87,7 +91,25 @@ def arrange(lines: Sequence[Line], direction: str = "auto", rules: Sequence[Rule
                     rows.append(some)
                     heights.append(median(_height(lines[index]) for index in some))
             previous = row
+    for box in margins:
+        breaks.add(len(rows))
+        rows.append((box.index,))
+        heights.append(_height(lines[box.index]))
     return ReadingOrder(tuple(rows), frozenset(breaks), tuple(heights), tuple(grids))
+
+
+def _in_margins(boxes: Sequence[Box], lines: Sequence[Line], angle: float) -> list[Box]:
+    """The boxes of lines that run up or down beside all of a page's level text, from above: the stamp of an
+    archive, the labels of a form's margin. They are read behind the page, of whose rows they are none.
+    """
+    across = [box for box in boxes if 0 <= box.index < len(lines) and runs_across(lines[box.index], angle)]
+    aside = {box.index for box in across}
+    level = [box for box in boxes if box.index not in aside]
+    if not across or len(level) < MARGINED:
+        return []
+    left, right = min(box.x0 for box in level), max(box.x1 for box in level)
+    found = [box for box in across if box.x1 <= left or box.x0 >= right]
+    return sorted(found, key=lambda box: (box.x0 >= right, box.y0))
 
 
 def _moved(grid: Grid, rows: int) -> Grid:

@@ -18,7 +18,10 @@ from .rules import Ruling
 TOUCH = 0.6  # rules that end so near one another meet
 SAME = 0.6  # and such that run so near one another are one: no row is lower
 TALLEST = 12.0  # rows are on the median at most so high: columns of a newspaper are higher
-MOST_LINES = 12  # of one cell, of which a page laid out with rules has more
+WIDE_GRID = 5  # but its columns do not all go on through all of its rows; edges of columns at least
+# More lines of one cell are many: a page laid out with rules has most of its lines in such, and no table has
+# so many in one. What takes so much of a frame, over the places of others, is the page that it was drawn for.
+MANY_LINES, MOST_IN_SUCH, MOST_LINES, PAGE = 12, 0.6, 60, 0.6
 ACROSS = 0.8  # of a cell's side is ruled, or it is open there
 WHOLE = 0.5  # of the places at least are cells of their own: forms have boxes of every width
 MOST_MEETINGS = 250_000  # of level rules with upright ones that are looked at
@@ -75,11 +78,47 @@ def frames(ruling: Ruling, boxes: Sequence[Box]) -> list[tuple[Frame, list[Box]]
         frame = _frame(level, upright, unit, boxes)
         if frame is None:
             continue
-        mine = [box for box in boxes if box.index not in taken and frame.holds(box)]
-        if mine and cells_of(frame, mine):
-            found.append((frame, mine))
-            taken |= {box.index for box in mine}
+        for part in _beside_its_page(frame, [box for box in boxes if frame.holds(box)]):
+            mine = [box for box in boxes if box.index not in taken and part.holds(box)]
+            if mine and cells_of(part, mine):
+                found.append((part, mine))
+                taken |= {box.index for box in mine}
     return found
+
+
+def _beside_its_page(frame: Frame, boxes: Sequence[Box]) -> Iterator[Frame]:
+    """``frame``, or where one was drawn around a whole page (with a block for title and signatures, as
+    standards ask for) what stands above, below and beside that page.
+    """
+    rows, columns = len(frame.ys) - 1, len(frame.xs) - 1
+    whole = (frame.ys[-1] - frame.ys[0]) * (frame.xs[-1] - frame.xs[0])
+    for cell in _cells(frame, boxes):
+        row, column, below, behind = cell.row, cell.column, cell.row + cell.down, cell.column + cell.across
+        area = (frame.ys[below] - frame.ys[row]) * (frame.xs[behind] - frame.xs[column])
+        if area >= PAGE * whole and cell.across * cell.down > 1:
+            over_and_under = (0, row, column, behind), (below, rows, column, behind)
+            beside = (0, rows, 0, column), (0, rows, behind, columns)
+            parts = (_part(frame, *side) for side in (*over_and_under, *beside))
+            yield from (part for part in parts if part is not None)
+            return
+    yield frame
+
+
+def _part(frame: Frame, top: int, bottom: int, left: int, right: int) -> Frame | None:
+    """The places of a frame from row ``top`` up to ``bottom``, with the edges that are drawn there."""
+    if bottom - top < 2 or right - left < 2:
+        return None
+    across, down = (frame.xs[left], frame.xs[right]), (frame.ys[top], frame.ys[bottom])
+    ys = [n for n in range(top, bottom + 1) if _share(frame.level[n], *across) > 0]
+    xs = [n for n in range(left, right + 1) if _share(frame.upright[n], *down) > 0]
+    if len(ys) < 3 or len(xs) < 3:
+        return None
+    return Frame(
+        tuple(frame.xs[n] for n in xs),
+        tuple(frame.ys[n] for n in ys),
+        tuple(frame.level[n] for n in ys),
+        tuple(frame.upright[n] for n in xs),
+    )
 
 
 def cells_of(frame: Frame, boxes: Sequence[Box]) -> list[RuledCell]:
@@ -87,12 +126,23 @@ def cells_of(frame: Frame, boxes: Sequence[Box]) -> list[RuledCell]:
     table.
     """
     rows, columns = len(frame.ys) - 1, len(frame.xs) - 1
+    held = {frame.place(box) for box in boxes}
+    if sum(len({column for row, column in held if row == one}) > 1 for one in range(rows)) < 2:
+        return []
+    cells = _cells(frame, boxes)
+    counts = [len(cell.boxes) for cell in cells]
+    many = sum(count for count in counts if count > MANY_LINES)
+    whole = len(cells) == rows * columns and columns + 1 >= WIDE_GRID
+    if max(counts) > MOST_LINES or (many > MOST_IN_SUCH * len(boxes) and not whole):
+        return []
+    return cells if len(cells) >= WHOLE * rows * columns else []
+
+
+def _cells(frame: Frame, boxes: Sequence[Box]) -> list[RuledCell]:
+    rows, columns = len(frame.ys) - 1, len(frame.xs) - 1
     held: dict[tuple[int, int], list[Box]] = {}
     for box in boxes:
         held.setdefault(frame.place(box), []).append(box)
-    beside = sum(len({column for row, column in held if row == one}) > 1 for one in range(rows))
-    if beside < 2 or max(map(len, held.values())) > MOST_LINES:
-        return []
     free = set(itertools.product(range(rows), range(columns)))
     cells = []
     for row, column in watched(itertools.product(range(rows), range(columns)), 64):
@@ -114,7 +164,7 @@ def cells_of(frame: Frame, boxes: Sequence[Box]) -> list[RuledCell]:
         free.difference_update(places)
         inside = [box for place in places for box in held.get(place, ())]
         cells.append(RuledCell(row, column, across, down, tuple(inside)))
-    return cells if len(cells) >= WHOLE * rows * columns else []
+    return cells
 
 
 def _open_behind(frame: Frame, row: int, column: int, held: dict[tuple[int, int], list[Box]]) -> bool:
@@ -175,7 +225,10 @@ def _frame(
     if len(rows) < 3 or len(columns) < 3:
         return None
     ys, xs = [y for y, _ in rows], [x for x, _ in columns]
-    if median(b - a for a, b in itertools.pairwise(ys)) > TALLEST * unit:
+    sides = (rows, xs[0], xs[-1]), (columns, ys[0], ys[-1])
+    whole = all(_share(s, *ends) >= ACROSS for edges, *ends in sides for _, s in edges)
+    high = median(b - a for a, b in itertools.pairwise(ys)) > TALLEST * unit
+    if high and not (whole and len(xs) >= WIDE_GRID):
         return None
     outer = (rows[0], rows[-1], columns[0], columns[-1])
     ends = ((xs[0], xs[-1]), (xs[0], xs[-1]), (ys[0], ys[-1]), (ys[0], ys[-1]))
