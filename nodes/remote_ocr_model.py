@@ -8,6 +8,7 @@ from ..core.errors import VramwiseError
 from ..core.ocr.remote.endpoints import DEFAULT_TIMEOUT, LOCAL, endpoint_names
 from ..core.ocr.remote.model_match import AUTO, family_ids
 from ..core.settings import MAX_CONCURRENCY, load_settings
+from .bridge.reader_language import of_the_reader
 from .bridge.schema import OCRModel, field, io, schema, valid
 
 
@@ -103,7 +104,7 @@ class RemoteOCRModel(io.ComfyNode):
         from ..core.ocr.remote.handle import open_remote
 
         handle = open_remote(endpoint, model, family, concurrency, timeout)
-        plan = handle.plan()
+        plan = handle.plan(of_the_reader())
         return io.NodeOutput(handle, plan, ui={"text": [plan]})
 
 

@@ -2,7 +2,7 @@
 import { button, div, frame, high, list, put, status } from './dom.js'
 import { valueOf } from './graph.js'
 import { order } from './live.js'
-import { t } from './words.js'
+import { language, t } from './words.js'
 
 const ASKED = ['endpoint', 'model', 'family']
 
@@ -27,7 +27,7 @@ export function remotePanel(node, resized) {
     panel.asked = true
     said.textContent = t('asking')
     const asked = Object.fromEntries(ASKED.map((name) => [name, String(valueOf(node, name) ?? '')]))
-    show({ text: (await order('endpoint', asked, said))?.lines })
+    show({ text: (await order(`endpoint?lang=${language()}`, asked, said))?.lines })
     element.querySelector('button').focus()
   }
 

@@ -260,10 +260,15 @@ def _a_task_each(unlocks: Sequence[Unlock]) -> tuple[Unlock, ...]:
     return tuple(unlocks[place] for place in order)
 
 
+def spoken_name(name: str, say: Mapping[str, str]) -> str:
+    """The name of a model with what of it is no name, "(built in)", in the words of ``say``."""
+    return name.replace(" (built in)", say["summary_built_in"])
+
+
 def _named(row: Candidate, say: Mapping[str, str]) -> str:
     """ "Wan 2.2 A14B at Q4_K_S"; without the precision where there is no choice of it."""
     own = f"{row.name} ({say['advise_yours']})" if row.yours else row.name
-    name = own.replace("(built in)", say["summary_built_in"])
+    name = spoken_name(own, say)
     if row.precision in ("", "auto"):
         return name
     label = row.precision.removesuffix(AS_SAVED)

@@ -154,12 +154,13 @@ class Answers:
 
     async def endpoint(self, request: web.Request) -> Any:
         """``{"endpoint": name, "model": ..., "family": ...}``: which of its servers answer now and what they
-        serve. It sends something elsewhere, so it is an order; a name that is not this machine's is refused.
+        serve, in ``lang``. It sends something elsewhere, so it is an order; a name that is not this machine's
+        is refused.
         """
         given = await json_object(request)
         names = [_word(given, name) for name in ("endpoint", "model", "family")]
-        asked = ("endpoint", *names)
-        return {"lines": await self.orders.get(asked, lambda: _endpoint_plan(*names), seconds=0)}
+        asked = ("endpoint", lang := _lang(request), *names)
+        return {"lines": await self.orders.get(asked, lambda: _endpoint_plan(lang, *names), seconds=0)}
 
     async def evict(self, request: web.Request) -> Any:
         """``{"id": ...}`` of a resident, or ``{"all": true}``. While a prompt runs it waits for its end."""
@@ -307,10 +308,10 @@ def _release_cpu_engines() -> None:
     release_cpu_engines()
 
 
-def _endpoint_plan(name: str, model: str, family: str) -> list[str]:
+def _endpoint_plan(lang: str, name: str, model: str, family: str) -> list[str]:
     from ...core.ocr.remote.handle import open_remote
 
-    return open_remote(name, model, family).plan().splitlines()
+    return open_remote(name, model, family).plan(lang).splitlines()
 
 
 def _machine(lang: str) -> dict[str, Any]:

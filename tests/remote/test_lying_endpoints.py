@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import traceback
 from collections.abc import Callable, Iterable
@@ -82,6 +83,21 @@ def test_names_of_models_and_words_of_errors_hold_nothing_that_a_terminal_obeys(
         said = str(outcome(server.url, endpoints, pictures(1))) + open_remote("studio").plan()
     assert f"it serves {MODEL}." in said and "no" in said and "way" in said
     assert all(letter.isprintable() or letter == "\n" for letter in said)
+
+
+@pytest.mark.parametrize(("lang", "letters"), [("ru", "[\u0400-\u04ff]"), ("zh", "[\u4e00-\u9fff]")])
+def test_the_plan_is_in_the_readers_language(endpoints: Endpoints, lang: str, letters: str) -> None:
+    listed = {"data": [{"id": MODEL, "max_model_len": 32_768}, {"id": "it serves x"}]}
+    with saying(lambda *_: [answer(json.dumps(listed).encode())]) as server:
+        endpoints(studio={"urls": [server.url, "http://127.0.0.1:9"], "key_env": "STUDIO_KEY"})
+        for model in ("", MODEL, "another"):
+            plan = open_remote("studio", model)
+            told = plan.plan(lang).splitlines()
+            assert len(told) == len(plan.plan().splitlines()) >= 3
+            assert [line for line in told if not re.search(letters, line)] == []
+            named = " ".join(told).replace("it serves x", "")
+            assert not re.search(r"\b(answers?|serves|of|the|now|is|for)\b", named), named
+            assert "it serves x" in plan.plan(lang) or model == MODEL
 
 
 # Where a server may repeat the key that it was sent.

@@ -166,6 +166,8 @@ def test_the_reasons_that_panels_show_are_in_the_readers_language(lang: str) -> 
     ]
     letters = re.compile("[\u0400-\u04ff]{3}" if lang == "ru" else "[\u4e00-\u9fff]")
     assert len(reasons) > 30 and [reason for reason in reasons if not letters.search(reason)] == []
+    names = [row["name"] for row in advice["models"]]
+    assert any("PP-OCRv6 small" in name for name in names) and not any("built in" in name for name in names)
 
 
 LETTERS = {"ru": re.compile("[\u0400-\u04ff]{3}"), "zh": re.compile("[\u4e00-\u9fff]{2}")}

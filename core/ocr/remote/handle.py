@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ...catalog.readers import check_language
+from ...catalog.words import in_language
 from ...errors import VramwiseError
 from ...option_values import TASKS, check_choice
 from ...settings import MAX_CONCURRENCY, load_settings
@@ -62,15 +63,18 @@ class RemoteHandle:
         engine = self._engine(options)
         return read_checked(engine.read_each, images, options or ReadOptions(), progress or NoProgress())
 
-    def plan(self) -> str:
-        """Which servers answer now and what they serve, for a person. Asks each for two seconds at most."""
+    def plan(self, lang: str = "en") -> str:
+        """Which servers answer now and what they serve, for a person, in "en", "ru" or "zh". Asks each for
+        two seconds at most.
+        """
         from .health import lines
 
         try:
             endpoint = resolve(self.endpoint, load_settings())
-            return "\n".join(lines(endpoint, endpoint.key(os.environ), self.model, self.family))
+            told = lines(endpoint, endpoint.key(os.environ), self.model, self.family)
+            return "\n".join(in_language(line, lang) for line in told)
         except VramwiseError as error:
-            return str(error)
+            return in_language(error, lang)
 
     @property
     def answers_questions(self) -> bool:

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...catalog.words import Said, as_written, in_language, said
 from ...errors import VramwiseError
+from ...units import figure
 from .client import Client
 from .endpoints import Endpoint, place
 from .errors import Kind, RequestError
@@ -41,16 +43,15 @@ def lines(endpoint: Endpoint, key: str, model: str, family: str) -> Iterator[str
     """The plan, one sentence a line."""
     found = check(endpoint, key)
     well = [server for server in found if not server.problem]
-    yield (
-        f"Read by the endpoint {endpoint.name}: {len(well)} of {len(found)} "
-        f"{'server answers' if len(found) == 1 else 'servers answer'} now. No memory of this machine is used."
-    )
+    head = "remote_head_one" if len(found) == 1 else "remote_head"
+    yield said(head, name=as_written(endpoint.name), well=len(well), all=len(found))
     wished = model or endpoint.model
     for server in found:
         if server.problem:
             yield server.problem
         else:
-            yield f"{server.place} answers in {server.seconds * 1000:.0f} ms; {_serves(server, wished)}."
+            ms = figure(server.seconds * 1000, ".0f")
+            yield said("remote_answers", place=server.place, ms=ms, serves=_serves(server, wished))
     if not well and not wished:
         return
     try:
@@ -59,18 +60,27 @@ def lines(endpoint: Endpoint, key: str, model: str, family: str) -> Iterator[str
     except VramwiseError as error:
         yield str(error)
     else:
-        yield f"Prompts and answers are those of {chosen_family.name}, for the model {chosen}."
+        yield said("remote_like", family=chosen_family.name, model=as_written(chosen))
 
 
-def _serves(server: Health, wished: str) -> str:
+def _serves(server: Health, wished: str) -> Said:
     if wished and server.models and wished not in server.models:
-        return f"it does not list the model {wished}, but {', '.join(list(server.models)[:5])}"
+        others = as_written(", ".join(list(server.models)[:5]))
+        return said("remote_lists_not", model=as_written(wished), others=others)
     shown = [wished] if wished in server.models else list(server.models)[:5]
-    named = [
-        f"{name} ({server.models[name]:,} tokens of context)" if server.models[name] else name
-        for name in shown
-    ]
-    return f"it serves {', '.join(named)}" if named else "it lists no model"
+    if not shown:
+        return said("remote_lists_none")
+
+    def named(lang: str) -> str:
+        return ", ".join(in_language(_with_context(name, server.models[name]), lang) for name in shown)
+
+    return said("remote_serves", models=named)
+
+
+def _with_context(name: str, tokens: int | None) -> object:
+    """``name`` of a model with how many tokens it keeps, where the server tells."""
+    shown = as_written(name)
+    return said("remote_context", name=shown, tokens=figure(tokens, ",")) if tokens else shown
 
 
 async def _check_one(url: str, endpoint: Endpoint, key: str) -> Health:
@@ -80,7 +90,9 @@ async def _check_one(url: str, endpoint: Endpoint, key: str) -> Health:
     try:
         models = await asyncio.wait_for(client.models(), SECONDS)
     except asyncio.TimeoutError:
-        return Health(place(url), {}, SECONDS, f"{place(url)} does not answer within {SECONDS:g} s.")
+        return Health(
+            place(url), {}, SECONDS, said("remote_silent", place=place(url), seconds=figure(SECONDS))
+        )
     except RequestError as error:
         if error.kind not in (Kind.UNREACHABLE, Kind.REFUSED):  # one without this list may still read
             return Health(place(url), {}, time.perf_counter() - started)
