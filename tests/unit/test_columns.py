@@ -141,3 +141,16 @@ def test_a_line_that_runs_up_a_margin_is_in_one_piece() -> None:
     margin = Line("Signed and dated", ((20, 300), (20, 80), (40, 80), (40, 300)), words=tuple(up))
     rules = [Rule((30.0, 0.0), (30.0, 400.0))]
     assert set(parted([*page, margin], rules)) == {*page, margin}
+
+
+@pytest.mark.parametrize("drawn", [True, False], ids=["with its rule", "without"])
+def test_a_rule_between_labels_and_what_they_say_parts_cells_and_no_columns(drawn: bool) -> None:
+    """Two rows of a form, with a line of their own on each side and a rule between and below them."""
+    labels = ["Sum", "in words", "abroad", "Sum", "in words", "at home"]
+    lines = [line(text, 0, 24 * n + 6 * (n > 2), 90) for n, text in enumerate(labels)]
+    lines += [line("Two thousand and some words", 110, y, 480) for y in (12.0, 36.0, 90.0, 114.0)]
+    rules = [Rule((-10.0, y), (500.0, y)) for y in (73.0, 150.0)]
+    rules += [Rule((100.0, -4.0), (100.0, 150.0))] if drawn else []
+    order = reading_order.arrange(lines, rules=rules)
+    first = [lines[at].text for row in order.rows for at in row][:3]
+    assert ("Two thousand and some words" in first) == drawn

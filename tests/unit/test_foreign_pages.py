@@ -121,6 +121,17 @@ def test_numbers_that_a_reader_missed_are_found_without_their_dots() -> None:
     assert not missed_places(picture, []) and not missed_places(np.full((300, 300, 3), 255, np.uint8), lines)
 
 
+def test_a_number_in_a_frame_of_its_own_is_found() -> None:
+    """The frame's sides stand closer to it than letters to one another."""
+    picture, _, tops = contents()
+    whole = [Line("", box(56, top, 650, top + 26)) for top in tops]
+    assert not missed_places(picture, whole)
+    cv2.rectangle(picture, (660, tops[0] - 10), (700, tops[0] + 36), (0, 0, 0), 2)
+    cv2.rectangle(picture, (668, tops[0] + 3), (676, tops[0] + 22), (0, 0, 0), 2)
+    (place,) = missed_places(picture, whole)
+    assert place[0][0] == pytest.approx(668, abs=4) and place[1][0] == pytest.approx(677, abs=4)
+
+
 def test_letters_of_flat_strokes_are_no_dots() -> None:
     """Hangul: cut to its upright strokes, "\ubaa8\ub4e0" was read as "\ubaa8-"."""
     picture, lines, tops = contents()

@@ -95,3 +95,10 @@ def test_the_side_of_one_low_cell_goes_though_no_other_runs_in_line_with_it(top:
     clean = table_rules.without_rules(page, LINE)
     assert np.count_nonzero(clean[:, 150, 0] < 255) <= 2
     assert (clean[14:36, 80] == 0).all()
+
+
+def test_a_rule_goes_up_to_its_ends() -> None:
+    """What was left of three pixels of a thick one was read as a quotation mark before the line below it."""
+    page = np.full((90, 300, 3), 255, np.uint8)
+    page[38:42, 20:280] = page[10:80, 100:103] = 0
+    assert (table_rules.without_rules(page, LINE) == 255).all()

@@ -116,7 +116,7 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
         for found in _level_rules(turned, line_height, aslant):
             if flip and _is_letters(turned, found, drawn[0].T):
                 continue
-            _draw(side, found)
+            _draw(side, found, turned)
             _reach(beyond.T if flip else beyond, found)
             high, wide = found.mask.shape
             heights[flip].append(range(found.y - 1, found.y + high + 1))
@@ -127,7 +127,7 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
         return image
     between = rules.copy()
     for found, flip in _short_rules(ink, drawn, heights, line_height, aslant):
-        _draw(between.T if flip else between, found)
+        _draw(between.T if flip else between, found, ink.T if flip else ink)
         _reach(beyond.T if flip else beyond, found)
     rules = between | _frame_ends(ink, tips, line_height)
     rules |= _last_dots(ink & (1 - rules), beyond)
@@ -244,9 +244,16 @@ def _last_dots(left: NDArray[uint8], beyond: NDArray[uint8]) -> NDArray[uint8]:
     return np.asarray((small & touched)[labels], np.uint8)
 
 
-def _draw(side: NDArray[uint8], found: _Found) -> None:
+def _draw(side: NDArray[uint8], found: _Found, ink: NDArray[uint8]) -> None:
+    """A rule onto ``side``, with the ink at both ends of a stroke: bridging dots moves it by so much."""
     height, width = found.mask.shape
-    side[found.y : found.y + height, found.x : found.x + width] |= found.mask
+    rows = slice(found.y, found.y + height)
+    side[rows, found.x : found.x + width] |= found.mask
+    if not _drawn_through(ink, found)[0]:
+        return
+    for start, stop in ((found.x - DOTS_APART, found.x), (found.x + width, found.x + width + DOTS_APART)):
+        ends = slice(max(0, start), max(0, stop))
+        side[rows, ends] |= ink[rows, ends]
 
 
 def _ink(image: NDArray[uint8], contrast: int) -> NDArray[uint8]:

@@ -29,6 +29,7 @@ APART = 1.5  # and one that is as high parts a running head or a page number fro
 SLACK = 0.13  # by so much boxes may reach into a strip
 MOST_OVER = 4  # lines at the foot of a column that belong to a headline below
 RULES = 3  # level rules that go through a strip make it one between cells
+AROUND = 2.0  # below the last line, or above the first, a rule that closes off its cell is no farther
 RULED_ROWS = 6.0  # where they are no farther apart
 HEADS = 3  # cells that the head of a table has in one row
 CELLS_WITHIN = 3  # short lines between two columns that are a column of cells
@@ -133,12 +134,21 @@ def _beside_numbers(strip: _Strip, unit: float) -> bool:
 
 
 def _ruled_across(strip: _Strip, unit: float, ruling: Ruling) -> bool:
-    """Whether level rules go through a strip again and again, as between the rows of a table."""
+    """Whether level rules go through a strip again and again, as between the rows of a table; one between
+    two rows and one at an end of them do where an upright rule stands in the strip, as in forms.
+    """
     sides = strip.left, strip.right
     top, bottom = max(min(b.y0 for b in s) for s in sides), min(max(b.y1 for b in s) for s in sides)
     crossed = ruling.crossing(strip.x, top - unit, bottom + unit)
     rows = [b - a for a, b in itertools.pairwise(crossed)]
-    return len(crossed) >= RULES and median(rows) < RULED_ROWS * unit
+    if len(crossed) >= RULES:
+        return median(rows) < RULED_ROWS * unit
+    crossed = ruling.crossing(strip.x, top - AROUND * unit, bottom + AROUND * unit)
+    if not any(b - a < RULED_ROWS * unit for a, b in itertools.pairwise(crossed)):
+        return False
+    left, right = max(b.x1 for b in strip.left), min(b.x0 for b in strip.right)
+    slack = GUTTER * unit
+    return ruling.between(left - slack, right + slack, top + unit, bottom - unit)
 
 
 def _under_a_ruled_head(strip: _Strip, part: Sequence[Box], unit: float, ruling: Ruling) -> bool:

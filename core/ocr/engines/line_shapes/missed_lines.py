@@ -51,7 +51,8 @@ def missed_places(image: NDArray[uint8], lines: Sequence[Line]) -> list[tuple[Po
     rest = (ink & (1 - under(lines, image, ink.shape))).astype(np.uint8)
     _, of, sizes, _ = cv2.connectedComponentsWithStats(rest)
     longest = np.maximum(sizes[:, cv2.CC_STAT_WIDTH], sizes[:, cv2.CC_STAT_HEIGHT])
-    rest = np.asarray(rest * (longest >= LOWEST * usual)[of], np.uint8)  # without dots
+    letters = (longest >= LOWEST * usual) & (sizes[:, cv2.CC_STAT_HEIGHT] <= HIGHEST * usual)
+    rest = np.asarray(rest * letters[of], np.uint8)  # without dots, and frames around a number
     joined = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((1, JOIN), np.uint8))
     _, _, places, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)
     found: list[tuple[Point, ...]] = []
