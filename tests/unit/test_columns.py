@@ -154,3 +154,14 @@ def test_a_rule_between_labels_and_what_they_say_parts_cells_and_no_columns(draw
     order = reading_order.arrange(lines, rules=rules)
     first = [lines[at].text for row in order.rows for at in row][:3]
     assert ("Two thousand and some words" in first) == drawn
+
+
+def test_rules_of_a_window_over_two_columns_are_no_table_of_theirs() -> None:
+    """Three level rules with three words between the first two, and lines that only begin below them."""
+    lines = [line(text, x, 4, x + 24) for text, x in (("New", 110), ("Open", 150), ("Save", 260))]
+    for n in range(6):
+        lines.append(line(f"left {n} and more", 0, 40 + 30 * n, 180))
+        lines.append(line(f"right {n} and more", 220, 40 + 30 * n, 500))
+    rules = [Rule((100.0, y), (300.0, y)) for y in (0.0, 30.0, 240.0)]
+    order = reading_order.arrange(lines, rules=rules)
+    assert sorted(at for row in order.rows for at in row) == list(range(len(lines)))

@@ -170,6 +170,7 @@ def _under_a_ruled_head(strip: _Strip, part: Sequence[Box], unit: float, ruling:
     return (
         len(own) >= 0.5 * (len(strip.left) + len(strip.right))
         and max((sum(abs(b.middle - a.middle) < unit / 2 for b in head) for a in head), default=0) >= HEADS
+        and bool(body)
         and median(b.width / b.height for b in body) < LONG_LINE
     )
 
