@@ -68,7 +68,7 @@ export function adviceList(use) {
   }
 
   const named = (one) => (one.yours ? t('name_yours', { name: one.name }) : one.name)
-  const precise = (one) => one.precision.replace(' as saved', t)
+  const precise = (one) => one.precision.replace('as saved', t)
 
   function taking(one) {
     const label = t('use_label', { model: one.name, precision: one.precision })

@@ -1,4 +1,4 @@
-// The frontend up to 1.33 loses packs' words in other languages: ours go where it takes its defaults.
+// Frontends up to 1.33 lose words in other languages, newer ones a field's: ours go there.
 import { api } from '../../scripts/api.js'
 import { language } from './words.js'
 
@@ -22,11 +22,11 @@ export async function nameAll(defs, settings) {
 
 export function nameSlots(node) {
   const its = words.nodeDefs?.[node.comfyClass]
-  if (!its) return
   for (const one of node.widgets ?? []) {
-    one.label = its.inputs[one.name]?.name
-    if (one.element?.placeholder === one.name) one.element.placeholder = one.label
+    one.label = its?.inputs[one.name]?.name ?? one.label
+    if (one.label && one.element?.placeholder === one.name) one.element.placeholder = one.label
   }
+  if (!its) return
   for (const one of node.inputs) one.localized_name = its.inputs[one.name]?.name
   node.outputs.forEach((one, at) => (one.localized_name = its.outputs[at].name))
 }

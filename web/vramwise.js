@@ -65,6 +65,7 @@ function advisorPanel(node) {
 }
 
 const panels = new WeakMap()
+const ours = (node) => node.comfyClass?.startsWith('Vramwise')
 const inVue = () => setting('Comfy.VueNodes.Enabled')
 
 // The panel of a node, at the first call put on it as its last widget, never saved or sent. It takes the room that the
@@ -147,7 +148,7 @@ function panelOf(node) {
 // Nodes that no file, copy or undo has given a size: it is theirs to choose.
 const fresh = new WeakSet()
 
-// Opening a large workflow waits for no panel: a few at a time come in idle moments.
+// A large workflow waits for no panel: a few at a time come in idle moments.
 const later = []
 const idle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 8 }), 30))
 
@@ -207,7 +208,7 @@ async function evictAll() {
 async function tellWhatIsLeftOut() {
   const wrong = Object.entries(app.lastNodeErrors ?? {}).filter(([, one]) => one.errors?.length)
   const graphs = [app.graph, ...(app.graph.subgraphs?.values() ?? [])]
-  if (!wrong.length || !graphs.some((graph) => graph.nodes.some((node) => node.comfyClass?.startsWith('Vramwise')))) return
+  if (!wrong.length || !graphs.some((graph) => graph.nodes.some(ours))) return
   await loadWords()
   const said = wrong.slice(0, 3).map(([id, one]) => `${nodeOf(id)?.title ?? one.class_type}: ${one.errors[0].details || one.errors[0].message}`)
   toast('warn', `${said.join('\n')}\n${t('left_out_why')}`, { summary: t('left_out'), closable: true })
@@ -272,19 +273,19 @@ app.registerExtension({
   },
 
   nodeCreated(node) {
-    nameSlots(node)
+    if (ours(node)) nameSlots(node)
     if (node.comfyClass === 'VramwiseSaveText') fillWidgetTokens(node)
     const kind = PANELS[node.comfyClass]
     if (!kind) return
     fresh.add(node)
     precede(node, 'onConfigure', () => fresh.delete(node))
-    // Nodes 2.0 may overlook a widget that comes after its node, so there all are on it, at times hidden
+    // Nodes 2.0 may overlook a widget that comes later, so there all are on it, at times hidden
     if (inVue()) panelOf(node)
     soon(node)
     precede(node, 'onExecuted', (output) => show(node, output))
   },
 
-  // outputs of a run that was made before the page was opened, or of another tab's workflow
+  // of runs before the page was opened, or of another tab's workflow
   onNodeOutputsUpdated(outputs) {
     for (const [key, output] of Object.entries(outputs ?? {})) show(nodeOfOutput(key), output)
   }

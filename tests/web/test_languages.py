@@ -125,7 +125,7 @@ def test_commands_in_the_menu_have_the_names_of_the_language(
 
 @pytest.mark.parametrize("locale", ["ru", "zh"], scope="module")
 def test_an_empty_field_is_called_as_its_widget(visit: Callable[..., Frontend], locale: str) -> None:
-    """Frontend 1.32.9 writes the English name of a widget of several lines into its field."""
+    """Frontends 1.32.9 and 1.49.6 write the English name of a widget of several lines into its field."""
     shown = visit(locale=locale).page.evaluate(PLACEHOLDER, NODE)
     assert shown == node_words(locale)["inputs"]["prompt"]["name"]
 

@@ -165,15 +165,15 @@ def test_in_nodes_2_frames_hold_their_nodes(visit: Callable[..., Frontend]) -> N
         ui = read_workflow(workflow)
         frontend.load_workflow(ui, workflow.stem)
         frontend.page.evaluate(STILL)
-        drawn = {node["id"]: node for node in ui["nodes"]}
+        drawn = {str(node["id"]): node for node in ui["nodes"]}  # an id is a text where newer ones run
         for key, left, top, right, bottom in frontend.page.evaluate(IN_FRAMES):
-            x, y = drawn[key]["pos"]
+            x, y = drawn[str(key)]["pos"]
             for one in ui["groups"]:
                 frame_x, frame_y, width, height = one["bounding"]
                 if frame_x <= x <= frame_x + width and frame_y <= y <= frame_y + height:
                     held = left >= frame_x and top >= frame_y
                     if not (held and right <= frame_x + width and bottom <= frame_y + height):
-                        outside.append((workflow.stem, one["title"], drawn[key]["title"]))
+                        outside.append((workflow.stem, one["title"], drawn[str(key)]["title"]))
     assert outside == []
 
 
