@@ -116,3 +116,20 @@ def test_what_a_picture_shows_is_no_letter(text: str, score: float, size: int, s
     place = ((0.0, 0.0), (side, 0.0), (side, side), (0.0, side))
     picture = np.full((704, 512, 3) if size else (100, 90, 3), 255, np.uint8)
     assert bool(judged(picture, [Line(text, place, score)], "rapid")[0]) == stays
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "stays"),
+    [
+        ("6000000000000000000", 0.55, False),
+        ("0000000 00000 0000200", 0.6, False),
+        ("0000 0000 0000 0000", 0.97, True),  # the number on a sample card
+        ("XXXXXXXX", 0.97, True),
+        ("1,000,000,000", 0.6, True),
+        ("HHHH", 0.55, True),
+    ],
+)
+def test_a_dashed_border_is_no_row_of_zeros(text: str, score: float, stays: bool) -> None:
+    place = ((0.0, 80.0), (180.0, 80.0), (180.0, 88.0), (0.0, 88.0))
+    picture = np.full((100, 200, 3), 255, np.uint8)
+    assert bool(judged(picture, [Line(text, place, score)], "rapid")[0]) == stays

@@ -23,6 +23,8 @@ READS_HANDS = "qwen3_vl_4b"  # of the catalog
 PICTOGRAM = 0.2
 # One or two letters of less chance than this that take so much of a large picture are what it shows.
 SHOWN, SHOWN_PART, LARGE = 0.06, 0.25, 256
+# So many letters of so little chance, nearly all of them one letter, are a dashed border ("6000000000").
+BORDER, BORDER_LETTERS, BORDER_ALIKE = 0.06, 8, 0.8
 WRITTEN = 0.25  # of a line's chance is left where a page looks written by hand
 
 
@@ -60,10 +62,10 @@ def reader_of(text: str, model: str) -> str:
 def judged(image: NDArray[uint8], lines: Sequence[Line], model: str) -> tuple[list[Line], tuple[str, ...]]:
     """``lines`` of a page, read by ``model`` ("rapid" or "tesseract"), with the chance that each is right
     instead of its score, and a sentence where the reading is doubtful. Words keep their scores. Pictograms
-    that were taken for a letter are left out, and animals or beaches that were.
+    that were taken for a letter are left out, animals or beaches that were, and borders read as zeros.
     """
     lines = [line for line in lines if len(lines) == 1 or not _is_pictogram(line, model)]
-    lines = [line for line in lines if not _is_shown(image, line, model)]
+    lines = [line for line in lines if not (_is_shown(image, line, model) or _is_border(line, model))]
     written = looks_written(image, lines)
     share = WRITTEN if written else 1.0
     sure = [
@@ -104,3 +106,14 @@ def _is_shown(image: NDArray[uint8], line: Line, model: str) -> bool:
     if across * down < SHOWN_PART * height * width:
         return False
     return correctness(line.confidence, reader_of(line.text, model)) < SHOWN
+
+
+def _is_border(line: Line, model: str) -> bool:
+    """Whether nearly all of many unsure letters are one and the same."""
+    letters = "".join(line.text.split())
+    if len(letters) < BORDER_LETTERS or line.confidence is None:
+        return False
+    most = max(letters.count(letter) for letter in set(letters))
+    return most >= BORDER_ALIKE * len(letters) and (
+        correctness(line.confidence, reader_of(line.text, model)) < BORDER
+    )
