@@ -33,6 +33,7 @@ from .level_picture import level_picture
 from .line_shapes.fitted_boxes import fitted
 from .line_shapes.missed_lines import with_missed
 from .line_shapes.vanished_words import restored, with_vanished_words
+from .panels import panels
 from .protocol import CPU_PRECISION, QUESTION_OPTIONS, ProgressCallback, ReadOptions
 from .rapid import RapidReader
 from .reader_pool import ReaderPool
@@ -287,7 +288,8 @@ def _result(
     small = furigana(read)
     aside = [line for number, line in enumerate(read) if number in small]
     read = [line for number, line in enumerate(read) if number not in small]
-    order = reading_order.arrange(read, options.reading_direction, rules)
+    parts = panels(image, read)
+    order = reading_order.arrange_parts(read, parts, options.reading_direction, rules)
     shown = fitted(read, image) if model == "rapid" else read
     regions = reading_order.regions_in_order(shown, order)
     unread = [line for line in lines if line.foreign]

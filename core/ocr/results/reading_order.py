@@ -112,6 +112,37 @@ def _in_margins(boxes: Sequence[Box], lines: Sequence[Line], angle: float) -> li
     return sorted(found, key=lambda box: (box.x0 >= right, box.y0))
 
 
+def arrange_parts(
+    lines: Sequence[Line],
+    parts: Sequence[Sequence[int]],
+    direction: str = "auto",
+    rules: Sequence[Rule] = (),
+) -> ReadingOrder:
+    """As ``arrange``, one after the other for ``parts`` of the lines by their numbers, which have nothing to
+    do with each other.
+    """
+    if len(parts) == 1:
+        return arrange(lines, direction, rules)
+    rows: list[tuple[int, ...]] = []
+    heights: list[float] = []
+    breaks: set[int] = set()
+    grids: list[Grid] = []
+    for part in parts:
+        order = arrange([lines[index] for index in part], direction, rules)
+        breaks |= {len(rows), *(len(rows) + row for row in order.breaks)}
+        grids += [_renumbered(_moved(grid, len(rows)), part) for grid in order.grids]
+        rows += [tuple(part[index] for index in row) for row in order.rows]
+        heights += order.heights
+    return ReadingOrder(tuple(rows), frozenset(breaks), tuple(heights), tuple(grids))
+
+
+def _renumbered(grid: Grid, part: Sequence[int]) -> Grid:
+    rows = tuple(
+        tuple(replace(cell, lines=tuple(part[i] for i in cell.lines)) for cell in row) for row in grid.rows
+    )
+    return replace(grid, rows=rows)
+
+
 def _moved(grid: Grid, rows: int) -> Grid:
     return replace(grid, first=grid.first + rows, stop=grid.stop + rows)
 
