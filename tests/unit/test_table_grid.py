@@ -320,3 +320,17 @@ def test_a_frame_around_a_page_makes_no_cell_of_it_and_its_block_stays_a_table()
         ["1.1.0", "1.2.0", "1.3.0"],
         ["2.1.0", "2.2.0", "2.3.0"],
     ]
+
+
+@pytest.mark.parametrize("ragged", [True, False], ids=["labels", "a column of text"])
+def test_boxes_of_a_form_are_read_beside_their_labels_and_a_table_beside_text_is_one(ragged: bool) -> None:
+    xs, ys = (400.0, 500.0, 600.0), tuple(30.0 * n for n in range(7))
+    lines, rules = drawn_cells(xs, ys, {(row, column): 1 for row in range(6) for column in range(2)})
+    for n in range(6):
+        x0, y = (300.0 - 40 * (n % 5), 30.0 * n + 4) if ragged else (100.0, 30.0 * n + 8)
+        lines.append(Line(f"label {n}", ((x0, y), (380, y), (380, y + 20), (x0, y + 20))))
+    order = reading_order.arrange(lines, rules=rules)
+    ruled = [table for table in reading_order.tables(lines, order) if len(table.rows[0]) == 2]
+    assert bool(ruled) != ragged
+    if ragged:
+        assert reading_order.plain_text(lines, order).splitlines()[0].startswith("label 0 0.0.0")

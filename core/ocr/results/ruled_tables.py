@@ -22,6 +22,8 @@ WIDE_GRID = 5  # but its columns do not all go on through all of its rows; edges
 # More lines of one cell are many: a page laid out with rules has most of its lines in such, and no table has
 # so many in one. What takes so much of a frame, over the places of others, is the page that it was drawn for.
 MANY_LINES, MOST_IN_SUCH, MOST_LINES, PAGE = 12, 0.6, 60, 0.6
+# A label of a form ends so near its box, in line heights; so many, of such a share of the rows.
+LABEL, LABELS, LABELLED = 3.0, 4, 0.7
 ACROSS = 0.8  # of a cell's side is ruled, or it is open there
 WHOLE = 0.5  # of the places at least are cells of their own: forms have boxes of every width
 MOST_MEETINGS = 250_000  # of level rules with upright ones that are looked at
@@ -80,10 +82,29 @@ def frames(ruling: Ruling, boxes: Sequence[Box]) -> list[tuple[Frame, list[Box]]
             continue
         for part in _beside_its_page(frame, [box for box in boxes if frame.holds(box)]):
             mine = [box for box in boxes if box.index not in taken and part.holds(box)]
-            if mine and cells_of(part, mine):
+            if mine and cells_of(part, mine) and not _is_beside_labels(part, mine, boxes, unit):
                 found.append((part, mine))
                 taken |= {box.index for box in mine}
     return found
+
+
+def _is_beside_labels(frame: Frame, inside: Sequence[Box], boxes: Sequence[Box], unit: float) -> bool:
+    """Whether a frame is the boxes of a form for what the labels at its left ask: each of its rows has one
+    that ends beside it, and they begin where they like.
+    """
+    taken = {box.index for box in inside}
+    labels = [
+        box
+        for box in boxes
+        if box.index not in taken and -unit < frame.xs[0] - box.x1 < LABEL * unit and frame.ys[0] < box.middle
+    ]
+    labels = [box for box in labels if box.middle < frame.ys[-1]]
+    rows = {frame.place(box)[0] for box in inside}
+    labelled = {bisect.bisect(frame.ys, box.middle) - 1 for box in labels}
+    if len(labels) < LABELS or len(rows & labelled) < LABELLED * len(rows):
+        return False
+    flush = max(sum(abs(box.x0 - other.x0) < unit / 2 for other in labels) for box in labels)
+    return flush <= len(labels) / 2
 
 
 def _beside_its_page(frame: Frame, boxes: Sequence[Box]) -> Iterator[Frame]:
