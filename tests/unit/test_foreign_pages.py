@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -222,3 +223,28 @@ def test_numbers_of_which_no_ink_is_left_are_not_read_again() -> None:
     read = [line.text for line in page.read(Asked(seen), None, Progress())]
     assert "1367" in read and "4367" not in read
     assert "153" in read and "158" not in read
+
+
+def test_what_was_read_at_a_glance_and_left_much_ink_is_not_read_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its lines serve the page whose lines were found the usual way."""
+    picture, lines = a_page(8)
+    lines = [replace(line, foreign="Cyrillic") for line in lines]
+    reader = Asked(found_on(lines[:4], 0.95))
+
+    class Pool:
+        @contextmanager
+        def acquire(self, route: Any, make: Any) -> Iterator[Any]:
+            yield reader if isinstance(route, TesseractRoute) else FoundLines()
+
+    class FoundLines:
+        def lines(self, image: Picture, max_pixels: int | None, progress: Any) -> list[Line]:
+            return lines
+
+    monkeypatch.setattr(cpu, "plain_script", lambda image: PlainPage("Cyrillic", 30.0, 0.0))
+    monkeypatch.setattr(cpu, "covers", lambda image, lines: False)
+    engine = cpu.CPUEngine("rapid", Pool(), None)  # type: ignore[arg-type]
+    monkeypatch.setattr(engine, "_route_for_script", lambda script, chosen: TesseractRoute(Path(), ("rus",)))
+    read, _ = engine._lines(picture, ReadOptions(), None, Progress())
+    assert len(read) == 8 and len(reader.pages) == 1

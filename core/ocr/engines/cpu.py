@@ -102,8 +102,9 @@ class CPUEngine:
                     raise
                 return list(with_parts(self._by(RapidRoute(), image, options, progress))), [str(error)]
             return self._by_tesseract(route, languages[0].script, image, options, progress), []
+        made: dict[str, PageReading] = {}
         if not chosen:
-            plain = self._plain_page(image, options, progress)
+            plain = self._plain_page(image, options, progress, made)
             if plain is not None:
                 return plain
         route = rapid_route(chosen, self._settings) if chosen else RapidRoute()
@@ -113,13 +114,17 @@ class CPUEngine:
         lines = self._by(route, image, options, progress)
         if not any(line.foreign for line in lines):
             return lines, []
-        return self._with_foreign(lines, image, options, chosen, progress)
+        return self._with_foreign(lines, image, options, chosen, progress, made)
 
     def _plain_page(
-        self, image: NDArray[uint8], options: ReadOptions, progress: ProgressCallback
+        self,
+        image: NDArray[uint8],
+        options: ReadOptions,
+        progress: ProgressCallback,
+        made: dict[str, PageReading],
     ) -> tuple[list[Line], list[str]] | None:
         """A page that is plainly in one foreign script, read by that script's reader; None where it is not,
-        or what was read is not believable.
+        or what was read is not believable: then that is left in ``made``, by its script.
         """
         plain = plain_script(image)
         if plain is None:
@@ -130,6 +135,8 @@ class CPUEngine:
             return None
         level, lines = self._read_plain(plain, route, image, options, progress)
         if not is_believable(lines, plain.script) or not covers(level.picture, lines):
+            if isinstance(route, TesseractRoute):
+                made[plain.script] = PageReading(level, lines)
             return None
         return [level.line(line) for line in lines], [f"{plain.script} text was found and read by {route}."]
 
@@ -211,16 +218,19 @@ class CPUEngine:
         options: ReadOptions,
         chosen: Language | None,
         progress: ProgressCallback,
+        made: dict[str, PageReading],
     ) -> tuple[list[Line], list[str]]:
         """Have lines in scripts that the built-in recogniser lacks read by whoever can.
 
         A page that is mostly in such a script and cannot be read is refused with a VramwiseError; a few
         such lines on another page are left unread, with a note. Nothing wrong is ever returned for them.
+        ``made``: how the page was read before, by script.
         """
         notes: list[str] = []
         for script in sorted({line.foreign for line in lines if line.foreign}):
             before = lines
-            page = ForeignPage(image, with_vanished_words(lines, script), script)
+            known = [made[script]] if script in made else []
+            page = ForeignPage(image, with_vanished_words(lines, script), script, readings=known)
             doubted = page.with_doubted()
             try:
                 route = self._route_for_script(script, chosen)

@@ -148,7 +148,8 @@ class ForeignPage:
         level = next((made.level for made in self.readings if made.level.is_like(self._level)), self._level)
         crops = [_cut(level, line) for line in sorted(long, key=_length)[-TELLING:]]
         here = mean(self._line(reader, crop)[1] for crop in crops)
-        return mean(self._line(reader, np.ascontiguousarray(crop[::-1, ::-1]))[1] for crop in crops) > here
+        turned = mean(self._line(reader, np.ascontiguousarray(crop[::-1, ::-1]))[1] for crop in crops)
+        return turned > here + MORE_SURE
 
     def _page(
         self, reader: TesseractReader, max_pixels: int | None, progress: ProgressCallback
