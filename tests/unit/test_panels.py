@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from vramwise.ocr.engines.panels import panels
+from vramwise.ocr.engines.line_shapes.panels import panels
 from vramwise.ocr.results import reading_order
 from vramwise.ocr.results.line import Line
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from vramwise.ocr.engines.line_turning import Cut
-from vramwise.ocr.engines.phrases import phrases, read_by_phrases
 from vramwise.ocr.engines.script_detection import ScriptGuess
+from vramwise.ocr.engines.second_look.phrases import phrases, read_by_phrases
 from vramwise.ocr.engines.way_up import Reading, Stand
 
 SIMPLE, TRADITIONAL = "\u4e0d\u751f\u4e0d\u706d \u4e0d\u57a2", "\u4e0d\u751f\u4e0d\u6ec5"

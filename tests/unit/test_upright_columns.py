@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from vramwise.ocr.engines.upright_columns import both
+from vramwise.ocr.engines.second_look.upright_columns import both
 
 
 def reading(text: str, sure: float = 0.99) -> tuple[str, float, list[tuple[float, float]], list[float]]:

@@ -32,8 +32,8 @@ from .language_routing import (
 from .level_picture import level_picture
 from .line_shapes.fitted_boxes import fitted
 from .line_shapes.missed_lines import with_missed
+from .line_shapes.panels import panels
 from .line_shapes.vanished_words import restored, with_vanished_words
-from .panels import panels
 from .protocol import CPU_PRECISION, QUESTION_OPTIONS, ProgressCallback, ReadOptions
 from .rapid import RapidReader
 from .reader_pool import ReaderPool

@@ -26,10 +26,10 @@ from .line_shapes.lost_spaces import with_lost_spaces
 from .line_shapes.solid_shapes import taken_for_letters
 from .line_shapes.word_places import words_on
 from .line_turning import cut_lines, half_turns
-from .phrases import read_by_phrases
 from .protocol import ProgressCallback
 from .script_judge import LineEvidence, foreign_lines
-from .upright_columns import longer_columns, look_again
+from .second_look.phrases import read_by_phrases
+from .second_look.upright_columns import longer_columns, look_again
 from .way_up import Stand, WayUp
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
-from ...cjk import is_cjk
-from ..images import edge_colour
-from .line_turning import Cut
-from .script_detection import explained_share
-from .way_up import Reading, Stand
+from ....cjk import is_cjk
+from ...images import edge_colour
+from ..line_turning import Cut
+from ..script_detection import explained_share
+from ..way_up import Reading, Stand
 
 if TYPE_CHECKING:
     from numpy import bool_, uint8

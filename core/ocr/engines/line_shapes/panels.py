@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..results.line import Line
+from ...results.line import Line
 
 if TYPE_CHECKING:
     from numpy import uint8

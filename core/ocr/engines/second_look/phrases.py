@@ -11,9 +11,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ...cjk import is_cjk
-from .script_detection import explained_share, inked_columns
-from .way_up import Reading, Stand
+from ....cjk import is_cjk
+from ..script_detection import explained_share, inked_columns
+from ..way_up import Reading, Stand
 
 if TYPE_CHECKING:
     from numpy import uint8
