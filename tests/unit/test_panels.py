@@ -1,94 +1,159 @@
-"""Pictures set side by side in one are read one after the other; a table with coloured columns stays one."""
+"""Comics and memes: framed pictures are found, and read one by one with their balloons."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import pytest
-from vramwise.ocr.engines.line_shapes.panels import panels
-from vramwise.ocr.results import reading_order
+from numpy.typing import NDArray
+from vramwise.ocr.engines.pictures.page_pictures import pictures_on
 from vramwise.ocr.results.line import Line
+from vramwise.ocr.results.panels import Panel, in_order
+from vramwise.ocr.results.reading_order import arrange, plain_text
+from vramwise.ocr.results.rules import Rule
+
+HIGH = 20  # pixels of a line of text
+GRID = [(20, 20, 480, 480), (520, 20, 980, 480), (20, 520, 480, 980), (520, 520, 980, 980)]
 
 
-def line(text: str, left: float, top: float, high: float = 20) -> Line:
-    right = left + 12 * len(text)
-    return Line(text, ((left, top), (right, top), (right, top + high), (left, top + high)), 0.99)
+def balloon(x: float, y: float, *texts: str) -> list[Line]:
+    """Lines close over one another whose middles stand at ``x``, the first at ``y``."""
+    found = []
+    for row, text in enumerate(texts):
+        wide, top = 11 * len(text), y + row * 1.2 * HIGH
+        left, right, foot = x - wide / 2, x + wide / 2, top + HIGH
+        found.append(Line(text, ((left, top), (right, top), (right, foot), (left, foot)), 0.99))
+    return found
 
 
-def photo(height: int, width: int, colour: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    coarse = rng.normal(colour, 25, (height // 8 + 1, width // 8 + 1, 3)).clip(0, 255).astype(np.uint8)
-    smooth = cv2.resize(coarse, (width, height)).astype(np.int16)
-    return (smooth + rng.integers(-6, 7, smooth.shape)).clip(0, 255).astype(np.uint8)
+def comic(panels: Sequence[tuple[int, int, int, int]], drawn: bool = True) -> NDArray[np.uint8]:
+    page = np.full((1000, 1000, 3), 255, np.uint8)
+    for x0, y0, x1, y1 in panels:
+        if drawn:
+            cv2.circle(page, ((x0 + x1) // 2, y1 - (y1 - y0) // 4), (y1 - y0) // 5, (90, 160, 60), -1)
+        cv2.rectangle(page, (x0, y0), (x1, y1), (0, 0, 0), 4)
+    return page
 
 
-def flat(height: int, width: int, colour: int) -> np.ndarray:
-    return np.full((height, width, 3), colour, np.uint8)
+FOUR = [
+    *balloon(240, 60, "That is right", "and I am here"),
+    *balloon(740, 60, "Gasp", "It is he"),
+    *balloon(150, 560, "But how could", "you be here"),
+    *balloon(370, 590, "I came by", "the bus"),
+    *balloon(820, 540, "Oh that is", "why"),
+    *balloon(640, 620, "You are", "late"),
+]
+READ = (
+    "That is right and I am here Gasp It is he But how could you be here I came by the bus "
+    "Oh that is why You are late"
+)
 
 
-def text(lines: list[Line], parts: list[list[int]]) -> list[str]:
-    return reading_order.plain_text(lines, reading_order.arrange_parts(lines, parts)).split("\n")
+def panels_on(picture: NDArray[np.uint8], lines: Sequence[Line]) -> tuple[Panel, ...]:
+    found = pictures_on(picture, lines)
+    return found.panels if found else ()
 
 
-LEFT = [line("MARKET", 30, 150), line("STREET", 30, 190)]
-RIGHT = [line("SPEED", 260, 60), line("LIMIT", 260, 100)]
+def read(picture: NDArray[np.uint8], lines: Sequence[Line], rules: Sequence[Rule] = ()) -> str:
+    return " ".join(
+        plain_text(lines, arrange(lines, rules=rules, pictures=pictures_on(picture, lines))).split()
+    )
 
 
-def test_two_photographs_are_read_one_by_one() -> None:
-    picture = np.hstack([photo(300, 200, 90, 1), photo(300, 200, 180, 2)])
-    lines = [*RIGHT, *LEFT]
-    assert text(lines, panels(picture, lines)) == ["MARKET", "STREET", "SPEED", "LIMIT"]
+def test_the_panels_of_a_comic_are_read_one_by_one_with_their_balloons() -> None:
+    assert len(panels_on(comic(GRID), FOUR)) == 4
+    assert read(comic(GRID), FOUR) == READ
+    assert read(comic(GRID), FOUR[::-1]) == READ
 
 
-def test_a_photograph_beside_what_was_read_of_it() -> None:
-    picture = np.hstack([photo(300, 300, 110, 3), flat(300, 300, 255)])
-    words = "INVOICE", "TOTAL", "THANKS"
-    lines = [line(word, x, 60 + 80 * i) for i, word in enumerate(words) for x in (40, 340)]
-    assert text(lines, panels(picture, lines)) == [*words, *words]
+def test_dark_pages_and_large_ones_have_panels_too() -> None:
+    dark = np.where(comic(GRID) == 255, 0, 255 - comic(GRID)).astype(np.uint8)
+    assert read(np.ascontiguousarray(dark), FOUR) == READ
+    twice = [Line(one.text, tuple((2 * x, 2 * y) for x, y in one.polygon), 0.9) for one in FOUR]
+    assert read(np.ascontiguousarray(cv2.resize(comic(GRID), None, fx=2, fy=2)), twice) == READ
 
 
-def test_a_grid_of_pictures_is_read_by_rows() -> None:
-    rows = [
-        np.hstack([photo(200, 300, 60 + 90 * y, y), photo(200, 300, 200 - 90 * y, 5 + y)]) for y in (0, 1)
+def test_a_title_a_caption_between_and_a_name_below_stand_where_they_are_read() -> None:
+    around = [*balloon(300, 492, "Later"), *balloon(900, 981, "by nobody")]
+    assert read(comic(GRID), [*around, *FOUR]) == READ.replace("But", "Later But") + " by nobody"
+
+
+def test_a_tall_panel_beside_two_low_ones_is_read_before_them() -> None:
+    tall, top, foot, wide = (
+        Panel(0, 0, 48, 80),
+        Panel(52, 0, 100, 38),
+        Panel(52, 42, 100, 80),
+        Panel(0, 84, 100, 99),
+    )
+    assert in_order([wide, foot, top, tall]) == [tall, top, foot, wide]
+
+
+def test_frames_without_a_drawing_are_no_panels() -> None:
+    assert panels_on(comic(GRID, drawn=False), FOUR) == ()
+
+
+def test_a_table_in_a_frame_is_read_row_by_row_beside_a_picture() -> None:
+    """Two framed tables with shaded heads, as large as panels."""
+    page = comic(GRID[:2], drawn=False)
+    lines: list[Line] = []
+    rules = []
+    for x0, y0, x1, y1 in GRID[:2]:
+        page[y0 : y0 + 90, x0:x1] = 170
+        for step in range(1, 5):
+            y = y0 + step * (y1 - y0) // 5
+            cv2.line(page, (x0, y), (x1, y), (0, 0, 0), 3)
+            rules.append(Rule((float(x0), float(y)), (float(x1), float(y))))
+        for row in range(5):
+            for cell in range(2):
+                lines += balloon(x0 + 110 + 230 * cell, y0 + 35 + row * 92, f"cell{row}{cell}")
+    assert panels_on(page, lines)
+    assert "cell00 cell01" in read(page, lines, rules)
+
+
+@pytest.mark.parametrize("lines", [FOUR[:2], balloon(500, 496, "one", "two")])
+def test_a_page_with_text_in_one_picture_alone_is_read_as_ever(lines: list[Line]) -> None:
+    assert read(comic(GRID), lines) == " ".join(line.text for line in lines)
+
+
+def photograph(*boards: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """A page that is all picture, but for boards of one colour."""
+    page = np.random.default_rng(4).integers(0, 255, (100, 100, 3)).astype(np.uint8)
+    page = cv2.resize(page, (1000, 1000), interpolation=cv2.INTER_LINEAR)
+    for x0, y0, x1, y1 in boards:
+        page[y0:y1, x0:x1] = (200, 230, 220)
+    return np.ascontiguousarray(page.astype(np.uint8))
+
+
+BOARDS = [(200, 80, 400, 220), (700, 80, 900, 220)]
+LEVEL = [
+    *balloon(300, 100, "See", "friends", "succeed"),
+    *balloon(800, 100, "Want to", "be happy", "for them"),
+]
+
+
+def test_captions_level_by_chance_with_a_picture_between_are_read_one_by_one() -> None:
+    assert read(photograph(*BOARDS), LEVEL) == "See friends succeed Want to be happy for them"
+
+
+def test_the_same_words_on_one_board_are_rows() -> None:
+    board = (150, 50, 950, 300)
+    assert read(photograph(board), LEVEL) == "See Want to friends be happy succeed for them"
+
+
+def test_pairs_far_apart_are_rows_whatever_is_drawn_between() -> None:
+    pairs = [("Tea", "hot"), ("Beer", "cold"), ("Milk", "warm")]
+    lines = [
+        line
+        for row, pair in enumerate(pairs)
+        for x, text in zip((300, 800), pair, strict=True)
+        for line in balloon(x, 100 + 80 * row, text)
     ]
-    lines = [line(f"PANEL {y}{x}", 60 + 300 * x, 60 + 200 * y + 50 * x) for x in (0, 1) for y in (0, 1)]
-    assert text(lines, panels(np.vstack(rows), lines)) == ["PANEL 00", "PANEL 01", "PANEL 10", "PANEL 11"]
+    boards = [(x - 60, 90 + 80 * row, x + 60, 130 + 80 * row) for row in range(3) for x in (300, 800)]
+    assert read(photograph(*boards), lines) == "Tea hot Beer cold Milk warm"
 
 
-def test_a_row_of_pictures_over_a_caption() -> None:
-    above = np.hstack([photo(300, 200, 90, 1), photo(300, 200, 180, 2)])
-    lines = [*RIGHT, *LEFT, line("Two signs of one street", 20, 350)]
-    found = panels(np.vstack([above, flat(100, 400, 255)]), lines)
-    assert text(lines, found) == ["MARKET", "STREET", "SPEED", "LIMIT", "Two signs of one street"]
-
-
-@pytest.mark.parametrize("kind", ["coloured columns", "one photograph", "a line across", "upright columns"])
-def test_other_pictures_are_one(kind: str) -> None:
-    picture = np.hstack([photo(300, 200, 90, 1), photo(300, 200, 180, 2)])
-    lines = [*RIGHT, *LEFT]
-    if kind == "coloured columns":  # of a table
-        picture = np.hstack([flat(300, 200, 180), flat(300, 200, 255)])
-        lines = [
-            line(word, x, 30 + 50 * i) for i, word in enumerate(["One", "Two", "Six"]) for x in (30, 240)
-        ]
-    elif kind == "one photograph":
-        picture = photo(300, 400, 120, 1)
-    elif kind == "a line across":
-        lines.append(line("A HEADING OVER BOTH", 80, 20))
-    else:
-        lines = [Line(one.text, tuple((y, x) for x, y in one.polygon), 0.99) for one in [*RIGHT, *LEFT]]
-    assert panels(picture, lines) == [list(range(len(lines)))]
-
-
-def test_tables_of_a_part_keep_their_lines() -> None:
-    rows = [("January", "100", "7"), ("February", "200", "8"), ("March", "300", "9"), ("April", "400", "5")]
-    table = [
-        line(cell, 420 + 130 * x, 20 + 40 * y) for y, row in enumerate(rows) for x, cell in enumerate(row)
-    ]
-    lines = [*table, line("Photo", 30, 30), line("of it", 30, 70)]
-    parts = [[12, 13], list(range(12))]
-    order = reading_order.arrange_parts(lines, parts)
-    (found,) = reading_order.tables(lines, order)
-    assert tuple(tuple(cell.text for cell in row) for row in found.rows) == tuple(rows)
-    assert [cell.regions for row in found.rows for cell in row] == [(n,) for n in range(2, 14)]
-    assert reading_order.markdown(lines, order).split("\n")[0] == "Photo"
+def test_prices_beside_names_are_rows_on_a_photograph_too() -> None:
+    lines = [*balloon(300, 100, "Espresso", "Cocoa", "Green tea"), *balloon(800, 100, "2.50", "3.10", "1.90")]
+    assert read(photograph(*BOARDS), lines) == "Espresso 2.50 Cocoa 3.10 Green tea 1.90"

@@ -217,6 +217,42 @@ def test_a_line_of_which_nothing_came_back_is_said_to_be_there(script: str) -> N
     assert foreign_lines([*ENGLISH, nothing]) == {5: script}
 
 
+def test_two_short_lines_of_which_nothing_came_back_are_said_to_be_there_together() -> None:
+    """Two names on a road sign, of two letters each."""
+    names = [LineEvidence(text, 0.6, ScriptGuess("Hangul", 0.97), 0.3, 1.7) for text in ("l", "")]
+    assert foreign_lines([*ENGLISH, *names]) == {5: "Hangul", 6: "Hangul"}
+    assert foreign_lines([*ENGLISH, names[0]]) == {}
+    doubted = LineEvidence("", 0.0, ScriptGuess("Hangul", 0.8), 0.0, 1.7)
+    assert foreign_lines([*ENGLISH, names[0], doubted]) == {}
+
+
+def han(text: str, explained: float, script: str, confidence: float, score: float) -> LineEvidence:
+    return LineEvidence(text, explained, ScriptGuess(script, confidence), score, 1.1 * len(text))
+
+
+@pytest.mark.parametrize("script", ["Telugu", "Bengali"])
+def test_brushed_han_letters_are_han_whatever_the_net_says(script: str) -> None:
+    """Calligraphy in columns far apart: less of its ink lies under letters than of print."""
+    letters = "".join(map(chr, range(0x6D77, 0x6D7B)))
+    columns = [
+        han(letters, 0.65, script, 0.55, 0.98),
+        han(letters, 0.7, script, 0.46, 0.84),
+        han(letters[:2], 0.8, script, 0.6, 0.25),
+    ]
+    assert foreign_lines(columns) == {}
+
+
+def test_han_letters_of_which_nobody_is_sure_may_be_another_script() -> None:
+    letters = "".join(map(chr, range(0x7FBD, 0x7FC5)))
+    assert foreign_lines([han(letters, 0.78, "Bengali", 0.96, 0.56)]) == {0: "Bengali"}
+    assert foreign_lines([han(letters[:1], 0.1, "Bengali", 0.94, 0.85)]) == {0: "Bengali"}
+
+
+def test_two_capitals_alone_on_a_picture_are_what_was_read() -> None:
+    assert foreign_lines([LineEvidence("PH", 0.85, ScriptGuess("Cyrillic", 0.61), 1.0, 1.6)]) == {}
+    assert foreign_lines([LineEvidence("N", 0.52, ScriptGuess("Hebrew", 0.62), 0.15, 1.6)]) == {}
+
+
 def test_an_address_in_latin_letters_on_a_cyrillic_page_stays_read() -> None:
     assert 3 not in foreign_lines([*RUSSIAN, line("desk@example.org.", 1.0, "Latin", 0.97)])
 

@@ -32,8 +32,9 @@ from .language_routing import (
 from .level_picture import level_picture
 from .line_shapes.fitted_boxes import fitted
 from .line_shapes.missed_lines import with_missed
-from .line_shapes.panels import panels
 from .line_shapes.vanished_words import restored, with_vanished_words
+from .pictures.collages import collage
+from .pictures.page_pictures import pictures_on
 from .protocol import CPU_PRECISION, QUESTION_OPTIONS, ProgressCallback, ReadOptions
 from .rapid import RapidReader
 from .reader_pool import ReaderPool
@@ -251,7 +252,7 @@ class CPUEngine:
                 believed = bool(read) and is_believable([line for line in read if not line.foreign], script)
                 lines = read if believed else page.read(reader, options.max_pixels, progress)
             lines = restored(lines, before)
-            notes.append(f"{script} text was found and read by {route}.")
+            notes.append(_how_read(page.lines, lines, script, route))
         return lines, notes
 
     def _route_for_script(self, script: str, chosen: Language | None) -> Route:
@@ -260,6 +261,15 @@ class CPUEngine:
                 f"The language is set to {chosen.english}: set it to auto, or to the language of these lines."
             )
         return script_route(script, self._settings)
+
+
+def _how_read(before: Sequence[Line], after: Sequence[Line], script: str, route: Route) -> str:
+    """The note on the lines of a script that were given to its reader."""
+    count = sum(line.foreign == script for line in before)
+    if sum(line.foreign == script for line in after) < count:
+        return f"{script} text was found and read by {route}."
+    named = script_in_words(script)
+    return f"{count} line{'s' * (count != 1)} in {named} left unread: {route} found no words."
 
 
 def not_used(options: ReadOptions, model: str, in_vain: Sequence[str] = ()) -> Iterator[str]:
@@ -298,8 +308,9 @@ def _result(
     small = furigana(read)
     aside = [line for number, line in enumerate(read) if number in small]
     read = [line for number, line in enumerate(read) if number not in small]
-    parts = panels(image, read)
-    order = reading_order.arrange_parts(read, parts, options.reading_direction, rules)
+    parts = collage(image, read)
+    pictures = pictures_on(image, read)
+    order = reading_order.arrange_parts(read, parts, options.reading_direction, rules, pictures)
     shown = fitted(read, image) if model == "rapid" else read
     regions = reading_order.regions_in_order(shown, order)
     unread = [line for line in lines if line.foreign]

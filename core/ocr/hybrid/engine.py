@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...errors import VramwiseError
+from ..engines.pictures.page_pictures import pictures_on
 from ..engines.protocol import (
     QUESTION_OPTIONS,
     NoProgress,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     Find = Callable[[NDArray[uint8], int | None, ProgressCallback], list[Line]]
 
-UNITS = {"lines": line_pieces, "paragraphs": paragraph_pieces}
+UNITS = ("lines", "paragraphs")
 NEW_TOKENS = {
     "lines": 256,
     "paragraphs": 1536,
@@ -166,7 +167,9 @@ class HybridEngine(StreamEngine):
         check_size(image)
         started = time.perf_counter()
         lines = [] if is_blank(image) else self._find(image, options.max_pixels, progress)
-        pieces = UNITS[self._unit](lines) if lines else []
+        pieces = line_pieces(lines)
+        if lines and self._unit == "paragraphs":
+            pieces = paragraph_pieces(lines, pictures_on(image, lines))
         return _Page(image, lines, pieces, time.perf_counter() - started)
 
     def _outcome(self, page: _Page, options: ReadOptions) -> Outcome:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import VramwiseError
 from ...normal_forms import normalised
 from ..engines.confidence.lines import correctness
+from ..engines.pictures.page_pictures import pictures_on
 from ..engines.protocol import ReadOptions
 from ..regions.word_boxes import place
 from ..results import reading_order
@@ -57,7 +58,7 @@ def page_of(
     if fallen_back:
         by_whom = "read by the built-in engine: the model gave no text."
         notes.append(f"{fallen_back} lines were {by_whom}" if fallen_back > 1 else f"1 line was {by_whom}")
-    order = reading_order.arrange(read, options.reading_direction)
+    order = reading_order.arrange(read, options.reading_direction, pictures=pictures_on(image, read))
     marked = reading_order.markdown(read, order)
     height, width = image.shape[:2]
     ends = [answer.finish_reason for answer in good if answer.finish_reason not in ("stop", "blank")]

@@ -15,6 +15,7 @@ from ..regions.word_boxes import corners
 from ..results import reading_order
 from ..results.line import Line
 from ..results.line_boxes import text_angle
+from ..results.panels import Pictures
 from ..results.result import Point
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def line_pieces(lines: Sequence[Line]) -> list[Piece]:
     return [Piece(((number,),), corners(line.polygon)) for number, line in enumerate(lines)]
 
 
-def paragraph_pieces(lines: Sequence[Line]) -> list[Piece]:
+def paragraph_pieces(lines: Sequence[Line], pictures: Pictures | None = None) -> list[Piece]:
     """A piece a paragraph, as the reading order parts them."""
-    order = reading_order.arrange(lines)
+    order = reading_order.arrange(lines, pictures=pictures)
     groups: list[list[tuple[int, ...]]] = []
     for number, row in enumerate(order.rows):
         if not groups or number in order.breaks:

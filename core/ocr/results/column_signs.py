@@ -22,6 +22,7 @@ CARD_LINES, CARD_ALIKE, LARGE = 4, 0.75, 1.4  # lines at least, share of one hei
 LEVEL = 0.2  # middles that differ by less stand on one row
 LARGER = 0.3  # a space between rows of cells is so much larger than one between lines
 MOST_IN_STEP = 3  # spaces between paragraphs that go through two columns by chance
+MOSTLY_NUMBERS = 0.6  # of a side
 NUMBER = re.compile(r"[\W_]*\d[\d\W_]*[^\W\d_]{0,3}[\W_]*|[\W_]*")
 _ENDS_OPEN = re.compile(r"[^\W\d_A-Z]$|[,\-]$")
 
@@ -48,13 +49,28 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     gap = min(box.x0 for box in b) - max(box.x1 for box in a)
     if gap < WIDE_GUTTER * unit and min(len(near_left), len(near_right)) < 3:
         return False
-    if max(_numbers(a), _numbers(b)) >= 0.6:
+    if max(_numbers(a), _numbers(b)) >= MOSTLY_NUMBERS:
         return False
     if gap > CARDS * unit and _is_card(near_left) and _is_card(near_right):
         return True
     if _in_rows(a, b, unit):
         return False
     return _likeness((near_left, near_right), _level_share(a, b), min(len(a), len(b))) >= 2.0
+
+
+def are_captions(left: Sequence[Box], right: Sequence[Box]) -> bool:
+    """Whether both sides are captions, of two lines or more most of them and no numbers: each close together
+    in itself, as the rows of a list are not.
+    """
+    if len(left) + len(right) > MOST_CAPTIONED or max(_numbers(left), _numbers(right)) >= MOSTLY_NUMBERS:
+        return False
+    for side in (left, right):
+        groups = _captions(side)
+        several = [group for group in groups if len(group) > 1]
+        close = all(min(_dense(one), _flush(one)) > 0.75 and _alike(one) > 0.6 for one in several)
+        if 2 * len(several) < len(groups) or not close:
+            return False
+    return True
 
 
 def _captions(side: Sequence[Box]) -> list[list[Box]]:
@@ -86,7 +102,7 @@ def _are_balloons(left: Sequence[Box], right: Sequence[Box]) -> bool:
     return (
         min(len(left), len(right)) > 1
         and gap > BALLOONS * unit
-        and max(_numbers(left), _numbers(right)) < 0.6
+        and max(_numbers(left), _numbers(right)) < MOSTLY_NUMBERS
         and _level_share(left, right) <= 0.5
         and _compact(left)
         and _compact(right)

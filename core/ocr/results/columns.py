@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from ...cancel import cancel_point
-from .column_signs import LONG_LINE, NUMBER, SHORT_LINE, WIDE_GUTTER, parts_columns
+from .column_signs import LONG_LINE, NUMBER, SHORT_LINE, WIDE_GUTTER, are_captions, parts_columns
 from .line_boxes import Box
+from .panels import Pictures
 from .rules import Ruling
 
 # All in line heights (boxes of detectors stand about a fifth over their letters on each side).
@@ -34,6 +35,7 @@ RULED_ROWS = 6.0  # where they are no farther apart
 HEADS = 3  # cells that the head of a table has in one row
 CELLS_WITHIN = 3  # short lines between two columns that are a column of cells
 NUMBERED, ALONG = 0.12, 0.6  # of a table's lines are numbers in one column; of its height it takes
+DRAWN = 0.1  # of a strip is a picture, where that parts captions
 MOST_EDGES = 500  # places for strips in a part
 MOST_LOOKED = 3_000_000  # boxes, in all the tries to find columns on one page: some seconds
 _COUNT = re.compile(r"\d{1,3}")
@@ -68,7 +70,9 @@ class _Strip:
     height: float
 
 
-def blocks(boxes: Sequence[Box], ruling: Ruling | None = None) -> list[list[Box]]:
+def blocks(
+    boxes: Sequence[Box], ruling: Ruling | None = None, pictures: Pictures | None = None
+) -> list[list[Box]]:
     """``boxes`` cut into blocks of one column each, in reading order; not through a table with rules."""
     looks = Looks()
     page = (min(b.y0 for b in boxes), max(b.y1 for b in boxes)) if boxes else (0.0, 0.0)
@@ -76,7 +80,7 @@ def blocks(boxes: Sequence[Box], ruling: Ruling | None = None) -> list[list[Box]
     open_parts = [(list(boxes), False)]
     while open_parts:
         part, in_column = open_parts.pop()
-        strip = _gutter(part, looks, ruling or Ruling())
+        strip = _gutter(part, looks, ruling or Ruling(), pictures)
         if strip is None:
             found.append(part)
         else:
@@ -84,7 +88,7 @@ def blocks(boxes: Sequence[Box], ruling: Ruling | None = None) -> list[list[Box]
     return found
 
 
-def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling) -> _Strip | None:
+def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling, pictures: Pictures | None) -> _Strip | None:
     """The longest strip of ``part`` that parts columns, or None."""
     if len(part) < 4 or not looks.at(len(part)):
         return None
@@ -102,10 +106,20 @@ def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling) -> _Strip | None:
             and not _under_a_ruled_head(strip, part, unit, ruling)
             and not _over_cells(strip, part, unit)
             and not _beside_numbers(strip, unit)
-            and parts_columns(strip.left, strip.right)
+            and (parts_columns(strip.left, strip.right) or _is_drawn_in(strip, unit, pictures))
         ):
             return strip
     return None
+
+
+def _is_drawn_in(strip: _Strip, unit: float, pictures: Pictures | None) -> bool:
+    """Whether a picture stands between captions: those of a meme, level with one another by chance."""
+    if pictures is None or not are_captions(strip.left, strip.right):
+        return False
+    sides = strip.left, strip.right
+    top, bottom = max(min(b.y0 for b in s) for s in sides), min(max(b.y1 for b in s) for s in sides)
+    left, right = max(b.x1 for b in strip.left), min(b.x0 for b in strip.right)
+    return right - left > unit and pictures.share(left, top, right, bottom) >= DRAWN
 
 
 def _over_cells(strip: _Strip, part: Sequence[Box], unit: float) -> bool:

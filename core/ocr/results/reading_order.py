@@ -17,9 +17,10 @@ from ...cjk import is_cjk
 from .columns import blocks
 from .line import Line
 from .line_boxes import INITIAL, Box, level_boxes, runs_across, skew, text_angle, visual_rows
+from .panels import Pictures, balloons, by_panels
 from .result import Cell, Region, Table
 from .ruled_tables import Frame, frames
-from .rules import Rule, turned
+from .rules import Rule, Ruling, turned
 from .table_grid import Grid, GridCell, find_grids, ruled_grid
 from .vertical_text import groups, is_vertical, runs_down
 
@@ -42,12 +43,17 @@ class ReadingOrder:
     grids: tuple[Grid, ...] = ()
 
 
-def arrange(lines: Sequence[Line], direction: str = "auto", rules: Sequence[Rule] = ()) -> ReadingOrder:
+def arrange(
+    lines: Sequence[Line],
+    direction: str = "auto",
+    rules: Sequence[Rule] = (),
+    pictures: Pictures | None = None,
+) -> ReadingOrder:
     """Find the reading order of ``lines``: columns by their gutters, then rows, then paragraphs and tables.
 
     ``direction`` "vertical" reads columns from top to bottom and from right to left, as Chinese and Japanese
     may be written, "horizontal" level lines from left to right; "auto" goes by the lines. ``rules``: those of
-    tables, where somebody looked for them.
+    tables, ``pictures``: what else is on the page, where somebody looked for them.
     """
     if not lines:
         return ReadingOrder((), frozenset(), ())
@@ -64,15 +70,18 @@ def arrange(lines: Sequence[Line], direction: str = "auto", rules: Sequence[Rule
     margins = [] if direction == "horizontal" else _in_margins(boxes, lines, angle)
     beside = {box.index for box in margins}
     boxes = [box for box in boxes if box.index not in beside]
-    ruled = {-1 - len(upright) - n: one for n, one in enumerate(frames(ruling, boxes))}
-    framed = {box.index for _, inside in ruled.values() for box in inside}
-    boxes = [box for box in boxes if box.index not in framed]
-    boxes += [_around(number, inside) for number, (_, inside) in ruled.items()]
+    found = [
+        block
+        for part in by_panels(boxes, angle, pictures, ruling)
+        for block in (
+            _balloons(part.boxes) if part.panel else _blocks(part.boxes, ruling, len(upright), pictures)
+        )
+    ]
     rows: list[tuple[int, ...]] = []
     heights: list[float] = []
     breaks: set[int] = set()
     grids: list[Grid] = []
-    for block, frame in _with_tables(blocks(boxes, ruling), ruled):
+    for block, frame in found:
         block_rows = visual_rows(block)
         if frame is not None:
             grids.append(_moved(ruled_grid(frame, block_rows), len(rows)))
@@ -117,18 +126,19 @@ def arrange_parts(
     parts: Sequence[Sequence[int]],
     direction: str = "auto",
     rules: Sequence[Rule] = (),
+    pictures: Pictures | None = None,
 ) -> ReadingOrder:
     """As ``arrange``, one after the other for ``parts`` of the lines by their numbers, which have nothing to
     do with each other.
     """
     if len(parts) == 1:
-        return arrange(lines, direction, rules)
+        return arrange(lines, direction, rules, pictures)
     rows: list[tuple[int, ...]] = []
     heights: list[float] = []
     breaks: set[int] = set()
     grids: list[Grid] = []
     for part in parts:
-        order = arrange([lines[index] for index in part], direction, rules)
+        order = arrange([lines[index] for index in part], direction, rules, pictures)
         breaks |= {len(rows), *(len(rows) + row for row in order.breaks)}
         grids += [_renumbered(_moved(grid, len(rows)), part) for grid in order.grids]
         rows += [tuple(part[index] for index in row) for row in order.rows]
@@ -141,6 +151,21 @@ def _renumbered(grid: Grid, part: Sequence[int]) -> Grid:
         tuple(replace(cell, lines=tuple(part[i] for i in cell.lines)) for cell in row) for row in grid.rows
     )
     return replace(grid, rows=rows)
+
+
+def _balloons(boxes: Sequence[Box]) -> Iterator[tuple[list[Box], None]]:
+    return ((unit, None) for unit in balloons(boxes))
+
+
+def _blocks(
+    boxes: Sequence[Box], ruling: Ruling, numbers: int, pictures: Pictures | None
+) -> Iterator[tuple[list[Box], Frame | None]]:
+    """Blocks of one column each, and ruled tables with their frames; ``numbers`` below 0 are taken."""
+    ruled = {-1 - numbers - n: one for n, one in enumerate(frames(ruling, boxes))}
+    framed = {box.index for _, inside in ruled.values() for box in inside}
+    rest = [box for box in boxes if box.index not in framed]
+    rest += [_around(number, inside) for number, (_, inside) in ruled.items()]
+    return _with_tables(blocks(rest, ruling, pictures), ruled)
 
 
 def _moved(grid: Grid, rows: int) -> Grid:

@@ -1,4 +1,4 @@
-"""Pictures set side by side in one (a photograph beside its reading, the panels of a collage): where one ends
+"""Pictures set side by side in one (a photograph beside its reading, the parts of a collage): where one ends
 and the next begins, its columns of pixels change along their whole height. Lines are not read across that.
 """
 
@@ -28,7 +28,7 @@ Area = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels."""
 
 
-def panels(image: NDArray[uint8], lines: Sequence[Line]) -> list[list[int]]:
+def collage(image: NDArray[uint8], lines: Sequence[Line]) -> list[list[int]]:
     """The lines of an uint8 RGB picture (height, width, 3) by their numbers, panel by panel in reading order;
     one group where it is one picture.
     """

@@ -1,0 +1,1 @@
+"""What a page shows beside its lines: pictures set side by side, framed ones, drawings between words."""
