@@ -248,7 +248,19 @@ def test_pages_of_one_size_share_a_network_that_says_what_the_other_says(
     assert made == [(1, 320, 480, 3), (1, 352, 480, 3)]
 
 
-@pytest.mark.parametrize("pixels", [600_000, 1_000_000, 1_000_001, 4_000_000])
+def test_a_full_look_at_a_small_picture_compiles_no_network_of_its_own(
+    detector: stages.Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take half of the time of the look."""
+    made, sized = [], stages.sized
+    monkeypatch.setattr(stages, "sized", lambda model, shape: made.append(shape) or sized(model, shape))
+    detector._look(np.full((736, 768, 3), 255, np.uint8), 1.0)
+    assert made == []
+    detector._look(np.full((736, 992, 3), 255, np.uint8), 1.0)
+    assert made == [(1, 736, 992, 3)]
+
+
+@pytest.mark.parametrize("pixels", [541_696, 600_000, 1_000_000, 1_000_001, 4_000_000])
 def test_more_is_foreseen_than_either_look_takes(pixels: int) -> None:
     small = round(pixels * stages.FIRST_LOOK**2)
     first = stages.ONE_SIZE_BYTES if small > stages.LARGE_PIXELS else 270

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 FIRST_LOOK = 0.6  # of that size, which is a third of the work
 KEPT_PIXELS = 400_000  # of a small look, up to which its tensors are kept
-LARGE_PIXELS = 1_000_000  # of a look, from which a network of that one size costs less than one of any size
+LARGE_PIXELS = 1_000_000  # of a look, for which the small looks' tensors make room
+ONE_SIZE_PIXELS = 700_000  # of one at full size, from which a network of that one size costs hardly more
 # Bytes of tensors for each pixel in either, with what is copied on the way; and of that one network.
 ANY_SIZE_BYTES, ONE_SIZE_BYTES, COMPILED_BYTES = 300, 115, 48 * MIB
 MOST_SIZES = 8  # of pictures whose kernels (5 MiB each) a detector keeps where memory is short
@@ -65,6 +66,8 @@ def cores() -> int:
 def bytes_at_once(pixels: int) -> int:
     """How many the detector takes at once for a picture of which it sees so many pixels at full size."""
     small = pixels * FIRST_LOOK**2
+    if pixels <= ONE_SIZE_PIXELS:  # what the first look takes of that is kept from the picture before
+        return pixels * ANY_SIZE_BYTES
     if pixels <= LARGE_PIXELS:  # the first look's tensors stay beside the second's
         return round(small * ANY_SIZE_BYTES + pixels * ONE_SIZE_BYTES) + COMPILED_BYTES
     first = small * ANY_SIZE_BYTES if small <= LARGE_PIXELS else 0
@@ -83,7 +86,7 @@ class Detector:
         from rapidocr.ch_ppocr_det.utils import DBPostProcess
 
         self._small = _Network(weights)
-        self._full = _SizedNetwork(weights)
+        self._full = _FullLooks(weights)
         self.postprocess_op = BentBands(
             DBPostProcess(
                 thresh=0.3, box_thresh=0.5, max_candidates=1000, unclip_ratio=1.6, use_dilation=True
@@ -142,7 +145,7 @@ class Detector:
             network.release_memory()
         return boxes / np.array((across, down), np.float32), scores, unclear
 
-    def _network(self, share: float, pixels: int) -> _Network | _SizedNetwork:
+    def _network(self, share: float, pixels: int) -> _Network | _FullLooks:
         """Small looks come with each picture and keep their tensors; those of a look at full size are too
         large to be kept, and for those of a large one the small ones make room.
         """
@@ -156,7 +159,7 @@ class Detector:
     @property
     def overfull(self) -> bool:
         """Whether the kernels of so many sizes are kept that having it anew costs less than keeping them."""
-        return len(self._small.sizes) > MOST_SIZES
+        return len(self._small.sizes) + len(self._full.sizes) > MOST_SIZES
 
     def release_memory(self) -> None:
         """Give back tensors that the next picture makes anew."""
@@ -189,6 +192,39 @@ class _Network:
     def release_memory(self) -> None:
         self.largest = 0
         self._model.release_memory()
+
+
+class _FullLooks:
+    """The detector's networks for looks whose tensors are not kept: one for pictures of any size, and from
+    some size on that of the last picture.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        self._weights = weights
+        self._any: _Network | None = None  # made when it is needed first
+        self._one = _SizedNetwork(weights)
+
+    @property
+    def sizes(self) -> set[tuple[int, int]]:
+        """(height, width) of pictures whose kernels are kept, but for the last one's network."""
+        return self._any.sizes if self._any else set()
+
+    def chances(self, seen: NDArray[uint8]) -> NDArray[float32]:
+        """As a network's. Until the next call or ``release_memory``."""
+        if seen.shape[0] * seen.shape[1] > ONE_SIZE_PIXELS:
+            return self._one.chances(seen)
+        self._any = self._any or _Network(self._weights)
+        return self._any.chances(seen)
+
+    def release_memory(self) -> None:
+        self._one.release_memory()
+        if self._any:
+            self._any.release_memory()
+
+    def drop(self) -> None:
+        """Let go of the last picture's network too."""
+        self._one.drop()
+        self.release_memory()
 
 
 class _SizedNetwork:
