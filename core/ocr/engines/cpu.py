@@ -240,9 +240,7 @@ class CPUEngine:
                     raise VramwiseError(
                         f"This picture's text is in {script_in_words(script)}. {error} {ASK_FOR_PARTS}"
                     ) from error
-                count = sum(line.foreign == script for line in lines)
-                named = script_in_words(script)
-                notes.append(f"{count} line{'s' * (count != 1)} in {named} left unread. {error}")
+                notes.append(f"{_lines_in(lines, script)} left unread. {error}")
                 log.warning(notes[-1])
                 if options.partial:
                     lines = list(with_parts(lines, script))
@@ -268,8 +266,12 @@ def _how_read(before: Sequence[Line], after: Sequence[Line], script: str, route:
     count = sum(line.foreign == script for line in before)
     if sum(line.foreign == script for line in after) < count:
         return f"{script} text was found and read by {route}."
-    named = script_in_words(script)
-    return f"{count} line{'s' * (count != 1)} in {named} left unread: {route} found no words."
+    return f"{_lines_in(before, script)} left unread: {route} found no words."
+
+
+def _lines_in(lines: Sequence[Line], script: str) -> str:
+    count, named = sum(line.foreign == script for line in lines), script_in_words(script)
+    return f"{count} lines in {named}" if count > 1 else f"1 line in {named}"
 
 
 def not_used(options: ReadOptions, model: str, in_vain: Sequence[str] = ()) -> Iterator[str]:
