@@ -97,6 +97,13 @@ def test_long_lines_tell_that_a_page_hangs_and_short_ones_do_not() -> None:
     assert len(short.pages) == 2
 
 
+def test_a_page_that_reads_nearly_as_well_either_way_is_read_once() -> None:
+    picture, lines = a_page(12)
+    either = Asked(found_on(lines, 0.5), alone=0.3, hanging=0.33)
+    ForeignPage(picture, lines, "Cyrillic").read(either, None, Progress())
+    assert len(either.pages) == 1
+
+
 def contents() -> tuple[Picture, list[Line], list[int]]:
     """A table of contents: titles that were read, dots, and page numbers that were not."""
     picture = np.full((900, 700, 3), 255, np.uint8)
