@@ -68,6 +68,26 @@ def test_the_panels_of_a_comic_are_read_one_by_one_with_their_balloons() -> None
     assert read(comic(GRID), FOUR[::-1]) == READ
 
 
+def upright(x: float, y: float, text: str) -> Line:
+    """A column of large Han letters, read from top to bottom."""
+    right, foot = x + 60, y + 60 * len(text)
+    return Line(text, ((right, y), (right, foot), (x, foot), (x, y)), 0.99)
+
+
+def test_panels_of_upright_columns_are_read_from_the_right() -> None:
+    """Their rows are no farther apart than the letters are wide."""
+    one, two, three, four, five = ("".join(chr(0x4E00 + 7 * n + k) for k in range(4)) for n in range(5))
+    lines = [
+        upright(800, 236, one),
+        upright(600, 236, two),
+        upright(100, 236, three),
+        upright(900, 522, four),
+        upright(300, 522, five),
+    ]
+    assert read(comic(GRID), lines[::-1]).split() == [one, two, three, four, five]
+    assert plain_text(lines, arrange(lines)).split() != [one, two, three, four, five]
+
+
 def test_dark_pages_and_large_ones_have_panels_too() -> None:
     dark = np.where(comic(GRID) == 255, 0, 255 - comic(GRID)).astype(np.uint8)
     assert read(np.ascontiguousarray(dark), FOUR) == READ

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,11 @@ class Pictures:
     panels: tuple[Panel, ...]
     sums: NDArray[int64]
     scale: float
+
+    def from_the_right(self) -> Pictures:
+        """The panels as in a mirror: where one reads from right to left. Not ``sums``."""
+        panels = tuple(Panel(-one.x1, one.y0, -one.x0, one.y1) for one in self.panels)
+        return replace(self, panels=panels)
 
     def share(self, x0: float, y0: float, x1: float, y1: float) -> float:
         """The share, 0 to 1, of a rectangle that is drawn."""

@@ -58,7 +58,7 @@ def arrange(
     if not lines:
         return ReadingOrder((), frozenset(), ())
     if direction == "vertical" or (direction == "auto" and is_vertical(lines)):
-        return _arranged_vertically(lines)
+        return _arranged_vertically(lines, pictures)
     angle = skew(lines, 0.0) if direction == "horizontal" else text_angle(lines)
     boxes, ruling = level_boxes(lines, angle), turned(rules, angle)
     upright = {} if direction == "horizontal" else _columns_beside(lines)
@@ -211,12 +211,15 @@ def _around(number: int, boxes: Sequence[Box]) -> Box:
     )
 
 
-def _arranged_vertically(lines: Sequence[Line]) -> ReadingOrder:
+def _arranged_vertically(lines: Sequence[Line], pictures: Pictures | None) -> ReadingOrder:
     rows: list[tuple[int, ...]] = []
     breaks: set[int] = set()
-    for group in groups(lines):
-        breaks.add(len(rows))
-        rows += map(tuple, group)
+    mirrored = [replace(box, x0=-box.x1, x1=-box.x0) for box in level_boxes(lines, 0.0)]
+    for part in by_panels(mirrored, 0.0, pictures and pictures.from_the_right(), Ruling()):
+        some = [box.index for box in part.boxes]
+        for group in groups([lines[index] for index in some]):
+            breaks.add(len(rows))
+            rows += [tuple(some[index] for index in row) for row in group]
     return ReadingOrder(
         tuple(rows), frozenset(breaks), tuple(median(_height(lines[index]) for index in row) for row in rows)
     )

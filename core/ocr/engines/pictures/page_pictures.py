@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ...results.line import Line
 from ...results.line_boxes import text_angle
 from ...results.panels import Panel, Pictures
+from ...results.vertical_text import is_vertical
 
 if TYPE_CHECKING:
     from numpy import bool_, uint8
@@ -31,7 +32,7 @@ def pictures_on(image: NDArray[uint8], lines: Sequence[Line]) -> Pictures | None
     import cv2
     import numpy as np
 
-    if len(lines) < 2 or abs(text_angle(lines)) > LEVEL:
+    if len(lines) < 2 or (abs(text_angle(lines)) > LEVEL and not is_vertical(lines)):
         return None
     scale = min(1.0, SEEN / max(image.shape[:2]))
     small = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
