@@ -86,6 +86,16 @@ def test_letters_of_low_rows_stay_and_what_is_drawn_from_rule_to_rule_goes() -> 
     assert np.array_equal(clean[:, :, 0] == 0, stays)
 
 
+def test_dotted_rules_that_letters_touch_are_no_letters() -> None:
+    """A table as it is after being levelled: the dots of its upright rules are pixels, words end on some."""
+    page = np.full((120, 300, 3), 255, np.uint8)
+    page[[10, 38, 66, 94]] = 0
+    page[10:95:2, [100, 200]] = 0
+    page[20:31, [100, 200]] = page[50:58, 200] = 0  # stems of letters
+    clean = table_rules.without_rules(page, 14.0, aslant=True)
+    assert np.count_nonzero(clean[:, [100, 200], 0] < 255) <= 4
+
+
 @pytest.mark.parametrize("top", [10, 14])
 def test_the_side_of_one_low_cell_goes_though_no_other_runs_in_line_with_it(top: int) -> None:
     """Half as high again as a line; it may stand on one rule only."""

@@ -15,7 +15,7 @@ from ..results.rules import Rule
 from .level_picture import level_picture
 
 if TYPE_CHECKING:
-    from numpy import uint8
+    from numpy import bool_, int64, uint8
     from numpy.typing import NDArray
 
 # So much lighter or darker than the paper (grey levels), in heights of a line at least so long and thinner
@@ -29,6 +29,7 @@ NO_LETTER = 1.3
 # Of a short rule's length, at least, is ink, and of one of several cells; pixels of a dot in a dotted one,
 # and how many line heights that is to be.
 STROKE, BROKEN, DOT, NO_STEM = 0.97, 0.8, 3, 2.0
+MOSTLY_DOTS = 0.6  # of the runs of ink along a dotted rule are dots, the others letters that touch it
 LAST_DOT = 2  # pixels: what is left of a dotted rule, at an end of it, is no larger
 FAINT_RULE = 25  # grey levels: what is only looked at may be fainter than what is painted over
 TELLING = 6.0  # line heights of a rule that tells how level a picture is
@@ -181,24 +182,43 @@ def _touches(ink: NDArray[uint8], found: _Found, across: NDArray[uint8]) -> bool
 
 def _is_letters(ink: NDArray[uint8], found: _Found, across: NDArray[uint8]) -> bool:
     """Whether what looks like a rule is letters of low rows, one over the other: each row's end at one of the
-    rules ``across``, with paper between.
+    rules ``across``, with paper between. A dotted rule is none that letters touch here and there.
     """
-    solid, dotted = _drawn_through(ink, found, BROKEN)
+    import numpy as np
+
+    inked = _along(ink, found)
+    if inked.mean() >= BROKEN or np.mean(_dots(inked)[1] <= DOT) >= MOSTLY_DOTS:
+        return False
     height, width = found.mask.shape
-    return not (solid or dotted) and bool(across[found.y : found.y + height, found.x : found.x + width].any())
+    return bool(across[found.y : found.y + height, found.x : found.x + width].any())
 
 
-def _drawn_through(ink: NDArray[uint8], found: _Found, share: float = STROKE) -> tuple[bool, bool]:
+def _drawn_through(ink: NDArray[uint8], found: _Found) -> tuple[bool, bool]:
     """Whether a level rule is one stroke, and whether it is dots."""
+    import numpy as np
+
+    inked = _along(ink, found)
+    starts, lengths = _dots(inked)
+    steps = np.diff(starts)  # from dot to dot
+    dotted = len(steps) > 1 and lengths.max() <= DOT and np.ptp(steps) <= 2
+    return float(inked.mean()) >= STROKE, bool(dotted)
+
+
+def _along(ink: NDArray[uint8], found: _Found) -> NDArray[bool_]:
+    """Where along a level rule there is ink."""
     import numpy as np
 
     height, width = found.mask.shape
     spare = DOTS_APART // 2  # bridged dots lie so much aside
-    inked = ink[found.y : found.y + height, found.x + spare : found.x + width - spare].any(axis=0)
+    return np.asarray(ink[found.y : found.y + height, found.x + spare : found.x + width - spare].any(axis=0))
+
+
+def _dots(inked: NDArray[bool_]) -> tuple[NDArray[int64], NDArray[int64]]:
+    """Where runs of ink begin, and how long they are."""
+    import numpy as np
+
     edges = np.flatnonzero(np.diff(np.concatenate(([0], inked.astype(np.int8), [0]))))
-    steps = np.diff(edges[::2])  # from dot to dot
-    dotted = len(steps) > 1 and (edges[1::2] - edges[::2]).max() <= DOT and np.ptp(steps) <= 2
-    return float(inked.mean()) >= share, bool(dotted)
+    return edges[::2], edges[1::2] - edges[::2]
 
 
 def _frame_ends(ink: NDArray[uint8], tips: NDArray[uint8], line_height: float) -> NDArray[uint8]:
