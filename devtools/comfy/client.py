@@ -11,7 +11,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,15 @@ class ComfyClient:
                 return Reply(reply.status, reply.read())
         except urllib.error.HTTPError as refused:
             return Reply(refused.code, refused.read())
+
+    @contextmanager
+    def reading(self, language: str) -> Iterator[None]:
+        """As the browser of somebody who reads a language; "" is a script."""
+        before, self.reads = self.reads, language
+        try:
+            yield
+        finally:
+            self.reads = before
 
     def get_json(self, path: str) -> Any:
         reply = self.request(path)

@@ -108,11 +108,8 @@ def test_the_report_is_shown_as_text_and_as_data(client, graph, fresh):
 )
 def test_the_report_is_in_the_language_of_who_asks(client, graph, fresh, reads, begins):
     graph.node("probe", "VramwiseGPUProbe", device="cpu", refresh=next(fresh))
-    client.reads = reads
-    try:
+    with client.reading(reads):
         result = client.run(graph)
-    finally:
-        client.reads = ""
     assert result.ok, result.error_text
     assert result.outputs["probe"]["text"][0].startswith(begins)
 

@@ -43,11 +43,8 @@ def reports(client, graph, put, draw, fresh, comfy):
         graph.loader("model", precision={"ru": "int8", "zh": "int4"}.get(lang, "bf16"))
         for at, name in enumerate(shown):
             graph.show(f"said{at}", name, {"loaded": 3, "drawn": 2, "score": 6, "gone": 1, "model": 1}[name])
-        client.reads = lang
-        try:
+        with client.reading(lang):
             result = client.run(graph)
-        finally:
-            client.reads = ""
         assert result.ok, result.error_text
         said = {name: result.outputs[f"said{at}"]["text"][0] for at, name in enumerate(shown)}
         return {**said, "mask": result.outputs["masked"]["text"][0]}

@@ -107,17 +107,17 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
     import numpy as np
 
     ink = _ink(image, RULE_CONTRAST)
+    inks = ink, np.ascontiguousarray(ink.T)  # as it is, and so that upright rules are level
     drawn = np.zeros_like(ink), np.zeros_like(ink)  # level ones, upright ones
     tips = np.zeros_like(ink)  # the ends of the level ones
     beyond = np.zeros_like(ink)  # both kinds' ends, in line with them
     heights: tuple[list[range], list[range]] = ([], [])  # at which long rules run, and x of upright ones
     for flip in (False, True):
         side = drawn[1].T if flip else drawn[0]
-        turned = np.ascontiguousarray(ink.T if flip else ink)
-        for found in _level_rules(turned, line_height, aslant):
-            if flip and _is_letters(turned, found, drawn[0].T):
+        for found in _level_rules(inks[flip], line_height, aslant):
+            if flip and _is_letters(inks[flip], found, drawn[0].T):
                 continue
-            _draw(side, found, turned)
+            _draw(side, found, inks[flip])
             _reach(beyond.T if flip else beyond, found)
             high, wide = found.mask.shape
             heights[flip].append(range(found.y - 1, found.y + high + 1))
@@ -127,8 +127,8 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
     if not rules.any():
         return image
     between = rules.copy()
-    for found, flip in _short_rules(ink, drawn, heights, line_height, aslant):
-        _draw(between.T if flip else between, found, ink.T if flip else ink)
+    for found, flip in _short_rules(inks, drawn, heights, line_height, aslant):
+        _draw(between.T if flip else between, found, inks[flip])
         _reach(beyond.T if flip else beyond, found)
     rules = between | _frame_ends(ink, tips, line_height)
     rules |= _last_dots(ink & (1 - rules), beyond)
@@ -138,7 +138,7 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
 
 
 def _short_rules(
-    ink: NDArray[uint8],
+    inks: tuple[NDArray[uint8], NDArray[uint8]],
     drawn: tuple[NDArray[uint8], NDArray[uint8]],
     heights: tuple[list[range], list[range]],
     line_height: float,
@@ -146,13 +146,12 @@ def _short_rules(
 ) -> Iterator[tuple[_Found, bool]]:
     """The rules of single cells, and whether they are upright: they end at two of the others (``drawn``:
     level and upright ones), or at one and are higher than letters. Letters are as long and thin where they
-    stand one over the other, but they have paper between them.
+    stand one over the other, but they have paper between them. ``inks``: of the page as it is, and of its
+    rows and columns exchanged.
     """
-    import numpy as np
-
     for flip in (False, True):
         across = drawn[0].T if flip else drawn[1]
-        turned = np.ascontiguousarray(ink.T if flip else ink)
+        turned = inks[flip]
         for found in _level_rules(turned, line_height, aslant, CELL_LENGTH, CELL_ALONE):
             height, width = found.mask.shape
             rows = slice(max(0, found.y - MEETS), found.y + height + MEETS)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from ...cancel import watched
-from .line_boxes import Box, blank_bands
+from .line_boxes import Box, blank_bands, close_groups
 
 # All in line heights, as in columns.py.
 WIDE_GUTTER = 1.2  # a strip that is seen between two lines already; narrower ones between three
@@ -67,7 +67,7 @@ def are_captions(left: Sequence[Box], right: Sequence[Box]) -> bool:
     for side in (left, right):
         groups = _captions(side)
         several = [group for group in groups if len(group) > 1]
-        close = all(min(_dense(one), _flush(one)) > 0.75 and _alike(one) > 0.6 for one in several)
+        close = all(_is_stacked(one) and _alike(one) > 0.6 for one in several)
         if 2 * len(several) < len(groups) or not close:
             return False
     return True
@@ -75,12 +75,7 @@ def are_captions(left: Sequence[Box], right: Sequence[Box]) -> bool:
 
 def _captions(side: Sequence[Box]) -> list[list[Box]]:
     """``side`` in groups of lines that stand close over and under one another, from left to right."""
-    groups: list[list[Box]] = []
-    for box in watched(sorted(side, key=lambda b: b.y0)):
-        mine = [group for group in groups if any(_close(box, above) for above in group)]
-        groups = [group for group in groups if group not in mine]
-        groups.append([*itertools.chain.from_iterable(mine), box])
-    return sorted(groups, key=lambda group: min(b.x0 for b in group))
+    return sorted(close_groups(side, _close), key=lambda group: min(b.x0 for b in group))
 
 
 def _close(box: Box, above: Box) -> bool:
@@ -118,7 +113,11 @@ def _is_card(side: Sequence[Box]) -> bool:
 
 def _compact(side: Sequence[Box]) -> bool:
     """Whether lines stand close together, one over the other, and are alike."""
-    return _dense(side) > 0.75 and _flush(side) > 0.75 and _alike(side) > (0.75 if len(side) > 3 else 0.6)
+    return _is_stacked(side) and _alike(side) > (0.75 if len(side) > 3 else 0.6)
+
+
+def _is_stacked(side: Sequence[Box]) -> bool:
+    return _dense(side) > 0.75 and _flush(side) > 0.75
 
 
 def _in_rows(a: Sequence[Box], b: Sequence[Box], unit: float) -> bool:

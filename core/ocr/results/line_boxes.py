@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -42,6 +43,16 @@ class Box:
     @property
     def centre(self) -> float:
         return (self.x0 + self.x1) / 2
+
+
+def close_groups(boxes: Sequence[Box], close: Callable[[Box, Box], bool]) -> list[list[Box]]:
+    """``boxes`` in groups: each is ``close`` to another of its own. From above in each."""
+    groups: list[list[Box]] = []
+    for box in watched(sorted(boxes, key=lambda b: b.y0)):
+        mine = [group for group in groups if any(close(box, above) for above in group)]
+        groups = [group for group in groups if group not in mine]
+        groups.append([*itertools.chain.from_iterable(mine), box])
+    return groups
 
 
 def text_angle(lines: Sequence[Line]) -> float:

@@ -6,7 +6,6 @@ through the whole page part them, rows first, and of balloons the left one befor
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ...cancel import watched
-from .line_boxes import Box
+from .line_boxes import Box, close_groups
 from .rules import Ruling
 
 if TYPE_CHECKING:
@@ -158,11 +157,7 @@ def balloons(boxes: Sequence[Box]) -> Iterator[list[Box]]:
     """The lines of a panel, unit by unit: those that stand close together, the left unit first of those that
     none stands wholly above.
     """
-    units: list[list[Box]] = []
-    for box in watched(sorted(boxes, key=lambda b: b.y0)):
-        mine = [unit for unit in units if any(_close(box, other) for other in unit)]
-        units = [unit for unit in units if unit not in mine]
-        units.append([*itertools.chain.from_iterable(mine), box])
+    units = close_groups(boxes, _close)
     while units:
         free = [one for one in units if not any(_above(other, one) for other in units if other is not one)]
         first = min(free or units, key=lambda one: min(b.x0 for b in one))
