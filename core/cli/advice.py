@@ -33,7 +33,7 @@ def add_verbs(verbs: Any) -> None:
     compare.set_defaults(run=_compare)
 
     gpus = verbs.add_parser("gpus", help="the cards that are known")
-    gpus.add_argument("text", nargs="?", default="", help="only names that contain this")
+    gpus.add_argument("text", nargs="?", help="only names that contain this")
     add_lang(gpus)
     gpus.add_argument("--json", action="store_true")
     gpus.set_defaults(run=_gpus)
@@ -74,14 +74,13 @@ def _add_advise(verbs: Any) -> None:
     )
     advise.add_argument(
         "--tier",
-        default="",
         metavar="TIER",
         help="with which-gpu: desktop, workstation, datacentre, unified, laptop, or a size such as 24",
     )
     advise.add_argument(
         "--max-watts", type=number(1, 100_000, "power in watts"), metavar="W", help="with which-gpu"
     )
-    advise.add_argument("--vendor", default="", metavar="MAKER", help="with which-gpu: NVIDIA, AMD, ...")
+    advise.add_argument("--vendor", metavar="MAKER", help="with which-gpu: NVIDIA, AMD, ...")
     advise.add_argument("--tiers", action="store_true", help="what each usual memory size unlocks")
     advise.add_argument(
         "--all", action="store_true", help="every model and precision, and why printed figures differ"
@@ -97,6 +96,9 @@ def _advise(arguments: argparse.Namespace) -> int:
     from ..settings import load_settings
 
     task = _task_named(arguments.task, TASKS)
+    for option, named in (("--tier", arguments.tier), ("--vendor", arguments.vendor)):
+        if named is not None and not named.strip():
+            raise UsageError(f"{option} names nothing: it is empty.")
     here = arguments.gpu is None and arguments.vram_gib is None
     if arguments.system is not None and here and task != "which GPU":
         raise UsageError(said("error_of_empty_card", option="--system"))
@@ -105,7 +107,9 @@ def _advise(arguments: argparse.Namespace) -> int:
         from ..advisor.advise import which_gpu
 
         answers: tuple[Advice, ...] = (
-            which_gpu(arguments.also, arguments.tier.lower(), arguments.max_watts, arguments.vendor),
+            which_gpu(
+                arguments.also, (arguments.tier or "").lower(), arguments.max_watts, arguments.vendor or ""
+            ),
         )
     else:
         try:
@@ -253,8 +257,11 @@ def _gpus(arguments: argparse.Namespace) -> int:
 
     spoken = words(arguments.lang)
     say_own_faults(arguments.lang)
-    found = [gpu for gpu in gpus() if arguments.text.lower() in gpu.label.lower()]
-    found = found or list(find_gpus(arguments.text))  # written otherwise, or nearest names
+    text = arguments.text or ""
+    if arguments.text is not None and not text.strip():
+        raise UsageError("The card has no name: it is empty. Leave it out for all.")
+    found = [gpu for gpu in gpus() if text.lower() in gpu.label.lower()]
+    found = found or list(find_gpus(text))  # written otherwise, or nearest names
     if arguments.json:
         keys = ("vendor", "vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops", "status")
         more = ("compute_capability", "release_year", "source", "date")

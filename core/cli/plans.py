@@ -134,6 +134,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _check_options(arguments: argparse.Namespace, model: DiffusionModel | None) -> None:
     """Raise UsageError for what the kind of model, or the place, has no use for; ``model`` None is OCR."""
     from ..advisor.picture_plan import check_kind
+    from ..models.names import is_cpu_engine
 
     here = arguments.gpu is None and arguments.vram_gib is None
     if arguments.system is not None and here:
@@ -143,6 +144,8 @@ def _check_options(arguments: argparse.Namespace, model: DiffusionModel | None) 
             raise UsageError(said("error_no_frames", name=arguments.model))
         if arguments.ram_gib is not None and here:
             raise UsageError(said("error_of_empty_card", option="--ram-gib"))
+        if arguments.batch > 1 and is_cpu_engine(arguments.model):
+            raise UsageError(f"{arguments.model} reads pictures one by one. Leave out --batch.")
         return
     if arguments.fast_decode:
         raise UsageError(said("error_no_fast_decode", name=model.name))

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ..ocr.results.result import OCRResult
 
 MOST_MEGAPIXELS = 1000
+USUAL_DPI = 200
 
 
 def add_verbs(verbs: Any) -> None:
@@ -74,12 +75,9 @@ def _add_outputs(ocr: Any) -> None:
         "--format",
         type=one_of("--format", FORMATS),
         metavar="FORM",
-        default="text",
         help="text, markdown, json, hocr, pdf (searchable), xlsx or csv (the tables); default: text",
     )
-    ocr.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="short for that format"
-    )
+    ocr.add_argument("--json", action="store_true", help="short for that format")
 
 
 def _add_reader(ocr: Any) -> None:
@@ -139,7 +137,7 @@ def _add_pages(ocr: Any) -> None:
         help=f"{', '.join(TASKS)}; default: text",
     )
     ocr.add_argument(
-        "--prompt", default="", help="a question, for task custom; a further wish, for captions, tags, json"
+        "--prompt", help="a question, for task custom; a further wish, for captions, tags, json"
     )
     ocr.add_argument(
         "--megapixels",
@@ -150,7 +148,6 @@ def _add_pages(ocr: Any) -> None:
     ocr.add_argument(
         "--dpi",
         type=whole(36, 1200, "number of dots per inch"),
-        default=200,
         help="of PDF pages; default: 200",
     )
 
@@ -166,7 +163,7 @@ def _ocr(arguments: argparse.Namespace) -> int:
     check_packages(arguments.format)
     options = ReadOptions(
         task=arguments.task,
-        prompt=arguments.prompt,
+        prompt=arguments.prompt or "",
         language=arguments.language,
         max_pixels=int(arguments.megapixels * 1_000_000) or None,
         reading_direction=arguments.reading_direction,
@@ -183,13 +180,19 @@ def _ocr(arguments: argparse.Namespace) -> int:
         for sentence in reader.not_used(options):
             say_failure(sentence)
     with read_from_stdin(arguments.inputs) as piped:
+        _settle_dpi(arguments, piped)
         if arguments.out:
             return _job(arguments, reader, options, piped)
         return _print(arguments, reader, options, piped)
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Raise UsageError for options of a folder without one, and of files that the format does not make."""
+    """Settle the format. Raises UsageError for two, for options of a folder without one, and of files that the
+    format does not make.
+    """
+    if arguments.json and arguments.format not in (None, "json"):
+        raise UsageError(f"--json and --format {arguments.format} exclude each other: leave one out.")
+    arguments.format = "json" if arguments.json else arguments.format or "text"
     if arguments.out is not None and not arguments.out.strip():
         raise UsageError("--out names no folder: it is empty.")
     if arguments.resume and not arguments.out:
@@ -208,6 +211,26 @@ def _check_reader(arguments: argparse.Namespace) -> None:
         raise UsageError("--model names no model: it is empty.")
     if arguments.endpoint is not None and not arguments.endpoint.strip():
         raise UsageError("--endpoint names no server: it is empty.")
+    if arguments.prompt is not None and not arguments.prompt.strip():
+        raise UsageError("--prompt asks nothing: it is empty.")
+
+
+def _settle_dpi(arguments: argparse.Namespace, piped: Piped) -> None:
+    """The usual one where none was asked for; one that was asked for where no PDF is given nor made is said to
+    be ignored. A folder or a pattern may hold some."""
+    if arguments.dpi and arguments.format != "pdf" and all(map(_is_picture, piped.inputs)):
+        say_failure(f"--dpi {arguments.dpi} is ignored: no PDF is among what is read.")
+    arguments.dpi = arguments.dpi or USUAL_DPI
+
+
+def _is_picture(name: str) -> bool:
+    """Whether it is one file without pages to be drawn; what cannot be opened is told where it is read."""
+    from ..documents.pdf_files import is_pdf
+
+    try:
+        return Path(name).is_file() and not is_pdf(Path(name))
+    except VramwiseError:
+        return False
 
 
 def _reader(arguments: argparse.Namespace) -> OCRHandle | RemoteHandle:

@@ -104,6 +104,17 @@ def test_a_plan_of_the_built_in_engine_says_what_is_ignored() -> None:
     assert "--tiers is ignored" in run("advise", "--gpu", "RTX 3060 12 GB", "--tiers", "--json")[2]
 
 
+@pytest.mark.parametrize("lang", ["en", "ru", "zh"])
+def test_dots_an_inch_of_no_pdf_are_said_to_be_ignored(lang: str, picture: str, tmp_path: Path) -> None:
+    def told(*options: str) -> str:
+        return run("ocr", picture, *options, "--lang", lang)[2]
+
+    assert "--dpi 300" in told("--dpi", "300") and "--dpi" not in told()
+    assert "--dpi" not in told("--dpi", "300", "--format", "pdf", "--out", str(tmp_path / "made"))
+    (tmp_path / "not.pdf").write_bytes(b"%PDF-")
+    assert "--dpi" not in told(str(tmp_path / "not.pdf"), "--dpi", "300")
+
+
 # --- numbers -----------------------------------------------------------------------------------------------
 
 
