@@ -136,9 +136,7 @@ def _add_pages(ocr: Any) -> None:
         metavar="TASK",
         help=f"{', '.join(TASKS)}; default: text",
     )
-    ocr.add_argument(
-        "--prompt", help="a question, for task custom; a further wish, for captions, tags, json"
-    )
+    ocr.add_argument("--prompt", help="a question, for task custom; a further wish, for captions, tags, json")
     ocr.add_argument(
         "--megapixels",
         type=number(0, MOST_MEGAPIXELS, "size in megapixels", "error_more_megapixels"),
@@ -187,8 +185,8 @@ def _ocr(arguments: argparse.Namespace) -> int:
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Settle the format. Raises UsageError for two, for options of a folder without one, and of files that the
-    format does not make.
+    """Settle the format. Raises UsageError for two formats, for options of a folder without one, and of files
+    that the format does not make.
     """
     if arguments.json and arguments.format not in (None, "json"):
         raise UsageError(f"--json and --format {arguments.format} exclude each other: leave one out.")
@@ -216,8 +214,9 @@ def _check_reader(arguments: argparse.Namespace) -> None:
 
 
 def _settle_dpi(arguments: argparse.Namespace, piped: Piped) -> None:
-    """The usual one where none was asked for; one that was asked for where no PDF is given nor made is said to
-    be ignored. A folder or a pattern may hold some."""
+    """The usual one where none was asked for; else it is said to be ignored where no PDF is read or written.
+    A folder may hold some.
+    """
     if arguments.dpi and arguments.format != "pdf" and all(map(_is_picture, piped.inputs)):
         say_failure(f"--dpi {arguments.dpi} is ignored: no PDF is among what is read.")
     arguments.dpi = arguments.dpi or USUAL_DPI

@@ -7,6 +7,7 @@ Ours and not huggingface_hub's, because that (2.x) throws a partial file away wh
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import time
@@ -21,14 +22,19 @@ from ..errors import VramwiseError
 from ..network.failures import shown
 from ..network.interruptible import NothingComes, interruptible
 from ..network.session import Session, Unreached
+from ..network.waiting import asked_to_wait
 from ..units import GIB
 
 if TYPE_CHECKING:
     import requests
 
+log = logging.getLogger("vramwise.weights")
 CHUNK = 1 << 16
 WAIT_SECONDS = 1.0
 STALL_SECONDS = 60.0  # that one CHUNK may take: a server that sends less drips
+LONGEST_WAIT_SECONDS = 330.0  # that a server may ask for: a hub counts requests of five minutes
+WONDERED_AT_SECONDS = 5.0
+MOST_WAITS = 6  # that a server asks for, while nothing comes
 MOST_UNKNOWN_BYTES = GIB  # of a file whose size nobody has said
 
 TransferProgress = Callable[[int, "int | None"], None]
@@ -43,11 +49,11 @@ class DownloadStopped(VramwiseError):
 
 
 class _ConnectionLost(Exception):
-    """The line broke; worth another try, but for what is ``lasting``."""
+    """The line broke; worth another try, but for what is ``lasting``, and not before ``wait`` seconds."""
 
-    def __init__(self, why: str, lasting: bool = False) -> None:
+    def __init__(self, why: str, lasting: bool = False, wait: float = 0.0) -> None:
         super().__init__(why)
-        self.lasting = lasting
+        self.lasting, self.wait = lasting, wait
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ def _brought(arriving: _Arriving) -> bool:
 
 def _gather(arriving: _Arriving) -> None:
     """Bring all bytes into ``part``, over broken lines."""
-    failures, server, part = 0, arriving.server, arriving.part
+    failures, waits, server, part = 0, 0, arriving.server, arriving.part
     while True:
         before = size_of(part)
         try:
@@ -161,14 +167,18 @@ def _gather(arriving: _Arriving) -> None:
             return
         except _ConnectionLost as lost:
             # A server that drips would never end if each drop counted as a success.
-            failures = 1 if size_of(part) >= before + CHUNK else failures + 1
-            if lost.lasting or failures >= server.tries:
+            if size_of(part) >= before + CHUNK:
+                failures = waits = 0
+            asked = 0 < lost.wait <= LONGEST_WAIT_SECONDS and waits < MOST_WAITS
+            failures, waits = failures + (not asked), waits + asked
+            if not asked and (lost.lasting or lost.wait or failures >= server.tries):
                 raise VramwiseError(
                     f"{arriving.file.name} could not be fetched from {_shown(arriving.url)}: {lost}. What "
                     f"has arrived is kept and the next try goes on from there. {server.remedy}"
                 ) from None
             arriving.pieced = arriving.pieced or size_of(part) > 0
-            _wait(WAIT_SECONDS * 2 ** (failures - 1), arriving.cancelled)
+            wait = lost.wait if asked else WAIT_SECONDS * 2 ** (failures - 1)
+            wait_politely(wait, arriving.cancelled)
 
 
 def _transfer(arriving: _Arriving) -> None:
@@ -257,11 +267,12 @@ def _checked(arriving: _Arriving, answer: requests.Response, done: int) -> int:
     Nothing that has arrived is given up for an answer that cannot be the file.
     """
     file, part, server, url = arriving.file, arriving.part, arriving.server, _shown(arriving.url)
-    _check_status(answer, arriving)
+    page = _is_page(answer)
+    if not page:
+        _check_status(answer, arriving)
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise VramwiseError(f"{url} sends a compressed form that was not asked for. {server.remedy}")
-    kind = answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
-    if kind in ("text/html", "application/xhtml+xml"):
+    if page:
         raise VramwiseError(
             f"{url} answers with a web page in place of {file.name}: a sign-in page of the network, or an "
             f"address that is wrong. What has arrived is kept. {server.remedy}"
@@ -294,6 +305,15 @@ def _checked(arriving: _Arriving, answer: requests.Response, done: int) -> int:
     return done  # the whole file once more: what is there is passed over
 
 
+def _is_page(answer: requests.Response) -> bool:
+    """Whether it is a web page that says nothing of the file: a hub's own refusal has a code beside it, and a
+    page about an error is as good as the error.
+    """
+    kind = answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
+    found = kind in ("text/html", "application/xhtml+xml") and "X-Error-Code" not in answer.headers
+    return found and answer.status_code in (200, 206, 401, 403)
+
+
 def _check_status(answer: requests.Response, arriving: _Arriving) -> None:
     arriving.server.check(answer)
     status = answer.status_code
@@ -303,6 +323,14 @@ def _check_status(answer: requests.Response, arriving: _Arriving) -> None:
     if status == 416:
         arriving.ranges = False
         raise _ConnectionLost("the server does not go on from what has arrived")
+    wait = asked_to_wait(status, answer.headers)
+    if wait is not None:
+        raise _ConnectionLost(come_back(status, wait), wait=wait)
+    if status == 511:
+        raise VramwiseError(
+            f"{_shown(arriving.url)} is not reached before somebody signs in to the network (HTTP 511): open "
+            "any page in a browser. What has arrived is kept."
+        )
     if status in (408, 429) or status >= 500:
         raise _ConnectionLost(f"the server answered {status}")
     if status >= 300 or status < 200:
@@ -337,7 +365,15 @@ def _shown(url: str) -> str:
     return shown(url.partition("?")[0])
 
 
-def _wait(seconds: float, cancelled: Cancelled) -> None:
+def come_back(status: int, wait: float) -> str:
+    """What a server says that is busy."""
+    return f"it asks to come back in {wait:.0f} s (HTTP {status})"
+
+
+def wait_politely(seconds: float, cancelled: Cancelled) -> None:
+    """Do nothing for so long, and hear of Cancel meanwhile; a wait that somebody would wonder at is told."""
+    if seconds >= WONDERED_AT_SECONDS:
+        log.warning(f"The server asks to wait: the download goes on in {seconds:.0f} s.")
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         stop_if(cancelled)

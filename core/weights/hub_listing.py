@@ -20,8 +20,17 @@ from ..errors import VramwiseError
 from ..network.failures import shown
 from ..network.interruptible import NothingComes, interruptible
 from ..network.session import Session, Unreached
+from ..network.waiting import asked_to_wait
 from ..units import MIB
-from .file_transfer import Cancelled, RemoteFile, stop_if
+from .file_transfer import (
+    LONGEST_WAIT_SECONDS,
+    MOST_WAITS,
+    Cancelled,
+    RemoteFile,
+    come_back,
+    stop_if,
+    wait_politely,
+)
 
 HUGGINGFACE, MODELSCOPE = "huggingface", "modelscope"
 HUGGINGFACE_ADDRESS, MODELSCOPE_ADDRESS = "https://huggingface.co", "https://modelscope.cn"
@@ -30,6 +39,7 @@ AGENT = {"user-agent": "vramwise"}
 MOST_LISTING_BYTES = 16 * MIB
 LISTING_SECONDS = 120.0  # in all; a listing of a thousand files takes one
 _QUIET_SECONDS = 30.0
+_PAGE = "it answered with a web page, as a network's sign-in does"
 _MOST_FILES = 5000
 _MOST_BYTES = 1 << 50
 # Weights that transformers loads, and what config, tokenizer and processor need: nothing that can run.
@@ -173,7 +183,33 @@ def _asked(
     remedy: str,
     cancelled: Cancelled,
 ) -> _Answer:
-    """The hub's answer, of a bounded size and in a bounded time, whatever it does."""
+    """The hub's answer, after the waits that it asks for where they are bearable. Raises VramwiseError."""
+    waits = 0
+    while True:
+        answer = _asked_once(url, headers, session, model, hub, remedy, cancelled)
+        wait = asked_to_wait(answer.status, answer.headers)
+        if wait is None:
+            break
+        waits += 1
+        if wait > LONGEST_WAIT_SECONDS or waits > MOST_WAITS:
+            raise _unlisted(model, hub, come_back(answer.status, wait), "Try again later.")
+        wait_politely(wait, cancelled)
+    page = answer.body.lstrip()[:1] == b"<" and "X-Error-Code" not in answer.headers
+    if answer.status == 511 or (answer.status in (401, 403) and page):
+        raise _unlisted(model, hub, _PAGE, remedy)
+    return answer
+
+
+def _asked_once(
+    url: str,
+    headers: Mapping[str, str],
+    session: Session,
+    model: OCRModel,
+    hub: str,
+    remedy: str,
+    cancelled: Cancelled,
+) -> _Answer:
+    """One answer of the hub, of a bounded size and in a bounded time, whatever it does."""
     until = time.monotonic() + LISTING_SECONDS
 
     def check() -> None:
@@ -251,7 +287,7 @@ def _object(answer: _Answer, model: OCRModel, hub: str, remedy: str) -> Mapping[
         data = json.loads(answer.body)
     except (ValueError, RecursionError):
         page = answer.body.lstrip()[:1] == b"<"
-        why = "it answered with a web page, as a network's sign-in does" if page else "its answer is no JSON"
+        why = _PAGE if page else "its answer is no JSON"
         raise _unlisted(model, hub, why, remedy) from None
     if not isinstance(data, Mapping):
         raise _unlisted(model, hub, "its answer is no listing", remedy)

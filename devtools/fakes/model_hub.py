@@ -26,9 +26,11 @@ class World:
     url: str = ""
     sent: dict[str, bytes] = field(default_factory=dict)  # other bytes than listed
     listed_size: dict[str, int] = field(default_factory=dict)
+    page: bool = False  # refusals are web pages, as of a network's sign-in
     drop_after: int | None = None
     drops: int = 0  # how many answers are still cut off; -1: all
     status: dict[str, int] = field(default_factory=dict)
+    busy: dict[str, list[dict[str, str]]] = field(default_factory=dict)  # headers of each 429 to come
     asked: list[tuple[str, str | None, str | None]] = field(
         default_factory=list
     )  # path, Range, Authorization
@@ -55,6 +57,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         world, repo, path = self.world, self.world.repo, urlsplit(self.path).path
         world.asked.append((path, self.headers.get("Range"), self.headers.get("Authorization")))
         world.agents.add(self.headers.get("User-Agent", ""))
+        for part, waits in world.busy.items():
+            if part in path and waits:
+                self.refuse(429, waits.pop(0))
+                return
         for part, status in world.status.items():
             if part in path:
                 self.refuse(status)
@@ -145,13 +151,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def refuse(self, status: int) -> None:
+    def refuse(self, status: int, headers: dict[str, str] | None = None) -> None:
         codes = {404: "RepoNotFound", 403: "GatedRepo"}
         self.send_response(status)
-        if status in codes:
+        body = b"<!DOCTYPE html><title>Sign in</title>" if self.world.page else b""
+        if body:
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+        elif status in codes:
             self.send_header("X-Error-Code", codes[status])
-        self.send_header("Content-Length", "0")
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         return None

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from vramwise.catalog.words import in_language
 from vramwise.errors import VramwiseError
 from vramwise.ocr.engines.protocol import NoProgress, ReadOptions
 from vramwise.ocr.remote import EndpointError, open_remote, resolve
@@ -168,6 +170,48 @@ def test_retry_after_is_waited_for(endpoints: Endpoints, pictures: Pictures) -> 
         started = time.monotonic()
         list(engine().read(pictures(1), ReadOptions(), NoProgress()))
         assert time.monotonic() - started >= 1.0
+
+
+class Site(ChatServer):
+    """A web page at every address, as a network's sign-in; ``open_after`` questions on, a server."""
+
+    def __init__(self, status: int = 200, open_after: int = 10**9) -> None:
+        super().__init__()
+        self.status, self.open_after, self.asked = status, open_after, []
+
+    def application(self) -> web.Application:
+        app = super().application()
+        app.middlewares.append(self._page)
+        return app
+
+    @web.middleware
+    async def _page(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.asked.append(request.path)
+        if len(self.asked) > self.open_after:
+            return await handler(request)
+        return web.Response(text="<!DOCTYPE html><p>Sign in", status=self.status, content_type="text/html")
+
+
+@pytest.mark.parametrize("status", [200, 405, 511])
+def test_a_web_page_in_an_endpoints_place_is_told_at_once(
+    status: int, endpoints: Endpoints, pictures: Pictures
+) -> None:
+    with Site(status) as site:
+        endpoints(studio={"urls": [site.url]})
+        says = r"no chat protocol at this address" if status == 405 else r"not the OpenAI chat .* a web page"
+        with pytest.raises(EndpointError, match=says) as caught:
+            list(engine(1).read(pictures(5), ReadOptions(), NoProgress()))
+        assert len(site.asked) <= 2 and "tried several times" not in str(caught.value)
+        for lang in ("ru", "zh"):
+            assert not re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{3,}", in_language(caught.value, lang))
+
+
+def test_a_page_of_a_proxy_that_passes_costs_no_reading(endpoints: Endpoints, pictures: Pictures) -> None:
+    with Site(open_after=1) as site:
+        endpoints(studio={"urls": [site.url]})
+        pages = pictures(2)
+        texts = [result.text for result in engine(1).read(pages, ReadOptions(), NoProgress())]
+        assert texts == truth(pages) and site.asked[1].endswith("/models")
 
 
 def test_cancel_while_the_server_is_silent_is_heard_and_drops_the_requests(

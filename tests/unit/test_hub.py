@@ -26,6 +26,7 @@ from vramwise.weights import (
     background_downloads,
     download_model,
     file_transfer,
+    hub_listing,
     locate,
     verify,
 )
@@ -316,6 +317,49 @@ def test_a_download_that_fails_says_so_in_the_readers_language(
         download_model(MODEL, machine)
     told = in_language(caught.value, lang)
     assert not re.search(r"\b(the|is|not|has|its|what|could|put|try|again|that)\b", told), told
+
+
+def test_a_busy_hub_is_asked_again_when_it_says(
+    world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    for place in (file_transfer, hub_listing):
+        monkeypatch.setattr(place, "wait_politely", lambda seconds, _: waited.append(seconds))
+    soon = [{"Retry-After": "7"}, {"RateLimit": '"api";r=0;t=9'}]
+    world.busy = {"/api/models/": list(soon), SHARDS[0]: [*soon, {"Retry-After": "2"}]}
+    assert (download_model(MODEL, machine) / SHARDS[0]).read_bytes() == CONTENT[SHARDS[0]]
+    assert waited == [7.0, 9.0, 7.0, 9.0, 2.0]
+
+
+@pytest.mark.parametrize("part", ["/api/models/", "/resolve/"])
+@pytest.mark.parametrize(("wait", "asked"), [("4000", 1), ("3", 7)])
+def test_a_hub_that_stays_busy_is_a_sentence_in_every_language(
+    part: str, wait: str, asked: int, world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in (file_transfer, hub_listing):
+        monkeypatch.setattr(place, "wait_politely", lambda *_: None)
+    world.busy = {part: [{"Retry-After": wait}] * 99}
+    with pytest.raises(VramwiseError, match=rf"it asks to come back in {wait} s \(HTTP 429\)") as caught:
+        download_model(MODEL, machine)
+    assert sum(part in path for path, *_ in world.asked) == asked
+    for lang in ("ru", "zh"):
+        assert not re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", in_language(caught.value, lang))
+
+
+def test_a_wait_hears_of_cancel(world: World, machine: Settings) -> None:
+    world.busy = {"/api/models/": [{"Retry-After": "300"}]}
+    with pytest.raises(DownloadStopped):
+        download_model(MODEL, machine, cancelled=lambda: bool(world.asked))
+
+
+@pytest.mark.parametrize(("part", "status"), [("/api/models/", 511), ("/resolve/", 511), ("/resolve/", 403)])
+def test_a_network_that_wants_a_sign_in_is_asked_once(
+    part: str, status: int, world: World, machine: Settings
+) -> None:
+    world.status, world.page = {part: status}, True
+    with pytest.raises(VramwiseError, match=r"sign-in|signs in") as caught:
+        download_model(MODEL, machine)
+    assert "gated" not in str(caught.value) and sum(part in path for path, *_ in world.asked) == 1
 
 
 def test_weights_behind_a_gate_are_a_sentence_too(world: World, machine: Settings) -> None:

@@ -77,6 +77,27 @@ def test_what_fills_a_sentence_in_is_translated_too(lang: str) -> None:
     assert told.startswith("a.txt") and "text" not in told.replace("a.txt", "") and "Give" not in told
 
 
+WITHIN = (
+    "The certificate of x:443 cannot be checked: it is for another name (Hostname mismatch). Check the "
+    "address, and what stands in between.",
+    "The proxy p:1 (HTTPS_PROXY) cannot be reached (no answer). Correct or unset HTTPS_PROXY, or put x:443 "
+    "into NO_PROXY if no proxy is needed.",
+    "it answered 500. Try again later.",
+)
+
+
+@pytest.mark.parametrize("lang", OTHERS)
+@pytest.mark.parametrize("inner", WITHIN)
+def test_a_sentence_within_a_sentence_is_told_whole(inner: str, lang: str) -> None:
+    bare = inner.rstrip(".")
+    for outer in (
+        f"The files of a/b could not be listed at http://x: {inner}",
+        f"f.bin could not be fetched from http://x: {bare}. What has arrived is kept and the next try goes "
+        "on from there. Try again later, or another mirror.",
+    ):
+        assert not ENGLISH.search(in_language(outer, lang)), in_language(outer, lang)
+
+
 def test_what_is_not_known_stays_as_it_is() -> None:
     for text in ("", " ", "nobody says this", "x" * 9000, "a\nb", "{name}", "\\"):
         assert in_language(text, "ru") == text

@@ -17,6 +17,7 @@ from ...shell import as_called, as_called_template
 
 LONGEST = 4_000  # characters of a sentence that is looked for
 _FIELD = re.compile(r"\{(\w+)\}")
+_PROSE = re.compile(r"(?:\b[a-z]{2,}[,:;]? ){3}")  # four words in a row
 
 
 def translated(
@@ -37,15 +38,32 @@ def translated(
 
 
 def _filled(text: str, lang: str, filled_in: Callable[[str, str], str]) -> str | None:
+    other = None
     for literal, english, template in _patterns(lang):
         found = _pattern(english).fullmatch(text) if literal in text else None
         if found is not None:
-            values = {
-                name: translated(value, lang, filled_in) or filled_in(name, value)
-                for name, value in found.groupdict().items()
-            }
-            return template.format(**values)
-    return None
+            parts = found.groupdict()
+            known = {name: _part(value, lang, filled_in) for name, value in parts.items()}
+            values = {name: known[name] or filled_in(name, value) for name, value in parts.items()}
+            told = template.format(**values)
+            if not any(_is_prose(value) and not known[name] for name, value in parts.items()):
+                return told
+            other = other or told  # it may have been cut in the wrong place
+    return other
+
+
+def _part(text: str, lang: str, filled_in: Callable[[str, str], str]) -> str | None:
+    """What fills a sentence in; a whole sentence there may have lost its full stop."""
+    told = translated(text, lang, filled_in)
+    if told is None and _is_prose(text):
+        told = translated(f"{text}.", lang, filled_in)
+        told = told.rstrip(".\u3002") if told else None
+    return told
+
+
+def _is_prose(text: str) -> bool:
+    """Whether these are words of ours, and no name, number or list."""
+    return _PROSE.search(text) is not None
 
 
 @functools.cache

@@ -14,8 +14,8 @@ class AnswerReader:
     """``take`` the bytes as they come, then ``finish``.
 
     An answer has ``ended`` where a finish reason, [DONE], a count of tokens alone or one whole JSON document
-    says so. ``error`` is the body of an error in its place, ``foreign`` that nothing of the protocol came,
-    ``unknown`` that JSON came which says nothing, ``textless`` a whole answer without a text.
+    says so. ``error`` is the body of an error in its place, ``foreign`` how one that is of no such
+    protocol begins, ``unknown`` that JSON came which says nothing, ``textless`` a whole one without a text.
     """
 
     def __init__(self, limit: int) -> None:
@@ -40,8 +40,8 @@ class AnswerReader:
         return self.text.runaway
 
     @property
-    def foreign(self) -> bool:
-        return not self._events and not self.done and bool(self._wire.other)
+    def foreign(self) -> str:
+        return "" if self._events or self.done else self._wire.other
 
     @property
     def unknown(self) -> bool:

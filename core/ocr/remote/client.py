@@ -30,7 +30,16 @@ from ..vlm.answers.reasoning import taken_apart
 from .answer_reader import AnswerReader
 from .chat_request import ChatRequest, Completion
 from .endpoints import Endpoint, place
-from .errors import LONGEST_MESSAGE, Kind, RequestError, message_of, of_message, of_status
+from .errors import (
+    LONGEST_MESSAGE,
+    Kind,
+    RequestError,
+    WebPage,
+    is_web_page,
+    message_of,
+    of_message,
+    of_status,
+)
 from .model_list import models_of_list
 from .optional_fields import REMEMBERED, points_at_fields
 from .wire_events import Damaged
@@ -141,6 +150,9 @@ class Client:
         """Names that the server lists, with the context in tokens where it says so. Raises RequestError."""
         try:
             answer = await self._client.get("/models", cast_to=self._http.Response)
+            kind = answer.headers.get("content-type", "")
+            if is_web_page(kind, answer.content[:100].decode("utf-8", "replace")):
+                raise WebPage(Kind.REFUSED, self.place, "text/html")
             listed = models_of_list(answer.content)
             return {name: n for name, n in listed.items() if not self._key or self._key not in name}
         except ValueError as error:
@@ -217,6 +229,8 @@ class Client:
             raise RequestError(Kind.FAILED, f"{self.place} answered in another form, {_NOT}") from error
         if answer.error is not None:
             raise self._of_error(answer.error, request.model, refusable=not answer.text.pieces)
+        if answer.foreign and is_web_page(kind, answer.foreign):
+            raise WebPage(Kind.FAILED, self.place, kind or "nothing known")
         if answer.foreign:
             raise RequestError(Kind.FAILED, f"{self.place} answered with {kind or 'nothing known'}, {_NOT}")
         if answer.unknown:

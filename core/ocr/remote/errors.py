@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +11,7 @@ from typing import Any
 
 from ...errors import VramwiseError
 from ...network.failures import printable
+from ...network.waiting import retry_after
 
 LONGEST_MESSAGE = 240  # characters of a server's own message that are repeated
 
@@ -37,6 +36,29 @@ class RequestError(Exception):
     def __init__(self, kind: Kind, message: str, wait: float | None = None, advised: bool = False) -> None:
         super().__init__(message)
         self.kind, self.message, self.wait, self.advised = kind, message, wait, advised
+
+
+class WebPage(RequestError):
+    """A web page where an answer was asked for: of a network's sign-in, of a proxy, or of the server's own
+    site at another address.
+    """
+
+    def __init__(self, kind: Kind, where: str, answered: str) -> None:
+        super().__init__(
+            kind,
+            f"{where} answered with {answered}, which is not the OpenAI chat protocol but a web page: a "
+            "network's sign-in, or a site of the server beside its API. Sign in, or check the address in "
+            "config.yaml; its path is mostly /v1.",
+            advised=True,
+        )
+
+
+def is_web_page(content_type: str, begin: str = "") -> bool:
+    """Whether an answer is HTML, by its header or by how it begins."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in ("text/html", "application/xhtml+xml") or begin.lstrip().lower().startswith(
+        ("<!doctype html", "<html")
+    )
 
 
 @dataclass(frozen=True)
@@ -129,14 +151,16 @@ def of_status(
             f"{where} has no credit left for this key (HTTP {status}). Pay in there, or choose another "
             f"endpoint.{_quoted(message)}",
         )
+    if status == 511:  # RFC 6585: the network itself wants somebody to sign in
+        return WebPage(Kind.REFUSED, where, f"HTTP {status}")
     known = of_message(message, where, model)
     if known is not None:
         return known
-    if status == 404:
+    if status in (404, 405):  # a site answers 405 where nothing may be posted
         return RequestError(
             Kind.REFUSED,
-            f"{where} knows no chat protocol at this address (HTTP 404). Its path is mostly /v1: check the "
-            f"address in config.yaml.{_quoted(message)}",
+            f"{where} knows no chat protocol at this address (HTTP {status}). Its path is mostly /v1: "
+            f"check the address in config.yaml.{_quoted(message)}",
         )
     if status == 429:
         return RequestError(Kind.BUSY, f"{where} has too many requests (HTTP 429).")
@@ -170,28 +194,6 @@ def message_of(body: Any) -> str:
         body = json.dumps(body, ensure_ascii=False, default=str)
     text = body if isinstance(body, str) else ""
     return "" if text.lstrip().startswith("<") else printable(text[:2000])
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header, which is a number or a date; None where it is neither."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            until = email.utils.parsedate_to_datetime(value).timestamp()
-            seconds = until - _servers_clock(headers)
-        except (TypeError, ValueError, OverflowError):
-            return None
-    return max(0.0, seconds) if seconds == seconds and seconds < 10**9 else None
-
-
-def _servers_clock(headers: Mapping[str, str]) -> float:
-    """Seconds since 1970 as the server has them: the two clocks may be hours apart."""
-    try:
-        return email.utils.parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return time.time()
 
 
 def _quoted(message: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ...errors import VramwiseError
 from .chat_request import ChatRequest, Completion
 from .client import Client, StreamCallback
-from .errors import EndpointError, Kind, RequestError
+from .errors import EndpointError, Kind, RequestError, WebPage
 
 _CHECK_EVERY = 0.05  # seconds between two looks for a free server
 _CHECK_SECONDS = 5.0  # that a server which failed gets to show that it is back
@@ -46,6 +46,7 @@ class _Server:
         self.failures = 0
         self.rests_until = 0.0
         self.refused: RequestError | None = None
+        self.showed_page = False
 
     def free(self, now: float) -> bool:
         """A server that failed gets one page to show that it is back, the others wait."""
@@ -126,12 +127,20 @@ class ServerPool:
         except asyncio.TimeoutError:
             raise RequestError(Kind.UNREACHABLE, f"{server.client.place} did not answer in time.") from None
         except RequestError as error:
+            if isinstance(error, WebPage) and server.showed_page:
+                # at both addresses: nothing of an API was ever there, or the network wants a sign-in now
+                if self._answered_at is not None:
+                    raise RequestError(Kind.UNREACHABLE, error.message, advised=True) from None
+                raise
             if error.kind is Kind.UNREACHABLE:
                 raise
 
     def _note(self, server: _Server, error: RequestError) -> None:
         """Remember what happened: a server rests, or is never asked again in this reading."""
         now = time.monotonic()
+        server.showed_page = isinstance(error, WebPage) or (
+            server.showed_page and error.kind is Kind.UNREACHABLE
+        )
         if error.kind is Kind.REFUSED:
             server.refused = error
         elif error.kind is Kind.BUSY and error.wait is not None:
