@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from .catalog import OCRModel, Recogniser, languages, recognisers
-from .catalog.words import in_language, words
+from .catalog.words import in_language
 from .errors import UnknownName, VramwiseError
 from .option_values import ATTENTIONS, check_choice, precision_choices
 from .settings import Settings, load_settings
@@ -116,7 +116,7 @@ def plan_answer(request: ModelRequest, downloads: Downloads, lang: str = "en") -
         if plan
         else [],
         "chosen": _chosen(request.precision, plan) if plan else None,
-        "missing": {**_offered(found.row, settings, found.missing), "blocked": blocked}
+        "missing": {**_offered(found.row, settings, in_language(found.missing, lang)), "blocked": blocked}
         if found.missing
         else None,
         "download": downloads.state(request.model, lang),
@@ -238,7 +238,7 @@ def advice_answer(
     """
     from .advisor.advise import advise_each
     from .advisor.own_faults import own_faults
-    from .advisor.summary import spoken_name, summary
+    from .advisor.summary import summary
     from .ocr.remote.endpoints import said_to_serve
 
     try:
@@ -257,10 +257,7 @@ def advice_answer(
         {
             "gpu": answer.gpu,
             "picks": len(answer.picks),
-            "models": [
-                {**row.to_dict(), "name": spoken_name(row.name, words(lang)), "reason": row.reason(lang)}
-                for row in answer.candidates
-            ],
+            "models": [row.for_panel(lang) for row in answer.candidates],
             "summary": summary(answer).to_dict(lang),
             "own_rows": [fault.text(lang) for fault in answer.own_faults],
         }

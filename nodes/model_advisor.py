@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..core.catalog.words import LANGUAGES, words
+from ..core.catalog.words import LANGUAGES
 from ..core.errors import UnknownName
 from ..core.option_values import ADVICE_TASKS, check_choice
 from .bridge.previews import text_files, uncounted
@@ -165,20 +165,17 @@ class ModelAdvisor(io.ComfyNode):
         picked, precision = _wired(smallest)
         tables = [answer.table() for answer in answers]
         table = json.dumps(tables[0] if len(tables) == 1 else tables, ensure_ascii=False)
+        lang = of_the_reader()
         shown = [
-            {**its, "models": _models(its), "summary": _in_all_languages(answer, language)}
+            {
+                **its,
+                "models": [row.for_panel(lang) for row in answer.candidates],
+                "summary": _in_all_languages(answer, language),
+            }
             for its, answer in zip(tables, answers, strict=True)
         ]
         told = {"text": [text], **text_files([text]), "advice": uncounted(shown)}
         return io.NodeOutput(text, picked, precision, table, ui=told)
-
-
-def _models(its: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows for the panel, their names as whoever asked says them."""
-    from ..core.advisor.summary import spoken_name
-
-    say = words(of_the_reader())
-    return [{**row, "name": spoken_name(row["name"], say)} for row in its["models"]]
 
 
 def _in_all_languages(answer: Advice, language: str) -> dict[str, Any]:

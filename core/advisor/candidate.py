@@ -10,7 +10,7 @@ from typing import Any
 
 from ..catalog.diffusion import licences
 from ..catalog.precisions import precisions
-from ..catalog.words import amount, sized, words
+from ..catalog.words import amount, in_language, sized, words
 
 USABLE = ("fits", "tight", "reduced", "streams")
 RESIDENT = ("fits", "tight")
@@ -122,6 +122,13 @@ class Candidate:
         facts = self.facts() if callable(self.facts) else self.facts
         return sentence(f"advise_reason_{self.why}", facts, lang)
 
+    def for_panel(self, lang: str) -> dict[str, Any]:
+        """``to_dict`` in the words of whoever looks at a panel; the precision is what a loader takes."""
+        name = self.name.replace(" (built in)", words(lang)["summary_built_in"])
+        notes = [in_language(note, lang) for note in self.notes]
+        told = {"licence": in_language(self.licence, lang), "reason": self.reason(lang), "notes": notes}
+        return {**self.to_dict(), "name": name, **told}
+
     def to_dict(self) -> dict[str, Any]:
         """One row of the JSON. ``peak_bytes`` is what a monitor shows here, null where that is not known."""
         facts = self.facts() if callable(self.facts) else self.facts
@@ -174,7 +181,8 @@ def sentence(key: str, facts: Mapping[str, Any], lang: str) -> str:
             told[name] = ", ".join(f"{part}: {sized(size, say)}" for part, size in value.items())
         else:
             told_as = sized if name == "found" else amount  # a compute capability keeps its point
-            told[name] = told_as(value, say) if isinstance(value, str) else value
+            known = in_language(value, lang) if isinstance(value, str) else value
+            told[name] = told_as(known, say) if isinstance(value, str) and known == value else known
     return say[key].format(**told)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..catalog.diffusion import diffusion_models
 from ..catalog.edition import edition
 from ..catalog.formats import AddOn, addons, formats
-from ..catalog.words import sized, words, written
+from ..catalog.words import in_language, sized, words, written
 from ..units import GIB, Figure, figure, gib, seconds_text
 from .advise import Advice
 from .candidate import RESIDENT, WAITS_SECONDS, Candidate
@@ -233,7 +233,7 @@ def table_lines(
     yield "|" + "---|" * len(heads)
     for row in found:
         cells = [say[f"advise_task_{row.task}"]] if with_task else []
-        cells += [_named(row, say), row.precision, say[f"advise_verdict_{row.verdict}"]]
+        cells += [_named(row, say), in_language(row.precision, lang), say[f"advise_verdict_{row.verdict}"]]
         if streamed:
             waits = written(seconds_text(row.seconds_per_step), say) if row.seconds_per_step else "0"
             waits = waits if row.usable else "-"
@@ -242,7 +242,7 @@ def table_lines(
             written(gib(size), say) for size in (row.optimal_bytes, row.resident_bytes, row.floor_bytes)
         ]
         cells += [written(gib(row.ram_bytes), say)] if streamed else []
-        cells += [row.licence, say[f"advise_commercial_{row.commercial}"]]
+        cells += [in_language(row.licence, lang), say[f"advise_commercial_{row.commercial}"]]
         cells += [say[f"advise_confidence_{row.confidence}"], say["advise_yes"] if row.installed else ""]
         cells.append(row.reason(lang))
         yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
@@ -390,6 +390,6 @@ def tiers_report(task: str = ALL, lang: str = "en") -> str:
     lines = [f"## {say['advise_tiers']}", ""]
     for tier, found in tiers(task):
         new = [unlock.candidate for unlock in found if not unlock.was]
-        names = "; ".join(f"{candidate.name} {candidate.precision}" for candidate in new)
+        names = "; ".join(f"{one.name} {in_language(one.precision, lang)}" for one in new)
         lines.append(f"- {sized(f'{tier} GB', say)}: {names or say['advise_unlocks_none']}")
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..catalog.words import LANGUAGES, said, sized, words
+from ..catalog.words import LANGUAGES, in_language, said, sized, words
 from ..errors import UnknownName, VramwiseError
 from ..units import Figure, figure, gib
 from .json_answers import add_lang, say_answers, say_edition, say_object
@@ -321,7 +321,8 @@ def _models(arguments: argparse.Namespace) -> int:
             Figure(f"{gib(model.resident_from_bytes)} {model.resident_precision}".strip()),
             Figure(f"{gib(model.optimum_bytes)} {model.optimum_precision}".strip()),
             _cell(model.tier),
-            f"{model.licence} ({spoken[f'models_commercial_{model.commercial}']})",
+            f"{in_language(model.licence, arguments.lang)} "
+            f"({spoken[f'models_commercial_{model.commercial}']})",
         ]
         for model in found
     ]

@@ -58,14 +58,14 @@ def _download(arguments: argparse.Namespace) -> int:
         _packages_first(model, settings, arguments.anyway)
         path = download_model(model, settings, shown)
         shown.end()
-        facts = {"name": model.name, "path": path, "licence": model.licence}
+        facts = {"name": model.name, "path": path, "licence": in_language(model.licence, spoken())}
         revision = locate(model, settings).revision
         say(words(spoken())["download_done"].format(**facts, revision=revision))
         return 0
     row = recogniser(name)
     path = download(row, settings, lambda done, total: shown(done, total, row.file))
     shown.end()
-    facts = {"name": row.reads, "path": path, "licence": row.licence}
+    facts = {"name": row.reads, "path": path, "licence": in_language(row.licence, spoken())}
     say(words(spoken())["download_recogniser_done"].format(**facts))
     return 0
 

@@ -110,8 +110,8 @@ class Manifest:
             self._require(told.options)
         if told.broken:
             log.warning(
-                "%s has %d damaged line%s. Pages that no other line proves are read again.",
-                *(self.path, told.broken, "" if told.broken == 1 else "s"),
+                "%s has damaged lines: %d. Pages that no other line proves are read again.",
+                *(self.path, told.broken),
             )
         self.done = told.done
         self._keep_bytes, self._has_head = told.length, told.options is not None

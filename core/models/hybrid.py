@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..catalog.words import in_language, said
 from ..errors import VramwiseError
 from ..ocr.engines.protocol import NoProgress, ProgressCallback, ReadOptions
 from ..option_values import HYBRID, check_choice
@@ -53,12 +54,13 @@ class HybridHandle:
         """As ``read``, with a page that fails as its VramwiseError in its place."""
         return self._engine().read_each(images, options or ReadOptions(), progress or NoProgress())
 
-    def plan(self) -> str:
+    def plan(self, lang: str = "en") -> str:
+        """As OCRHandle's, below who finds what it reads."""
         if self.unit == LAYOUT:
             from .layout import plan_line
 
-            return f"{plan_line(self.reader)}\n{self.reader.plan()}"
-        return f"The built-in engine finds the {self.unit}, this model reads them:\n{self.reader.plan()}"
+            return f"{in_language(plan_line(self.reader), lang)}\n{self.reader.plan(lang)}"
+        return f"{in_language(said(f'hybrid_finds_{self.unit}'), lang)}\n{self.reader.plan(lang)}"
 
     @property
     def answers_questions(self) -> bool:

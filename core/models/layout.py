@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..catalog.layout import LayoutModel, layout_models
+from ..catalog.words import said
 from ..errors import VramwiseError
 from ..families.family import Family, family
 from ..ocr.vlm.model_owner import LoadSpec, owner_of
@@ -85,17 +86,14 @@ def release_nets() -> bool:
 def plan_line(reader: Any) -> str:
     """What the net takes and where, for a person. Never raises: the sentence is the plan."""
     row = layout_model()
-    takes = (
-        f"{gib_text(row.weight_bytes or 0)} of weights and {gib_text(row.activation_bytes)} while it looks "
-        "at a page"
-    )
+    sizes = {"weights": gib_text(row.weight_bytes or 0), "activations": gib_text(row.activation_bytes)}
     try:
         _located(row, load_settings())
         where = _device(reader, row)
     except VramwiseError as error:
-        return f"{row.name} finds the blocks ({takes}). {error}"
-    counted = " The model's plan leaves room for it." if isinstance(reader, OCRHandle) else ""
-    return f"{row.name} finds the blocks on {where} ({takes}).{counted}"
+        return said("hybrid_layout_missing", name=row.name, **sizes, error=error)
+    room = said("hybrid_layout_room") if isinstance(reader, OCRHandle) else ""
+    return said("hybrid_layout", name=row.name, device=where, **sizes, room=room)
 
 
 def asked_kinds(reader: Any) -> tuple[str, ...]:

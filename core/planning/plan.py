@@ -161,7 +161,9 @@ def table_rows(plan: Plan, lang: str = "en") -> list[tuple[str, ...]]:
         sizes = [getattr(verdict.footprint, part) if verdict.footprint else None for part in parts]
         cells = [written(gib(size, 2), words(lang)) for size in sizes]
         said_verdict = words(lang)[f"plan_verdict_{verdict.verdict}"]
-        rows.append((verdict.precision, said_verdict, *cells, in_language(verdict.reason, lang)))
+        rows.append(
+            (in_language(verdict.precision, lang), said_verdict, *cells, in_language(verdict.reason, lang))
+        )
     return rows
 
 
@@ -174,7 +176,7 @@ def closing(plan: Plan, lang: str = "en", width: int = _WIDE) -> Iterator[str]:
         yield in_language(_nothing_fits(plan), lang)
     else:
         yield say["plan_choice"].format(
-            precision=chosen.precision,
+            precision=in_language(chosen.precision, lang),
             attention=chosen.attention,
             megapixels=megapixels(chosen.max_pixels),
             count=chosen.micro_batch,

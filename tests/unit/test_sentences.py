@@ -38,7 +38,8 @@ def said_in_the_code() -> tuple[set[str], str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
-    paths = (*CORE.rglob("saved*.csv"), *CORE.rglob("ocr_models.csv"))
+    names = ("saved*.csv", "ocr_models.csv", "licences.csv", "diffusion*.csv", "file_names.csv")
+    paths = [path for name in names for path in CORE.rglob(name)]
     tables = [path.read_text("utf-8") for path in paths]
     families = [path.read_text("utf-8").replace('\\"', '"') for path in CORE.glob("families/*.json")]
     return {text.strip() for text in texts}, "\0".join(dict.fromkeys([*texts, *tables, *families]))

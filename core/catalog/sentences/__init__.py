@@ -31,10 +31,20 @@ def translated(
     whole = _whole(lang).get(bare)
     if whole is None:
         whole = _filled(bare, lang, filled_in)
+    if whole is None and "; " in bare:
+        whole = _each(bare.split("; "), lang, filled_in)
     if whole is None:
         return None
     begin = text[: len(text) - len(text.lstrip())]
     return f"{begin}{whole}{text[len(text.rstrip()) :]}"
+
+
+def _each(parts: list[str], lang: str, filled_in: Callable[[str, str], str]) -> str | None:
+    """Remarks in a row, each by itself; None where none of them is known."""
+    told = [translated(part, lang, filled_in) for part in parts]
+    if not any(told):
+        return None
+    return "; ".join(said or part for said, part in zip(told, parts, strict=True))
 
 
 def _filled(text: str, lang: str, filled_in: Callable[[str, str], str]) -> str | None:

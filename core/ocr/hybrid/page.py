@@ -56,8 +56,9 @@ def page_of(
     if failed:
         notes.append(f"{len(failed)} of {len(answers)} pieces of the page could not be asked: {failed[0]}")
     if fallen_back:
-        by_whom = "read by the built-in engine: the model gave no text."
-        notes.append(f"{fallen_back} lines were {by_whom}" if fallen_back > 1 else f"1 line was {by_whom}")
+        one = "1 line was read by the built-in engine: the model gave no text."
+        more = f"{fallen_back} lines were read by the built-in engine: the model gave no text."
+        notes.append(one if fallen_back == 1 else more)
     order = reading_order.arrange(read, options.reading_direction, pictures=pictures_on(image, read))
     marked = reading_order.markdown(read, order)
     height, width = image.shape[:2]
