@@ -1,9 +1,10 @@
 """Peak memory beside the weights while reading: real classes at true widths against what the plan says.
 
-The nets are the published ones cut to a few layers, with random weights, on the CPU in bf16; the peak is what
+The nets are the published ones cut to a few layers, their weights zeros, on the CPU in bf16; the peak is what
 torch's allocator reports to its profiler during the product's own generate call: inputs, vision tower,
-prompt, first tokens. Depth enters a peak in two ways only, and both are in the formula: the KV cache holds
-every text layer, and DeepStack features wait for their layer (``run`` measures deeper nets to show it).
+prompt, first tokens. What products of zeros take is taken, but they are not worked out (zero_products.py).
+Depth enters a peak in two ways only, and both are in the formula: the KV cache holds every text layer, and
+DeepStack features wait for their layer (``run`` measures deeper nets to show it).
 """
 
 from __future__ import annotations
@@ -362,6 +363,8 @@ def measure(
     from vramwise.ocr.vlm.adapter import Prepared
     from vramwise.ocr.vlm.families import adapter_class
 
+    from benchmarks.zero_products import products_left_out
+
     torch.set_num_threads(1)
     attention = attention or ("eager" if model == "got_ocr" else "sdpa")
     config = config or cut_config(model, text_layers, vision_layers)
@@ -385,7 +388,7 @@ def measure(
         with patches:
             adapter.generate(net, prepared, decoding, lambda: None)
 
-    most = peak_bytes(read) if device == "cpu" else peak_bytes_on_card(read, device)
+    most = peak_bytes(products_left_out(read)) if device == "cpu" else peak_bytes_on_card(read, device)
     spent = time.perf_counter() - started
     return Measured(
         model,
@@ -403,7 +406,7 @@ def measure(
 
 
 def run(models: tuple[str, ...] = MODELS, sizes: tuple[tuple[int, int], ...] = SIZES) -> dict[str, Any]:
-    """The full matrix; about half an hour on one core, most of it in the attention of the large pages."""
+    """The full matrix."""
     import torch
 
     torch.set_num_threads(1)
