@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from vramwise import ReadOptions
 from vramwise.ocr.engines import cpu
-from vramwise.ocr.engines.foreign_text import ForeignPage
+from vramwise.ocr.engines.foreign_text import FUTILE, TELLING, ForeignPage
 from vramwise.ocr.engines.language_routing import TesseractRoute
 from vramwise.ocr.engines.line_shapes.missed_lines import missed_places, with_missed
 from vramwise.ocr.engines.line_shapes.vanished_words import restored, with_vanished_words
@@ -35,8 +35,8 @@ class Progress:
 class Asked(TesseractReader):
     """Reads what it is told to, and keeps what it was shown. Single lines that hang are less sure."""
 
-    def __init__(self, found: list[Line], alone: float = 0.7, hanging: float = 0.3) -> None:
-        self.found, self.alone, self.hanging = found, alone, hanging
+    def __init__(self, found: list[Line], alone: float = 0.7, hanging: float = 0.3, signs: str = "") -> None:
+        self.found, self.alone, self.hanging, self.signs = found, alone, hanging, signs
         self.pages: list[Picture] = []
         self.singles: list[Picture] = []
 
@@ -48,7 +48,8 @@ class Asked(TesseractReader):
         self.singles.append(crop)
         inked = np.flatnonzero((crop < 128).any(axis=(1, 2)))
         upright = not len(inked) or inked.mean() <= crop.shape[0] / 2
-        return "\u0441\u043b\u043e\u0432\u043e", self.alone if upright else self.hanging
+        text = "\u0441\u043b\u043e\u0432\u043e"
+        return (text, self.alone) if upright else (self.signs or text, self.hanging)
 
     def release(self) -> None: ...
 
@@ -63,7 +64,7 @@ def a_page(count: int = 8, long: float = 20.0) -> tuple[Picture, list[Line]]:
     lines = []
     for number in range(count):
         top, right = 30 + 60 * number, 40 + 30 * long
-        for x in range(44, int(right) - 8, 14):
+        for x in range(44 + number, int(right) - 8, 14):
             picture[top + 4 : top + 12, x : x + 8] = 0
         own = number % 2 == 0
         text = "" if own else f"read {number}"
@@ -102,6 +103,47 @@ def test_a_page_that_reads_nearly_as_well_either_way_is_read_once() -> None:
     either = Asked(found_on(lines, 0.5), alone=0.3, hanging=0.33)
     ForeignPage(picture, lines, "Cyrillic").read(either, None, Progress())
     assert len(either.pages) == 1
+
+
+def test_signs_that_a_reader_sees_in_letters_on_their_heads_do_not_tell_that_a_page_hangs() -> None:
+    picture, lines = a_page(12)
+    signs = Asked(found_on(lines, 0.5), alone=0.3, hanging=0.6, signs="0 6:4 \u20aa0")
+    ForeignPage(picture, lines, "Cyrillic").read(signs, None, Progress())
+    assert len(signs.pages) == 1
+
+
+def test_a_page_of_which_enough_was_read_beyond_doubt_does_not_hang() -> None:
+    picture, lines = a_page(12, long=4.0)
+    plain = [line if line.foreign else replace(line, text="quite upright", confidence=1.0) for line in lines]
+    sure = Asked(found_on(lines, 0.5))
+    ForeignPage(picture, plain, "Cyrillic").read(sure, None, Progress())
+    assert len(sure.pages) == 1
+
+
+def test_many_short_lines_together_tell_whether_a_page_hangs_as_few_long_ones_do() -> None:
+    picture, lines = a_page(24, long=5.0)
+    short = Asked(found_on(lines, 0.5), alone=0.6)
+    ForeignPage(picture, lines, "Cyrillic").read(short, None, Progress())
+    assert len(short.pages) == 1
+
+
+def test_for_a_small_part_of_a_page_all_of_it_is_not_read_over() -> None:
+    picture, lines = a_page(12, long=4.0)
+    few = [replace(line, foreign=None, text="1") if number > 2 else line for number, line in enumerate(lines)]
+    asked = Asked(found_on(lines, 0.5))
+    ForeignPage(picture, few, "Cyrillic").read(asked, None, Progress())
+    assert len(asked.pages) == 1
+
+
+def test_lines_are_not_asked_alone_for_ever_where_none_is_surer_so() -> None:
+    picture, lines = a_page(60)
+    own = [replace(line, foreign="Cyrillic") for line in lines]
+    in_vain = Asked(found_on(lines, 0.6), alone=0.3, hanging=0.3)
+    ForeignPage(picture, own, "Cyrillic").read(in_vain, None, Progress())
+    assert len(in_vain.singles) <= FUTILE + 2 * TELLING
+    surer = Asked(found_on(lines, 0.6), alone=0.7)
+    ForeignPage(picture, own, "Cyrillic").read(surer, None, Progress())
+    assert len(surer.singles) >= len(own)
 
 
 def contents() -> tuple[Picture, list[Line], list[int]]:

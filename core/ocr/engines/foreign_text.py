@@ -26,6 +26,7 @@ from .language_routing import LineReader
 from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line
 from .line_shapes.vanished_words import is_whole_number
 from .protocol import ProgressCallback
+from .script_at_a_glance import share_in_script
 from .script_judge import LIKE_LATIN, LOOK_ALIKE, NO_DOUBT
 from .table_rules import tilt, without_rules
 from .tesseract import TesseractReader
@@ -49,8 +50,11 @@ SMALL_LINE, GOOD_LINE, MOST_TIMES, MOST_ENLARGED = 24, 40, 4.0, 12_000_000
 PAPER = 0.12  # of a line's height, around it
 # What Tesseract sees where PP-OCR saw no text is a drawing, unless it is this sure.
 NO_DRAWING = 0.85
-# A page with so many lines that are so long for their height has some read upside down before all of it is.
+# Some lines of a page are read upside down before all of it is: so many that are so long for their height, or
+# the longest, as far as they are so long together.
 TELLING, LONG = 6, 8.0
+FEW = 0.25  # of a page's text; for so little of it, all of it is not read over
+FUTILE = 12  # lines of a page, one after the other, none of which is surer alone: nor will the rest be
 LETTERS = 4  # different ones of a line that PP-OCR is believed without a doubt
 
 # Of a line that nobody reads: words of such a confidence that are numbers, or Latin.
@@ -137,18 +141,28 @@ class ForeignPage:
         return mean_confidence([line for line in read if id(line) not in kept and not line.foreign])
 
     def _may_hang(self, reader: TesseractReader) -> bool:
-        """Whether the page may stand on its head: where enough lines are long, some of them, read alone both
-        ways, tell at a fraction of the cost of the page.
+        """Whether the page may stand on its head: not where PP-OCR read enough of it that runs as these lines
+        do. Else some lines, read alone both ways, tell at a fraction of the cost of the page, if they are
+        long enough: by the letters of the script, for it is as sure of the signs it sees in vowels' points.
         """
         import numpy as np
 
-        long = [line for line in self._own if _length(line) >= LONG * _height(line)]
-        if len(long) < TELLING:
+        beyond_doubt = [line for line in self._others if _no_doubt(line)]
+        if len(beyond_doubt) >= TELLING:
+            apart = text_angle(beyond_doubt) - text_angle(self._own)
+            return abs(math.remainder(apart, 2 * math.pi)) > math.pi / 4
+        telling = _telling(self._own) or (self._own if self.share < FEW else [])
+        if not telling:
             return True
         level = next((made.level for made in self.readings if made.level.is_like(self._level)), self._level)
-        crops = [_cut(level, line) for line in sorted(long, key=_length)[-TELLING:]]
-        here = mean(self._line(reader, crop)[1] for crop in crops)
-        turned = mean(self._line(reader, np.ascontiguousarray(crop[::-1, ::-1]))[1] for crop in crops)
+        crops = [_cut(level, line) for line in telling]
+
+        def sense(crop: NDArray[uint8]) -> float:
+            text, sure = self._line(reader, crop)
+            return sure * share_in_script(text, self.script)
+
+        here = mean(map(sense, crops))
+        turned = mean(sense(np.ascontiguousarray(crop[::-1, ::-1])) for crop in crops)
         return turned > here + MORE_SURE
 
     def _page(
@@ -176,9 +190,7 @@ class ForeignPage:
             found = reader.lines(self.image, max_pixels, progress)
         filled = {id(line): _filled(line, found) for line in self._own}
         if isinstance(reader, TesseractReader):
-            for line in self._own:
-                progress.check()
-                filled[id(line)] = self._alone(reader, level, line, filled[id(line)])
+            self._ask_alone(reader, level, filled, progress)
         others = [line for line in self.lines if line.foreign != self.script]
         if self.share < MOSTLY or any(line.foreign for line in others) or any(map(_has_cjk, others)):
             return [filled.get(id(line), line) for line in self.lines]
@@ -199,16 +211,31 @@ class ForeignPage:
         level = replace(level, picture=without_rules(level.picture, high, aslant=True))
         return level if times == 1.0 else level.enlarged(times)
 
-    def _alone(self, reader: TesseractReader, level: LevelPicture, line: Line, read: Line) -> Line:
-        """The surer of a line as read on its page and read alone; of a part of a line, that share counts."""
-        here = 0.0 if read.foreign else (read.confidence or 0.0) * _share_read(line, read.words)
-        weakest = min((word.confidence or 0.0 for word in read.words), default=here)
-        if here >= SURE_ON_PAGE and weakest >= SURE_WORD:
-            return read
-        text, sure = self._line(reader, _cut(level, line))
-        if not text or sure < max(ALONE_AT_LEAST, here):
-            return read
-        return replace(line, text=text, confidence=sure, words=(), foreign=None)
+    def _ask_alone(
+        self,
+        reader: TesseractReader,
+        level: LevelPicture,
+        filled: dict[int, Line],
+        progress: ProgressCallback,
+    ) -> None:
+        """Into ``filled``, lines by the id of what they fill, the surer of each as read on its page and read
+        alone; of a part of a line, that share counts. Where asking alone was in vain so often, what has words
+        stays as it is.
+        """
+        in_vain = 0
+        for line in self._own:
+            progress.check()
+            read = filled[id(line)]
+            here = 0.0 if read.foreign else (read.confidence or 0.0) * _share_read(line, read.words)
+            weakest = min((word.confidence or 0.0 for word in read.words), default=here)
+            if (here >= SURE_ON_PAGE and weakest >= SURE_WORD) or (read.words and in_vain >= FUTILE):
+                continue
+            text, sure = self._line(reader, _cut(level, line))
+            if not text or sure < max(ALONE_AT_LEAST, here):
+                in_vain += 1
+                continue
+            in_vain = 0
+            filled[id(line)] = replace(line, text=text, confidence=sure, words=(), foreign=None)
 
     def _page_of(self, found: list[Line], filled: dict[int, Line]) -> list[Line]:
         """A page of the script: the reader's own lines, and the single ones that it read better alone."""
@@ -234,6 +261,20 @@ def _sure(line: Line) -> bool:
 def _cut(level: LevelPicture, line: Line) -> NDArray[uint8]:
     """A line of the original, cut from its level picture."""
     return straight_line(level.picture, tuple(level.forth(point) for point in line.polygon), PAPER)
+
+
+def _telling(lines: Sequence[Line]) -> list[Line]:
+    """The longest of ``lines`` if they are long enough to tell which way up they are."""
+    ordered = sorted(lines, key=_length, reverse=True)
+    long = list(itertools.accumulate(_length(line) / max(1.0, _height(line)) for line in ordered))
+    return next(
+        (
+            ordered[:count]
+            for count, so_long in enumerate(long, 1)
+            if count >= TELLING and so_long >= TELLING * LONG
+        ),
+        [],
+    )
 
 
 def _turned(line: Line) -> Line:

@@ -125,13 +125,19 @@ def _plain(crops: Sequence[NDArray[uint8]], guesses: Sequence[ScriptGuess]) -> t
 def is_believable(lines: Sequence[Line], script: str) -> bool:
     """Whether what a reader of ``script`` read was there to be read."""
     sure = [line.confidence or 0.0 for line in lines for _ in line.text]
-    letters = [letter for line in lines for letter in line.text if letter.isalpha()]
+    letters = "".join(letter for line in lines for letter in line.text if letter.isalpha())
     if not letters or sum(sure) / len(sure) < BELIEVED:
         return False
-    names = UNICODE_NAMES.get(script, (script.upper(),))
-    own = sum(unicodedata.name(letter, "").startswith(names) for letter in letters)
     doubted = sum((line.confidence or 0.0) < DOUBTED for line in lines)
-    return own >= IN_SCRIPT * len(letters) and doubted <= FEW_DOUBTED * len(lines)
+    return share_in_script(letters, script) >= IN_SCRIPT and doubted <= FEW_DOUBTED * len(lines)
+
+
+def share_in_script(text: str, script: str) -> float:
+    """The share of a text's characters, white space aside, that are letters or marks of a script."""
+    characters = "".join(text.split())
+    names = UNICODE_NAMES.get(script, (script.upper(),))
+    own = sum(unicodedata.name(character, "").startswith(names) for character in characters)
+    return own / len(characters) if characters else 0.0
 
 
 def covers(image: NDArray[uint8], lines: Sequence[Line]) -> bool:
