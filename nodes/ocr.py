@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..core.catalog import language, languages
-from ..core.catalog.words import in_language, words
+from ..core.catalog.words import LANGUAGES, in_language, words
 from ..core.errors import VramwiseError
 from ..core.option_values import (
     HYBRID,
@@ -343,7 +343,7 @@ def _output(
     answers = results[:1] if is_together(options) else results
     texts = [result.text for result in answers]
     records = [result.to_dict() for result in results]
-    here = [{**one, "notes": _notes(each)} for one, each in zip(records, results, strict=True)]
+    here = [{**one, **_notes(each)} for one, each in zip(records, results, strict=True)]
     return io.NodeOutput(
         "\n\n".join(texts),
         texts,
@@ -361,9 +361,16 @@ def _output(
     )
 
 
-def _notes(result: OCRResult) -> list[str]:
-    """For the panel, in the language of who asked: what of the reading is not as it might be expected."""
-    lang = of_the_reader()
+def _notes(result: OCRResult) -> dict[str, Any]:
+    """For the panel what of the reading is not as it might be expected: in the language of who asked and, as
+    ComfyUI keeps an answer whoever asks next, in all others.
+    """
+    spoken = {lang: {"notes": _notes_in(lang, result)} for lang in LANGUAGES}
+    asked = spoken[of_the_reader()]
+    return {**asked, "in": spoken} if asked["notes"] else asked
+
+
+def _notes_in(lang: str, result: OCRResult) -> list[str]:
     notes = [in_language(note, lang) for note in result.notes]
     if result.finish_reason in CUT:
         notes.append(words(lang)[f"ocr_cut_{result.finish_reason}"])

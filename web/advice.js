@@ -2,21 +2,18 @@
 import { button, div, list, make, note, put, status, strong, table } from './dom.js'
 import { linked, widgetOf } from './graph.js'
 import { badge } from './loader.js'
-import { language, size, t } from './words.js'
+import { size, spoke, t } from './words.js'
 
 const RUNS = ['fits', 'tight', 'reduced', 'streams']
 const SIZES = ['resident_bytes', 'optimal_bytes', 'floor_bytes']
 const MOST = 60
 
-// A run's summary is there in all languages, that of the sidebar in the one that it asked in.
-const spoken = (summary) => summary?.in?.[language()] ?? summary
-
 export const sentences = (summary) =>
-  make('ul', { class: 'vw-lines vw-picks' }, (spoken(summary)?.lines ?? []).map((line) => make('li', { 'data-task': line.task }, line.text)))
+  make('ul', { class: 'vw-lines vw-picks' }, (spoke(summary)?.lines ?? []).map((line) => make('li', { 'data-task': line.task }, line.text)))
 
 // What of a person's own rows is not used.
 export function unused([one]) {
-  const faults = spoken(one.summary)?.own_rows ?? one.own_rows
+  const faults = spoke(one.summary)?.own_rows ?? one.own_rows
   return faults?.length > 0 && make('details', null, make('summary', null, t('own_rows', { count: faults.length })), list('vw-findings', faults))
 }
 
@@ -118,7 +115,7 @@ function grouped({ models, summary }) {
     const key = `${one.task} ${one.model}`
     found.set(key, [...(found.get(key) ?? []), one])
   }
-  const told = new Map((spoken(summary)?.rows ?? []).map((row) => [`${row.task} ${row.model}`, row]))
+  const told = new Map((spoke(summary)?.rows ?? []).map((row) => [`${row.task} ${row.model}`, row]))
   return [...found].map(([key, rows]) => {
     const row = told.get(key)
     const best = rows.find((one) => one.precision === row?.precision) ?? rows.find((one) => RUNS.includes(one.verdict)) ?? rows[0]

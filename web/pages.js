@@ -4,7 +4,7 @@ import { button, copy, div, draw, frame, make, put, status, tabs } from './dom.j
 import { valueOf } from './graph.js'
 import { refusal } from './languages.js'
 import { markdown } from './markdown.js'
-import { percent, t } from './words.js'
+import { percent, spoke, t } from './words.js'
 
 export const pictureOf = (page) => api.apiURL(`/view?${new URLSearchParams(page)}`)
 
@@ -56,7 +56,7 @@ export function pagesPanel(node) {
       t('pages_panel'),
       (name, picked) => {
         if (picked) left = name
-        said.textContent = records[at].notes?.join(' ') ?? ''
+        said.textContent = spoke(records[at]).notes?.join(' ') ?? ''
         return content[name](records[at])
       }
     )
@@ -88,7 +88,7 @@ export function pagesPanel(node) {
     page: (record) => div('vw-both', page(record, pictures[at], take), make('pre', { class: 'vw-beside', tabindex: 0, 'aria-label': t('tab_text') }, record.text)),
     text: (record) => written(record.text),
     markdown: (record) => written(record.markdown, markdown(record.markdown)),
-    json: (record) => written(JSON.stringify(record, null, 1))
+    json: (record) => written(JSON.stringify({ ...record, in: undefined }, null, 1))
   }
   return panel
 }

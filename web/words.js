@@ -15,6 +15,9 @@ export function language() {
   return LANGUAGES.find((one) => locale.startsWith(one)) ?? 'en'
 }
 
+// What a run said in all languages: ComfyUI keeps it whoever asks next.
+export const spoke = (one) => one?.in?.[language()] ?? one
+
 // True when the language is another one than before.
 export async function loadWords() {
   const wanted = language()

@@ -69,3 +69,18 @@ def test_a_script_is_told_in_english(reports):
     assert 'Region 1: "11" at ' in said["drawn"] and "Region 2: no text, left as it is." in said["drawn"]
     assert said["score"].startswith("Best: image 1 of 1, not passed.\n\n- **Image 1**: CER ")
     assert said["mask"].startswith("Found 1 on 1 of 1 pages\npage 1: ")
+
+
+def test_what_is_kept_from_somebody_elses_run_can_be_shown_in_ones_own_language(client, graph, fresh):
+    """ComfyUI answers an unchanged prompt from its cache, with the words of who ran it first."""
+    graph.picture("page", "vramwise_sample.png").read("ocr", "page", prompt=f"Be brief {next(fresh)}.")
+    seen = []
+    for lang in ("ru", "zh"):
+        with client.reading(lang):
+            (page,) = client.run(graph).outputs["ocr"]["ocr"]
+        seen.append(page)
+    assert seen[0] == seen[1], "the second was kept"
+    assert seen[0]["notes"] == seen[0]["in"]["ru"]["notes"] and set(seen[0]["in"]) == {"en", "ru", "zh"}
+    for lang, letters in LETTERS.items():
+        assert all(re.search(letters, note) for note in seen[1]["in"][lang]["notes"])
+    assert seen[0]["in"]["en"]["notes"][0].startswith("The prompt is ignored")

@@ -188,6 +188,11 @@ def test_the_panel_says_what_of_a_page_is_missing(visit: Callable[..., Frontend]
     assert not said.is_visible()
     panel.get_by_role("button", name="Previous page").click()
     assert said.inner_text().endswith("its limit.")
+    kept = {**cut, "notes": ["Erste."], "in": {"en": {"notes": ["One."]}}}  # of somebody else's run
+    graphs.give(frontend, ids["node"], {"ocr": [kept]})
+    assert said.inner_text() == "One."
+    panel.get_by_role("tab", name="JSON").click()
+    assert '"in"' not in panel.inner_text()
 
 
 def test_tab_goes_through_the_controls_in_the_order_they_are_read(visit: Callable[..., Frontend]) -> None:
