@@ -137,6 +137,50 @@ def test_a_page_with_text_in_one_picture_alone_is_read_as_ever(lines: list[Line]
     assert read(comic(GRID), lines) == " ".join(line.text for line in lines)
 
 
+def test_panels_that_a_logo_joins_are_read_one_by_one() -> None:
+    page = comic(GRID)
+    cv2.ellipse(page, (500, 500), (70, 28), 0, 0, 360, (255, 255, 255), -1)
+    cv2.ellipse(page, (500, 500), (70, 28), 0, 0, 360, (0, 0, 0), 4)
+    name = balloon(500, 490, "by nobody")
+    assert len(panels_on(page, [*FOUR, *name])) == 4
+    assert read(page, [*FOUR, *name]) == READ.replace("But", "by nobody But")
+
+
+def touching() -> NDArray[np.uint8]:
+    """Four pictures without a gutter."""
+    page = np.full((1000, 1000, 3), 60, np.uint8)
+    for number, (x, y) in enumerate([(0, 0), (500, 0), (0, 500), (500, 500)]):
+        page[y : y + 500, x : x + 500] = (40 + 50 * number, 200 - 40 * number, 90)
+        cv2.circle(page, (x + 250, y + 350), 110, (250, 240, 230), -1)
+    return page
+
+
+def test_a_word_level_with_a_caption_is_of_the_picture_that_it_stands_in() -> None:
+    lines = [
+        *balloon(250, 60, "It is a nice day", "to be here"),
+        *balloon(750, 60, "Sure"),
+        *balloon(250, 560, "Rain"),
+        *balloon(750, 560, "will come", "soon"),
+    ]
+    assert read(touching(), lines[::-1]) == "It is a nice day to be here Sure Rain will come soon"
+
+
+def test_a_low_strip_of_words_has_no_panels() -> None:
+    page = np.full((12, 1500, 3), 255, np.uint8)
+    page[2:10, 100:140] = page[2:10, 1000:1040] = 0
+    assert panels_on(page, [*balloon(120, 0, "one"), *balloon(1020, 0, "two")]) == ()
+
+
+def test_the_side_of_a_thing_with_a_text_below_is_no_seam() -> None:
+    page = np.full((1000, 1000, 3), 90, np.uint8)
+    page[:600, :480] = 200
+    cv2.circle(page, (200, 300), 160, (20, 60, 90), -1)
+    cv2.circle(page, (750, 300), 160, (20, 60, 90), -1)
+    beside = [*balloon(200, 100, "Left"), *balloon(750, 100, "Right")]
+    text = [one for row in range(15) for one in balloon(480, 610 + 26 * row, "a line of text below")]
+    assert panels_on(page, [*beside, *text]) == ()
+
+
 def photograph(*boards: tuple[int, int, int, int]) -> NDArray[np.uint8]:
     """A page that is all picture, but for boards of one colour."""
     page = np.random.default_rng(4).integers(0, 255, (100, 100, 3)).astype(np.uint8)

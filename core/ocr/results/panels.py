@@ -13,6 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ...cancel import watched
+from .column_signs import NUMBER
 from .line_boxes import Box, close_groups
 from .rules import Ruling
 
@@ -81,7 +82,7 @@ class Part:
 
 def by_panels(boxes: Sequence[Box], angle: float, pictures: Pictures | None, ruling: Ruling) -> list[Part]:
     """``boxes`` of a page that was turned back by ``angle`` (radians), in reading order by panels; one part
-    where the page is not read by them. A panel with a ruled table in it is none.
+    where the page is not read by them. A panel with a ruled table or a column of numbers is none.
     """
     panels = pictures.panels if pictures else ()
     if len(boxes) > MOST_LINES or len(panels) < 2:
@@ -96,7 +97,9 @@ def by_panels(boxes: Sequence[Box], angle: float, pictures: Pictures | None, rul
         else:
             inside.setdefault(panel, []).append(box)
     own = sum(map(len, inside.values()))
-    tables = any(_is_ruled(panel, angle, ruling) for panel in inside)
+    tables = any(_is_ruled(panel, angle, ruling) for panel in inside) or any(
+        map(_are_numbers, inside.values())
+    )
     if len(inside) < 2 or own < MOSTLY * len(boxes) or tables:
         return [Part(list(boxes), False)]
     found: list[Part] = []
@@ -106,6 +109,13 @@ def by_panels(boxes: Sequence[Box], angle: float, pictures: Pictures | None, rul
         found += [Part(before, False)] if before else []
         found.append(Part(inside[panel], True))
     return [*found, Part([box for box, *_ in around], False)] if around else found
+
+
+def _are_numbers(boxes: Sequence[Box]) -> bool:
+    """Whether the lines of a panel are a column of prices beside another panel's names."""
+    return len(boxes) > 1 and all(
+        any(map(str.isdigit, b.text)) and NUMBER.fullmatch(b.text.strip()) for b in boxes
+    )
 
 
 def _is_ruled(panel: Panel, angle: float, ruling: Ruling) -> bool:

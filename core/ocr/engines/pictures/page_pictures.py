@@ -13,6 +13,7 @@ from ...results.line import Line
 from ...results.line_boxes import text_angle
 from ...results.panels import Panel, Pictures
 from ...results.vertical_text import is_vertical
+from .seams import parted_by_seams
 
 if TYPE_CHECKING:
     from numpy import bool_, uint8
@@ -25,6 +26,10 @@ LEAST_SHARE, LEAST_SIDE, FILLED = 0.03, 0.1, 0.85  # of the page, of its shorter
 FRAME = 3  # pixels there of a frame, and around a line
 DRAWN, DIFFERENT = 0.08, 40  # of a panel, outside its lines, differs by so many levels from its usual colour
 NEAR, THICK = 5, 8  # pixels there within which a picture changes so much; a rule's change is less thick
+
+
+Place = tuple[int, int, int, int]
+"""Left, top, width, height in pixels of the page as it is looked at."""
 
 
 def pictures_on(image: NDArray[uint8], lines: Sequence[Line]) -> Pictures | None:
@@ -42,26 +47,42 @@ def pictures_on(image: NDArray[uint8], lines: Sequence[Line]) -> Pictures | None
 
 
 def _panels(small: NDArray[uint8], written: NDArray[bool_], scale: float) -> Iterator[Panel]:
-    """The panels of a page, in no order; none of a page with fewer than two."""
+    """The panels of a page, in no order; none of a page with fewer than two. Between seams where that makes
+    more of them than the gutter does: it may be joined, or there is none.
+    """
+    ways = (_in_gutters(small), _between_seams(small, written))
+    drawn = [[place for place in found if _is_drawn(small, written, place)] for found in ways]
+    for x, y, w, h in drawn[1] if len(drawn[1]) > max(1, len(drawn[0])) else drawn[0]:
+        yield Panel(x / scale, y / scale, (x + w) / scale, (y + h) / scale)
+
+
+def _in_gutters(small: NDArray[uint8]) -> list[Place]:
+    """The rectangles that the gutter leaves; none where it leaves one."""
     import cv2
     import numpy as np
 
     gutter = _gutter(small)
     if gutter is None:
-        return
+        return []
     inside = cv2.morphologyEx((~gutter).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, _, places, _ = cv2.connectedComponentsWithStats(inside, connectivity=4)
-    high, wide = inside.shape
     found = [
         (int(x), int(y), int(w), int(h))
         for x, y, w, h, area in places[1:].tolist()
-        if w * h >= LEAST_SHARE * high * wide
-        and min(w, h) >= LEAST_SIDE * min(high, wide)
-        and area >= FILLED * w * h
+        if _is_large(w, h, small) and area >= FILLED * w * h
     ]
-    for x, y, w, h in found if len(found) > 1 else ():
-        if _is_drawn(small, written, (x, y, w, h)):
-            yield Panel(x / scale, y / scale, (x + w) / scale, (y + h) / scale)
+    return found if len(found) > 1 else []
+
+
+def _between_seams(small: NDArray[uint8], written: NDArray[bool_]) -> list[Place]:
+    parts = [(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in parted_by_seams(small, written)]
+    return [(x, y, w, h) for x, y, w, h in parts if _is_large(w, h, small)] if len(parts) > 1 else []
+
+
+def _is_large(wide: int, high: int, small: NDArray[uint8]) -> bool:
+    height, width = small.shape[:2]
+    area, side = LEAST_SHARE * height * width, LEAST_SIDE * min(height, width)
+    return bool(wide * high >= area and min(wide, high) >= side)
 
 
 def _busy(small: NDArray[uint8], written: NDArray[bool_]) -> NDArray[uint8]:
@@ -102,7 +123,7 @@ def _written(lines: Sequence[Line], scale: float, shape: tuple[int, int]) -> NDA
     return np.asarray(cv2.dilate(mask, np.ones((2 * FRAME + 1, 2 * FRAME + 1), np.uint8)) > 0)
 
 
-def _is_drawn(small: NDArray[uint8], written: NDArray[bool_], place: tuple[int, int, int, int]) -> bool:
+def _is_drawn(small: NDArray[uint8], written: NDArray[bool_], place: Place) -> bool:
     """Whether there is more in a panel than its ground, its frame and its lines."""
     import numpy as np
 

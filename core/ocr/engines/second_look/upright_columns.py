@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....cjk import is_cjk
 from ...images import edge_colour
-from ..line_turning import Cut
+from ..line_turning import TALL, Cut
 from ..script_detection import explained_share
 from ..way_up import Reading, Stand
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_COLUMNS = 60  # of one page
+DOUBTED, NEWLY, MORE = 0.8, 0.85, 0.1  # a narrow character's score; a column's in its place; and its lead
 SURE = 0.75  # of an inserted character
 LIKE = 0.6  # two readings that share less than this are not of one text
 ENDS = 1.3  # column widths by which a cut may grow at each end
@@ -49,20 +50,53 @@ def longer_columns(bgr: NDArray[uint8], cuts: Sequence[Cut]) -> list[Cut]:
 def look_again(
     stands: Sequence[Stand], recognise: Callable[[Sequence[NDArray[uint8]]], Sequence[Reading]]
 ) -> list[Stand]:
-    """The lines of a page; of columns in Chinese or Japanese what a row of their characters says too."""
+    """The lines of a page; of columns in Chinese or Japanese what a row of their characters says too, and of
+    a tall box that was taken for one narrow character, unsurely, what it says as a column.
+    """
     rows: dict[int, NDArray[uint8]] = {}
     for index, stand in enumerate(stands):
-        if len(rows) < MOST_COLUMNS and stand.cut.tall and any(map(is_cjk, stand.reading[0])):
-            row = as_row(stand.cut.turned(-1).crop)
+        if len(rows) < MOST_COLUMNS and (_is_column(stand) or _may_be_column(stand)):
+            row = as_row(stand.cut.turned(-1).crop if stand.cut.tall else stand.cut.crop)
             if row is not None:
                 rows[index] = row
     better = list(stands)
-    for index, reading in zip(rows, recognise(list(rows.values())) if rows else (), strict=True):
-        merged = both(stands[index].reading, reading)
-        if merged is not stands[index].reading:
-            crop = stands[index].cut.crop
-            better[index] = replace(stands[index], reading=merged, explained=explained_share(crop, merged[2]))
+    readings = recognise(list(rows.values())) if rows else ()
+    for (index, row), reading in zip(rows.items(), readings, strict=True):
+        stand = stands[index]
+        if not stand.cut.tall:
+            better[index] = _as_column(stand, reading, row.shape[1])
+            continue
+        merged = both(stand.reading, reading)
+        if merged is not stand.reading:
+            better[index] = replace(
+                stand, reading=merged, explained=explained_share(stand.cut.crop, merged[2])
+            )
     return better
+
+
+def _is_column(stand: Stand) -> bool:
+    return stand.cut.tall and any(map(is_cjk, stand.reading[0]))
+
+
+def _may_be_column(stand: Stand) -> bool:
+    upright = not stand.cut.tall and stand.cut.bend is None and stand.cut.aspect < 1 / TALL
+    return upright and stand.reading[1] < DOUBTED
+
+
+def _as_column(stand: Stand, row: Reading, wide: int) -> Stand:
+    """``stand`` as the column that ``row``, so many pixels wide, was made of, if that makes more sense."""
+    text, score, spans, chances = row
+    if not _is_han(text) or score < max(NEWLY, stand.reading[1] + MORE):
+        return stand
+    cut = stand.cut.turned(1)
+    scale = cut.crop.shape[1] / wide
+    reading = text, score, [(a * scale, b * scale) for a, b in spans], chances
+    return replace(stand, cut=cut, reading=reading, explained=explained_share(cut.crop, reading[2]))
+
+
+def _is_han(text: str) -> bool:
+    """Whether these are two characters of Chinese or Japanese or more, and nothing else."""
+    return len(text) > 1 and all(map(is_cjk, text))
 
 
 def both(column: Reading, row: Reading) -> Reading:
