@@ -21,24 +21,25 @@ from .line_detection import SHORT_SIDE
 from .line_shapes.bent_lines import BentBands
 from .line_shapes.tight_boxes import tightened
 from .line_shapes.unclear_places import Place, lowest, unclear_place, window_on, with_found
+from .openvino_graphs import detector_graph, recogniser_graph
 
 if TYPE_CHECKING:
     from numpy import float32, uint8
     from numpy.typing import NDArray
 
 FIRST_LOOK = 0.6  # of that size, which is a third of the work
-KEPT_PIXELS = 400_000  # of a small look, up to which its tensors are kept
-LARGE_PIXELS = 1_000_000  # of a look, for which the small looks' tensors make room
-ONE_SIZE_PIXELS = 700_000  # of one at full size, from which a network of that one size costs hardly more
+KEPT_PIXELS = 650_000  # of a small look, up to which its tensors are kept
+# Pixels of a look from which a network of that one size costs hardly more than the one for any, and the small
+# looks' tensors make room.
+LARGE_PIXELS = 1_000_000
 # Bytes of tensors for each pixel in either, with what is copied on the way; and of that one network.
-ANY_SIZE_BYTES, ONE_SIZE_BYTES, COMPILED_BYTES = 300, 115, 48 * MIB
+ANY_SIZE_BYTES, ONE_SIZE_BYTES, COMPILED_BYTES = 195, 100, 48 * MIB
 MOST_SIZES = 8  # of pictures whose kernels (5 MiB each) a detector keeps where memory is short
 PARTS = 4  # of a pixel, in which corners are measured
 HIGH_LINE = 128  # pixels; where all boxes are higher, a larger look falls between the strokes of letters
 STEP = 32  # pixels; the network's sides are multiples of it
 LINE_HEIGHT = 48  # pixels of a line for the recogniser
 NARROWEST = 64  # pixels of the narrowest line it is given
-MOST_PARTS = 16  # of a step's chances, among which the best is looked for
 MOST_AT_ONCE = 4  # lines in flight; more wins little and takes memory
 # (up to this width, in steps of): what is added to a line is less than an eighth of it
 WIDTH_STEPS = ((256, 32), (640, 64), (1280, 128), (2560, 256))
@@ -65,11 +66,9 @@ def cores() -> int:
 
 def bytes_at_once(pixels: int) -> int:
     """How many the detector takes at once for a picture of which it sees so many pixels at full size."""
-    small = pixels * FIRST_LOOK**2
-    if pixels <= ONE_SIZE_PIXELS:  # what the first look takes of that is kept from the picture before
+    if pixels <= LARGE_PIXELS:  # what the first look takes of that is kept from the picture before
         return pixels * ANY_SIZE_BYTES
-    if pixels <= LARGE_PIXELS:  # the first look's tensors stay beside the second's
-        return round(small * ANY_SIZE_BYTES + pixels * ONE_SIZE_BYTES) + COMPILED_BYTES
+    small = pixels * FIRST_LOOK**2
     first = small * ANY_SIZE_BYTES if small <= LARGE_PIXELS else 0
     return max(round(first), pixels * ONE_SIZE_BYTES + COMPILED_BYTES)
 
@@ -173,7 +172,7 @@ class _Network:
     """
 
     def __init__(self, weights: Path) -> None:
-        self._model, _ = compiled(weights, _takes_bytes, "bytes in", {})
+        self._model, _ = compiled(weights, detector_graph, "bytes in, enlarged last", {})
         self._request = self._model.create_infer_request()
         self.sizes: set[tuple[int, int]] = set()
         self.largest = 0
@@ -211,7 +210,7 @@ class _FullLooks:
 
     def chances(self, seen: NDArray[uint8]) -> NDArray[float32]:
         """As a network's. Until the next call or ``release_memory``."""
-        if seen.shape[0] * seen.shape[1] > ONE_SIZE_PIXELS:
+        if seen.shape[0] * seen.shape[1] > LARGE_PIXELS:
             return self._one.chances(seen)
         self._any = self._any or _Network(self._weights)
         return self._any.chances(seen)
@@ -230,7 +229,7 @@ class _FullLooks:
 class _SizedNetwork:
     """The detector's network compiled for the size of one picture, until another size comes.
 
-    OpenVINO then knows which tensors are never there together: 105 bytes a pixel instead of 270. What
+    OpenVINO then knows which tensors are never there together: 91 bytes a pixel instead of 182. What
     compiling costs (0.2 s) is won back in page faults from a megapixel on, and with the next page so large.
     """
 
@@ -245,7 +244,7 @@ class _SizedNetwork:
         size = seen.shape[:2]
         if size != self._size:
             self.drop()
-            self._of_any_size = self._of_any_size or read(self._weights, _takes_bytes)
+            self._of_any_size = self._of_any_size or read(self._weights, detector_graph)
             self._model = sized(self._of_any_size, (1, *size, 3))
             self._size = size
         request = self._model.create_infer_request()
@@ -274,7 +273,7 @@ class Recogniser:
 
         at_once = min(MOST_AT_ONCE, cores())
         properties = {"NUM_STREAMS": at_once, "INFERENCE_NUM_THREADS": at_once}
-        self._model, characters = compiled(weights, _best_character, "best character in parts", properties)
+        self._model, characters = compiled(weights, recogniser_graph, "best character in parts", properties)
         if not characters:
             raise ValueError(f"{weights} does not name its characters")
         self._decode = CTCLabelDecode(character=characters.splitlines()).decode
@@ -359,58 +358,3 @@ def _prepared(crops: Sequence[NDArray[uint8]]) -> Iterator[tuple[int, float, NDA
         line[0, :, :, :wide] *= 1 / 127.5
         line[0, :, :, :wide] -= 1
         yield index, ratios[index], line
-
-
-def _takes_bytes(model: Any) -> Any:
-    """uint8 (1, height, width, 3) in, scaled to -1 ... 1 within, as RapidOCR scales it."""
-    from openvino import Layout, Type
-    from openvino.preprocess import PrePostProcessor
-
-    prepared = PrePostProcessor(model)
-    prepared.input().tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
-    prepared.input().model().set_layout(Layout("NCHW"))
-    steps = prepared.input().preprocess()
-    steps.convert_element_type(Type.f32).mean(127.5).scale(127.5)
-    return prepared.build()
-
-
-def _best_character(model: Any) -> Any:
-    """Two outputs (1, steps, 1) in the place of every character's chance: the best one's number, its chance.
-
-    The chance is what softmax gives: exp(best) over the sum of exp(each), which is 1 over the sum of
-    exp(each - best).
-    """
-    import numpy as np
-    from openvino import Model
-    from openvino import opset13 as ops
-
-    last = model.get_results()[0].input_value(0).get_node()
-    if last.get_type_name() != "Softmax":
-        raise ValueError(f"the network ends in {last.get_type_name()}, not in Softmax")
-    logits = last.input_value(0)
-    best, number = _best(logits)
-    others = ops.exp(ops.subtract(logits, best))
-    total = ops.reduce_sum(others, ops.constant(np.array([2], np.int32)), True)
-    chance = ops.divide(ops.constant(np.float32(1)), total)
-    return Model([number.output(0), chance.output(0)], model.get_parameters(), "best character")
-
-
-def _best(logits: Any) -> tuple[Any, Any]:
-    """The largest of (1, steps, classes), and its number, (1, steps, 1) each. Looked for in two steps: the
-    best of each place in some equal parts, then of these. One step through thousands of classes cannot be
-    done many at once and takes twice the time, a tenth of the whole network's.
-    """
-    import numpy as np
-    from openvino import opset13 as ops
-
-    classes = logits.get_partial_shape()[2].get_length()
-    parts = max(count for count in range(1, MOST_PARTS + 1) if classes % count == 0)
-    places = classes // parts
-    parted = ops.reshape(logits, ops.constant(np.array([0, -1, parts, places], np.int64)), True)
-    one, how = ops.constant(np.int32(1)), {"mode": "max", "sort": "none", "index_element_type": "i32"}
-    first = ops.topk(parted, one, 2, **how)
-    second = ops.topk(first.output(0), one, 3, **how)
-    part = ops.gather_elements(first.output(1), second.output(1), 3)
-    number = ops.add(ops.multiply(part, ops.constant(np.int32(places))), second.output(1))
-    aside = ops.constant(np.int64(3))
-    return ops.squeeze(second.output(0), aside), ops.squeeze(number, aside)
