@@ -226,6 +226,20 @@ def test_two_short_lines_of_which_nothing_came_back_are_said_to_be_there_togethe
     assert foreign_lines([*ENGLISH, names[0], doubted]) == {}
 
 
+def test_two_small_lines_of_which_little_came_back_tell_their_script_together() -> None:
+    """A sign of twenty pixels a line: of either alone the net is not sure enough."""
+    small = [
+        LineEvidence(text, 0.42, ScriptGuess("Devanagari", sure), score, long)
+        for text, sure, score, long in (("RC", 0.53, 0.4, 4.3), ("f", 0.7, 0.68, 2.2))
+    ]
+    assert foreign_lines([*ENGLISH, *small]) == {5: "Devanagari", 6: "Devanagari"}
+    assert foreign_lines([*ENGLISH, small[0]]) == {}
+    other = LineEvidence("f", 0.42, ScriptGuess("Bengali", 0.7), 0.68, 2.2)
+    assert foreign_lines([*ENGLISH, small[0], other]) == {}
+    read = LineEvidence("half", 0.9, ScriptGuess("Devanagari", 0.7), 0.68, 2.2)
+    assert foreign_lines([*ENGLISH, small[0], read]) == {}
+
+
 def han(text: str, explained: float, script: str, confidence: float, score: float) -> LineEvidence:
     return LineEvidence(text, explained, ScriptGuess(script, confidence), score, 1.1 * len(text))
 
