@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -267,20 +268,12 @@ def set_up_lock():
         yield
 
 
-def steps_after_venv(place: Place, comfy: bool, frontend: bool) -> list[Step]:
-    version = venv_version(place)
-    machine = [version, platform.system(), platform.machine()]
-    pyproject = packaging_part((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    locked = {} if place.newest else locked_versions(version)
-    # the newest of everything is looked for at every set-up
-    always = time.time() if place.newest else None
-    chosen = ["--upgrade", "--upgrade-strategy", "eager"] if place.newest else constraints(place, version)
-
-    def step(title: str, name: str, inputs: list, act) -> Step:
-        return Step(title, place.stamps / name, [*inputs, machine, locked, always], act)
-
+def _packages(
+    place: Place, step: Callable[..., Step], chosen: list[str], locked: dict[str, str]
+) -> list[Step]:
+    """Those that install what is always needed."""
     if place.newest:
-        steps = [
+        return [
             # at once, so that pip sees all that they ask of one another
             step(
                 f"Installing the newest of everything into {place.venv.relative_to(ROOT)} (6 GB on Linux)",
@@ -289,28 +282,42 @@ def steps_after_venv(place: Place, comfy: bool, frontend: bool) -> list[Step]:
                 lambda: install_vramwise(place, chosen, {}, *COMFY_NEEDS),
             )
         ]
-    else:
-        steps = [
-            step(
-                "Installing torch and torchvision (on Linux about 3 GB to download)",
-                "torch",
-                [TORCH],
-                lambda: pip("install", *chosen, *TORCH, what="torch and torchvision"),
-            ),
-            step(
-                "Installing what ComfyUI needs",
-                "comfy-needs",
-                [COMFY_NEEDS],
-                # torch is named again, so that pip keeps the pair it has
-                lambda: pip("install", *chosen, *COMFY_NEEDS, *TORCH, what="what ComfyUI needs"),
-            ),
-            step(
-                "Installing vramwise (editable) and the tools for tests",
-                "vramwise",
-                [pyproject, str(ROOT)],
-                lambda: install_vramwise(place, chosen, locked),
-            ),
-        ]
+    pyproject = packaging_part((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return [
+        step(
+            "Installing torch and torchvision (on Linux about 3 GB to download)",
+            "torch",
+            [TORCH],
+            lambda: pip("install", *chosen, *TORCH, what="torch and torchvision"),
+        ),
+        step(
+            "Installing what ComfyUI needs",
+            "comfy-needs",
+            [COMFY_NEEDS],
+            # torch is named again, so that pip keeps the pair it has
+            lambda: pip("install", *chosen, *COMFY_NEEDS, *TORCH, what="what ComfyUI needs"),
+        ),
+        step(
+            "Installing vramwise (editable) and the tools for tests",
+            "vramwise",
+            [pyproject, str(ROOT)],
+            lambda: install_vramwise(place, chosen, locked),
+        ),
+    ]
+
+
+def steps_after_venv(place: Place, comfy: bool, frontend: bool) -> list[Step]:
+    version = venv_version(place)
+    machine = [version, platform.system(), platform.machine()]
+    locked = {} if place.newest else locked_versions(version)
+    # the newest of everything is looked for at every set-up
+    always = time.time() if place.newest else None
+    chosen = ["--upgrade", "--upgrade-strategy", "eager"] if place.newest else constraints(place, version)
+
+    def step(title: str, name: str, inputs: list, act) -> Step:
+        return Step(title, place.stamps / name, [*inputs, machine, locked, always], act)
+
+    steps = _packages(place, step, chosen, locked)
     steps.append(
         step(
             "Installing optional engines",

@@ -71,16 +71,10 @@ def make_plan(
     Raises VramwiseError for an unknown or impossible precision or attention, and for a forced precision that
     does not fit, with what would fit. Reads no weights.
     """
-    saved = saved_quantised(config)
-    precisions = best_first(budget.kind)
-    _known("precision", precision, ("auto", *precisions, *([saved.precision] if saved else ())))
-    _known("attention", attention, ATTENTIONS)
-    asked, running = precision, None
-    if saved is None:
-        weights = {name: weights_term(config, tensors, name, quantise_vision) for name in precisions}
-    else:
-        running = how_it_runs(saved, config, tensors, budget, available or {})
-        precision, precisions, weights = "auto", (saved.precision,), {saved.precision: running.weights}
+    asked = precision
+    precision, weights, running = _weights_of(
+        config, tensors, budget, available or {}, asked, attention, quantise_vision
+    )
     case = _Case(
         family,
         config,
@@ -97,7 +91,7 @@ def make_plan(
     chosen_attention, why = _attention(case, precision, attention)
     known = corrections(runs, config, chosen_attention, quantise_vision)
     case = replace(case, measured=known)
-    verdicts = tuple(case.verdict(name, chosen_attention) for name in precisions)
+    verdicts = tuple(case.verdict(name, chosen_attention) for name in weights)
     said_first = (*_notes_on_saved(running, asked), said("plan_attention", name=chosen_attention, why=why))
     plan = Plan(model, budget.device, budget.budget_bytes, verdicts, None, said_first, budget)
     best = _best(verdicts) if precision == "auto" else _forced(verdicts, precision)
@@ -108,6 +102,27 @@ def make_plan(
     choice = case.choice(best.precision, chosen_attention, best.max_pixels)
     notes = (*said_first, *_notes_on_choice(case, choice, runs))
     return replace(plan, verdicts=_with_remedies(verdicts), chosen=choice, notes=notes)
+
+
+def _weights_of(
+    config: Config,
+    tensors: Mapping[str, Tensor] | None,
+    budget: Budget,
+    available: Mapping[str, Capability],
+    precision: str,
+    attention: str,
+    quantise_vision: bool,
+) -> tuple[str, dict[str, Term], Running | None]:
+    """The precision to decide between, what the weights take at each there is, and how saved ones run."""
+    saved = saved_quantised(config)
+    precisions = best_first(budget.kind)
+    _known("precision", precision, ("auto", *precisions, *([saved.precision] if saved else ())))
+    _known("attention", attention, ATTENTIONS)
+    if saved is None:
+        weights = {name: weights_term(config, tensors, name, quantise_vision) for name in precisions}
+        return precision, weights, None
+    running = how_it_runs(saved, config, tensors, budget, available)
+    return "auto", {saved.precision: running.weights}, running
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,17 @@ def arrange(
             _balloons(part.boxes) if part.panel else _blocks(part.boxes, ruling, len(upright), pictures)
         )
     ]
+    return _row_by_row(found, margins, upright, ruling, lines)
+
+
+def _row_by_row(
+    found: Sequence[tuple[list[Box], Frame | None]],
+    margins: Sequence[Box],
+    upright: dict[int, list[list[int]]],
+    ruling: Ruling,
+    lines: Sequence[Line],
+) -> ReadingOrder:
+    """The blocks ``found`` one below the other, each with its paragraphs and tables, and ``margins`` last."""
     rows: list[tuple[int, ...]] = []
     heights: list[float] = []
     breaks: set[int] = set()
