@@ -120,8 +120,8 @@ OURS = ("OCR Inference", "OCR Model Loader", "Draw Text", "GPU Probe", "Model Ad
 RUNS_HERE = [workflow_of(name) for name in ("read_text", "translate_a_poster", "what_can_my_gpu_run")]
 
 
-@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
 @pytest.mark.parametrize("workflow", RUNS_HERE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])  # the outer: a page serves three
 def test_a_run_makes_no_node_higher_and_none_lies_on_another(
     visit: Callable[..., Frontend], workflow: Path, nodes2: bool
 ) -> None:
@@ -177,6 +177,27 @@ def test_in_nodes_2_frames_hold_their_nodes(visit: Callable[..., Frontend]) -> N
     assert outside == []
 
 
+LOAD_BUTTONS = """() => [...document.querySelectorAll('.vw-loader')].flatMap(panel => {
+    const button = panel.querySelector('button')
+    const end = one => one.getBoundingClientRect().bottom
+    return button?.offsetHeight ? [[button.textContent, end(panel) - end(button)]] : []
+})"""
+
+
+# In Nodes 2.0 first, as the test before; then on the canvas, as the one after: their pages serve.
+@pytest.mark.parametrize("name", ["share_a_small_card", "caption_a_folder"])
+@pytest.mark.parametrize("nodes2", [True, False], ids=["nodes2", "canvas"])
+def test_the_button_that_fetches_the_model_is_seen_as_a_template_opens(
+    visit: Callable[..., Frontend], name: str, nodes2: bool
+) -> None:
+    frontend, workflow = visit(nodes2=nodes2), workflow_of(name)
+    frontend.load_workflow(read_workflow(workflow), workflow.stem)
+    frontend.page.locator(".vw-loader").get_by_role("button", name="Download").first.wait_for()
+    frontend.page.evaluate(STILL)
+    ((text, room),) = frontend.page.evaluate(LOAD_BUTTONS)
+    assert text.startswith("Download") and room >= 0
+
+
 @each_workflow
 def test_at_1440_by_900_a_template_opens_large_enough_to_be_read(opened: Frontend, workflow: Path) -> None:
     """Below 60 % the canvas draws no writing; the frontend fits a graph to three quarters of the window."""
@@ -207,26 +228,6 @@ def test_no_title_of_a_group_runs_under_the_badge_of_its_first_node(workflow: Pa
     for group in read_workflow(workflow)["groups"]:
         written = len(group["title"]) * letter * group["font_size"]
         assert written + badge <= group["bounding"][2], group["title"]
-
-
-LOAD_BUTTONS = """() => [...document.querySelectorAll('.vw-loader')].flatMap(panel => {
-    const button = panel.querySelector('button')
-    const end = one => one.getBoundingClientRect().bottom
-    return button?.offsetHeight ? [[button.textContent, end(panel) - end(button)]] : []
-})"""
-
-
-@pytest.mark.parametrize("nodes2", [False, True], ids=["canvas", "nodes2"])
-@pytest.mark.parametrize("name", ["share_a_small_card", "caption_a_folder"])
-def test_the_button_that_fetches_the_model_is_seen_as_a_template_opens(
-    visit: Callable[..., Frontend], name: str, nodes2: bool
-) -> None:
-    frontend, workflow = visit(nodes2=nodes2), workflow_of(name)
-    frontend.load_workflow(read_workflow(workflow), workflow.stem)
-    frontend.page.locator(".vw-loader").get_by_role("button", name="Download").first.wait_for()
-    frontend.page.evaluate(STILL)
-    ((text, room),) = frontend.page.evaluate(LOAD_BUTTONS)
-    assert text.startswith("Download") and room >= 0
 
 
 @each_workflow
