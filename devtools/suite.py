@@ -13,8 +13,11 @@ from devtools.processes import INTERRUPTED, run, say
 MODEL_TESTS = ["tests/models", "tests/memory", "tests/comfy/test_models.py"]
 # Two processes, each takes a file at a time.
 HALVED = ["-n", "2", "--dist", "loadfile"]
-# The browser's come last: they share two servers and a page.
-PARTS = (["--ignore=tests/web"], ["tests/web"])
+# Folder by folder: xdist would put files of few tests last, which are the longest (a server's long life,
+# a thousand pages), and one process would wait for the other; unit tests come last and are short.
+IN_ORDER = "--no-loadscope-reorder"
+# The browser's come last: they share two servers and a page. Of them the largest file begins.
+PARTS = (["--ignore=tests/web", IN_ORDER], ["tests/web"])
 LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
 FAILED = 1  # what pytest answers where tests failed and nothing else went wrong
 FEW = 3  # more failures than these are no accident of a busy machine

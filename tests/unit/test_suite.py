@@ -47,6 +47,17 @@ def test_a_test_that_passes_alone_is_named_and_the_other_part_still_runs(runs, c
     assert "UNSTEADY: a.py::one[x y] failed beside other tests" in capsys.readouterr().out
 
 
+def test_short_files_end_the_part_without_the_browser_and_the_largest_begins_its(runs):
+    """xdist orders files by how many tests they have, unless told not to; the longest have one to three."""
+    commands = runs((0, []), (0, []))
+    assert whole() == 0
+    assert [suite.IN_ORDER in command for command in commands] == [True, False]
+    assert sorted(path.name for path in (suite.ROOT / "tests").iterdir() if path.is_dir())[-2:] == [
+        "unit",
+        "web",
+    ]
+
+
 def test_many_failures_have_no_second_try(runs):
     commands = runs((1, [f"a.py::{name}" for name in "abcd"]), (0, []))
     assert whole() == 1 and len(commands) == 2
