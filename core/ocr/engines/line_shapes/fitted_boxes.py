@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ...images import edge_colour
 from ...results.line import Line
 from ...results.result import Point
+from ..pictures.colour_steps import from_colour
 
 if TYPE_CHECKING:
     from numpy import bool_, uint8
@@ -99,10 +100,7 @@ def _ink(strip: NDArray[uint8], inside: slice) -> NDArray[bool_] | None:
 
     if min(strip.shape[:2]) < 3 or min(strip[:, inside].shape[:2]) < 3:
         return None
-    red, green, blue = np.moveaxis(
-        np.abs(strip.astype(np.int16) - edge_colour(strip[:, inside]).astype(np.int16)), 2, 0
-    )
-    away = np.maximum(np.maximum(red, green), blue)  # along so short an axis max() is slow
+    away = from_colour(strip, edge_colour(strip[:, inside]).astype(np.int16))
     limit = max(CONTRAST, INK * float(np.percentile(away[:, inside], 98)))
     return np.asarray(away > limit)
 

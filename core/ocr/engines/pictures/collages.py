@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...results.line import Line
+from .colour_steps import across
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -98,12 +99,11 @@ def _seams(
     import numpy as np
 
     left, top, right, bottom = area
-    part = picture[top:bottom, left:right].astype(np.int16)
+    part = picture[top:bottom, left:right]
     room = max(BESIDE + 1, round(ACROSS * (right - left)))
     if right - left <= 2 * room or not some:
         return []
-    change = np.abs(part[:, 2 * BESIDE :] - part[:, : -2 * BESIDE]).max(-1) > CHANGE
-    share = np.pad(change.mean(0), BESIDE)
+    share = np.pad((across(part, 2 * BESIDE) > CHANGE).mean(0), BESIDE)
     found: list[int] = []
     for place in np.argsort(-share, kind="stable").tolist():
         if share[place] < HEIGHT:
@@ -132,11 +132,9 @@ def _in_row(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 def _grainy(picture: NDArray[uint8], area: Area, seam: int) -> bool:
     """Whether one side of a seam is a photograph."""
-    import numpy as np
-
     left, top, right, bottom = area
     strip = max(2 * BESIDE, round(STRIP * (right - left)))
     before = picture[top:bottom, max(left, seam - strip) : seam - BESIDE]
     sides = before, picture[top:bottom, seam + BESIDE : seam + strip]
-    alike = [(np.abs(np.diff(side.astype(np.int16), axis=0)).max(-1) <= 1).mean() for side in sides]
+    alike = [(across(side.transpose(1, 0, 2), 1) <= 1).mean() for side in sides]
     return bool(min(alike) < GRAIN)

@@ -13,6 +13,7 @@ from ...results.line import Line
 from ...results.line_boxes import text_angle
 from ...results.panels import Panel, Pictures
 from ...results.vertical_text import is_vertical
+from .colour_steps import from_colour, most
 from .seams import parted_by_seams
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _busy(small: NDArray[uint8], written: NDArray[bool_]) -> NDArray[uint8]:
     import numpy as np
 
     near = np.ones((NEAR, NEAR), np.uint8)
-    steps = cv2.subtract(cv2.dilate(small, near), cv2.erode(small, near)).max(axis=2)
+    steps = most(cv2.subtract(cv2.dilate(small, near), cv2.erode(small, near)))
     drawn = ((steps > DIFFERENT) & ~written).astype(np.uint8)
     return np.asarray(cv2.morphologyEx(drawn, cv2.MORPH_OPEN, np.ones((THICK, THICK), np.uint8)), np.uint8)
 
@@ -106,7 +107,7 @@ def _gutter(small: NDArray[uint8]) -> NDArray[bool_] | None:
     if counts.max() < MARGIN * len(edge):
         return None
     colour = np.median(edge[which.ravel() == int(counts.argmax())], axis=0)
-    near = np.abs(small.astype(np.int64) - colour).max(axis=2) < ALIKE
+    near = from_colour(small, colour) < ALIKE
     around = np.pad(near.astype(np.uint8), 1, constant_values=1)
     _, parts = cv2.connectedComponents(around, connectivity=4)
     return np.asarray((parts == parts[0, 0])[1:-1, 1:-1])
@@ -129,9 +130,9 @@ def _is_drawn(small: NDArray[uint8], written: NDArray[bool_], place: Place) -> b
 
     x, y, wide, high = place
     within = slice(y + FRAME, y + high - FRAME), slice(x + FRAME, x + wide - FRAME)
-    inner = small[within].astype(np.int64)
+    inner = small[within]
     if not inner.size:
         return False
     ground = np.median(inner.reshape(-1, 3), axis=0)
-    other = (np.abs(inner - ground).max(axis=2) > DIFFERENT) & ~written[within]
+    other = (from_colour(inner, ground) > DIFFERENT) & ~written[within]
     return bool(other.mean() >= DRAWN)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from .colour_steps import across, from_colour
+
 if TYPE_CHECKING:
     from numpy import bool_, float64, int32, uint8
     from numpy.typing import NDArray
@@ -80,23 +82,18 @@ def _gutter(part: NDArray[uint8], free: NDArray[bool_]) -> int:
     if not rows or not free[0].any():
         return 0
     colour = np.median(part[0][free[0]], axis=0)
-    away = np.abs(part[: rows + BESIDE].astype(np.int16) - colour.astype(np.int16))
-    unlike = np.maximum(np.maximum(away[:, :, 0], away[:, :, 1]), away[:, :, 2]) >= ALIKE
+    unlike = from_colour(part[: rows + BESIDE], colour.astype(np.int16)) >= ALIKE
     share = (unlike & free[: rows + BESIDE]).sum(axis=1) / np.maximum(free[: rows + BESIDE].sum(axis=1), 1)
     ends = np.flatnonzero(share > 1 - EVEN)
     return int(ends[0]) if ends.size and share[ends[0] : ends[0] + BESIDE].max() >= EDGE else 0
 
 
 def _sums(picture: NDArray[uint8], free: NDArray[bool_]) -> Sums:
-    import cv2
     import numpy as np
 
     changes = np.zeros(free.shape, bool)
     if free.shape[1] > 2 * BESIDE:
-        whole = np.ascontiguousarray(picture)
-        steps = cv2.absdiff(whole[:, 2 * BESIDE :], whole[:, : -2 * BESIDE])
-        most = cv2.max(cv2.max(steps[:, :, 0], steps[:, :, 1]), steps[:, :, 2])
-        changes[:, BESIDE:-BESIDE] = (most > CHANGE) & free[:, BESIDE:-BESIDE]
+        changes[:, BESIDE:-BESIDE] = (across(picture, 2 * BESIDE) > CHANGE) & free[:, BESIDE:-BESIDE]
     return _above(changes), _above(free)
 
 
