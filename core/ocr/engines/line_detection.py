@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..images import edge_colour, fit_pixels
 from .line_shapes.bent_lines import Bend, bands_of, bends_through
+from .pictures.colour_steps import from_colour
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -73,9 +74,8 @@ def _what_is_on_it(bgr: NDArray[uint8], max_pixels: int) -> tuple[int, int, NDAr
         return 0, 0, bgr
     scale = math.sqrt(SEEN_PIXELS / (height * width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    seen = cv2.resize(bgr[::2], size, interpolation=cv2.INTER_AREA).astype(np.int16)
-    away = np.abs(seen - edge_colour(bgr).astype(np.int16))
-    ys, xs = np.nonzero(away.max(axis=2) > OFF_PAPER)
+    seen = cv2.resize(bgr[::2], size, interpolation=cv2.INTER_AREA)
+    ys, xs = np.nonzero(from_colour(seen, edge_colour(bgr).astype(np.int16)) > OFF_PAPER)
     if not len(ys):
         return 0, 0, bgr
     x0, x1 = (max(0, int(xs.min() / scale) - PAPER), min(width, int((xs.max() + 1) / scale) + PAPER))
