@@ -15,6 +15,7 @@ from aiohttp import web
 
 from ...core.catalog.words import LANGUAGES, in_language
 from ...core.errors import VramwiseError
+from . import example_words
 
 log = logging.getLogger(__name__)
 _SETTING = "Comfy.Locale"
@@ -49,6 +50,7 @@ def listen_for_language() -> None:
     if server is None or server.app.frozen:
         return
     server.app.middlewares.append(_hear)
+    server.app.middlewares.append(example_words.middleware(_language))
     server.add_on_prompt_handler(_remember)
 
 

@@ -181,3 +181,20 @@ def overlapping(boxes: list[list[Any]]) -> list[tuple[str, str]]:
         for (first, x, y, w, h), (second, left, top, width, height) in combinations(boxes, 2)
         if x < left + width and left < x + w and y < top + height and top < y + h
     ]
+
+
+def open_from_template_browser(frontend: Frontend, name: str) -> None:
+    """Templates, our pack under Extensions, the card: three clicks."""
+    page = frontend.page
+    dialog = page.get_by_role("dialog")
+    ours = dialog.get_by_text("VRAMwise", exact=True).first
+    card = dialog.get_by_test_id(f"template-workflow-{name}")
+    until_seen(page, page.locator(".templates-tab-button").click, ours)
+    until_seen(page, ours.click, card.locator("img").first)
+    page.wait_for_function(
+        "name => document.querySelector(`[data-testid='${name}'] img`)?.naturalWidth > 0",
+        arg=f"template-workflow-{name}",
+    )
+    assert card.locator("img").first.evaluate("image => image.src").startswith("blob:"), "no preview picture"
+    card.click()
+    dialog.wait_for(state="detached")

@@ -157,3 +157,20 @@ def test_the_server_gives_the_help_page(client: ComfyClient, path: str) -> None:
 @each_language
 def test_the_server_gives_the_words_of_the_language(client: ComfyClient, locale: str) -> None:
     assert client.get_json("/i18n")[locale]["nodeDefs"][NODE] == node_words(locale)
+
+
+@pytest.mark.parametrize("locale", ["ru", "zh"], scope="module")
+def test_an_example_is_called_and_explained_in_the_language(
+    visit: Callable[..., Frontend], locale: str
+) -> None:
+    """In the template browser, and once it is open."""
+    words = json.loads((ROOT / "workflows" / "words" / f"{locale}.json").read_text(encoding="utf-8"))
+    example = words["examples"]["Read the text of a picture"]
+    frontend = visit(locale=locale)
+    graphs.open_from_template_browser(frontend, example["title"])
+    frontend.page.wait_for_function(
+        "title => window.app.graph.nodes.some((node) => node.title === title)", arg=example["title"]
+    )
+    titles = frontend.page.evaluate("() => window.app.graph.groups.map((group) => group.title)")
+    assert titles and set(titles) <= set(words["titles"].values())
+    assert frontend.missing_nodes() == []

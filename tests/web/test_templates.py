@@ -26,7 +26,13 @@ from devtools.workflows.export import (
 )
 from devtools.workflows.image_models import MODELS
 from devtools.workflows.thumbnails import BYTES, SIZE
-from tests.web.graphs import SAMPLE_LINES, node_showing_the_text, overlapping, plain_text, until_seen
+from tests.web.graphs import (
+    SAMPLE_LINES,
+    node_showing_the_text,
+    open_from_template_browser,
+    overlapping,
+    plain_text,
+)
 
 if TYPE_CHECKING:
     from devtools.comfy.browser import Frontend
@@ -53,23 +59,6 @@ def saved_widgets(node: dict[str, Any]) -> dict[str, Any]:
     values = node.get("widgets_values") or []
     assert not names or len(names) == len(values), f"{node['type']} has {names} and {values}"
     return dict(zip(names, values, strict=False))
-
-
-def open_from_template_browser(frontend: Frontend, name: str) -> None:
-    """Templates, our pack under Extensions, the card: three clicks."""
-    page = frontend.page
-    dialog = page.get_by_role("dialog")
-    ours = dialog.get_by_text("VRAMwise", exact=True).first
-    card = dialog.get_by_test_id(f"template-workflow-{name}")
-    until_seen(page, page.locator(".templates-tab-button").click, ours)
-    until_seen(page, ours.click, card.locator("img").first)
-    page.wait_for_function(
-        "name => document.querySelector(`[data-testid='${name}'] img`)?.naturalWidth > 0",
-        arg=f"template-workflow-{name}",
-    )
-    assert card.locator("img").first.evaluate("image => image.src").startswith("blob:"), "no preview picture"
-    card.click()
-    dialog.wait_for(state="detached")
 
 
 @pytest.fixture
