@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -187,7 +188,8 @@ def open_from_template_browser(frontend: Frontend, name: str) -> None:
     """Templates, our pack under Extensions, the card: three clicks."""
     page = frontend.page
     dialog = page.get_by_role("dialog")
-    ours = dialog.get_by_text("VRAMwise", exact=True).first
+    # 1.32.9 has the name in English alone, else the folder's
+    ours = dialog.get_by_text(re.compile("^VRAMwise$", re.IGNORECASE)).first
     card = dialog.get_by_test_id(f"template-workflow-{name}")
     until_seen(page, page.locator(".templates-tab-button").click, ours)
     until_seen(page, ours.click, card.locator("img").first)
