@@ -336,6 +336,20 @@ def _deepseek_tiles(width: int, height: int) -> int:
     return 0 if count <= 1 else count - 1
 
 
+def reading_of(net: Any, kind: str, adapter_kind: type, prepared: Any, new_tokens: int) -> Callable[[], None]:
+    """What reads ``prepared`` with ``net`` by its family's adapter, once."""
+    adapter = object.__new__(adapter_kind)  # without a checkpoint's processor
+    adapter.processor = SimpleNamespace(image_token_id=_IMAGE_TOKENS["got_ocr2"])
+    decoding = {"do_sample": False, "max_new_tokens": new_tokens, "eos_token_id": None, "pad_token_id": 0}
+    patches = _plain_patches(net) if kind in _PRODUCTS else nullcontext()
+
+    def read() -> None:
+        with patches:
+            adapter.generate(net, prepared, decoding, lambda: None)
+
+    return read
+
+
 def measure(
     model: str,
     width: int,
@@ -376,18 +390,9 @@ def measure(
         tensors.pop("mm_token_type_ids", None)  # transformers 5 asks for it, older ones refuse it
     if filled:
         tensors["attention_mask"][0, 0] = 0
-    adapter = object.__new__(adapter_class(family))  # without a checkpoint's processor
-    adapter.processor = SimpleNamespace(image_token_id=_IMAGE_TOKENS["got_ocr2"])
     prepared = Prepared(tensors, ((width, height),) * images)
-    decoding = {"do_sample": False, "max_new_tokens": new_tokens, "eos_token_id": None, "pad_token_id": 0}
+    read = reading_of(net, config["model_type"], adapter_class(family), prepared, new_tokens)
     started = time.perf_counter()
-
-    patches = _plain_patches(net) if config["model_type"] in _PRODUCTS else nullcontext()
-
-    def read() -> None:
-        with patches:
-            adapter.generate(net, prepared, decoding, lambda: None)
-
     most = peak_bytes(products_left_out(read)) if device == "cpu" else peak_bytes_on_card(read, device)
     spent = time.perf_counter() - started
     return Measured(

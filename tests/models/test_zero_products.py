@@ -46,7 +46,7 @@ def test_of_positions_the_products_are_done() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["hunyuan_ocr", "paddleocr_vl", "lighton_ocr"])
+@pytest.mark.parametrize("model", ["paddleocr_vl", "lighton_ocr"])
 def test_a_whole_reading_takes_the_same_to_a_kilobyte(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
