@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from vramwise.ocr.engines.pictures import page_pictures
 from vramwise.ocr.engines.pictures.page_pictures import pictures_on
 from vramwise.ocr.results.line import Line
 from vramwise.ocr.results.panels import Panel, in_order
@@ -163,6 +164,16 @@ def test_a_word_level_with_a_caption_is_of_the_picture_that_it_stands_in() -> No
         *balloon(750, 560, "will come", "soon"),
     ]
     assert read(touching(), lines[::-1]) == "It is a nice day to be here Sure Rain will come soon"
+
+
+def test_a_page_of_text_alone_is_not_parted_by_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than half of all pages, which need not wait for it."""
+    looked: list[int] = []
+    monkeypatch.setattr(page_pictures, "parted_by_seams", lambda *_: looked.append(1) or [])
+    panels_on(comic(GRID, drawn=False), FOUR)
+    assert not looked
+    panels_on(comic(GRID), FOUR)
+    assert looked
 
 
 def test_a_low_strip_of_words_has_no_panels() -> None:

@@ -26,6 +26,7 @@ ALIKE, GRAIN, MARGIN = 28, 24, 0.5  # levels of one colour; of what counts as on
 LEAST_SHARE, LEAST_SIDE, FILLED = 0.03, 0.1, 0.85  # of the page, of its shorter side, of its own rectangle
 FRAME = 3  # pixels there of a frame, and around a line
 DRAWN, DIFFERENT = 0.08, 40  # of a panel, outside its lines, differs by so many levels from its usual colour
+EACH = 4  # pixels there of which one tells whether a page has half as much drawn, and seams are looked for
 NEAR, THICK = 5, 8  # pixels there within which a picture changes so much; a rule's change is less thick
 
 
@@ -43,15 +44,18 @@ def pictures_on(image: NDArray[uint8], lines: Sequence[Line]) -> Pictures | None
     scale = min(1.0, SEEN / max(image.shape[:2]))
     small = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
     written = _written(lines, scale, (small.shape[0], small.shape[1]))
-    sums = cv2.integral(_busy(small, written)).astype(np.int64)
-    return Pictures(tuple(_panels(small, written, scale)), sums, scale)
+    busy = _busy(small, written)
+    some = slice(None, None, EACH)
+    drawn = _drawn_share(small[some, some], written[some, some]) >= DRAWN / 2
+    panels = tuple(_panels(small, written, scale, seams=drawn))
+    return Pictures(panels, cv2.integral(busy).astype(np.int64), scale)
 
 
-def _panels(small: NDArray[uint8], written: NDArray[bool_], scale: float) -> Iterator[Panel]:
-    """The panels of a page, in no order; none of a page with fewer than two. Between seams where that makes
-    more of them than the gutter does: it may be joined, or there is none.
+def _panels(small: NDArray[uint8], written: NDArray[bool_], scale: float, seams: bool) -> Iterator[Panel]:
+    """The panels of a page, in no order; none of a page with fewer than two. Between ``seams`` where that
+    makes more of them than the gutter does: it may be joined, or there is none.
     """
-    ways = (_in_gutters(small), _between_seams(small, written))
+    ways = (_in_gutters(small), _between_seams(small, written) if seams else [])
     drawn = [[place for place in found if _is_drawn(small, written, place)] for found in ways]
     for x, y, w, h in drawn[1] if len(drawn[1]) > max(1, len(drawn[0])) else drawn[0]:
         yield Panel(x / scale, y / scale, (x + w) / scale, (y + h) / scale)
@@ -126,13 +130,17 @@ def _written(lines: Sequence[Line], scale: float, shape: tuple[int, int]) -> NDA
 
 def _is_drawn(small: NDArray[uint8], written: NDArray[bool_], place: Place) -> bool:
     """Whether there is more in a panel than its ground, its frame and its lines."""
-    import numpy as np
-
     x, y, wide, high = place
     within = slice(y + FRAME, y + high - FRAME), slice(x + FRAME, x + wide - FRAME)
-    inner = small[within]
-    if not inner.size:
-        return False
-    ground = np.median(inner.reshape(-1, 3), axis=0)
-    other = (from_colour(inner, ground) > DIFFERENT) & ~written[within]
-    return bool(other.mean() >= DRAWN)
+    return _drawn_share(small[within], written[within]) >= DRAWN
+
+
+def _drawn_share(part: NDArray[uint8], written: NDArray[bool_]) -> float:
+    """The share of a part that is neither its ground nor a line's."""
+    import numpy as np
+
+    if not part.size:
+        return 0.0
+    ground = np.median(part.reshape(-1, 3), axis=0)
+    other = (from_colour(part, ground) > DIFFERENT) & ~written
+    return float(other.mean())
