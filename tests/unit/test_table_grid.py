@@ -149,6 +149,117 @@ def test_two_headings_read_as_one_line_are_two_cells() -> None:
     assert [cell.text for cell in table.rows[0]] == ["Item", "Best", "Last"]
 
 
+def joined(*lines: Line) -> Line:
+    """Neighbours in a row as a reader that draws one box around them gives them."""
+    words = tuple(Word(line.text, line.polygon) for line in lines)
+    (a, _, _, d), (_, b, c, _) = lines[0].polygon, lines[-1].polygon
+    return Line(" ".join(line.text for line in lines), (a, b, c, d), 0.9, words)
+
+
+def test_numbers_that_were_read_with_the_words_beside_them_are_cells_of_their_own() -> None:
+    rows = grid(
+        *(
+            ("Item", "Sum", "Kept in"),
+            ("Tea", "2.50", "tins"),
+            ("Milk", "1.20", "glass"),
+            ("Salt", "0.40", "bags"),
+        ),
+        x=(0, 200, 256),
+    )
+    lines = parted(
+        [*rows[:4], joined(*rows[4:6]), *rows[6:7], joined(*rows[7:9]), rows[9], joined(*rows[10:])]
+    )
+    (table,) = tables_of(lines)
+    assert [[cell.text for cell in row][1:] for row in table.rows] == [
+        ["Sum", "Kept in"],
+        ["2.50", "tins"],
+        ["1.20", "glass"],
+        ["0.40", "bags"],
+    ]
+
+
+def test_cells_that_were_read_as_one_line_are_parted_at_a_space_as_wide_as_no_other() -> None:
+    names = (("Item", "Kind"), ("Tea", "black"), ("Milk", "whole"), ("Salt", "rough"))
+    lines: list[Line] = []
+    for number, (item, kind) in enumerate(names):
+        y = 66 * number
+        pair = [at(item, 0, y, 10 * len(item), y + 20), at(kind, 120, y, 120 + 10 * len(kind), y + 20)]
+        lines += [joined(*pair)] if number in (1, 2) else pair
+        for below in (0, 26) if number else (0,):
+            two = (
+                at("of my", 320, y + below, 370, y + below + 20),
+                at("own", 376, y + below, 406, y + below + 20),
+            )
+            lines.append(joined(*two))
+    (table,) = tables_of(parted(lines))
+    assert [[cell.text for cell in row][:2] for row in table.rows] == [list(pair) for pair in names]
+
+
+def at(text: str, left: float, top: float, right: float, bottom: float) -> Line:
+    return Line(text, ((left, top), (right, top), (right, bottom), (left, bottom)), 0.9)
+
+
+def test_a_box_drawn_out_to_the_next_cell_takes_no_column_of_it() -> None:
+    """It looked like a merged cell, so the lines under it were rows of their own."""
+    texts = (
+        ("Do", "Way", "Was"),
+        ("One", "long they", "these"),
+        ("", "more will", ""),
+        ("My", "into woulds", "were"),
+    )
+    texts += (("", "him if", ""), ("Six", "did long", "their"), ("", "like him", ""))
+    tops = itertools.accumulate((0, 45, 26, 45, 26, 45, 26))
+    lines = [
+        at(text, x, y, x + (175 if "woulds" in text else 10 * len(text)), y + 22)
+        for row, y in zip(texts, tops, strict=True)
+        for x, text in zip((0, 100, 260), row, strict=True)
+        if text
+    ]
+    drawn_out = [
+        at("were", 255, line.polygon[0][1], 300, line.polygon[2][1]) if line.text == "were" else line
+        for line in lines
+    ]
+    (table,) = tables_of(drawn_out)
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["Do", "Way", "Was"],
+        ["One", "long they more will", "these"],
+        ["My", "into woulds him if", "were"],
+        ["Six", "did long like him", "their"],
+    ]
+
+
+def test_headings_over_columns_do_not_hide_that_each_row_has_one_full_line() -> None:
+    """Spaces within cells of 1.4 line heights, as Tesseract's low boxes have them, and headings twice."""
+    texts = (("", "Both", "", "All"), ("Item", "Sort", "Sum", "Tax"), ("Tea", "green leaves", "1.20", "3"))
+    texts += (("", "of the early", "", ""), ("", "harvest", "", ""), ("Salt", "from the sea", "0.80", "1"))
+    texts += (("", "and coarse", "", ""),)
+    tops = itertools.accumulate((0, 60, 60, 42, 42, 60, 42))
+    lines = [
+        at(text, x, y, x + 10 * len(text), y + 20)
+        for row, y in zip(texts, tops, strict=True)
+        for x, text in zip((0, 150, 400, 480), row, strict=True)
+        if text
+    ]
+    (table,) = tables_of(lines)
+    assert [[cell.text for cell in row] for row in table.rows][-2:] == [
+        ["Tea", "green leaves of the early harvest", "1.20", "3"],
+        ["Salt", "from the sea and coarse", "0.80", "1"],
+    ]
+
+
+def test_lines_of_a_heading_half_a_line_apart_are_the_tables_however_low_their_boxes_are() -> None:
+    heading = [at("Evening", 262, 66, 336, 92), at("Place", 75, 85, 149, 111), at("sums", 259, 109, 336, 129)]
+    body = [
+        at(text, x, y, x + wide, y + 26)
+        for y, row in zip(
+            (163, 223, 283, 343), (("Tea", "12"), ("Salt", "44"), ("Rice", "6"), ("Milk", "9")), strict=True
+        )
+        for x, wide, text in zip((75, 280), (80, 60), row, strict=True)
+    ]
+    (table,) = tables_of([*heading, *body])
+    assert [cell.text for cell in table.rows[0]] == ["Place", "Evening sums"]
+
+
 def test_columns_of_text_are_no_table() -> None:
     assert not [seed for seed in range(100) if tables_of(boxes(columns_page(seed), seed))]
 
@@ -274,6 +385,15 @@ def drawn_cells(xs: tuple[float, ...], ys: tuple[float, ...], counts: dict[tuple
             )
     rules = [Rule((xs[0], y), (xs[-1], y)) for y in ys] + [Rule((x, ys[0]), (x, ys[-1])) for x in xs]
     return lines, rules
+
+
+def test_lines_of_one_ruled_cell_are_read_from_above_though_a_line_beside_stands_between() -> None:
+    _, rules = drawn_cells((0, 100, 300, 400), (0, 60, 120), {})
+    lines = [at("Use", 20, 19, 60, 41), at("from here", 111, 9, 200, 31), at("for it", 110, 29, 170, 51)]
+    lines += [at("1.20", 320, 19, 360, 41), at("Was", 20, 80, 70, 102)]
+    lines += [at("kept", 111, 80, 160, 102), at("3", 320, 80, 335, 102)]
+    (table,) = reading_order.tables(lines, reading_order.arrange(lines, rules=rules))
+    assert [cell.text for cell in table.rows[0]] == ["Use", "from here for it", "1.20"]
 
 
 def test_a_cell_of_a_ruled_table_may_have_many_lines() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import mean, median
 
@@ -14,11 +14,12 @@ from .line import Line
 from .line_boxes import Box, level_boxes, runs_across, text_angle, visual_rows
 from .result import Point, Word
 from .rules import Rule, Ruling, turned
-from .table_grid import find_grids
+from .table_grid import Grid, find_grids, is_number
 
 OPEN = 0.2  # line heights: a narrower space between two words is one (recognisers' spans mostly touch)
 WIDER, WIDER_THAN_USUAL = 0.4, 1.4  # what may part the headings of two columns; times the page's usual space
 TELLING = 5  # spaces at least tell the usual one
+LEAST_NUMBERS = 2  # of a column, one a row
 OWN = 0.5  # of what stands in such a column are lines of their own
 CELLS = 1.2  # a wider one is no space between words: Tesseract reads the cells of a row as one line
 MANY = 0.3  # of a page's lines have some where they part cells
@@ -84,9 +85,11 @@ def _parted_at_columns(lines: Sequence[Line], angle: float, ruling: Ruling) -> l
         return list(lines)
     column: dict[int, tuple[int, int, int]] = {}  # of each piece, with its block and table
     heading: set[int] = set()
+    numbers: set[tuple[int, int, int]] = set()
     for block in blocks(pieces, ruling):
         for number, grid in enumerate(find_grids(visual_rows(block), ruling)):
             heading.update(index for cell in grid.rows[0] for index in cell.lines)
+            numbers.update((block[0].index, number, at) for at in _number_columns(grid, pieces))
             for row in grid.rows:
                 for at, cell in enumerate(row):
                     column.update({index: (block[0].index, number, at) for index in cell.lines})
@@ -100,10 +103,23 @@ def _parted_at_columns(lines: Sequence[Line], angle: float, ruling: Ruling) -> l
             belongs[a][0] == belongs[b][0]
             and len(places) == 2
             and None not in places
-            and ({a, b} <= heading or places <= own)
+            and (
+                {a, b} <= heading
+                or places <= own
+                or (places & numbers and all(any(map(str.isalnum, pieces[n].text)) for n in (a, b)))
+                or pieces[b].x0 - pieces[a].x1 > CELLS * pieces[a].height
+            )
         ):
             found.setdefault(belongs[b][0], []).append(belongs[b][1])
     return [piece for n, line in enumerate(lines) for piece in _pieces(line, found.get(n, []))]
+
+
+def _number_columns(grid: Grid, pieces: Sequence[Box]) -> Iterator[int]:
+    """The columns of a table in which each cell under the heading is one number, and there are some."""
+    for at, column in enumerate(zip(*grid.rows[1:], strict=True)):
+        texts = [[pieces[index].text.strip() for index in cell.lines] for cell in column if cell.lines]
+        if len(texts) >= LEAST_NUMBERS and all(len(some) == 1 and is_number(some[0]) for some in texts):
+            yield at
 
 
 def _height(words: Sequence[Box]) -> float:

@@ -15,12 +15,13 @@ from .line_boxes import MARGIN, Box, visual_rows
 from .ruled_tables import Frame, cells_of
 from .rules import Ruling
 from .table_columns import FULL, columns_of, taken
-from .table_runs import LOOSE, pitch, runs
+from .table_runs import LOOSE, STEP, pitch, runs
 
 # In line heights.
 LONG_CELL = 14.0  # two columns of lines that are mostly longer are no table
 CLEAR, WITHIN = 0.3, 1.1  # where by so much, spaces within cells may be so large: Tesseract's boxes are low
 AT_MOST = 1.6  # and so large where each row of the table then has one visual row that is full
+VERY_CLEAR, FEW_ODD = 0.6, 0.2  # or, where those between rows are by so much larger, all but this share
 JUMP = 0.15  # spaces between rows are by so much larger than those within cells
 TIGHT = 0.85  # lines of one cell stand closer than this share of the distance between rows
 CLOSE = 2.6  # a heading across columns stands no farther above them
@@ -68,12 +69,17 @@ def find_grids(rows: Sequence[Sequence[Box]], ruling: Ruling | None = None) -> l
     return found
 
 
+def is_number(text: str) -> bool:
+    """Whether a cell's text is a number, with a unit or a sign at most."""
+    return bool(_NUMBER.fullmatch(text))
+
+
 def ruled_grid(frame: Frame, rows: Sequence[Sequence[Box]]) -> Grid:
     """The table of ``frame``, which holds all ``rows``."""
     grid = [[GridCell()] * (len(frame.xs) - 1) for _ in frame.ys[1:]]
     groups: list[list[Placed]] = [[] for _ in grid]
     for cell in cells_of(frame, [box for row in rows for box in row]):
-        lines = tuple(box.index for box in cell.boxes)
+        lines = tuple(box.index for line in visual_rows(cell.boxes) for box in line)
         grid[cell.row][cell.column] = GridCell(lines, cell.across, cell.down)
         groups[cell.row].append([(box, cell.column, cell.column + cell.across) for box in cell.boxes])
     return Grid(0, len(rows), tuple(map(tuple, grid)), _header_rows(groups))
@@ -86,7 +92,7 @@ def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box], rulin
     columns = columns_of(rows)
     if len(columns) < 2 or len(rows) * len(columns) > MOST_CELLS:
         return None
-    placed = [[(box, *taken(box, columns)) for box in row] for row in watched(rows)]
+    placed = [_placed(row, columns) for row in watched(rows)]
     spanning = sum(end - start > 1 for row in placed for _, start, end in row)
     if spanning > MOST_SPANNING * sum(map(len, rows)) or not _is_table(placed, columns):
         return None
@@ -99,6 +105,16 @@ def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box], rulin
     cells = [tuple(_cells_of(group, len(columns))) for group in watched(table_rows)]
     count = sum(len(group) for group in table_rows)
     return Grid(first, first + count, tuple(cells), _header_rows(table_rows))
+
+
+def _placed(row: Sequence[Box], columns: Sequence[tuple[float, float]]) -> Placed:
+    """A row over the columns: a line whose box was drawn out takes none in which the next one begins."""
+    own = [taken(box, columns) for box in row]
+    begins = [start for start, _ in own[1:]] + [len(columns)]
+    return [
+        (box, start, max(start + 1, min(end, stop)))
+        for box, (start, end), stop in zip(row, own, begins, strict=True)
+    ]
 
 
 def _cells_of(group: Sequence[Placed], columns: int) -> list[GridCell]:
@@ -181,7 +197,10 @@ def _is_table(placed: Sequence[Placed], columns: Sequence[tuple[float, float]]) 
     pages = [int(text) for text in texts[1] if _PAGE.fullmatch(text)]
     if len(pages) > 0.8 * len(texts[1]) and pages == sorted(pages) and len(pages) > 2:
         return False  # contents
-    return min(map(median, widths)) < LONG_CELL and len(several) > 0.6 * len(placed)
+    boxes = [[box for box, _, _ in row] for row in placed]
+    unit = median(box.height for row in boxes for box in row)
+    apart = 1 + sum(pitch(a, b) >= STEP * unit for a, b in itertools.pairwise(boxes))
+    return min(map(median, widths)) < LONG_CELL and len(several) > 0.6 * apart
 
 
 def _tidy(several: Sequence[Placed], columns: int) -> bool:
@@ -300,22 +319,27 @@ def _space_within_cells(
         if large - small <= JUMP * height or any(space <= small for space in between):
             continue
         odd = _not_one_full(spaces, full, small)
-        clear = large - small > CLEAR * height
-        most = (WITHIN if clear else 0.7) if odd else AT_MOST
+        clear = (large - small) / height
+        rows = 1 + sum(space > small for space in spaces)
+        mostly = odd <= (FEW_ODD * rows if clear > VERY_CLEAR else 0)
+        most = AT_MOST if mostly else WITHIN if clear > CLEAR else 0.7
         if small < most * height and (odd, small - large) < best:
             best, found = (odd, small - large), small
     return found
 
 
 def _not_one_full(spaces: Sequence[float], full: Sequence[bool], within: float) -> int:
-    """How many table rows have no full visual row, or several, if spaces up to ``within`` are in cells."""
+    """How many table rows have no full visual row, or several, if spaces up to ``within`` are in cells. Not
+    counted are those up to the first full one: headings over columns, and of two full lines.
+    """
     counts = [int(full[0])]
     for space, filled in zip(spaces, full[1:], strict=True):
         if space <= within:
             counts[-1] += filled
         else:
             counts.append(int(filled))
-    return sum(count != 1 for count in counts)
+    body = list(itertools.dropwhile(lambda count: count == 0, counts))[1:]
+    return sum(count != 1 for count in body)
 
 
 def _same_cells(group: Sequence[Placed], row: Placed) -> bool:

@@ -15,7 +15,7 @@ CELL_GAP = 0.5  # cells of one row are at least so far apart
 LOOSE = 1.4  # lines that go on within a cell stand no farther below those above
 AS_ABOVE, LOOSEST = 1.15, 2.2  # or, times what it is in the rows above, so far, but never farther
 MOST_LINES = 6  # of one cell
-STEP = 0.8  # cells of one row whose lines are even in one and odd in another stand half a line apart
+STEP = 0.9  # cells of one row whose lines are even in one and odd in another stand half a line apart
 FAR = 2.5  # rows that stand farther from one another are of two tables
 
 
@@ -92,13 +92,15 @@ def _with_head(rows: Sequence[Sequence[Box]], first: int, columns: Sequence[Span
             return first
         start -= 1
     head = start  # a whole row of such cells
+    unit = _height(rows[first])
     while head and all(
-        _under(row, columns) and pitch(row, rows[n + 1]) < STEP * _height(row) * (1 if n + 1 < start else 3)
+        _under(row, columns)
+        and pitch(row, rows[n + 1]) < STEP * max(unit, _height(row)) * (1 if n + 1 < start else 3)
         for n, row in ((head - 1, rows[head - 1]),)
     ):
         head -= 1
     over = {taken(box, columns)[0] for row in rows[head:start] for box in row}
-    overlap = any(pitch(a, b) < STEP * _height(b) for a, b in itertools.pairwise(rows[head:start]))
+    overlap = any(pitch(a, b) < STEP * max(unit, _height(b)) for a, b in itertools.pairwise(rows[head:start]))
     return head if overlap and len(over) > 1 else start
 
 
