@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import ast
+import errno
 import functools
 import inspect
+import os
 import re
+import sys
 import warnings
 from pathlib import Path
 
 import pytest
 import vramwise
-from vramwise.catalog.sentences import sentences, translated
+from vramwise.atomic_files import NotWritten
+from vramwise.catalog.sentences import OF_THE_SYSTEM, sentences, translated
 from vramwise.catalog.words import LANGUAGES, in_language
 from vramwise.errors import VramwiseError
 
@@ -97,6 +101,17 @@ def test_a_sentence_within_a_sentence_is_told_whole(inner: str, lang: str) -> No
         "on from there. Try again later, or another mirror.",
     ):
         assert not ENGLISH.search(in_language(outer, lang)), in_language(outer, lang)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Other systems have other words.")
+@pytest.mark.parametrize("lang", OTHERS)
+def test_what_the_system_says_of_a_file_is_told_too(lang: str) -> None:
+    often = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EISDIR, errno.EDQUOT, errno.EIO)
+    for number in often:
+        why = os.strerror(number)
+        assert why in OF_THE_SYSTEM
+        told = in_language(NotWritten(Path("a.txt"), OSError(number, why)), lang)
+        assert why not in told
 
 
 def test_what_is_not_known_stays_as_it_is() -> None:

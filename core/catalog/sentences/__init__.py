@@ -15,6 +15,29 @@ from pathlib import Path
 
 from ...shell import as_called, as_called_template
 
+# What a system says of files and connections (``os.strerror``), which stands within sentences of ours.
+OF_THE_SYSTEM = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "Permission denied",
+    "Operation not permitted",
+    "Read-only file system",
+    "No such file or directory",
+    "Is a directory",
+    "Not a directory",
+    "File exists",
+    "File name too long",
+    "File too large",
+    "Input/output error",
+    "Too many open files",
+    "Device or resource busy",
+    "Connection refused",
+    "Connection reset by peer",
+    "Connection timed out",
+    "Network is unreachable",
+    "No route to host",
+    "Cannot allocate memory",
+)
 LONGEST = 4_000  # characters of a sentence that is looked for
 _FIELD = re.compile(r"\{(\w+)\}")
 _PROSE = re.compile(r"(?:\b[a-z]{2,}[,:;]? ){3}")  # four words in a row
