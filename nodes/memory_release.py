@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.catalog.words import words
+from ..core.catalog.words import in_language, words
 from ..core.option_values import RELEASE, check_choice
 from ..core.units import GIB, gib
 from .bridge.images import first
@@ -86,10 +86,11 @@ class MemoryRelease(io.ComfyNode):
 
 def _report(what: str, gone: list[str], before: Free, after: Free) -> str:
     """What was let go, and memory before and after, in the language of who asked."""
-    say = words(of_the_reader())
+    lang = of_the_reader()
+    say, names = words(lang), ", ".join(in_language(name, lang) for name in gone)
     released = say[f"release_{what.replace(' ', '_')}"]
     if gone:
-        released = say["release_names"].format(what=released, names=", ".join(gone))
+        released = say["release_names"].format(what=released, names=names)
     device = (gib(before.device_bytes, 2), gib(after.device_bytes, 2))
     process = (gib(before.process_bytes, 2), gib(after.process_bytes, 2))
     lines = [

@@ -84,3 +84,13 @@ def test_what_is_kept_from_somebody_elses_run_can_be_shown_in_ones_own_language(
     for lang, letters in LETTERS.items():
         assert all(re.search(letters, note) for note in seen[1]["in"][lang]["notes"])
     assert seen[0]["in"]["en"]["notes"][0].startswith("The prompt is ignored")
+
+
+@pytest.mark.parametrize("lang", ["ru", "zh"])
+def test_what_was_released_is_named_in_the_readers_language(client, graph, fresh, lang):
+    graph.picture("page", "vramwise_sample.png").read("ocr", "page", prompt=f"not cached {next(fresh)}")
+    graph.node("gone", "VramwiseMemoryRelease", what="ocr models", refresh=next(fresh), anything=["ocr", 0])
+    graph.show("said", "gone", 1)
+    with client.reading(lang):
+        said = client.run(graph).outputs["said"]["text"][0]
+    assert re.search(rf"PP-OCR.*{LETTERS[lang]}", said) and "built-in" not in said

@@ -44,7 +44,9 @@ class RapidRoute:
         return RapidReader(self.recogniser)
 
     def __str__(self) -> str:
-        return f"PP-OCR ({self.recogniser.name if self.recogniser else 'built-in recogniser'})"
+        if self.recogniser is None:
+            return "PP-OCR (built-in recogniser)"
+        return f"PP-OCR ({self.recogniser.name})"
 
 
 @dataclass(frozen=True)
