@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from vramwise.ocr.engines.latin_nonsense import has_doubtful, with_own_words, without_points
+from vramwise.ocr.engines.latin_nonsense import (
+    has_doubtful,
+    with_cyrillic_words,
+    with_own_words,
+    without_points,
+)
 from vramwise.ocr.results.line import Line
 from vramwise.ocr.results.result import Word
 
 OT, HU, NOT = "\u05d0\u05d5\u05ea", "\u05d4\u05d5\u05d0", "\u05d7\u05e9\u05d5\u05d1"  # Hebrew words
 BIT = "\u092c\u093f\u091f"  # a Devanagari one
+PENI, PO, TR, VAPK = (
+    "\u041f\u0435\u043d\u0438",
+    "\u043f\u043e",
+    "\u0422\u0420",
+    "\u0412\u0430\u043f\u043a",
+)  # Russian ones
 
 
 def line(*words: tuple[str, float, int]) -> Line:
@@ -42,6 +53,28 @@ def test_a_word_is_taken_from_the_reading_without_english_where_that_is_surer(
 ) -> None:
     (mended,) = with_own_words([line(*read)], [line(*own)])
     assert (mended.text, " ".join(word.text for word in mended.words)) == (text, text)
+
+
+@pytest.mark.parametrize(
+    ("read", "alone", "text"),
+    [
+        (("no", 0.917), (PO, 0.9155), PO),
+        (("TP", 0.968), (TR, 0.966), TR),  # the same shapes
+        (("Bank", 0.962), (VAPK, 0.709), "Bank"),
+        (("beint", 0.018), (VAPK, 0.0), "beint"),  # both are noise
+        (("O(n?)", 0.925), ("\u041e(\u043f?)", 0.081), "O(n?)"),
+    ],
+)
+def test_a_word_of_letters_that_look_alike_is_cyrillic_where_both_readings_are_as_sure(
+    read: tuple[str, float], alone: tuple[str, float], text: str
+) -> None:
+    page = [
+        line((PENI, 0.9, 0), (*read, 50), (PENI, 0.9, 100)),
+        line(*((PENI, 0.9, 50 * at) for at in range(5))),
+    ]
+    mended = with_cyrillic_words(page, lambda word: alone)
+    assert mended[0].text == f"{PENI} {text} {PENI}"
+    assert mended[1] == page[1]
 
 
 @pytest.mark.parametrize(("sure", "without"), [(0.5, True), (0.9, False)])

@@ -21,6 +21,7 @@ from ..results.result import Word
 LIKE_LATIN = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "GEORGIAN", "CJK", "HIRAGANA", "KATAKANA")
 LIKE_CYRILLIC = frozenset("ABCEHKMOPTXYabcehikmnoprtuxyw")
 MOSTLY_CYRILLIC, MOST_WORDS = 0.7, 60  # of a page's letters; words that are read again
+EVEN = 0.02  # between two readings' confidences: then a page's own script decides
 LEAST_LETTERS = 2  # of a word in the script; marks that stand for themselves are none
 # Beside the words that a page has in its script so many or more are Latin, on the mean less sure.
 MANY, NONSENSE, LIKELY = 6, 0.2, 0.65
@@ -69,7 +70,7 @@ def _is_all_nonsense(lines: Sequence[Line], in_script: int) -> bool:
 
 def with_cyrillic_words(lines: Sequence[Line], read: Callable[[Word], tuple[str, float]]) -> list[Line]:
     """``lines`` of a page mostly in Cyrillic, and instead of Latin words that look like it those of which
-    ``read``, which knows no Latin letters, is surer: (text, confidence) of a word.
+    ``read``, which knows no Latin letters, is surer, or as sure: (text, confidence) of a word.
     """
     letters = [letter for line in lines for letter in line.text if letter.isalpha()]
     cyrillic = sum(unicodedata.name(letter, "").startswith("CYRILLIC") for letter in letters)
@@ -81,7 +82,7 @@ def with_cyrillic_words(lines: Sequence[Line], read: Callable[[Word], tuple[str,
         text, sure = read(word)
         if text and " " not in text and not _is_latin(text):
             own.append(replace(word, text=text, confidence=sure))
-    return [_mended(line, own) for line in lines] if own else list(lines)
+    return [_mended(line, own, EVEN) for line in lines] if own else list(lines)
 
 
 def _like_cyrillic(text: str) -> bool:
@@ -89,13 +90,13 @@ def _like_cyrillic(text: str) -> bool:
     return bool(letters) and letters <= LIKE_CYRILLIC and not any(map(str.isdigit, text))
 
 
-def _mended(line: Line, own: Sequence[Word]) -> Line:
+def _mended(line: Line, own: Sequence[Word], even: float = 0.0) -> Line:
     if [word.text for word in line.words] != line.text.split():
         return line
     words: list[Word] = []
     run: list[Word] = []
     for word in line.words:
-        better = _better(word, own)
+        better = _better(word, own, even)
         if better is None:
             words += [*_in_order(run), word]
             run = []
@@ -109,11 +110,14 @@ def _mended(line: Line, own: Sequence[Word]) -> Line:
     return replace(line, text=text, words=tuple(words), confidence=mean(known) if known else line.confidence)
 
 
-def _better(word: Word, own: Sequence[Word]) -> Word | None:
+def _better(word: Word, own: Sequence[Word], even: float) -> Word | None:
     if not _is_latin(word.text):
         return None
     found = [other for other in own if _same_place(word, other)]
-    return found[0] if len(found) == 1 and (found[0].confidence or 0.0) > (word.confidence or 0.0) else None
+    if len(found) != 1:
+        return None
+    sure = found[0].confidence or 0.0
+    return found[0] if sure > (word.confidence or 0.0) - (even if sure >= LIKELY else 0.0) else None
 
 
 def _in_order(run: Sequence[Word]) -> list[Word]:
