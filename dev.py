@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The developer's one tool: `python dev.py demo | test | lint | bench | catalog | comfy | lock | floors |
-comfy-names | new-node`.
+"""The developer's one tool: `python dev.py demo | test | lint | bench | catalog | comfy | workflows |
+screens | lock | floors | comfy-names | new-node`.
 
 Each verb first prepares what it needs: a virtual environment in .venv, a ComfyUI in .comfy
 (devtools/environment.py). Everything up to there is standard library only.
@@ -155,7 +155,7 @@ def workflows(args: argparse.Namespace, rest: list) -> int:
 
 def screens(args: argparse.Namespace, rest: list) -> int:
     """Pictures of what a person sees first, for a look: dev.py screens FOLDER [--lang ru]."""
-    prepare()
+    prepare(comfy=True)
     return run([PYTHON, "-m", "devtools.screens", *rest])
 
 
