@@ -14,7 +14,7 @@ from ..regions.crops import crop
 from ..regions.word_boxes import corners
 from ..results import reading_order
 from ..results.line import Line
-from ..results.line_boxes import text_angle
+from ..results.line_boxes import rotated, text_angle
 from ..results.panels import Pictures
 from ..results.result import Point
 
@@ -58,12 +58,11 @@ def paragraph_pieces(lines: Sequence[Line], pictures: Pictures | None = None) ->
 
 def _around(lines: Sequence[Line], angle: float) -> tuple[Point, ...]:
     """The smallest box along ``angle`` that holds all lines, clockwise from the text's own top left."""
-    cos, sin = math.cos(angle), math.sin(angle)
-    points = [(x * cos + y * sin, -x * sin + y * cos) for line in lines for x, y in line.polygon]
+    points = rotated([point for line in lines for point in line.polygon], -angle)
     left, right = min(x for x, _ in points), max(x for x, _ in points)
     top, bottom = min(y for _, y in points), max(y for _, y in points)
     box = (left, top), (right, top), (right, bottom), (left, bottom)
-    return tuple((x * cos - y * sin, x * sin + y * cos) for x, y in box)
+    return tuple(rotated(box, angle))
 
 
 def pictures(image: NDArray[uint8], pieces: Sequence[Piece], lines: Sequence[Line]) -> list[NDArray[uint8]]:

@@ -11,6 +11,7 @@ from statistics import median
 
 from ...cancel import watched
 from .line import Line
+from .result import Point
 
 MARGIN = 0.15  # of a box is no letter, above and below
 ACROSS = 0.7  # the sine of a line's turn against the page's
@@ -90,15 +91,20 @@ def runs_across(line: Line, angle: float) -> bool:
     return abs(math.sin(math.atan2(y1 - y0, x1 - x0) - angle)) > ACROSS
 
 
+def rotated(points: Sequence[Point], angle: float) -> list[Point]:
+    """``points`` turned about the page's corner by ``angle`` (radians, positive is clockwise)."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    return [(x * cos - y * sin, x * sin + y * cos) for x, y in points]
+
+
 def level_boxes(lines: Sequence[Line], angle: float) -> list[Box]:
     """The lines' boxes once the page is turned back by ``angle`` (radians). A leaning line's box is cut to
     the line's own height, that of a line on an arc to the height of its middle part.
     """
-    cos, sin = math.cos(-angle), math.sin(-angle)
     boxes = []
     for index, line in enumerate(lines):
-        turned = [(x * cos - y * sin, x * sin + y * cos) for x, y in line.polygon]
-        ys = sorted(x * sin + y * cos for x, y in line.crown or line.polygon)
+        turned = rotated(line.polygon, -angle)
+        ys = sorted(y for _, y in (rotated(line.crown, -angle) if line.crown else turned))
         top, bottom = (ys[0] + ys[1]) / 2, (ys[-1] + ys[-2]) / 2
         left, right = min(x for x, _ in turned), max(x for x, _ in turned)
         boxes.append(Box(index, left, top, right, max(bottom, top + 1), line.text))

@@ -6,7 +6,6 @@ through the whole page part them, rows first, and of balloons the left one befor
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...cancel import watched
 from .column_signs import NUMBER
-from .line_boxes import Box, close_groups
+from .line_boxes import Box, close_groups, rotated
 from .rules import Ruling
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def by_panels(boxes: Sequence[Box], angle: float, pictures: Pictures | None, rul
     inside: dict[Panel, list[Box]] = {}
     around: list[tuple[Box, float, float]] = []
     for box in watched(boxes):
-        x, y = _turned(box.centre, box.middle, angle)
+        ((x, y),) = rotated(((box.centre, box.middle),), angle)
         panel = next((one for one in panels if one.has(x, y)), None)
         if panel is None:
             around.append((box, x, y))
@@ -120,7 +119,7 @@ def _are_numbers(boxes: Sequence[Box]) -> bool:
 
 def _is_ruled(panel: Panel, angle: float, ruling: Ruling) -> bool:
     """Whether rules go through a panel from side to side, as between the rows of a table in a frame."""
-    corners = [_turned(x, y, -angle) for x in (panel.x0, panel.x1) for y in (panel.y0, panel.y1)]
+    corners = rotated([(x, y) for x in (panel.x0, panel.x1) for y in (panel.y0, panel.y1)], -angle)
     (left, right), (top, bottom) = ((min(side), max(side)) for side in zip(*corners, strict=True))
     level = _through(ruling.level, (top, bottom), (left, right))
     upright = _through(ruling.upright, (left, right), (top, bottom))
@@ -187,8 +186,3 @@ def _close(a: Box, b: Box) -> bool:
 def _above(upper: Sequence[Box], lower: Sequence[Box]) -> bool:
     slack = 0.3 * median(b.height for b in (*upper, *lower))
     return max(b.y1 for b in upper) - slack < min(b.y0 for b in lower)
-
-
-def _turned(x: float, y: float, angle: float) -> tuple[float, float]:
-    cos, sin = math.cos(angle), math.sin(angle)
-    return x * cos - y * sin, x * sin + y * cos

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import bisect
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .line_boxes import rotated
 from .result import Point
 
 SPARE = 0.02  # of its length a rule may run at a slant and still be level
@@ -71,10 +71,9 @@ class Ruling:
 
 def turned(rules: Sequence[Rule], angle: float) -> Ruling:
     """``rules`` once the page is turned back by ``angle`` (radians), as ``level_boxes`` turns lines."""
-    cos, sin = math.cos(-angle), math.sin(-angle)
     level, upright = [], []
     for rule in rules:
-        (x0, y0), (x1, y1) = ((x * cos - y * sin, x * sin + y * cos) for x, y in (rule.start, rule.end))
+        (x0, y0), (x1, y1) = rotated((rule.start, rule.end), -angle)
         if abs(y1 - y0) < abs(x1 - x0):
             level.append(((y0 + y1) / 2, min(x0, x1), max(x0, x1)))
         else:
