@@ -23,6 +23,7 @@ from ..network.failures import shown
 from ..network.interruptible import NothingComes, interruptible
 from ..network.session import Session, Unreached
 from ..network.waiting import asked_to_wait
+from ..network.web_pages import is_web_page
 from ..units import GIB
 
 if TYPE_CHECKING:
@@ -309,8 +310,7 @@ def _is_page(answer: requests.Response) -> bool:
     """Whether it is a web page that says nothing of the file: a hub's own refusal has a code beside it, and a
     page about an error is as good as the error.
     """
-    kind = answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
-    found = kind in ("text/html", "application/xhtml+xml") and "X-Error-Code" not in answer.headers
+    found = is_web_page(answer.headers.get("Content-Type", "")) and "X-Error-Code" not in answer.headers
     return found and answer.status_code in (200, 206, 401, 403)
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -70,6 +70,27 @@ class _Answer:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def is_page(self) -> bool:
+        """Whether it is HTML, or what else begins like it, where JSON was asked for."""
+        return self.body.lstrip()[:1] == b"<"
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of a hub, about which model, and what a person can do where no answer comes."""
+
+    url: str
+    headers: Mapping[str, str]
+    session: Session
+    model: OCRModel
+    hub: str
+    remedy: str
+    cancelled: Cancelled
+
+    def unanswered(self, why: str) -> VramwiseError:
+        return _unlisted(self.model, self.hub, why, self.remedy)
+
 
 def hub_address(source: str) -> str:
     """The hub's own address, or the mirror that the environment names."""
@@ -115,7 +136,7 @@ def huggingface(model: OCRModel, session: Session, token: str, cancelled: Cancel
     revision = f"/revision/{quote(model.revision, safe='')}" if model.revision else ""
     url = f"{endpoint}/api/models/{quote(model.repo)}{revision}?blobs=true"
     remedy = "Check the network, or name a mirror in the environment variable HF_ENDPOINT."
-    answer = _asked(url, headers, session, model, endpoint, remedy, cancelled)
+    answer = _asked(_Question(url, headers, session, model, endpoint, remedy, cancelled))
     if answer.status != 200:
         _explain(answer, model, endpoint)
     data = _object(answer, model, endpoint, remedy)
@@ -140,7 +161,7 @@ def modelscope(model: OCRModel, session: Session, cancelled: Cancelled) -> Listi
     query = urlencode({"Recursive": "true", "Revision": MODELSCOPE_REVISION})
     url = f"{base}/api/v1/models/{quote(model.repo)}/repo/files?{query}"
     remedy = f"Check the network, or set download_source: {HUGGINGFACE}."
-    answer = _asked(url, AGENT, session, model, base, remedy, cancelled)
+    answer = _asked(_Question(url, AGENT, session, model, base, remedy, cancelled))
     if answer.status == 404:
         raise VramwiseError(f"{shown(base)} has no model {model.repo}. Try download_source: {HUGGINGFACE}.")
     if answer.status != 200:
@@ -174,51 +195,35 @@ def _modelscope_commit(data: Mapping[str, Any], entries: list[Mapping[str, Any]]
     return found if re.fullmatch(r"[\w.-]{1,64}", found, re.ASCII) else MODELSCOPE_REVISION
 
 
-def _asked(
-    url: str,
-    headers: Mapping[str, str],
-    session: Session,
-    model: OCRModel,
-    hub: str,
-    remedy: str,
-    cancelled: Cancelled,
-) -> _Answer:
+def _asked(question: _Question) -> _Answer:
     """The hub's answer, after the waits that it asks for where they are bearable. Raises VramwiseError."""
     waits = 0
     while True:
-        answer = _asked_once(url, headers, session, model, hub, remedy, cancelled)
+        answer = _asked_once(question)
         wait = asked_to_wait(answer.status, answer.headers)
         if wait is None:
             break
         waits += 1
         if wait > LONGEST_WAIT_SECONDS or waits > MOST_WAITS:
-            raise _unlisted(model, hub, come_back(answer.status, wait), "Try again later.")
-        wait_politely(wait, cancelled)
-    page = answer.body.lstrip()[:1] == b"<" and "X-Error-Code" not in answer.headers
+            raise replace(question, remedy="Try again later.").unanswered(come_back(answer.status, wait))
+        wait_politely(wait, question.cancelled)
+    page = answer.is_page and "X-Error-Code" not in answer.headers
     if answer.status == 511 or (answer.status in (401, 403) and page):
-        raise _unlisted(model, hub, _PAGE, remedy)
+        raise question.unanswered(_PAGE)
     return answer
 
 
-def _asked_once(
-    url: str,
-    headers: Mapping[str, str],
-    session: Session,
-    model: OCRModel,
-    hub: str,
-    remedy: str,
-    cancelled: Cancelled,
-) -> _Answer:
+def _asked_once(question: _Question) -> _Answer:
     """One answer of the hub, of a bounded size and in a bounded time, whatever it does."""
     until = time.monotonic() + LISTING_SECONDS
 
     def check() -> None:
-        stop_if(cancelled)
+        stop_if(question.cancelled)
         if time.monotonic() > until:
             raise NothingComes
 
     def parts() -> Iterable[Any]:
-        answer = session.get(url, {**headers, "Accept-Encoding": "identity"})
+        answer = question.session.get(question.url, {**question.headers, "Accept-Encoding": "identity"})
         try:
             yield answer
             yield from answer.raw.stream(1 << 14, decode_content=False)
@@ -230,7 +235,7 @@ def _asked_once(
     from urllib3.exceptions import HTTPError
 
     try:
-        pieces = interruptible(lambda: iter(parts()), check, session.abort, _QUIET_SECONDS)
+        pieces = interruptible(lambda: iter(parts()), check, question.session.abort, _QUIET_SECONDS)
         answer: Any = next(pieces)
         body = bytearray()
         for piece in pieces:
@@ -238,17 +243,16 @@ def _asked_once(
             body += piece
             if len(body) > MOST_LISTING_BYTES:
                 pieces.close()
-                raise _unlisted(
-                    model, hub, f"its answer is longer than {MOST_LISTING_BYTES // MIB} MiB", remedy
-                )
+                raise question.unanswered(f"its answer is longer than {MOST_LISTING_BYTES // MIB} MiB")
     except NothingComes:
-        raise _unlisted(model, hub, "it did not finish its answer in time", remedy) from None
+        raise question.unanswered("it did not finish its answer in time") from None
     except Unreached as error:
-        raise _unlisted(model, hub, str(error).rstrip("."), "" if error.advised else remedy) from None
+        question = replace(question, remedy="") if error.advised else question
+        raise question.unanswered(str(error).rstrip(".")) from None
     except (HTTPError, HTTPException, OSError, ValueError) as error:
-        raise _unlisted(model, hub, shown(str(error), session.secrets), remedy) from None
+        raise question.unanswered(shown(str(error), question.session.secrets)) from None
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise _unlisted(model, hub, "it answered in a compressed form that was not asked for", remedy)
+        raise question.unanswered("it answered in a compressed form that was not asked for")
     return _Answer(answer.status_code, answer.headers, bytes(body))
 
 
@@ -286,8 +290,7 @@ def _object(answer: _Answer, model: OCRModel, hub: str, remedy: str) -> Mapping[
     try:
         data = json.loads(answer.body)
     except (ValueError, RecursionError):
-        page = answer.body.lstrip()[:1] == b"<"
-        why = _PAGE if page else "its answer is no JSON"
+        why = _PAGE if answer.is_page else "its answer is no JSON"
         raise _unlisted(model, hub, why, remedy) from None
     if not isinstance(data, Mapping):
         raise _unlisted(model, hub, "its answer is no listing", remedy)

@@ -24,6 +24,7 @@ from ...network.certificates import tls_context
 from ...network.failures import asks_for_password, failure, printable
 from ...network.log_redaction import HiddenInLogs
 from ...network.proxies import proxy_for, require_socks
+from ...network.web_pages import is_web_page
 from ...shell import pip_line
 from ...units import MIB
 from ..vlm.answers.reasoning import taken_apart
@@ -35,7 +36,6 @@ from .errors import (
     Kind,
     RequestError,
     WebPage,
-    is_web_page,
     message_of,
     of_message,
     of_status,

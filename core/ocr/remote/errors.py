@@ -53,14 +53,6 @@ class WebPage(RequestError):
         )
 
 
-def is_web_page(content_type: str, begin: str = "") -> bool:
-    """Whether an answer is HTML, by its header or by how it begins."""
-    kind = content_type.partition(";")[0].strip().lower()
-    return kind in ("text/html", "application/xhtml+xml") or begin.lstrip().lower().startswith(
-        ("<!doctype html", "<html")
-    )
-
-
 @dataclass(frozen=True)
 class _Pattern:
     """Words by which a server's message is known, and the sentence for it."""
