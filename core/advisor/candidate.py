@@ -124,7 +124,7 @@ class Candidate:
 
     def for_panel(self, lang: str) -> dict[str, Any]:
         """``to_dict`` in the words of whoever looks at a panel; the precision is what a loader takes."""
-        name = self.name.replace(" (built in)", words(lang)["summary_built_in"])
+        name = spoken_name(self.name, words(lang))
         notes = [in_language(note, lang) for note in self.notes]
         told = {"licence": in_language(self.licence, lang), "reason": self.reason(lang), "notes": notes}
         return {**self.to_dict(), "name": name, **told}
@@ -159,6 +159,11 @@ class Candidate:
 def _place(precision: str) -> int:
     """Of our own precisions the order in which they are offered: bf16 before fp16. All others behind."""
     return next((row.quality for row in precisions() if row.id == precision), len(precisions()))
+
+
+def spoken_name(name: str, say: Mapping[str, str]) -> str:
+    """The name of a model with what of it is no name, "(built in)", in the words of ``say``."""
+    return name.replace(" (built in)", say["summary_built_in"])
 
 
 def sentence(key: str, facts: Mapping[str, Any], lang: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..catalog.precisions import AS_SAVED
 from ..catalog.words import sized, words
 from ..units import gib, seconds_text
-from .candidate import RESIDENT, Candidate
+from .candidate import RESIDENT, Candidate, spoken_name
 from .tasks import ALL, AUDIO, IMAGE, IMAGE_EDIT, MODEL_TASKS, OCR, SHAPES, UPSCALING, VIDEO, WHICH_GPU
 from .unlocks import Unlock
 
@@ -258,11 +258,6 @@ def _a_task_each(unlocks: Sequence[Unlock]) -> tuple[Unlock, ...]:
         seen[task] += 1
     order = sorted(range(len(unlocks)), key=lambda place: (turns[place], place))
     return tuple(unlocks[place] for place in order)
-
-
-def spoken_name(name: str, say: Mapping[str, str]) -> str:
-    """The name of a model with what of it is no name, "(built in)", in the words of ``say``."""
-    return name.replace(" (built in)", say["summary_built_in"])
 
 
 def _named(row: Candidate, say: Mapping[str, str]) -> str:

@@ -59,16 +59,16 @@ class Footprint:
     def with_margin(self, more_bytes: int, why: str) -> Footprint:
         """The same with ``more_bytes`` beside, and ``why`` in the margin's source."""
         terms = (
-            replace(term, bytes=term.bytes + more_bytes, source=_also(term.source, why))
+            replace(
+                term,
+                bytes=term.bytes + more_bytes,
+                source=said("plan_source_sum", source=term.source, rule=why),
+            )
             if term.name == "margin"
             else term
             for term in self.terms
         )
         return Footprint(self.precision, tuple(terms))
-
-
-def _also(source: str, why: str) -> str:
-    return said("plan_source_sum", source=source, rule=why)
 
 
 def footprint(
