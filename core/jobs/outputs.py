@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from html import escape
 
-from ..ocr.results.result import OCRResult, Point, Word
+from ..ocr.results.result import OCRResult, Point, Word, hull
 
 ENDINGS = {
     "text": "txt",
@@ -93,8 +93,7 @@ def _words(text: str, words: Iterable[Word], line: int) -> str:
 
 
 def _title(polygon: tuple[Point, ...], confidence: float | None) -> str:
-    xs, ys = [point[0] for point in polygon], [point[1] for point in polygon]
-    box = " ".join(str(round(value)) for value in (min(xs), min(ys), max(xs), max(ys)))
+    box = " ".join(str(round(value)) for value in hull(polygon))
     sure = "" if confidence is None else f"; x_wconf {round(100 * confidence)}"
     return _quoted(f"bbox {box}{sure}")
 

@@ -1,4 +1,4 @@
-"""Is an answer a web page? A network's sign-in, a proxy or a site may stand where something else was asked."""
+"""Is an answer a web page? A network's sign-in, a proxy or a site may stand where another was asked for."""
 
 from __future__ import annotations
 

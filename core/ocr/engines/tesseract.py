@@ -19,7 +19,7 @@ from ...settings import Settings
 from ..images import edge_colour, fit_pixels
 from ..results.line import Line
 from ..results.reading_order import join_words
-from ..results.result import Point, Word
+from ..results.result import Point, Word, hull
 from .latin_nonsense import has_doubtful, with_cyrillic_words, with_own_words, without_points
 from .protocol import ProgressCallback
 
@@ -260,12 +260,6 @@ def _words_of_text(words: Sequence[Word], text: str) -> Iterator[Word]:
             corners = [point for piece in pieces for point in piece.polygon]
             box = _rectangle(hull(corners), (1.0, 1.0))
             yield Word(whole, box, sum(piece.confidence or 0.0 for piece in pieces) / len(pieces))
-
-
-def hull(points: Sequence[Point]) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of points."""
-    xs, ys = [x for x, _ in points], [y for _, y in points]
-    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _rectangle(box: tuple[float, float, float, float], scale: tuple[float, float]) -> tuple[Point, ...]:

@@ -16,7 +16,7 @@ from ..results import reading_order
 from ..results.line import Line
 from ..results.line_boxes import rotated, text_angle
 from ..results.panels import Pictures
-from ..results.result import Point
+from ..results.result import Point, hull
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -59,8 +59,7 @@ def paragraph_pieces(lines: Sequence[Line], pictures: Pictures | None = None) ->
 def _around(lines: Sequence[Line], angle: float) -> tuple[Point, ...]:
     """The smallest box along ``angle`` that holds all lines, clockwise from the text's own top left."""
     points = rotated([point for line in lines for point in line.polygon], -angle)
-    left, right = min(x for x, _ in points), max(x for x, _ in points)
-    top, bottom = min(y for _, y in points), max(y for _, y in points)
+    left, top, right, bottom = hull(points)
     box = (left, top), (right, top), (right, bottom), (left, bottom)
     return tuple(rotated(box, angle))
 

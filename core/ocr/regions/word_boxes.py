@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...cancel import watched
-from ..results.result import Point, Region
+from ..results.result import Point, Region, hull
 
 if TYPE_CHECKING:
     from numpy import bool_, uint8
@@ -373,8 +373,8 @@ def corners(polygon: Polygon) -> Polygon:
     """Four corners, clockwise from the text's own top left: the polygon's or its upright box's."""
     if len(polygon) == 4:
         return polygon
-    xs, ys = [x for x, _ in polygon], [y for _, y in polygon]
-    return (min(xs), min(ys)), (max(xs), min(ys)), (max(xs), max(ys)), (min(xs), max(ys))
+    left, top, right, bottom = hull(polygon)
+    return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def sliced(polygon: Polygon, start: float, end: float) -> Polygon:

@@ -5,10 +5,8 @@ how.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .result import Point
+from .result import Point, hull
 
 UNITS = ("thousandths", "resized_pixels", "none")
 
@@ -31,8 +29,7 @@ def to_pixels(
         (min(max(x * width / across, 0.0), float(width)), min(max(y * height / down, 0.0), float(height)))
         for x, y in points
     ]
-    xs, ys = [x for x, _ in scaled], [y for _, y in scaled]
-    left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
+    left, top, right, bottom = hull(scaled)
     if right - left < 1e-6 or bottom - top < 1e-6:
         return None
     if len(scaled) == 2:

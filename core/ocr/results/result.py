@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,12 @@ from ...host import without_machine_paths
 SCHEMA_VERSION = 1
 FOUND_AT = ("file", "page")  # where a command or a job found the page; no part of what was read
 Point = tuple[float, float]
+
+
+def hull(points: Sequence[Point]) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of points."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,7 @@ class Region:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """Upright bounding box (x0, y0, x1, y1)."""
-        xs, ys = [x for x, _ in self.polygon], [y for _, y in self.polygon]
-        return min(xs), min(ys), max(xs), max(ys)
+        return hull(self.polygon)
 
 
 @dataclass(frozen=True)

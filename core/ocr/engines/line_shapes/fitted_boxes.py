@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...images import edge_colour
 from ...results.line import Line
-from ...results.result import Point
+from ...results.result import Point, hull
 from ..pictures.colour_steps import from_colour
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def fitted(lines: Sequence[Line], picture: NDArray[uint8]) -> list[Line]:
 
 
 def _frame(line: Line) -> _Frame:
-    xs, ys = [x for x, _ in line.polygon], [y for _, y in line.polygon]
-    return min(xs), min(ys), max(xs), max(ys)
+    return hull(line.polygon)
 
 
 def _runs_level(line: Line) -> bool:

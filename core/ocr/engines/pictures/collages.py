@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...results.line import Line
+from ...results.result import hull
 from .colour_steps import across
 
 if TYPE_CHECKING:
@@ -41,19 +42,14 @@ def collage(image: NDArray[uint8], lines: Sequence[Line]) -> list[list[int]]:
     high, wide = image.shape[:2]
     scale = min(1.0, LONG_SIDE / max(high, wide))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    boxes = [_box(line, scale) for line in lines]
+    boxes = [tuple(scale * side for side in hull(line.polygon)) for line in lines]
     area = 0, 0, small.shape[1], small.shape[0]
     return _stacked(small, area, whole, boxes) or _beside(small, area, whole, boxes) or [whole]
 
 
 def _level(line: Line) -> bool:
-    left, top, right, bottom = _box(line, 1.0)
+    left, top, right, bottom = hull(line.polygon)
     return right - left > bottom - top
-
-
-def _box(line: Line, scale: float) -> tuple[float, float, float, float]:
-    xs, ys = zip(*line.polygon, strict=True)
-    return min(xs) * scale, min(ys) * scale, max(xs) * scale, max(ys) * scale
 
 
 def _stacked(
