@@ -38,7 +38,6 @@ _OWN_FIGURES = (
     "source",
     "set_by_hand",
 )
-LONGEST_NAME = 200
 
 
 def machine_answer(report: MachineReport, lang: str = "en") -> dict[str, Any]:

@@ -290,7 +290,7 @@ def which_gpu(
     if every and not tier:
         cards = [card for card in cards if class_of(card) != "laptop"]
     found = (
-        _reaching(wants, cards) if wants else [_card_candidate(target_of_gpu(card), None) for card in cards]
+        reaching(wants, cards) if wants else [_card_candidate(target_of_gpu(card), None) for card in cards]
     )
     if every:
         found.sort(key=_offered_first)
@@ -332,18 +332,11 @@ def _offered_first(candidate: Candidate) -> tuple[bool, int]:
     return (not facts["bf16"], CLASSES.index(facts["class"]))
 
 
-def reaching(
-    goal: Sequence[str], *, rumoured: bool = False, every: bool = False, streams: bool = False
-) -> list[Candidate]:
-    """Cards that run all of ``goal`` ("model" or "model@precision"), one at a time, ranked by memory,
-    bandwidth and tensor cores.
+def reaching(goal: Sequence[str], cards: Iterable[GPU], streams: bool = False) -> list[Candidate]:
+    """Those of ``cards``, in their order, that run all of ``goal`` ("model" or "model@precision").
 
     ``streams`` counts streaming as running. Raises UnknownName for a model or precision of no row.
     """
-    return _reaching(goal, offered_cards(rumoured=rumoured, every=every), streams)
-
-
-def _reaching(goal: Sequence[str], cards: Iterable[GPU], streams: bool = False) -> list[Candidate]:
     found = []
     for card in cards:
         target = target_of_gpu(card)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from .csv_rows import table
 from .words import amount, sized
 
-SEEDS = ("guide", "article")
-
 
 @dataclass(frozen=True)
 class Published:

@@ -19,16 +19,6 @@ _OTHER_NAME = (62, 63, 64)
 _STATUS = re.compile(r"(?:^|Tunnel connection failed: )([45]\d\d)\b")
 _URL_USER = re.compile(r"(\w://)[^/\s@]+@")
 LONGEST = 160
-# How requests, urllib3, httpx and the system call a connection that was not made.
-_NO_LINE = (
-    "ConnectError",
-    "ConnectTimeout",
-    "ConnectTimeoutError",
-    "ConnectionRefusedError",
-    "NewConnectionError",
-    "NameResolutionError",
-    "gaierror",
-)
 
 
 @dataclass(frozen=True)

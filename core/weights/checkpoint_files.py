@@ -29,7 +29,6 @@ UNSAFE = (".bin", ".pt", ".pth", ".ckpt")
 # config.json of the largest published models has 0.2 MB, an index of shards 10.
 MOST_BYTES = {INDEX: 64_000_000}
 MOST_OTHER_BYTES = 8_000_000
-_NOT_IN_NAMES = re.compile(r"[/\\:\x00-\x1f\ud800-\udfff]")
 # Files of AutoGPTQ, AutoAWQ and ModelOpt.
 _BESIDE_CONFIG = (
     ("quantize_config.json", "gptq"),

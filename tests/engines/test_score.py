@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from vramwise import ocr_handle
 from vramwise.models.handle import release_all
-from vramwise.ocr.regions.error_rates import best_of, confidence, score
+from vramwise.ocr.regions.error_rates import best_first, confidence, score
 
 if TYPE_CHECKING:
     from vramwise.ocr.results.result import OCRResult, Region
@@ -98,7 +98,7 @@ def lost_in(batches: int, read: Callable[[list[np.ndarray]], list[OCRResult]], f
     for number, (text, spellings) in enumerate(drawn):
         pages = every[8 * number : 8 * number + 8]
         scores = [score(page.text, text) for page in pages]
-        best = best_of(scores, [confidence(page.regions) for page in pages])
+        best = best_first(scores, [confidence(page.regions) for page in pages])[0]
         if spellings[best] != text:
             lost.append((text, spellings[best], pages[best].text, pages[spellings.index(text)].text))
     print(f"{batches - len(lost)} of {batches}; lost: {lost}")

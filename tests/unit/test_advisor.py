@@ -12,6 +12,7 @@ from vramwise.advisor import TASKS, advise, advise_each, report
 from vramwise.advisor.advise import reaching
 from vramwise.advisor.candidate import RESIDENT
 from vramwise.advisor.diffusion_candidates import diffusion_candidate
+from vramwise.advisor.gpu_ranking import offered_cards
 from vramwise.advisor.graph_memory import loaded_in_graph, ocr_models_on_disk
 from vramwise.advisor.memory_ranges import ranges, tiers
 from vramwise.advisor.targets import TIERS, target_of_memory
@@ -373,11 +374,12 @@ def test_a_models_range_goes_from_what_runs_to_what_more_does_not_help() -> None
 
 
 def test_cards_for_a_goal_run_all_of_it_and_are_ranked() -> None:
-    found = reaching(["flux1-dev@fp8", "wan2.2-14b@fp8_scaled"])
+    goal, cards = ["flux1-dev@fp8", "wan2.2-14b@fp8_scaled"], offered_cards()
+    found = reaching(goal, cards)
     assert found[0].model == "GeForce RTX 5090"
     assert {"GeForce RTX 3090", "GeForce RTX 4090"} < {card.model for card in found}
     assert "GeForce RTX 4080" not in {card.model for card in found}
-    assert len(reaching(["flux1-dev@fp8", "wan2.2-14b@fp8_scaled"], streams=True)) > len(found)
+    assert len(reaching(goal, cards, streams=True)) > len(found)
     assert not [card for card in found if "SUPER" in card.model and "50" in card.model]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vramwise.errors import VramwiseError
 from vramwise.ocr.regions.error_rates import (
     Rules,
-    best_of,
+    best_first,
     confidence,
     quoted_parts,
     score,
@@ -119,8 +119,8 @@ def test_the_best_has_the_fewest_errors_and_of_equals_the_surest() -> None:
     scores = [
         score(read, "grand opening") for read in ("grand opning", "grand opening", "grand opening", "x")
     ]
-    assert best_of(scores, [0.99, 0.80, 0.95, 0.99]) == 2
-    assert best_of(scores, [0.99, 0.80, 0.80, 0.99]) == 1
+    assert best_first(scores, [0.99, 0.80, 0.95, 0.99])[0] == 2
+    assert best_first(scores, [0.99, 0.80, 0.80, 0.99])[0] == 1
 
 
 def test_the_metric_decides() -> None:
@@ -128,9 +128,9 @@ def test_the_metric_decides() -> None:
         score("grand opening days", "grnad opnening dasy"),
         score("grnad opnening xxxxxxxx", "grnad opnening dasy"),
     ]
-    assert (best_of(scores, [0, 0], "cer"), best_of(scores, [0, 0], "wer")) == (0, 1)
+    assert (best_first(scores, [0, 0], "cer")[0], best_first(scores, [0, 0], "wer")[0]) == (0, 1)
     with pytest.raises(VramwiseError, match="metric"):
-        best_of(scores, [0, 0], "bleu")
+        best_first(scores, [0, 0], "bleu")
 
 
 def test_confidence_is_weighed_by_length_and_none_is_zero() -> None:

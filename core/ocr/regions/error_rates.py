@@ -104,13 +104,8 @@ def score(read: str, expected: str, rules: Rules | None = None) -> Score:
     return Score(float(jiwer.cer(truth, ours)), float(wer), ours == truth, read.strip(), expected.strip())
 
 
-def best_of(scores: Sequence[Score], confidences: Sequence[float], metric: str = "cer") -> int:
-    """The index of the fewest errors; of equals the one that was read with the most confidence (0..1)."""
-    return best_first(scores, confidences, metric)[0]
-
-
 def best_first(scores: Sequence[Score], confidences: Sequence[float], metric: str = "cer") -> list[int]:
-    """The indices of all, the fewest errors first; equals by confidence, then by place."""
+    """The indices of all, the fewest errors first; equals by confidence (0..1), then by place."""
     check_choice("metric", metric, METRICS)
     other = "wer" if metric == "cer" else "cer"
     return sorted(

@@ -23,7 +23,6 @@ CLEAR, WITHIN = 0.3, 1.1  # where by so much, spaces within cells may be so larg
 AT_MOST = 1.6  # and so large where each row of the table then has one visual row that is full
 VERY_CLEAR, FEW_ODD = 0.6, 0.2  # or, where those between rows are by so much larger, all but this share
 JUMP = 0.15  # spaces between rows are by so much larger than those within cells
-TIGHT = 0.85  # lines of one cell stand closer than this share of the distance between rows
 CLOSE = 2.6  # a heading across columns stands no farther above them
 HEADED = 4  # rows at least, of which the first two may be a heading whose lines end where they like
 SPACE = 0.3  # between two words, at most

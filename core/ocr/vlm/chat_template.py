@@ -193,9 +193,7 @@ def _named(value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, list):
         value = {str(entry.get("name")): entry.get("template") for entry in value if isinstance(entry, dict)}
     if isinstance(value, dict):
-        for name in sorted(
-            value, key=lambda name: (name != "default", name in ("tool_use", "rag"), str(name))
-        ):
+        for name in sorted(value, key=lambda name: (name != "default", name in _OTHER_USES, str(name))):
             if isinstance(value[name], str):
                 yield f" ({name})", value[name]
 
