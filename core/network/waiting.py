@@ -1,4 +1,4 @@
-"""When a server that is busy wants to be asked again, by what it says in its headers."""
+"""When a server that is busy wants to be asked again, by what it says in its headers, and how often it is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ from collections.abc import Mapping
 
 _RESET = re.compile(r";\s*t\s*=\s*(\d{1,9})\b")
 """In the RateLimit header, a draft of the IETF that Hugging Face follows: ``"api";r=0;t=55``."""
+LONGEST_WAIT_SECONDS = 330.0  # that a server may ask for: a hub counts requests of five minutes
+MOST_WAITS = 6  # that a server asks for, while nothing comes
+
+
+class Patience:
+    """How often and how long one server is waited for until something comes of it."""
+
+    def __init__(self) -> None:
+        self._waits = 0
+
+    def suffices(self, seconds: float) -> bool:
+        """Whether to wait so long once more, which then counts."""
+        if seconds > LONGEST_WAIT_SECONDS or self._waits >= MOST_WAITS:
+            return False
+        self._waits += 1
+        return True
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -34,6 +50,11 @@ def asked_to_wait(status: int, headers: Mapping[str, str]) -> float | None:
     found = _RESET.search(headers.get("ratelimit", "")) if status == 429 else None
     wait = retry_after(headers)
     return float(found[1]) if wait is None and found is not None else wait
+
+
+def come_back(status: int, wait: float) -> str:
+    """What a server says that is busy, as part of a sentence. ``wait`` in seconds."""
+    return f"it asks to come back in {wait:.0f} s (HTTP {status})"
 
 
 def _servers_clock(headers: Mapping[str, str]) -> float:

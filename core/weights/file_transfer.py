@@ -22,7 +22,7 @@ from ..errors import VramwiseError
 from ..network.failures import shown
 from ..network.interruptible import NothingComes, interruptible
 from ..network.session import Session, Unreached
-from ..network.waiting import asked_to_wait
+from ..network.waiting import Patience, asked_to_wait, come_back
 from ..network.web_pages import is_web_page
 from ..units import GIB
 
@@ -33,9 +33,7 @@ log = logging.getLogger("vramwise.weights")
 CHUNK = 1 << 16
 WAIT_SECONDS = 1.0
 STALL_SECONDS = 60.0  # that one CHUNK may take: a server that sends less drips
-LONGEST_WAIT_SECONDS = 330.0  # that a server may ask for: a hub counts requests of five minutes
 WONDERED_AT_SECONDS = 5.0
-MOST_WAITS = 6  # that a server asks for, while nothing comes
 MOST_UNKNOWN_BYTES = GIB  # of a file whose size nobody has said
 
 TransferProgress = Callable[[int, "int | None"], None]
@@ -160,7 +158,7 @@ def _brought(arriving: _Arriving) -> bool:
 
 def _gather(arriving: _Arriving) -> None:
     """Bring all bytes into ``part``, over broken lines."""
-    failures, waits, server, part = 0, 0, arriving.server, arriving.part
+    failures, patience, server, part = 0, Patience(), arriving.server, arriving.part
     while True:
         before = size_of(part)
         try:
@@ -169,9 +167,9 @@ def _gather(arriving: _Arriving) -> None:
         except _ConnectionLost as lost:
             # A server that drips would never end if each drop counted as a success.
             if size_of(part) >= before + CHUNK:
-                failures = waits = 0
-            asked = 0 < lost.wait <= LONGEST_WAIT_SECONDS and waits < MOST_WAITS
-            failures, waits = failures + (not asked), waits + asked
+                failures, patience = 0, Patience()
+            asked = lost.wait > 0 and patience.suffices(lost.wait)
+            failures += not asked
             if not asked and (lost.lasting or lost.wait or failures >= server.tries):
                 raise VramwiseError(
                     f"{arriving.file.name} could not be fetched from {_shown(arriving.url)}: {lost}. What "
@@ -363,11 +361,6 @@ def in_short(error: Exception, secrets: tuple[str, ...] = ()) -> str:
 def _shown(url: str) -> str:
     """An address without what may be a signature or a password in it."""
     return shown(url.partition("?")[0])
-
-
-def come_back(status: int, wait: float) -> str:
-    """What a server says that is busy."""
-    return f"it asks to come back in {wait:.0f} s (HTTP {status})"
 
 
 def wait_politely(seconds: float, cancelled: Cancelled) -> None:

@@ -20,17 +20,9 @@ from ..errors import VramwiseError
 from ..network.failures import shown
 from ..network.interruptible import NothingComes, interruptible
 from ..network.session import Session, Unreached
-from ..network.waiting import asked_to_wait
+from ..network.waiting import Patience, asked_to_wait, come_back
 from ..units import MIB
-from .file_transfer import (
-    LONGEST_WAIT_SECONDS,
-    MOST_WAITS,
-    Cancelled,
-    RemoteFile,
-    come_back,
-    stop_if,
-    wait_politely,
-)
+from .file_transfer import Cancelled, RemoteFile, stop_if, wait_politely
 
 HUGGINGFACE, MODELSCOPE = "huggingface", "modelscope"
 HUGGINGFACE_ADDRESS, MODELSCOPE_ADDRESS = "https://huggingface.co", "https://modelscope.cn"
@@ -197,14 +189,13 @@ def _modelscope_commit(data: Mapping[str, Any], entries: list[Mapping[str, Any]]
 
 def _asked(question: _Question) -> _Answer:
     """The hub's answer, after the waits that it asks for where they are bearable. Raises VramwiseError."""
-    waits = 0
+    patience = Patience()
     while True:
         answer = _asked_once(question)
         wait = asked_to_wait(answer.status, answer.headers)
         if wait is None:
             break
-        waits += 1
-        if wait > LONGEST_WAIT_SECONDS or waits > MOST_WAITS:
+        if not patience.suffices(wait):
             raise replace(question, remedy="Try again later.").unanswered(come_back(answer.status, wait))
         wait_politely(wait, question.cancelled)
     page = answer.is_page and "X-Error-Code" not in answer.headers
