@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...results.line import Line
 from ...results.result import hull
 from .colour_steps import across
+from .seams import BESIDE, CLEAR, Area, changing, room_beside
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -18,16 +19,9 @@ if TYPE_CHECKING:
 LONG_SIDE = 1000  # pixels that are looked at
 FEWEST = 4  # lines of a picture that is looked at
 LEVEL = 0.6  # of them are wider than high: other pages are turned, or of upright columns
-CHANGE = 20  # levels of a colour from one side of a seam to the other
-HEIGHT = 0.92  # of a seam's length where there is such a change
-ACROSS = 0.12  # of the width or height stays on either side of a seam
-BESIDE = 3  # pixels from a seam where its sides are compared
 GRAIN = 0.55  # of a strip's neighbouring pixels are alike where it was drawn; of a photograph's fewer are
 STRIP = 0.06  # of the width beside a seam, that is looked at for grain
 ALIGNED = 0.5  # of the lines of one side stand in rows with the other's in a table
-
-Area = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels."""
 
 
 def collage(image: NDArray[uint8], lines: Sequence[Line]) -> list[list[int]]:
@@ -96,13 +90,13 @@ def _seams(
 
     left, top, right, bottom = area
     part = picture[top:bottom, left:right]
-    room = max(BESIDE + 1, round(ACROSS * (right - left)))
+    room = room_beside(right - left)
     if right - left <= 2 * room or not some:
         return []
-    share = np.pad((across(part, 2 * BESIDE) > CHANGE).mean(0), BESIDE)
+    share = changing(part).mean(0)
     found: list[int] = []
     for place in np.argsort(-share, kind="stable").tolist():
-        if share[place] < HEIGHT:
+        if share[place] < CLEAR:
             break
         seam = left + place
         if not room <= place <= right - left - room or any(abs(seam - one) < room for one in found):

@@ -31,6 +31,23 @@ Sums = tuple["NDArray[int32]", "NDArray[int32]"]
 """Of the changes and of the free pixels above each place, (height + 1, width)."""
 
 
+def changing(picture: NDArray[uint8]) -> NDArray[bool_]:
+    """(height, width): which pixels of uint8 RGB (height, width, 3) have one colour BESIDE pixels to
+    their left and another to their right; none along its sides.
+    """
+    import numpy as np
+
+    found: NDArray[bool_] = np.zeros(picture.shape[:2], bool)
+    if found.shape[1] > 2 * BESIDE:
+        found[:, BESIDE:-BESIDE] = across(picture, 2 * BESIDE) > CHANGE
+    return found
+
+
+def room_beside(length: int) -> int:
+    """Pixels that stay on either side of a seam through a part so wide or high."""
+    return max(BESIDE + 1, round(ROOM * length))
+
+
 def parted_by_seams(picture: NDArray[uint8], written: NDArray[bool_]) -> list[Area]:
     """The parts of a uint8 RGB picture (height, width, 3) between its seams, without the gutter around them.
     ``written``: where lines are.
@@ -89,12 +106,7 @@ def _gutter(part: NDArray[uint8], free: NDArray[bool_]) -> int:
 
 
 def _sums(picture: NDArray[uint8], free: NDArray[bool_]) -> Sums:
-    import numpy as np
-
-    changes = np.zeros(free.shape, bool)
-    if free.shape[1] > 2 * BESIDE:
-        changes[:, BESIDE:-BESIDE] = (across(picture, 2 * BESIDE) > CHANGE) & free[:, BESIDE:-BESIDE]
-    return _above(changes), _above(free)
+    return _above(changing(picture) & free), _above(free)
 
 
 def _above(marked: NDArray[bool_]) -> NDArray[int32]:
@@ -111,7 +123,7 @@ def _clearest(sums: Sums, start: int, stop: int, top: int, bottom: int) -> tuple
     """
     import numpy as np
 
-    room = max(BESIDE + 1, round(ROOM * (stop - start)))
+    room = room_beside(stop - start)
     if stop - start <= 2 * room:
         return 0.0, start
     within = slice(start + room, stop - room)
