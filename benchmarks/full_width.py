@@ -111,6 +111,15 @@ def _status() -> tuple[int, ...]:
     return int(rows["RssAnon"].split()[0]) * 1024, int(rows["VmRSS"].split()[0]) * 1024
 
 
+def _predicted(precision: str) -> int:
+    """Bytes of the weights, as the plan has them."""
+    from vramwise.planning import Workload, footprint
+    from vramwise.weights import checkpoint_files
+
+    config, tensors = checkpoint_files.read_config(FOLDER), checkpoint_files.tensor_index(FOLDER)
+    return footprint(config, tensors, precision, workload=Workload(1 << 20), device_kind="cpu").weights_bytes
+
+
 def load(precision: str, cache: str) -> dict[str, Any]:
     """One load in this process; quantised weights come from ``cache`` where an earlier process left them."""
     import gc
@@ -124,9 +133,8 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     from vramwise.host import Places
     from vramwise.ocr.vlm import load as loading
     from vramwise.ocr.vlm.model_owner import LoadSpec
-    from vramwise.planning import Workload, footprint
     from vramwise.settings import Settings
-    from vramwise.weights import checkpoint_files, checkpoints, quantised_cache
+    from vramwise.weights import checkpoints, quantised_cache
 
     family = family_of_model_type("qwen3_vl")
     assert family is not None
@@ -140,24 +148,15 @@ def load(precision: str, cache: str) -> dict[str, Any]:
     spec = LoadSpec(FOLDER, "qwen3_vl", precision, "sdpa", "cpu")
     loading.adapter_class(family).model_class()  # its import either
     memory = _Memory()
-    begun = time.perf_counter()
-    kept = (
-        quantised_cache.cached(settings, checkpoint, precision, False)
-        if precision in quantised_precisions()
-        else None
-    )
+    begun, quantised = time.perf_counter(), precision in quantised_precisions()
+    kept = quantised_cache.cached(settings, checkpoint, precision, False) if quantised else None
     net = loading.load_net(replace(spec, path=kept) if kept else spec, family)
     load_seconds = time.perf_counter() - begun
     anon_peak, rss_peak = memory.stop()
     gc.collect()
     anon_final = _status()[0] - memory.start[0]
-    true = loading.true_bytes(net)
-    config = checkpoint_files.read_config(FOLDER)
-    tensors = checkpoint_files.tensor_index(FOLDER)
-    predicted = footprint(
-        config, tensors, precision, workload=Workload(1 << 20), device_kind="cpu"
-    ).weights_bytes
-    if kept is None and precision in quantised_precisions():
+    true, predicted = loading.true_bytes(net), _predicted(precision)
+    if kept is None and quantised:
         quantised_cache.store(
             settings, checkpoint, precision, False, lambda folder: loading.save_quantised(net, FOLDER, folder)
         )

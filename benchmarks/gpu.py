@@ -15,11 +15,13 @@ import argparse
 import contextlib
 import gc
 import json
+import math
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +149,6 @@ def measure(session: Session, model: str, precision: str, attention: str = "auto
     import torch
     from vramwise.errors import VramwiseError
     from vramwise.models.handle import OCRHandle
-    from vramwise.ocr.engines.protocol import ReadOptions
     from vramwise.planning import reading_bytes
 
     what = {"model": model, "precision": precision}
@@ -178,46 +179,63 @@ def measure(session: Session, model: str, precision: str, attention: str = "auto
         planned_weights_bytes=planned,
         weights_off_percent=round(100 * (planned / max(1, held) - 1), 2),
     )
-    beside = reading_bytes(decided.config, precision, decided.spec.attention)
+    planned_reading = reading_bytes(decided.config, precision, decided.spec.attention)
     for at_once in BATCHES if attention == "auto" else (1,):
         if session.over:
             return
         engine.limits = _with(engine.limits, at_once)
-        pages = [page(number, _size(session)) for number in range(at_once)]
         with session.part(f"{model} {precision} {at_once} at once"):
-            list(handle.read(pages[:1], ReadOptions(max_new_tokens=2)))  # kernels are chosen at the first
-            torch.cuda.synchronize()
-            torch.cuda.reset_peak_memory_stats(0)
-            resident, begun = _held(), time.perf_counter()
-            found = list(handle.read(pages, ReadOptions(max_new_tokens=TOKENS)))
-            took = time.perf_counter() - begun
-            peak = int(torch.cuda.max_memory_allocated(0)) - resident
-            pixels, tokens = _size(session)[0] * _size(session)[1], sum(one.tokens for one in found)
-            plan = beside(pixels, at_once, TOKENS)
-            session.add(
-                **what,
-                at_once=at_once,
-                read_seconds=round(took, 3),
-                tokens_per_second=round(tokens / took, 2),
-                peak_bytes=peak,
-                planned_bytes=plan,
-                off_percent=round(100 * ((plan + planned) / max(1, peak + held) - 1), 2),
-                notes=[note for one in found[:1] for note in one.notes],
-            )
-            session.found["runs"].append(
-                {
-                    **{"device": session.found["card"], "model": model, "precision": precision},
-                    **{"attention": decided.spec.attention, "pixels": pixels, "images": at_once},
-                    **{"new_tokens": TOKENS, "activation_peak_bytes": peak},
-                    **{"read_seconds": round(took / max(1, at_once), 3), "load_seconds": None},
-                }
-            )
+            plan = planned_reading(math.prod(_size(session)), at_once, TOKENS)
+            _batch(session, handle, what, at_once, _Bytes(held, planned, plan))
     if attention == "auto":
         with session.part(f"{model} {precision} bare generate"):
             _bare(session, engine, what)
         with session.part(f"{model} {precision} eviction"):
             _evicted(session, engine, what)
     engine.owner.close()
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    """What weights take (``held``), were to take (``planned``), and a reading is to take beside them."""
+
+    held: int
+    planned: int
+    reading: int
+
+
+def _batch(session: Session, handle: Any, what: Mapping[str, Any], at_once: int, weights: _Bytes) -> None:
+    """So many pages read at once: its row, and its run for the record of measured runs."""
+    import torch
+    from vramwise.ocr.engines.protocol import ReadOptions
+
+    pages = [page(number, _size(session)) for number in range(at_once)]
+    list(handle.read(pages[:1], ReadOptions(max_new_tokens=2)))  # kernels are chosen at the first
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats(0)
+    resident, begun = _held(), time.perf_counter()
+    found = list(handle.read(pages, ReadOptions(max_new_tokens=TOKENS)))
+    took = time.perf_counter() - begun
+    peak = int(torch.cuda.max_memory_allocated(0)) - resident
+    expected, true = weights.reading + weights.planned, peak + weights.held
+    session.add(
+        **what,
+        at_once=at_once,
+        read_seconds=round(took, 3),
+        tokens_per_second=round(sum(one.tokens for one in found) / took, 2),
+        peak_bytes=peak,
+        planned_bytes=weights.reading,
+        off_percent=round(100 * (expected / max(1, true) - 1), 2),
+        notes=[note for one in found[:1] for note in one.notes],
+    )
+    session.found["runs"].append(
+        {
+            **what,
+            **{"device": session.found["card"], "pixels": math.prod(_size(session)), "images": at_once},
+            **{"new_tokens": TOKENS, "activation_peak_bytes": peak},
+            **{"read_seconds": round(took / max(1, at_once), 3), "load_seconds": None},
+        }
+    )
 
 
 def _bare(session: Session, engine: Any, what: Mapping[str, Any]) -> None:

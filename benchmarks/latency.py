@@ -27,6 +27,8 @@ from devtools.comfy.server import ComfyServer
 ROUNDS = 2
 MOST_SECONDS = 0.5
 PAUSE = 0.005
+Case = tuple[Prompt, Callable[[int], Prompt]]
+"""What runs before, unseen and then cached, and what is measured, by the number of the round."""
 
 
 class Pings:
@@ -72,10 +74,31 @@ def picture(path: Path, size: tuple[int, int] = (1240, 1754)) -> Path:
     return path
 
 
-def cases(
-    prompts: Prompts, client: ComfyClient, page: str, port: int
-) -> dict[str, tuple[Prompt, Callable[[int], Prompt]]]:
-    """Name -> what runs before, unseen and then cached, and what is measured, by the number of the round."""
+def _of_comfyui(node: Callable[..., Any], load: Prompt) -> dict[str, Case]:
+    """Nodes of its own, to compare with."""
+    seen = node("PreviewAny", source=["it", 0])
+
+    def on_the_page(class_type: str, **given: Callable[[int], Any]) -> Case:
+        return load, lambda n: {
+            **load,
+            "it": node(class_type, image=["page", 0], **{name: value(n) for name, value in given.items()}),
+            "seen": seen,
+        }
+
+    return {
+        "(ComfyUI: nothing runs)": (
+            {},
+            lambda n: {"it": node("EmptyImage", color=n), "seen": node("PreviewImage", images=["it", 0])},
+        ),
+        "(ComfyUI: Scale Image)": on_the_page(
+            "ImageScaleBy", upscale_method=lambda _: "bicubic", scale_by=lambda n: 1 + n / 10
+        ),
+        "(ComfyUI: Blur Image)": on_the_page("ImageBlur", blur_radius=lambda n: 9 + n),
+    }
+
+
+def cases(prompts: Prompts, page: str, port: int) -> dict[str, Case]:
+    """By name: ComfyUI's, then each of our nodes."""
     node = prompts.node
     load = {"page": node("LoadImage", image=page)}
     read = {**load, "ocr": node("VramwiseOCR", image=["page", 0])}
@@ -83,47 +106,28 @@ def cases(
     read["crops"] = node("VramwiseCropRegions", image=image, regions=regions)
     words = " ".join(f"word{number}" for number in range(4000))
 
-    def on_regions(class_type: str, **given: Any) -> tuple[Prompt, Callable[[int], Prompt]]:
+    def on_regions(class_type: str, **given: Any) -> Case:
         def made(number: int) -> Prompt:
             changed = {name: value(number) if callable(value) else value for name, value in given.items()}
             return {**read, "it": node(class_type, **changed), "seen": node("PreviewAny", source=["it", 0])}
 
         return read, made
 
-    def alone(class_type: str, **given: Any) -> tuple[Prompt, Callable[[int], Prompt]]:
+    def alone(class_type: str, **given: Any) -> Case:
         made = on_regions(class_type, **given)[1]
         return {}, lambda number: {name: one for name, one in made(number).items() if name in ("it", "seen")}
 
     def reading(**more: Any) -> Callable[[int], Prompt]:
         return lambda n: {**load, "ocr": node("VramwiseOCR", image=image, prompt=f"round {n}", **more)}
 
-    def by_model(loader: Prompt, **more: Any) -> tuple[Prompt, Callable[[int], Prompt]]:
+    def by_model(loader: Prompt, **more: Any) -> Case:
         made = reading(ocr_model=["loader", 0], max_new_tokens=16, **more)
         return load, lambda number: {**loader, **made(number)}
 
     remote = {"loader": node("VramwiseRemoteOCRModel", endpoint=f"localhost:{port}")}
     tiny = {"loader": node("VramwiseOCRModelLoader", model=MODEL)}
     return {
-        "(ComfyUI: nothing runs)": (
-            {},
-            lambda n: {"it": node("EmptyImage", color=n), "seen": node("PreviewImage", images=["it", 0])},
-        ),
-        "(ComfyUI: Scale Image)": (
-            load,
-            lambda n: {
-                **load,
-                "it": node("ImageScaleBy", image=image, upscale_method="bicubic", scale_by=1 + n / 10),
-                "seen": node("PreviewAny", source=["it", 0]),
-            },
-        ),
-        "(ComfyUI: Blur Image)": (
-            load,
-            lambda n: {
-                **load,
-                "it": node("ImageBlur", image=image, blur_radius=9 + n),
-                "seen": node("PreviewAny", source=["it", 0]),
-            },
-        ),
+        **_of_comfyui(node, load),
         "GPU Probe": alone("VramwiseGPUProbe", refresh=lambda n: n),
         "OCR Model Loader": alone(
             "VramwiseOCRModelLoader",
@@ -174,7 +178,7 @@ def run() -> dict[str, Any]:
         client = ComfyClient(server.url)
         page = client.upload(picture(Path(base) / "page.png"))
         print(f"{'while it runs':30}  slowest     own   median answers    node  (seconds)")
-        for name, (before, made) in cases(Prompts(client), client, page, chat.port).items():
+        for name, (before, made) in cases(Prompts(client), page, chat.port).items():
             if before:
                 shown = {
                     **before,

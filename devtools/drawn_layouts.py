@@ -8,6 +8,7 @@ one with a font. Sizes are in pixels.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -298,13 +299,21 @@ class LaidTable:
     rules: tuple[tuple[float, float, float, float], ...]
 
 
+def _cell(page: _Setter, kind: str, width: float, empty: float) -> list[str]:
+    """The lines of a cell; ``empty`` is the share of numbers that are missing."""
+    if kind == "number":
+        return [page.rng.choice(PRICES) if page.rng.random() >= empty else ""]
+    count = page.rng.randint(3, 7) if kind == "wrapped" else 1
+    return page.filled([word.title() for word in page.words(count)], width, page.size)[:3]
+
+
 def table_page(seed: int, width: Width | None = None) -> LaidTable:
     """A table between two paragraphs: names and numbers, empty cells, cells of several lines, a merged
     heading, with rules or without.
     """
     rng = random.Random(seed)
     page = _Setter(rng, width or average_width(rng.choice((0.85, 1.0, 1.1))))
-    size, across = page.size, 0.0
+    size = page.size
     columns, rows = rng.randint(2, 6), rng.randint(3, 12)
     kinds = ["words", *(rng.choice(("number", "number", "words", "wrapped")) for _ in range(columns - 1))]
     if "number" not in kinds:
@@ -313,11 +322,9 @@ def table_page(seed: int, width: Width | None = None) -> LaidTable:
     gap, ruled = rng.uniform(1.0, 2.5) * size, rng.random() < 0.5
     loose = rng.uniform(1.7, 2.4) if ruled or "wrapped" in kinds else rng.uniform(1.2, 2.0)
     middle, empty = rng.random() < 0.5, rng.choice((0.0, 0.1, 0.25))
-    lefts = []
     left = rng.uniform(2, 5) * size
-    for one in widths:
-        lefts.append(left + across)
-        across += one + gap
+    *starts, across = itertools.accumulate((one + gap for one in widths), initial=0.0)
+    lefts = [left + start for start in starts]
     style = {"size": size, "indent": 0.0, "justified": False, "between": 0.0}
     page.leading = 1.3
     y = page.paragraph(left, 2 * size, max(across, 24 * size), 30, style) + 1.5 * size
@@ -332,23 +339,17 @@ def table_page(seed: int, width: Width | None = None) -> LaidTable:
         number, y, merged = 1, y + loose * size, True
         edges.append(y - 0.3 * size)
     for row in range(rows):
-        texts = []
-        for kind, one in zip(kinds, widths, strict=True):
-            if row == 0:
-                texts.append([page.words(1)[0].title()])
-            elif kind == "number":
-                texts.append([rng.choice(PRICES) if rng.random() >= empty else ""])
-            else:
-                count = rng.randint(3, 7) if kind == "wrapped" else 1
-                texts.append(page.filled([w.title() for w in page.words(count)], one, size)[:3])
+        texts = [
+            [page.words(1)[0].title()] if row == 0 else _cell(page, kind, one, empty)
+            for kind, one in zip(kinds, widths, strict=True)
+        ]
         most = max(map(len, texts))
         for column, (lines, kind) in enumerate(zip(texts, kinds, strict=True)):
             top = y + (most - len(lines)) / 2 * 1.25 * size * middle
             for text in filter(None, lines):
                 w = page.measure(text, size)
-                page.lines.append(
-                    Placed(text, lefts[column] + (widths[column] - w) * (kind == "number"), top, size, w)
-                )
+                x = lefts[column] + (widths[column] - w) * (kind == "number")
+                page.lines.append(Placed(text, x, top, size, w))
                 top += 1.25 * size
             if lines != [""]:
                 cells.append((number, column, 1, " ".join(lines)))

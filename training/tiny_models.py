@@ -153,6 +153,29 @@ class Progress:
     settling: int
 
 
+@dataclass(frozen=True)
+class _State:
+    """A training as it is kept in ``file``: of each of ``parts`` its state_dict(), and the progress."""
+
+    file: Path
+    parts: dict[str, Any]
+
+    def restored(self) -> Progress | None:
+        """The progress that was kept, once the parts are as they were; None where nothing was."""
+        if not self.file.is_file():
+            return None
+        saved = torch.load(self.file, weights_only=True)
+        for name, part in self.parts.items():
+            part.load_state_dict(saved[name])
+        return Progress(**saved["progress"])
+
+    def save(self, at: Progress) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        kept = {name: part.state_dict() for name, part in self.parts.items()}
+        torch.save({"progress": asdict(at), **kept}, self.file.with_suffix(".part"))
+        self.file.with_suffix(".part").replace(self.file)
+
+
 def train(
     family: str,
     net: Any,
@@ -182,14 +205,8 @@ def train(
     forbidden = {text for _, text in held_out(family)}
     both = torch.nn.ModuleList([net, reader])
     optimiser = torch.optim.AdamW(both.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
-    STATES.mkdir(parents=True, exist_ok=True)
-    state, at = STATES / f"{name}.pt", Progress(0, reading, 0 if reading >= most else -1)
-    if state.is_file():
-        saved = torch.load(state, weights_only=True)
-        at = Progress(**saved["progress"])
-        net.load_state_dict(saved["net"])
-        reader.load_state_dict(saved["reader"])
-        optimiser.load_state_dict(saved["optimiser"])
+    state = _State(STATES / f"{name}.pt", {"net": net, "reader": reader, "optimiser": optimiser})
+    at = state.restored() or Progress(0, reading, 0 if reading >= most else -1)
     net.train()
     began, recent, letters = time.monotonic(), [], []
     while at.settling < 0 or at.step < at.settling + settle:
@@ -217,9 +234,7 @@ def train(
             if at.reading == most:
                 at.settling = at.step
         if at.step % 50 == 0 or at.step == at.settling + settle:
-            parts = {"progress": asdict(at), "net": net.state_dict(), "reader": reader.state_dict()}
-            torch.save({**parts, "optimiser": optimiser.state_dict()}, state.with_suffix(".part"))
-            state.with_suffix(".part").replace(state)
+            state.save(at)
     net.eval()
 
 

@@ -21,6 +21,58 @@ DOTS_SPECIALS = (
     "<|endofassistant|>",
 )
 
+# Small numbers under the published names.
+VISION = {
+    "embed_dim": 64,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_channels": 3,
+    "patch_size": 14,
+    "post_norm": True,
+    "rms_norm_eps": 1e-05,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 1,
+    "use_bias": False,
+    "attn_implementation": "flash_attention_2",
+    "init_merger_std": 0.02,
+    "initializer_range": 0.02,
+    "is_causal": False,
+    "gradient_checkpointing": False,
+}
+TEXT = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 131072,
+    "max_window_layers": 28,
+    "rms_norm_eps": 1e-06,
+    "rope_scaling": None,
+    "rope_theta": 1000000,
+    "sliding_window": 131072,
+    "use_sliding_window": False,
+    "tie_word_embeddings": False,
+    "attention_bias": True,
+    "attention_dropout": 0.0,
+    "hidden_act": "silu",
+    "initializer_range": 0.02,
+    "use_cache": True,
+}
+PICTURES = {
+    "min_pixels": 3136,
+    "max_pixels": 11289600,
+    "patch_size": 14,
+    "temporal_patch_size": 1,
+    "merge_size": 2,
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "image_processor_type": "Qwen2VLImageProcessor",
+    "processor_class": "DotsVLProcessor",
+}
+
 
 def dots_shapes(text: Mapping[str, Any], vision: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the published checkpoint's tensors, for the numbers of its config.json."""
@@ -83,46 +135,7 @@ def dots_ocr(folder: Path) -> None:
 
     words = tokenizer(DOTS_SPECIALS, eos="<|endofassistant|>")
     words.save_pretrained(folder)
-    vision = {
-        "embed_dim": 64,
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_channels": 3,
-        "patch_size": 14,
-        "post_norm": True,
-        "rms_norm_eps": 1e-05,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 1,
-        "use_bias": False,
-        "attn_implementation": "flash_attention_2",
-        "init_merger_std": 0.02,
-        "initializer_range": 0.02,
-        "is_causal": False,
-        "gradient_checkpointing": False,
-    }
-    text = {
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "vocab_size": len(words),
-        "max_position_embeddings": 131072,
-        "max_window_layers": 28,
-        "rms_norm_eps": 1e-06,
-        "rope_scaling": None,
-        "rope_theta": 1000000,
-        "sliding_window": 131072,
-        "use_sliding_window": False,
-        "tie_word_embeddings": False,
-        "attention_bias": True,
-        "attention_dropout": 0.0,
-        "hidden_act": "silu",
-        "initializer_range": 0.02,
-        "use_cache": True,
-    }
+    text = {**TEXT, "vocab_size": len(words)}
     config = {
         "architectures": ["DotsOCRForCausalLM"],
         "model_type": "dots_ocr",
@@ -135,29 +148,18 @@ def dots_ocr(folder: Path) -> None:
         "video_token_id": words.convert_tokens_to_ids("<|imgpad|>"),
         "torch_dtype": "bfloat16",
         "transformers_version": "4.51.0",
-        "vision_config": vision,
-    }
-    pictures = {
-        "min_pixels": 3136,
-        "max_pixels": 11289600,
-        "patch_size": 14,
-        "temporal_patch_size": 1,
-        "merge_size": 2,
-        "image_mean": [0.48145466, 0.4578275, 0.40821073],
-        "image_std": [0.26862954, 0.26130258, 0.27577711],
-        "image_processor_type": "Qwen2VLImageProcessor",
-        "processor_class": "DotsVLProcessor",
+        "vision_config": VISION,
     }
     ends = {"eos_token_id": [words.pad_token_id, words.eos_token_id], "pad_token_id": words.pad_token_id}
     for name, facts in (
         ("config", config),
-        ("preprocessor_config", pictures),
+        ("preprocessor_config", PICTURES),
         ("generation_config", {**ends, "transformers_version": "4.51.0"}),
     ):
         (folder / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     chance = torch.Generator().manual_seed(0)
     tensors = {}
-    for name, shape in dots_shapes(text, vision).items():
+    for name, shape in dots_shapes(text, VISION).items():
         norm = name.endswith(
             ("norm.weight", "norm1.weight", "norm2.weight", "layernorm.weight", "ln_q.weight")
         )

@@ -82,19 +82,9 @@ def chat_template(before: str, image: str, after: str, answer: str) -> str:
     )
 
 
-def tokenizer(
-    specials: Sequence[str],
-    pad: str = "<|endoftext|>",
-    eos: str = "<|im_end|>",
-    marks: Mapping[str, str] | None = None,
-) -> Any:
-    """A byte-level BPE tokenizer without a download: 256 bytes, one token a Cyrillic letter, the words of
-    WORDS.
-
-    ``marks`` are special tokens that a processor asks for by name ("image_token": "<image>").
-    """
-    import transformers
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The tokens by number, and which two make one."""
+    from tokenizers import pre_tokenizers
 
     vocabulary = {letter: index for index, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     merges: list[tuple[str, str]] = []
@@ -116,7 +106,24 @@ def tokenizer(
     for word in WORDS.split():
         for spelling in sorted({word, word.capitalize()}):
             functools.reduce(add, as_bytes(f" {spelling}"))
+    return vocabulary, merges
 
+
+def tokenizer(
+    specials: Sequence[str],
+    pad: str = "<|endoftext|>",
+    eos: str = "<|im_end|>",
+    marks: Mapping[str, str] | None = None,
+) -> Any:
+    """A byte-level BPE tokenizer without a download: 256 bytes, one token a Cyrillic letter, the words of
+    WORDS.
+
+    ``marks`` are special tokens that a processor asks for by name ("image_token": "<image>").
+    """
+    import transformers
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    vocabulary, merges = _vocabulary()
     bpe = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     bpe.normalizer = normalizers.NFC()
     bpe.pre_tokenizer = pre_tokenizers.Sequence(

@@ -161,44 +161,7 @@ def translate_a_page() -> Drawing:
         checkpoint = page.node("CheckpointLoaderSimple", "Image model", tall=130, ckpt_name=INPAINT)
     with page.group("3 Remove the text", column=1), page.fold("Remove the Text", tall=330) as fold:
         ocr = page.node("VramwiseOCR", "Read", image=picture["IMAGE"])
-        mask = page.node(
-            "VramwiseTextMask",
-            "All lines",
-            regions=ocr["regions"],
-            image=picture["IMAGE"],
-            match="everything",
-            shape="line",
-            grow=4,
-        )
-        wish = page.node(
-            "CLIPTextEncode",
-            "Wanted",
-            clip=checkpoint["CLIP"],
-            text="blank paper, empty plain background",
-        )
-        unwanted = page.node(
-            "CLIPTextEncode", "Unwanted", clip=checkpoint["CLIP"], text="text, letters, words"
-        )
-        latent = page.node(
-            "VAEEncodeForInpaint",
-            "Cut out the lines",
-            pixels=picture["IMAGE"],
-            vae=checkpoint["VAE"],
-            mask=mask["mask"],
-        )
-        sampler, painted = sampled(
-            page, checkpoint, wish, unwanted, latent, steps=20, cfg=4.0, scheduler="normal"
-        )
-        bare = page.node(
-            "ImageCompositeMasked",
-            "Only the text is gone",
-            destination=picture["IMAGE"],
-            source=painted["IMAGE"],
-            mask=mask["mask"],
-        )
-        fold.show(wish, "text")
-        fold.show(mask, "grow")
-        fold.show(sampler, "seed", "steps", "cfg")
+        bare = _without_its_text(page, fold, picture, checkpoint, ocr)
     with page.group("4 Translate", column=2):
         drawn = page.node(
             "VramwiseDrawText",
@@ -213,6 +176,44 @@ def translate_a_page() -> Drawing:
         page.node("PreviewImage", "The translated page", tall=340, images=drawn["image"])
         page.node("PreviewImage", "The lines, numbered", tall=330, images=ocr["overlay"])
     return page
+
+
+def _without_its_text(page: Drawing, fold: Fold, picture: Node, checkpoint: Node, ocr: Node) -> Node:
+    """The picture, with paper painted where its lines stand."""
+    mask = page.node(
+        "VramwiseTextMask",
+        "All lines",
+        regions=ocr["regions"],
+        image=picture["IMAGE"],
+        match="everything",
+        shape="line",
+        grow=4,
+    )
+    wish = page.node(
+        "CLIPTextEncode", "Wanted", clip=checkpoint["CLIP"], text="blank paper, empty plain background"
+    )
+    unwanted = page.node("CLIPTextEncode", "Unwanted", clip=checkpoint["CLIP"], text="text, letters, words")
+    latent = page.node(
+        "VAEEncodeForInpaint",
+        "Cut out the lines",
+        pixels=picture["IMAGE"],
+        vae=checkpoint["VAE"],
+        mask=mask["mask"],
+    )
+    sampler, painted = sampled(
+        page, checkpoint, wish, unwanted, latent, steps=20, cfg=4.0, scheduler="normal"
+    )
+    bare = page.node(
+        "ImageCompositeMasked",
+        "Only the text is gone",
+        destination=picture["IMAGE"],
+        source=painted["IMAGE"],
+        mask=mask["mask"],
+    )
+    fold.show(wish, "text")
+    fold.show(mask, "grow")
+    fold.show(sampler, "seed", "steps", "cfg")
+    return bare
 
 
 def _paint_a_batch(page: Drawing, fold: Fold, checkpoint: Node, prompt: Node) -> Node:
