@@ -251,6 +251,8 @@ def advice_answer(
         )
     except UnknownName as unknown:  # it may be the name of a row that is not used
         faults = [fault.text(lang) for fault in own_faults()]
+        if not faults:
+            raise  # it knows itself in every language
         raise UnknownName(" ".join((in_language(unknown, lang), *faults))) from None
     return [
         {

@@ -1,8 +1,10 @@
-"""Our examples in the reader's language: their names in the template browser, titles and notes in the graph.
+"""Our examples and blueprints in the reader's language: their names in the template browser and the search,
+titles and notes in the graph.
 
-ComfyUI lists a pack's examples by the names of their files and has no index with words for them, so the two
-answers about ours are changed on their way out: the list, and the file. Names in another language lead to the
-same files, their pictures too. Of other packs nothing is touched.
+ComfyUI lists a pack's examples and blueprints by the names of their files and has no index with words for
+them, so the answers about ours are changed on their way out: the list, and the file. Names of examples in
+another language lead to the same files, their pictures too; blueprints are asked for by an id. Of other packs
+nothing is touched.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from ...core.catalog.words import LANGUAGES
 log = logging.getLogger(__name__)
 _PACK = Path(__file__).parents[2]  # as ComfyUI sees it, which may be a link
 _ROUTES = ("/workflow_templates", "/api/workflow_templates")
+_BLUEPRINTS = ("/global_subgraphs", "/api/global_subgraphs")
 
 
 @functools.cache
@@ -72,15 +75,16 @@ def middleware(language: Any) -> Any:
 
     @web.middleware
     async def change(request: web.Request, handler: Any) -> Any:
-        ours = request.method == "GET" and request.path.startswith(_ROUTES)
+        ours = request.method == "GET" and request.path.startswith((*_ROUTES, *_BLUEPRINTS))
         answer = _file(request) if ours else None
         if answer is not None:
             return answer
         answered = await handler(request)
         if not ours or getattr(answered, "status", 0) != 200:
             return answered
+        change_it = _blueprints if request.path.startswith(_BLUEPRINTS) else _changed
         try:
-            return _changed(request, answered, language(request))
+            return change_it(request, answered, language(request))
         except Exception:  # an answer of another form than any that is known goes out as it is
             log.debug("The examples stay English", exc_info=True)
             return answered
@@ -111,6 +115,22 @@ def _changed(request: web.Request, answered: Any, lang: str) -> Any:
     return web.json_response(found)
 
 
+def _blueprints(request: web.Request, answered: Any, lang: str) -> Any:
+    """The list of blueprints, or one of them, with ours in ``lang``."""
+    if lang == "en" or not isinstance(answered, web.Response) or answered.body is None:
+        return answered
+    found = json.loads(answered.text or "")
+    alone = "source" in found
+    for its in (found,) if alone else found.values():
+        if its["info"]["node_pack"] != f"custom_nodes.{_PACK.name}":
+            continue
+        if its.get("data"):
+            graph = translated(json.loads(its["data"]), its["name"], lang)
+            its["data"] = json.dumps(graph, ensure_ascii=False)
+        its["name"] = words_of(lang)["titles"].get(its["name"], its["name"])
+    return web.json_response(found)
+
+
 def _rest(request: web.Request) -> str:
     """What of the path stands behind the route's."""
-    return request.path.split("/workflow_templates", 1)[1].strip("/")
+    return request.path.partition("/workflow_templates")[2].strip("/")

@@ -10,9 +10,11 @@ from typing import Any
 
 from aiohttp import web
 
+from ...core.catalog.words import LANGUAGES, in_language
 from ...core.errors import VramwiseError
 from ...core.settings import load_settings
 from .origin import host_names, refusal
+from .reader_language import language_of
 
 log = logging.getLogger("vramwise")
 Handler = Callable[[web.Request], Awaitable[Any]]
@@ -74,7 +76,7 @@ async def _body(request: web.Request) -> bytes:
 
 def as_json(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
     """``handler`` for those who may ask. Its answer is JSON that nobody caches; a VramwiseError is a status
-    with its sentence, and so is whatever else goes wrong: the log has where.
+    with its sentence in the language of whoever asks, and so is whatever else goes wrong: the log has where.
     """
 
     async def answer(request: web.Request) -> web.Response:
@@ -82,16 +84,25 @@ def as_json(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]
             await _let_in(request)
             found, status = await handler(request), 200
         except VramwiseError as error:
-            found, status = {"error": str(error)}, getattr(error, "status", 400)
+            found, status = {"error": _told(error, request)}, getattr(error, "status", 400)
         except web.HTTPException:
             raise
         except Exception as error:
             log.exception("%s %s failed", request.method, request.path)
-            sentence = f"VRAMwise could not answer {request.path} ({type(error).__name__}: {error})."
-            found, status = {"error": f"{sentence} ComfyUI's log says where; the next question is free."}, 500
+            sentence = (
+                f"VRAMwise could not answer {request.path} ({type(error).__name__}: {error}). ComfyUI's log "
+                "says where; the next question is free."
+            )
+            found, status = {"error": _told(sentence, request)}, 500
         return web.json_response(found, status=status, headers={"Cache-Control": "no-store"})
 
     return answer
+
+
+def _told(sentence: object, request: web.Request) -> str:
+    """In the language that the question names, else in that of whoever asks."""
+    named = request.query.get("lang")
+    return in_language(sentence, named if named in LANGUAGES else language_of(request))
 
 
 async def _let_in(request: web.Request) -> None:

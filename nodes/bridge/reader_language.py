@@ -50,7 +50,7 @@ def listen_for_language() -> None:
     if server is None or server.app.frozen:
         return
     server.app.middlewares.append(_hear)
-    server.app.middlewares.append(example_words.middleware(_language))
+    server.app.middlewares.append(example_words.middleware(language_of))
     server.add_on_prompt_handler(_remember)
 
 
@@ -66,7 +66,7 @@ def _server() -> Any:
 async def _hear(request: web.Request, handler: Any) -> Any:
     if request.method != "POST" or request.path not in ("/prompt", "/api/prompt"):
         return await handler(request)
-    before = _ASKED.set(_language(request))
+    before = _ASKED.set(language_of(request))
     try:
         return await handler(request)
     finally:
@@ -83,7 +83,8 @@ def _remember(prompt: Any) -> Any:
     return prompt
 
 
-def _language(request: web.Request) -> str:
+def language_of(request: web.Request) -> str:
+    """The language of whoever sent ``request``; English for a script."""
     accepted = request.headers.get("Accept-Language", "").partition(",")[0]
     if not accepted:
         return "en"  # no browser

@@ -1,4 +1,4 @@
-"""Our examples as the template browser of a Russian or a Chinese is given them, by a real server."""
+"""Our examples and blueprints as a Russian or a Chinese is given them, by a real server."""
 
 from __future__ import annotations
 
@@ -48,3 +48,30 @@ def test_a_script_and_an_english_name_get_the_file_itself(client):
         for strange in ("../pyproject", "nobody", ""):
             assert client.request(at(strange)).status == 404
         assert client.request("/api/workflow_templates/other/x.json").status == 404
+
+
+@pytest.mark.parametrize("lang", ["ru", "zh"])
+def test_blueprints_are_listed_and_placed_in_the_readers_language(client, lang):
+    """In the search of nodes they stand beside ours, which are translated."""
+    titles = json.loads((FOLDER / "words" / f"{lang}.json").read_text("utf-8"))["titles"]
+    english = {
+        key: its
+        for key, its in client.get_json("/global_subgraphs").items()
+        if its["info"]["node_pack"].endswith(".vramwise")
+    }
+    assert sorted(its["name"] for its in english.values()) == sorted(
+        path.stem for path in (FOLDER.parent / "subgraphs").glob("*.json")
+    )
+    with client.reading(f"{lang},en;q=0.5"):
+        listed = client.get_json("/global_subgraphs")
+        for key, its in english.items():
+            told = titles[its["name"]]
+            assert told != its["name"] and listed[key] == {**its, "name": told}
+            data = json.loads(client.get_json(f"/global_subgraphs/{key}")["data"])
+            (node,), (graph,) = data["nodes"], data["definitions"]["subgraphs"]
+            assert (node["title"], graph["name"]) == (told, told)
+            named = {one["title"] for one in graph["nodes"] if one.get("title")}
+            assert named <= set(titles.values()) - set(titles)
+    (key, *_) = english
+    file = FOLDER.parent / "subgraphs" / f"{english[key]['name']}.json"
+    assert client.get_json(f"/global_subgraphs/{key}")["data"] == file.read_text("utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import re
 import socket
 import sys
 import threading
@@ -158,24 +159,53 @@ def test_a_missing_model_names_the_folders_the_repo_and_the_size(client: ComfyCl
     assert "none of the folders searched" in missing["searched"]
 
 
-@pytest.mark.parametrize(
-    ("path", "said"),
-    [
-        ("plan?model=nothing", "is not an OCR model"),
-        ("plan?model=rapid&precision=int3", "int3"),
-        ("plan?model=qwen3_vl_2b&attention=none", "attention"),
-        ("plan?model=qwen3_vl_2b&megapixels=x", "must be a number"),
-        ("plan?model=qwen3_vl_2b&megapixels=nan", "must be from 0"),
-        ("plan?model=../../etc/passwd", "is not an OCR model"),
-        (f"plan?model={'x' * 300}", "at most 200 characters"),
-        ("advise?gpu=nothing", "is no GPU"),
-        ("advise?task=nothing", "task"),
-        ("machine?lang=xx", "lang"),
-    ],
-)
+UNANSWERED = [
+    ("plan?model=nothing", "is not an OCR model"),
+    ("plan?model=rapid&precision=int3", "int3"),
+    ("plan?model=qwen3_vl_2b&attention=none", "attention"),
+    ("plan?model=qwen3_vl_2b&megapixels=x", "must be a number"),
+    ("plan?model=qwen3_vl_2b&megapixels=nan", "must be from 0"),
+    ("plan?model=../../etc/passwd", "is not an OCR model"),
+    (f"plan?model={'x' * 300}", "at most 200 characters"),
+    ("advise?gpu=nothing", "is no GPU"),
+    ("advise?task=nothing", "task"),
+    ("machine?lang=xx", "lang"),
+]
+POSTS = ("endpoint", "evict", "download")
+LETTERS = {"ru": r"[\u0400-\u04ff]", "zh": r"[\u4e00-\u9fff]"}
+
+
+@pytest.mark.parametrize(("path", "said"), UNANSWERED)
 def test_what_cannot_be_answered_is_a_sentence(client: ComfyClient, path: str, said: str) -> None:
     reply = client.request(f"/vramwise/{path}")
     assert reply.status == 400 and said in reply.json["error"]
+
+
+ENGLISH = re.compile(r"\b(the|must|is|was|not|known|Say|of a|at most|unknown|could|wait)\b")
+
+
+@pytest.mark.parametrize("lang", ["ru", "zh"])
+def test_every_refusal_is_in_the_language_of_who_asks(client: ComfyClient, lang: str) -> None:
+    """By the language that the question names, else by that of the browser."""
+    json_sent = {"Content-Type": "application/json"}
+    form = {"Content-Type": "text/plain"}
+    with client.reading(f"{lang},en;q=0.5"):
+        replies = [
+            *(client.request(f"/vramwise/{path}") for path, _ in UNANSWERED),
+            client.request("/vramwise/machine", headers={"Host": "elsewhere.example"}),
+            *(client.request(f"/vramwise/{path}", data=b"{}", headers=form) for path in POSTS),
+            *(client.request(f"/vramwise/{path}", {}) for path in POSTS),
+            client.request("/vramwise/download", {"model": "nobody", "cancel": True}),
+            client.request("/vramwise/evict", {"id": "nobody"}),
+            client.request("/vramwise/evict", {"id": 3}),
+            client.request("/vramwise/evict", data=b" " * 20_000, headers=json_sent),
+        ]
+    replies.append(client.request(f"/vramwise/plan?model=nobody&lang={lang}"))
+    assert all(400 <= reply.status < 500 for reply in replies)
+    said = [reply.json["error"] for reply in replies]
+    assert [one for one in said if not re.search(LETTERS[lang], one) or ENGLISH.search(one)] == []
+    with client.reading(f"{lang},en;q=0.5"):  # what the question names goes before
+        assert "is not an OCR model" in client.request("/vramwise/plan?model=nobody&lang=en").json["error"]
 
 
 @pytest.mark.parametrize("path", ["endpoint", "evict", "download"])

@@ -12,6 +12,7 @@ from vramwise.catalog.words import LANGUAGES
 
 FOLDER = Path(__file__).resolve().parents[2] / "workflows"
 EXAMPLES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+BLUEPRINTS = [json.loads(path.read_text("utf-8")) for path in (FOLDER.parent / "subgraphs").glob("*.json")]
 OTHERS = [lang for lang in LANGUAGES if lang != "en"]
 WIDE = re.compile(r"[\u2e80-\uffef]")
 
@@ -33,7 +34,7 @@ def note_of(workflow: Any) -> str:
 def test_every_title_is_told(lang: str) -> None:
     told, titles = words_of(lang), set()
     assert set(told["examples"]) == set(EXAMPLES)
-    for workflow in EXAMPLES.values():
+    for workflow in (*EXAMPLES.values(), *BLUEPRINTS):
         for graph in graphs(workflow):
             titles |= {group["title"] for group in graph.get("groups", [])}
             titles |= {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,7 @@ from types import ModuleType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vramwise.catalog.words import in_language
 
 FILE = Path(__file__).resolve().parents[2] / "nodes" / "bridge" / "origin.py"
 
@@ -108,6 +110,9 @@ def test_an_order_of_our_own_is_taken(case: str) -> None:
 def test_an_order_of_anybody_else_is_refused_in_a_sentence(case: str) -> None:
     said = order(REFUSED[case])
     assert said is not None and said.endswith(".") and said.isascii()
+    for lang in ("ru", "zh"):
+        told = in_language(said, lang)
+        assert not re.search(r"request|answered|asked|page|host,|belongs|site \(|to no", told), told
 
 
 def test_a_name_in_config_yaml_is_ours() -> None:
