@@ -10,7 +10,6 @@ from ..core.errors import UnknownName
 from ..core.option_values import ADVICE_TASKS, check_choice
 from .bridge.previews import text_files, uncounted
 from .bridge.progress import interruptible
-from .bridge.reader_language import of_the_reader
 from .bridge.schema import GPU, choice_output, field, io, schema, valid
 
 if TYPE_CHECKING:
@@ -165,11 +164,10 @@ class ModelAdvisor(io.ComfyNode):
         picked, precision = _wired(smallest)
         tables = [answer.table() for answer in answers]
         table = json.dumps(tables[0] if len(tables) == 1 else tables, ensure_ascii=False)
-        lang = of_the_reader()
         shown = [
             {
                 **its,
-                "models": [row.for_panel(lang) for row in answer.candidates],
+                "models": [row.for_panel("en") for row in answer.candidates],
                 "summary": _in_all_languages(answer, language),
             }
             for its, answer in zip(tables, answers, strict=True)
@@ -180,13 +178,18 @@ class ModelAdvisor(io.ComfyNode):
 
 def _in_all_languages(answer: Advice, language: str) -> dict[str, Any]:
     """The summary in the node's language and, for the panel, in the one that the page is in, with what of a
-    person's own rows is not used.
+    person's own rows is not used and the words of the answer's rows by the English ones.
     """
+    from ..core.advisor.candidate import said_otherwise
     from ..core.advisor.summary import summary
 
     found, faults = summary(answer), answer.own_faults
     spoken = {
-        lang: {**found.to_dict(lang), "own_rows": [fault.text(lang) for fault in faults]}
+        lang: {
+            **found.to_dict(lang),
+            "own_rows": [fault.text(lang) for fault in faults],
+            "words": said_otherwise(answer.candidates, lang),
+        }
         for lang in LANGUAGES
     }
     return {**found.to_dict(language), "in": spoken}

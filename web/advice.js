@@ -77,47 +77,41 @@ export function adviceList(use) {
       unfolded[more.open ? 'add' : 'delete'](best.model)
       if (more.open && !more.children[1]) more.append(details(rows))
     } }, make('summary', null, t('details', { count: rows.length })))
-    return make(
-      'li',
-      { 'data-model': best.model },
-      div('vw-offer', badge(best.verdict), strong(named(best)), make('span', null, best.precision !== 'auto' && precise(best)), best.installed && make('span', { class: 'vw-note' }, t('installed')), taking(best)),
-      note(reason),
-      more
-    )
+    const head = [badge(best.verdict), strong(named(best)), make('span', null, best.precision !== 'auto' && precise(best)), best.installed && make('span', { class: 'vw-note' }, t('installed')), taking(best)]
+    return make('li', { 'data-model': best.model }, div('vw-offer', ...head), note(reason), more)
   }
 
   function details(rows) {
     const heads = ['precision', 'verdict', ...SIZES].map((key) => make('th', { scope: 'col', title: t(`about_${key}`) }, t(`column_${key}`)))
-    const row = (one) =>
-      make(
-        'tr',
-        { title: one.reason },
-        make('th', { scope: 'row' }, precise(one)),
-        make('td', null, badge(one.verdict)),
-        SIZES.map((key) => make('td', { class: 'vw-number' }, size(one[key]))),
-        make('td', null, taking(one))
-      )
-    const notes = [...new Set(rows.flatMap((one) => one.notes ?? []))]
+    const row = (one) => [
+      make('th', { scope: 'row' }, precise(one)),
+      make('td', null, badge(one.verdict)),
+      SIZES.map((key) => make('td', { class: 'vw-number' }, size(one[key]))),
+      make('td', null, taking(one))
+    ]
     return div(
       '',
-      table({ class: 'vw-table' }, [heads, make('td')], rows.map(row)),
+      table({ class: 'vw-table' }, [heads, make('td')], rows.map((one) => make('tr', { title: one.reason }, row(one)))),
       make('p', null, `${t('column_licence')}: ${rows[0].licence}`),
-      notes.map((one) => note(one))
+      [...new Set(rows.flatMap((one) => one.notes ?? []))].map((one) => note(one))
     )
   }
 
   return { element, show }
 }
 
+// Rows come in English, with their words in all languages beside the summary.
 function grouped({ models, summary }) {
+  const { rows: told, words } = spoke(summary) ?? {}
+  const say = (text) => words?.[text] ?? text
   const found = new Map()
   for (const one of models) {
     const key = `${one.task} ${one.model}`
-    found.set(key, [...(found.get(key) ?? []), one])
+    const row = { ...one, name: say(one.name), licence: say(one.licence), reason: say(one.reason), notes: one.notes?.map(say) }
+    found.set(key, [...(found.get(key) ?? []), row])
   }
-  const told = new Map((spoke(summary)?.rows ?? []).map((row) => [`${row.task} ${row.model}`, row]))
   return [...found].map(([key, rows]) => {
-    const row = told.get(key)
+    const row = told?.find((one) => `${one.task} ${one.model}` === key)
     const best = rows.find((one) => one.precision === row?.precision) ?? rows.find((one) => RUNS.includes(one.verdict)) ?? rows[0]
     return { best, rows, reason: row?.reason ?? best.reason }
   })

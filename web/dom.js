@@ -88,17 +88,9 @@ export function tabs(names, label, show) {
 
 // One bar of parts, each { kind, bytes, text }; `label` says it in words.
 export function bar(parts, total, label) {
-  return make(
-    'div',
-    { class: 'vw-bar', role: 'img', 'aria-label': label },
-    parts.map((part) =>
-      make('span', {
-        class: `vw-${part.kind}`,
-        title: part.text,
-        style: { width: `${(100 * Math.max(0, part.bytes ?? 0)) / (total || 1)}%` }
-      })
-    )
-  )
+  const width = (bytes) => `${(100 * Math.max(0, bytes ?? 0)) / (total || 1)}%`
+  const spans = parts.map(({ kind, bytes, text }) => make('span', { class: `vw-${kind}`, title: text, style: { width: width(bytes) } }))
+  return make('div', { class: 'vw-bar', role: 'img', 'aria-label': label }, spans)
 }
 
 export async function copy(text) {

@@ -23,10 +23,7 @@ export function fetching(id, download, text, post, source = '') {
   )
 }
 
-const named = (codes) => {
-  const names = new Intl.DisplayNames([language()], { type: 'language' })
-  return codes.map((code) => names.of(code)).join(', ')
-}
+const named = (codes) => codes.map((code) => new Intl.DisplayNames([language()], { type: 'language' }).of(code)).join(', ')
 
 // The net that finds blocks has a name of its own, a recogniser those of its languages.
 export function recogniser(one, post) {

@@ -33,10 +33,7 @@ let asking = false
 let again = false
 
 const seen = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    const watch = watches.get(target)
-    if (watch) watch.visible = isIntersecting
-  }
+  for (const { target, isIntersecting } of entries) if (watches.has(target)) watches.get(target).visible = isIntersecting
   wake()
 })
 
@@ -45,13 +42,7 @@ const seen = new IntersectionObserver((entries) => {
 export function watch(element, path, show, fail) {
   watches.set(element, { path, show, fail, visible: false })
   seen.observe(element)
-  return {
-    refresh: wake,
-    stop() {
-      seen.unobserve(element)
-      watches.delete(element)
-    }
-  }
+  return { refresh: wake, stop: () => watches.delete(element) && seen.unobserve(element) }
 }
 
 const visible = () => (document.hidden ? [] : [...watches.values()].filter((one) => one.visible))

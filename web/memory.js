@@ -6,9 +6,7 @@ import { size, t } from './words.js'
 function parts(device) {
   const known = [device.own_bytes, device.host_bytes, device.other_bytes].some(Number.isFinite)
   const used = Math.max(0, (device.total_bytes ?? 0) - (device.free_bytes ?? 0))
-  const held = known
-    ? [['own', device.own_bytes], ['host', device.host_bytes], ['other', device.other_bytes]]
-    : [['used', used]]
+  const held = known ? ['own', 'host', 'other'].map((kind) => [kind, device[`${kind}_bytes`]]) : [['used', used]]
   return [...held, ['free', device.free_bytes]]
     .filter(([, bytes]) => Number.isFinite(bytes))
     .map(([kind, bytes]) => ({ kind, bytes, text: `${t(`memory_${kind}`)}: ${size(bytes)}` }))

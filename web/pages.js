@@ -119,13 +119,7 @@ function page(record, picture, take) {
       }
     })
   })
-  return div(
-    'vw-paged',
-    div(
-      'vw-sheet',
-      picture && make('img', { src: pictureOf(picture), alt: t('page_picture'), draggable: 'false' }),
-      draw('svg', { viewBox: `0 0 ${record.width} ${record.height}`, role: 'group', 'aria-label': t('regions', { count: shapes.length }) }, shapes)
-    ),
-    tip
-  )
+  const image = picture && make('img', { src: pictureOf(picture), alt: t('page_picture'), draggable: 'false' })
+  const over = draw('svg', { viewBox: `0 0 ${record.width} ${record.height}`, role: 'group', 'aria-label': t('regions', { count: shapes.length }) }, shapes)
+  return div('vw-paged', div('vw-sheet', image, over), tip)
 }

@@ -32,13 +32,5 @@ export function scorePanel() {
     )
   }
 
-  return {
-    element,
-    height: 240,
-    show(found) {
-      output = found
-      redraw()
-    },
-    redraw
-  }
+  return { element, height: 240, show: (found) => ((output = found), redraw()), redraw }
 }

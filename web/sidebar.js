@@ -15,10 +15,7 @@ export async function sidebar(root, graph, again) {
   const changed = changes()
   const section = (key, ...children) => make('section', { 'aria-label': t(key) }, make('h3', null, t(key)), children)
   const fits = fitting(graph)
-  put(
-    root,
-    div('vw-panel vw-sidebar', make('h2', null, 'VRAMwise'), section('side_machine', machine), section('side_residents', held, said), section('side_fits', fits.element))
-  )
+  put(root, div('vw-panel vw-sidebar', make('h2', null, 'VRAMwise'), section('side_machine', machine), section('side_residents', held, said), section('side_fits', fits.element)))
   const fail = (place) => (sentence) => put(place, fault(sentence))
 
   const live = [

@@ -265,10 +265,7 @@ app.registerExtension({
       tooltip: 'VRAMwise',
       type: 'custom',
       render,
-      destroy() {
-        close?.then((stop) => stop())
-        close = null
-      }
+      destroy: () => (close = close?.then((stop) => stop()) && null)
     })
   },
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,6 +153,23 @@ class Candidate:
             "peak_bytes": facts.get("peak_bytes"),
             "notes": list(self.notes),
         }
+
+
+def said_otherwise(rows: Sequence[Candidate], lang: str) -> dict[str, str]:
+    """What ``for_panel`` says of ``rows`` in ``lang`` by what it says in English, where that is not the same.
+
+    Rows have much in common: it is a tenth of them, and a panel can keep them in English.
+    """
+    told: dict[str, str] = {}
+    for row in rows if lang != "en" else ():
+        reason, name = row.reason(), spoken_name(row.name, words("en"))
+        if reason not in told:
+            told[reason] = row.reason(lang)
+        told[name] = spoken_name(row.name, words(lang))
+        for text in (row.licence, *row.notes):
+            if text not in told:
+                told[str(text)] = in_language(text, lang)
+    return {english: other for english, other in told.items() if other != english}
 
 
 @functools.cache

@@ -94,3 +94,21 @@ def test_what_was_released_is_named_in_the_readers_language(client, graph, fresh
     with client.reading(lang):
         said = client.run(graph).outputs["said"]["text"][0]
     assert re.search(rf"PP-OCR.*{LETTERS[lang]}", said) and "built-in" not in said
+
+
+def test_rows_of_a_kept_advice_can_be_shown_in_every_language(client, graph, fresh):
+    """The rows stay as a script reads them; beside the summary is what each language says of them."""
+    graph.node(
+        "advisor", "VramwiseModelAdvisor", what_if=f"{8 + next(fresh) / 100} GB", task="all",
+        installed_only=False, ram_gib=0,
+    )  # fmt: skip
+    with client.reading("ru"):
+        (advice,) = client.run(graph).outputs["advisor"]["advice"]
+    rows = advice["models"]
+    said = {text for row in rows for text in (row["name"], row["licence"], row["reason"], *row["notes"])}
+    assert len(said) > 100 and not any(re.search(LETTERS["ru"], text) for text in said)
+    for lang, letters in LETTERS.items():
+        words = advice["summary"]["in"][lang]["words"]
+        assert set(words) <= said and all(re.search(letters, told) for told in words.values())
+        assert {row["reason"] for row in rows} <= set(words)
+    assert advice["summary"]["in"]["en"]["words"] == {}

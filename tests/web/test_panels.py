@@ -572,6 +572,29 @@ def test_the_advisors_sentences_are_in_the_pages_language_whatever_the_reports_i
     frontend.page.evaluate("() => window.app.graph.clear()")
 
 
+def test_the_advisors_rows_are_in_the_pages_language_whoever_ran_it(visit: Callable[..., Frontend]) -> None:
+    frontend = visit(locale="ru")
+    node = build(frontend, [("advisor", "VramwiseModelAdvisor", (0, 0), {})])["advisor"]
+    row = {
+        "task": "OCR", "model": "m", "name": "M (built in)", "precision": "bf16", "verdict": "fits",
+        "yours": False, "licence": "of its own", "reason": "It fits.", "notes": ["A note.", "M"],
+        "installed": False,
+        "optimal_bytes": 1, "resident_bytes": 1, "floor_bytes": 1,
+    }  # fmt: skip
+    words = {"M (built in)": "M <b>", "of its own": "L", "It fits.": "R", "A note.": "N"}
+    summary = {"lines": [], "rows": [], "in": {"ru": {"lines": [], "rows": [], "words": words}}}
+    give(frontend, node, {"advice": [{"gpu": "RTX", "models": [row], "summary": summary}]})
+    offer = frontend.page.locator(".vw-offers > [data-model]")
+    offer.locator("summary").press("Enter")
+    offer.locator("table").wait_for()
+    said = offer.inner_text()
+    assert "M <b>" in said and "built in" not in said
+    assert texts(offer.locator(".vw-note")) == ["R", "N", "M"], "what has no words of its own stays"
+    assert said.split(": ")[-1].startswith("L"), "the licence"
+    assert offer.locator("tbody tr").get_attribute("title") == "R"
+    frontend.page.evaluate("() => window.app.graph.clear()")
+
+
 # --- OCR Score and Memory Release -------------------------------------------------------------------------
 
 
