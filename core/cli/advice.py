@@ -14,7 +14,7 @@ from .json_answers import add_lang, say_answers, say_edition, say_object
 from .numbers import gibibytes, memory_size, number
 from .own_folders import own_checkpoints, own_folder, own_line
 from .terminal import drawing, on_one_line, say, say_failure, say_lines, say_markdown, say_table
-from .usage import UsageError, one_of, unknown_word
+from .usage import UsageError, one_of, refuse_empty, unknown_word
 
 if TYPE_CHECKING:
     from ..advisor.advise import Advice
@@ -97,8 +97,7 @@ def _advise(arguments: argparse.Namespace) -> int:
 
     task = _task_named(arguments.task, TASKS)
     for option, named in (("--tier", arguments.tier), ("--vendor", arguments.vendor)):
-        if named is not None and not named.strip():
-            raise UsageError(f"{option} names nothing: it is empty.")
+        refuse_empty(named, f"{option} names nothing: it is empty.")
     here = arguments.gpu is None and arguments.vram_gib is None
     if arguments.system is not None and here and task != "which GPU":
         raise UsageError(said("error_of_empty_card", option="--system"))
@@ -257,9 +256,8 @@ def _gpus(arguments: argparse.Namespace) -> int:
 
     spoken = words(arguments.lang)
     say_own_faults(arguments.lang)
+    refuse_empty(arguments.text, "The card has no name: it is empty. Leave it out for all.")
     text = arguments.text or ""
-    if arguments.text is not None and not text.strip():
-        raise UsageError("The card has no name: it is empty. Leave it out for all.")
     found = [gpu for gpu in gpus() if text.lower() in gpu.label.lower()]
     found = found or list(find_gpus(text))  # written otherwise, or nearest names
     if arguments.json:

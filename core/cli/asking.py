@@ -10,7 +10,7 @@ from ..atomic_files import NotWritten, write_whole
 from ..errors import VramwiseError
 from ..option_values import MOST_TEMPERATURE, TALKING_TASKS
 from .numbers import number, whole
-from .usage import UsageError
+from .usage import UsageError, refuse_empty
 
 if TYPE_CHECKING:
     from ..ocr.engines.protocol import ReadOptions
@@ -52,14 +52,12 @@ def asked(arguments: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(
             "--together asks one question, whose answer is printed: leave out --out, or --together."
         )
-    if arguments.history is not None and not arguments.history.strip():
-        raise UsageError("--history names no file: it is empty.")
+    refuse_empty(arguments.history, "--history names no file: it is empty.")
     if arguments.history and arguments.out:
         raise UsageError(
             "--history keeps one question with its answer, which is printed: leave out --out, or --history."
         )
-    if arguments.json_schema is not None and not arguments.json_schema.strip():
-        raise UsageError("--json-schema names no file and no schema: it is empty.")
+    refuse_empty(arguments.json_schema, "--json-schema names no file and no schema: it is empty.")
     if arguments.json_schema and arguments.task != "json":
         raise UsageError(
             "--json-schema is what an answer of the task json must match: add --task json, or leave it out."

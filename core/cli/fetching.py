@@ -17,7 +17,7 @@ from ..units import gb_text, mib_text
 from .json_answers import add_lang
 from .language import spoken
 from .terminal import on_one_line, say, say_failure
-from .usage import UsageError, one_of
+from .usage import one_of, refuse_empty
 
 
 def add_verbs(verbs: Any) -> None:
@@ -46,8 +46,7 @@ def add_verbs(verbs: Any) -> None:
 def _download(arguments: argparse.Namespace) -> int:
     from ..weights import download, download_model, locate
 
-    if arguments.models_dir is not None and not arguments.models_dir.strip():
-        raise UsageError("--models-dir names no folder: it is empty.")
+    refuse_empty(arguments.models_dir, "--models-dir names no folder: it is empty.")
     name = _downloadable(arguments.name)
     settings = load_settings()
     if arguments.models_dir:

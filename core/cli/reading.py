@@ -29,7 +29,7 @@ from .language import spoken
 from .numbers import counted, number, whole
 from .stdin import Piped, read_from_stdin
 from .terminal import on_one_line, say, say_failure, say_json, say_xml
-from .usage import UsageError, one_of
+from .usage import UsageError, one_of, refuse_empty
 
 if TYPE_CHECKING:
     from ..jobs.job import PageReader
@@ -191,8 +191,7 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     if arguments.json and arguments.format not in (None, "json"):
         raise UsageError(f"--json and --format {arguments.format} exclude each other: leave one out.")
     arguments.format = "json" if arguments.json else arguments.format or "text"
-    if arguments.out is not None and not arguments.out.strip():
-        raise UsageError("--out names no folder: it is empty.")
+    refuse_empty(arguments.out, "--out names no folder: it is empty.")
     if arguments.resume and not arguments.out:
         raise UsageError("--resume goes on with the job in a folder: name it with --out DIR.")
     if arguments.format in WHOLE_DOCUMENTS and not arguments.out:
@@ -204,13 +203,10 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 
 
 def _check_reader(arguments: argparse.Namespace) -> None:
-    """Raise UsageError for a reader without a name, as where a variable of the shell is not set."""
-    if arguments.model is not None and not arguments.model.strip():
-        raise UsageError("--model names no model: it is empty.")
-    if arguments.endpoint is not None and not arguments.endpoint.strip():
-        raise UsageError("--endpoint names no server: it is empty.")
-    if arguments.prompt is not None and not arguments.prompt.strip():
-        raise UsageError("--prompt asks nothing: it is empty.")
+    """Raise UsageError for a reader without a name, or one that is asked nothing."""
+    refuse_empty(arguments.model, "--model names no model: it is empty.")
+    refuse_empty(arguments.endpoint, "--endpoint names no server: it is empty.")
+    refuse_empty(arguments.prompt, "--prompt asks nothing: it is empty.")
 
 
 def _settle_dpi(arguments: argparse.Namespace, piped: Piped) -> None:

@@ -32,6 +32,14 @@ class UsageError(VramwiseError):
     """What was typed is no command."""
 
 
+def refuse_empty(given: str | None, sentence: str) -> None:
+    """Raise UsageError with ``sentence`` where an option was given and nothing in it, as where a variable of
+    the shell is not set.
+    """
+    if given is not None and not given.strip():
+        raise UsageError(sentence)
+
+
 class Formatter(argparse.HelpFormatter):
     """Help in the language that is spoken, no wider than the terminal."""
 

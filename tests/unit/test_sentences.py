@@ -124,7 +124,15 @@ def test_what_is_not_known_stays_as_it_is() -> None:
 
 
 # Exceptions whose text a person reads, beside those that end in Error.
-SAID_BY = ("UnknownName", "_ConnectionLost", "AddressRefused", "Unreached", "Failure", "DownloadStopped")
+SAID_BY = (
+    "UnknownName",
+    "_ConnectionLost",
+    "AddressRefused",
+    "Unreached",
+    "Failure",
+    "DownloadStopped",
+    "refuse_empty",
+)
 OF_PYTHON = ("TypeError", "ValueError", "KeyError", "AttributeError", "ArgumentTypeError")
 ENGLISH = re.compile(r"(?:\b[a-z]{2,}:?,? ){4}")
 QUOTED = re.compile('`[^`]*`|\u00ab[^\u00bb]*\u00bb|\u201c[^\u201d]*\u201d|"[^"]*"')
