@@ -2,36 +2,41 @@
 
 Built on the machine from their published configs, read by the product's own engine. Of each: the plan against
 the allocator's peak, seconds to load and to load again, tokens a second against a bare ``generate``, 1, 4 and
-16 pictures at once, what eviction by a sampler-like allocation takes, sdpa, eager and flash-attn. "runs" are
-rows of run_history, which ``remember`` puts into the record of measured runs.
+16 pictures at once, a page of A4, Cancel, what eviction by a sampler-like allocation takes, fast decoding,
+sdpa, eager and flash-attn. "runs" are rows of run_history, which ``remember`` puts into the record of
+measured runs.
+
+Nothing is lost but the part that breaks: each row is written at once, a part that fails is a line among
+"failed", and where one takes the process or the card's context with it (or hangs: a part has its own limit),
+``--resume`` goes on with the next in a new process.
 
 Options: model ids, ``--pretend`` for a rehearsal on a pretend card with tiny models, ``--minutes N``
-(default 22), after which nothing new is begun, ``--out FILE``.
+(default 22), after which nothing new is begun, ``--out FILE``, ``--keep FILE`` for a second copy,
+``--resume`` to leave out what FILE says was begun on this card. Ends with 75 where it wants to be resumed.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import gc
 import json
-import math
 import os
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks import gpu_parts
 
 GIB = 1024**3
 MODELS = ("qwen3_vl_2b", "qwen3_vl_4b", "qwen3_vl_8b")
 PRECISIONS = ("bf16", "int8", "int4")
-BATCHES = (1, 4, 16)
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
-TOKENS = 64
-PAGE = (1024, 1024)
+RESUME = 75  # exit status: the rest wants a new process
+PART_SECONDS = 300  # of one part on a real card; what takes longer hangs
 
 
 def build(model: str, folder: Path, cut: bool = False) -> None:
@@ -54,50 +59,60 @@ def build(model: str, folder: Path, cut: bool = False) -> None:
     for name, value in small.items():
         if name.endswith("_token_id"):
             config[name] = value
+    with torch.device("meta"):
+        size = sum(weight.nbytes for weight in net_of(config, "sdpa").parameters())
     folder.mkdir(parents=True)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    with torch.device(device), torch.no_grad():
+    roomy = torch.cuda.is_available() and torch.cuda.mem_get_info(0)[0] > 1.2 * size
+    with torch.device("cuda" if roomy else "cpu"), torch.no_grad():
         net = net_of(config, "sdpa")
         for weight in net.parameters():
             weight.normal_(0, 0.02)
     net.save_pretrained(folder, max_shard_size="2GB")
     del net
     gc.collect()
+    torch.cuda.empty_cache()
     for file in tiny.iterdir():
         if file.name not in ("config.json", "model.safetensors"):
             shutil.copyfile(file, folder / file.name)
 
 
-def page(number: int = 0, size: tuple[int, int] = PAGE) -> Any:
-    """A written page as uint8 RGB."""
-    import numpy
-    from PIL import Image, ImageDraw
-
-    made = Image.new("RGB", size, "white")
-    for line in range(max(1, size[1] // 48)):
-        words = f"Line {line} of page {number}"
-        ImageDraw.Draw(made).text((20, 10 + 48 * line), words, fill="black", font_size=32)
-    return numpy.asarray(made)
-
-
 class Session:
     """The rows of one card, written after each so that a lease that ends early loses one."""
 
-    def __init__(self, out: Path, minutes: float, pretend: bool) -> None:
+    def __init__(self, out: Path, minutes: float, pretend: bool, keep: Path | None = None) -> None:
         import torch
 
         card = torch.cuda.get_device_properties(0)
-        self.out, self.end, self.pretend = out, time.monotonic() + 60 * minutes, pretend
+        self.out, self.keep, self.pretend = out, keep, pretend
+        self.end = time.monotonic() + 60 * minutes
         self.found: dict[str, Any] = {
             "card": card.name,
             "pretend": pretend,
             "total_bytes": card.total_memory,
             "capability": f"{card.major}.{card.minor}",
             "versions": versions(),
+            "begun": [],
             "rows": [],
             "runs": [],
             "failed": [],
+            "finished": False,
         }
+
+    def resume(self) -> None:
+        """Take up what was found before: on this card, and not finished. The part that was begun and neither
+        ended nor failed broke the process.
+        """
+        for file in filter(None, (self.out, self.keep)):
+            try:
+                before = json.loads(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if before.get("card") == self.found["card"] and before.get("finished") is False:
+                broke = before.pop("now", None)
+                self.found = {**self.found, **before}
+                if broke:
+                    self.found["failed"].append(f"{broke}: the process ended in the middle of it")
+                return
 
     @property
     def over(self) -> bool:
@@ -109,14 +124,35 @@ class Session:
         self.write()
 
     def write(self) -> None:
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.out.with_suffix(".new")
-        fresh.write_text(json.dumps(self.found, indent=1) + "\n", encoding="utf-8")
-        fresh.replace(self.out)
+        for file in filter(None, (self.out, self.keep)):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            fresh = file.with_suffix(".new")
+            fresh.write_text(json.dumps(self.found, indent=1) + "\n", encoding="utf-8")
+            fresh.replace(file)
+
+    def begins(self, what: str) -> bool:
+        """Whether the part is to be done now: there is time, and it was not begun before."""
+        return not self.over and what not in self.found["begun"]
 
     @contextlib.contextmanager
     def part(self, what: str) -> Iterator[None]:
-        """One that fails is a line among "failed", and the next one is tried."""
+        """One that fails is a line among "failed", and the next one is tried; one that leaves the card's
+        context broken ends the process, to be resumed.
+        """
+        self.found["begun"].append(what)
+        self.found["now"] = what
+        self.write()
+        if not self.pretend:
+            faulthandler.dump_traceback_later(PART_SECONDS, exit=True)
+        with self.step(what):
+            yield
+        faulthandler.cancel_dump_traceback_later()
+        self.found.pop("now", None)
+        self.write()
+
+    @contextlib.contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Of a part: what follows it is tried though it fails."""
         try:
             yield
         except Exception as error:
@@ -125,6 +161,23 @@ class Session:
             print(f"FAILED {said}", flush=True)
             self.write()
         gc.collect()
+        if not _card_answers():
+            self.found.pop("now", None)
+            self.found["failed"].append(f"{what}: the card's context is broken, a new process goes on")
+            self.write()
+            raise SystemExit(RESUME)
+
+
+def _card_answers() -> bool:
+    """Whether the card still computes in this process; after an illegal access it does not."""
+    import torch
+
+    try:
+        torch.cuda.empty_cache()
+        return int(torch.ones(1, device="cuda:0").sum()) == 1
+    except Exception as error:
+        print(f"the card: {error}", flush=True)
+        return False
 
 
 def _short(value: Any) -> str:
@@ -144,165 +197,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def measure(session: Session, model: str, precision: str, attention: str = "auto") -> None:
-    """One model at one precision: rows for load, each batch, bare generate and eviction."""
-    import torch
-    from vramwise.errors import VramwiseError
-    from vramwise.models.handle import OCRHandle
-    from vramwise.planning import reading_bytes
-
-    what = {"model": model, "precision": precision}
-    handle = OCRHandle(f"bench_{model}", precision, attention, "cuda:0")
-    before = _held()
-    try:
-        engine: Any = handle._engine(_settings())
-    except VramwiseError as error:
-        session.add(**what, attention=attention, refused=str(error))
-        return
-    seconds = []
-    for _ in range(2):
-        begun = time.perf_counter()
-        engine.load()
-        torch.cuda.synchronize()
-        seconds.append(round(time.perf_counter() - begun, 3))
-        if len(seconds) == 1:
-            engine.owner.release()
-    decided: Any = handle._live.decided
-    what["attention"] = decided.spec.attention
-    held = _held() - before
-    planned = decided.plan.verdict(decided.plan.chosen.precision).footprint.weights_bytes
-    session.add(
-        **what,
-        load_seconds=seconds[0],
-        reload_seconds=seconds[1],
-        weights_bytes=held,
-        planned_weights_bytes=planned,
-        weights_off_percent=round(100 * (planned / max(1, held) - 1), 2),
-    )
-    planned_reading = reading_bytes(decided.config, precision, decided.spec.attention)
-    for at_once in BATCHES if attention == "auto" else (1,):
-        if session.over:
-            return
-        engine.limits = _with(engine.limits, at_once)
-        with session.part(f"{model} {precision} {at_once} at once"):
-            plan = planned_reading(math.prod(_size(session)), at_once, TOKENS)
-            _batch(session, handle, what, at_once, _Bytes(held, planned, plan))
-    if attention == "auto":
-        with session.part(f"{model} {precision} bare generate"):
-            _bare(session, engine, what)
-        with session.part(f"{model} {precision} eviction"):
-            _evicted(session, engine, what)
-    engine.owner.close()
-
-
-@dataclass(frozen=True)
-class _Bytes:
-    """What weights take (``held``), were to take (``planned``), and a reading is to take beside them."""
-
-    held: int
-    planned: int
-    reading: int
-
-
-def _batch(session: Session, handle: Any, what: Mapping[str, Any], at_once: int, weights: _Bytes) -> None:
-    """So many pages read at once: its row, and its run for the record of measured runs."""
-    import torch
-    from vramwise.ocr.engines.protocol import ReadOptions
-
-    pages = [page(number, _size(session)) for number in range(at_once)]
-    list(handle.read(pages[:1], ReadOptions(max_new_tokens=2)))  # kernels are chosen at the first
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats(0)
-    resident, begun = _held(), time.perf_counter()
-    found = list(handle.read(pages, ReadOptions(max_new_tokens=TOKENS)))
-    took = time.perf_counter() - begun
-    peak = int(torch.cuda.max_memory_allocated(0)) - resident
-    expected, true = weights.reading + weights.planned, peak + weights.held
-    session.add(
-        **what,
-        at_once=at_once,
-        read_seconds=round(took, 3),
-        tokens_per_second=round(sum(one.tokens for one in found) / took, 2),
-        peak_bytes=peak,
-        planned_bytes=weights.reading,
-        off_percent=round(100 * (expected / max(1, true) - 1), 2),
-        notes=[note for one in found[:1] for note in one.notes],
-    )
-    session.found["runs"].append(
-        {
-            **what,
-            **{"device": session.found["card"], "pixels": math.prod(_size(session)), "images": at_once},
-            **{"new_tokens": TOKENS, "activation_peak_bytes": peak},
-            **{"read_seconds": round(took / max(1, at_once), 3), "load_seconds": None},
-        }
-    )
-
-
-def _bare(session: Session, engine: Any, what: Mapping[str, Any]) -> None:
-    """The same net's own ``generate`` on the same inputs: what the engine adds is the difference."""
-    import torch
-    from PIL import Image
-    from vramwise.ocr.engines.protocol import ReadOptions
-    from vramwise.ocr.vlm.prompts import task_prompt
-
-    task, prompt = task_prompt(engine.family, ReadOptions())
-    adapter, net = engine.adapter(), engine.owner.use(0)
-    prepared = adapter.inputs([Image.fromarray(page(0, _size(session)))], prompt, task)
-    tensors = adapter.placed(net, prepared.tensors)
-    begun = time.perf_counter()
-    with torch.inference_mode():
-        made = net.generate(**tensors, do_sample=False, max_new_tokens=TOKENS, eos_token_id=None)
-    torch.cuda.synchronize()
-    took = time.perf_counter() - begun
-    tokens = int(made.shape[1]) - int(tensors["input_ids"].shape[1])
-    session.add(**what, bare_tokens_per_second=round(tokens / took, 2))
-
-
-def _evicted(session: Session, engine: Any, what: Mapping[str, Any]) -> None:
-    """A sampler takes nine tenths of the card in one piece: seconds to let go, and to come back."""
-    import torch
-
-    begun = time.perf_counter()
-    engine.owner.release()
-    torch.cuda.synchronize()
-    gone = time.perf_counter() - begun
-    free = torch.cuda.mem_get_info(0)[0]
-    latents = torch.empty(int(free * 0.9), dtype=torch.uint8, device="cuda:0")
-    del latents
-    torch.cuda.empty_cache()
-    begun = time.perf_counter()
-    engine.owner.use(0)
-    torch.cuda.synchronize()
-    back = time.perf_counter() - begun
-    session.add(
-        **what, sampler_bytes=int(free * 0.9), evict_seconds=round(gone, 3), back_seconds=round(back, 3)
-    )
-
-
-def _with(limits: Any, at_once: int) -> Any:
-    from dataclasses import replace
-
-    return replace(limits, micro_batch=at_once)
-
-
-def _size(session: Session) -> tuple[int, int]:
-    return (224, 112) if session.pretend else PAGE
-
-
-def _held() -> int:
-    import torch
-
-    gc.collect()
-    torch.cuda.synchronize()
-    return int(torch.cuda.memory_allocated(0))
-
-
-def _settings() -> Any:
-    from vramwise.settings import load_settings
-
-    return load_settings()
-
-
 def remember(file: Path, folder: Path) -> int:
     """The runs of ``file`` into the record of measured runs in ``folder``. Returns how many; none of a
     pretend card.
@@ -317,6 +211,60 @@ def remember(file: Path, folder: Path) -> int:
     return len(found["runs"])
 
 
+def parts_of(session: Session, model: str) -> None:
+    """All that is measured of one model, the plainest first."""
+    for precision in PRECISIONS:
+        if session.begins(f"{model} {precision}"):
+            with session.part(f"{model} {precision}"):
+                gpu_parts.measure(session, model, precision)
+    if session.begins(f"{model} bf16 fast"):
+        with session.part(f"{model} bf16 fast"):
+            gpu_parts.fast(session, model)
+    usual = {row.get("attention") for row in session.found["rows"] if _of_auto(row, model)}
+    for attention in ATTENTIONS:
+        if attention not in usual and session.begins(f"{model} bf16 {attention}"):
+            with session.part(f"{model} bf16 {attention}"):
+                gpu_parts.measure(session, model, "bf16", attention)
+
+
+def _of_auto(row: dict[str, Any], model: str) -> bool:
+    """Whether ``row`` is of the attention that the plan chose at bf16: it need not be measured by name."""
+    return row.get("model") == model and row.get("precision") == "bf16" and "reload_seconds" in row
+
+
+def names_of(model: str) -> list[str]:
+    """Of the parts that want the model's files."""
+    return [f"{model} {last}" for last in (*PRECISIONS, "bf16 fast", *(f"bf16 {one}" for one in ATTENTIONS))]
+
+
+def built(session: Session, model: str, folder: Path) -> bool:
+    """Whether the model's files are there; a folder is complete once it has its name."""
+    if folder.is_dir():
+        return True
+    unfinished = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with session.part(f"{model} is built"):
+        begun = time.perf_counter()
+        build(model, unfinished, cut=session.pretend)
+        unfinished.rename(folder)
+        session.add(model=model, build_seconds=round(time.perf_counter() - begun, 1))
+    shutil.rmtree(unfinished, ignore_errors=True)
+    return folder.is_dir()
+
+
+def every_model(session: Session, models: Sequence[str], home: Path) -> None:
+    for model in models:
+        folder = home / "models" / f"bench_{model}"
+        if any(session.begins(name) for name in names_of(model)) and built(session, model, folder):
+            parts_of(session, model)
+        if not session.over:
+            shutil.rmtree(folder, ignore_errors=True)
+    session.found["finished"] = not session.over
+    session.write()
+    if session.found["finished"] or session.pretend:
+        shutil.rmtree(home, ignore_errors=True)
+
+
 def run(options: Sequence[str] = ()) -> dict[str, Any]:
     import torch
 
@@ -325,6 +273,8 @@ def run(options: Sequence[str] = ()) -> dict[str, Any]:
     parser.add_argument("--pretend", action="store_true")
     parser.add_argument("--minutes", type=float, default=22)
     parser.add_argument("--out", type=Path, default=Path(".comfy/bench/gpu_session.json"))
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--resume", action="store_true")
     asked = parser.parse_args(list(options))
     with contextlib.ExitStack() as stack:
         if asked.pretend:
@@ -333,30 +283,15 @@ def run(options: Sequence[str] = ()) -> dict[str, Any]:
             stack.enter_context(pretend_cards(Card("Pretend RTX 4060", 8, (8, 9))))
         elif not torch.cuda.is_available():
             raise SystemExit("There is no CUDA device here. `bench gpu --pretend` rehearses without one.")
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vramwise-gpu-")))
+        home = (asked.keep or asked.out).resolve().parent / "gpu_models"
         kept = dict(os.environ)
         stack.callback(lambda: (os.environ.clear(), os.environ.update(kept)))
         os.environ |= {"VRAMWISE_MODELS": str(home / "models"), "XDG_CONFIG_HOME": str(home / "config")}
         os.environ |= {"HF_HUB_OFFLINE": "1"}
-        session = Session(asked.out, asked.minutes, asked.pretend)
-        for model in asked.models or MODELS:
-            folder = home / "models" / f"bench_{model}"
-            with session.part(f"{model} is built"):
-                begun = time.perf_counter()
-                build(model, folder, cut=asked.pretend)
-                session.add(model=model, build_seconds=round(time.perf_counter() - begun, 1))
-            for precision in PRECISIONS:
-                if folder.is_dir() and not session.over:
-                    with session.part(f"{model} {precision}"):
-                        measure(session, model, precision)
-            for attention in ATTENTIONS:
-                if folder.is_dir() and not session.over:
-                    with session.part(f"{model} bf16 {attention}"):
-                        measure(session, model, "bf16", attention)
-            shutil.rmtree(folder, ignore_errors=True)
-        session.found["finished"] = not session.over
-        session.write()
-        print(
-            f"{len(session.found['rows'])} rows in {asked.out}; failed: {session.found['failed'] or 'none'}"
-        )
-    return session.found
+        session = Session(asked.out, asked.minutes, asked.pretend, asked.keep)
+        if asked.resume:
+            session.resume()
+        every_model(session, asked.models or MODELS, home)
+        found = session.found
+        print(f"{len(found['rows'])} rows in {asked.out}; failed: {found['failed'] or 'none'}")
+    return found

@@ -56,6 +56,9 @@ class LazyImage(torch.Tensor):
         if func in _KNOWN:
             # torch has no types for it
             return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+        if func is torch.Tensor.untyped_storage:
+            # what is kept of it; newer caches of ComfyUI count the RAM of outputs by their storages
+            return torch.UntypedStorage(0)  # type: ignore[no-untyped-call]
         return func(*_rendered(args), **_rendered(kwargs or {}))
 
     # torch's types know only the function that stands in for an absent one

@@ -373,6 +373,22 @@ def test_few_pages_are_plain_tensors_and_many_are_lazy_with_the_same_pixels(
         assert torch.equal(one, other.cpu())
 
 
+def test_a_cache_that_counts_storages_renders_no_lazy_image_and_finds_that_it_holds_nothing(
+    lazy: object,
+) -> None:
+    """ComfyUI's RAM cache asked elements and their size up to 0.33.0; since then storages, so that two views
+    count once.
+    """
+
+    def render() -> object:
+        raise AssertionError("rendered to be counted")
+
+    for image in [lazy.LazyImage((1, 8192, 8192, 3), render) for _ in range(2)]:
+        assert image.device.type == "cpu"
+        storage = image.untyped_storage()
+        assert (storage.data_ptr(), storage.nbytes()) == (0, 0)
+
+
 @pytest.mark.parametrize("inference", [False, True])
 def test_a_lazy_image_is_rendered_at_use_only_and_gives_plain_tensors(lazy: object, inference: bool) -> None:
     import torch
