@@ -73,6 +73,15 @@ def test_a_link_leads_to_what_is_there(page: str) -> None:
             assert heading in known, link
 
 
+def test_the_contents_of_the_decisions_name_each_once() -> None:
+    """A new decision stands last, and in the contents where somebody would look for it."""
+    page = read("docs/decisions.md")
+    contents, *_ = re.findall(r"^## Contents$(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    named = re.findall(r"\[([^\]]+)\]\(#", contents)
+    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert sorted(named) == sorted(set(headings) - {"Contents"})
+
+
 @pytest.mark.parametrize("page", READMES)
 def test_the_readme_fits_on_two_screens(page: str) -> None:
     assert len(read(page).splitlines()) <= LINES_OF_TWO_SCREENS
