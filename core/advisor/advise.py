@@ -158,45 +158,18 @@ def advise_each(
     system: str | None = None,
 ) -> tuple[Advice, ...]:
     """As ``advise``, one answer for each memory size that ``gpu`` is sold with."""
-    with asking(templates):
-        return _advise_each(
-            gpu,
-            vram_gib,
-            task,
-            ram_gib,
-            tuple(also_loaded),
-            installed,
-            installed_only,
-            templates,
-            served,
-            machine,
-            system,
-        )
-
-
-def _advise_each(
-    gpu: str | None,
-    vram_gib: float | None,
-    task: str,
-    ram_gib: float | None,
-    also: tuple[str | int, ...],
-    installed: Collection[str],
-    installed_only: bool,
-    templates: Sequence[Template],
-    served: Mapping[str, str] | None,
-    machine: MachineReport | None,
-    system: str | None,
-) -> tuple[Advice, ...]:
     check_choice("task", task, TASKS)
     if gpu is not None and vram_gib is not None:
         raise VramwiseError("Give a card or a memory size, not both.")
-    if task == WHICH_GPU:
-        return (which_gpu(also),)
-    on_disk = {*installed, *models_of(templates)}
-    return tuple(
-        _advise(target, task, also, on_disk, installed_only, templates, served)
-        for target in targets_of(gpu, vram_gib, ram_gib, machine, system)
-    )
+    also = tuple(also_loaded)
+    with asking(templates):
+        if task == WHICH_GPU:
+            return (which_gpu(also),)
+        on_disk = {*installed, *models_of(templates)}
+        return tuple(
+            _advise(target, task, also, on_disk, installed_only, templates, served)
+            for target in targets_of(gpu, vram_gib, ram_gib, machine, system)
+        )
 
 
 def places_beside(
