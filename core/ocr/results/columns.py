@@ -17,10 +17,19 @@ from dataclasses import dataclass
 from statistics import median
 
 from ...cancel import cancel_point
-from .column_signs import LONG_LINE, NUMBER, SHORT_LINE, WIDE_GUTTER, are_captions, parts_columns
-from .line_boxes import Box
+from .column_signs import (
+    LONG_LINE,
+    MOSTLY_NUMBERS,
+    NUMBER,
+    SHORT_LINE,
+    WIDE_GUTTER,
+    are_captions,
+    parts_columns,
+)
+from .line_boxes import Box, around, visual_rows
 from .panels import Pictures
 from .rules import Ruling
+from .table_grid import find_grids, is_number
 
 # All in line heights (boxes of detectors stand about a fifth over their letters on each side).
 GUTTER = 0.4  # a narrower strip is a space between words
@@ -33,6 +42,7 @@ RULES = 3  # level rules that go through a strip make it one between cells
 AROUND = 2.0  # below the last line, or above the first, a rule that closes off its cell is no farther
 RULED_ROWS = 6.0  # where they are no farther apart
 HEADS = 3  # cells that the head of a table has in one row
+TABLE_COLUMNS = 3  # of a table that is one whatever else its columns look like
 CELLS_WITHIN = 3  # short lines between two columns that are a column of cells
 NUMBERED, ALONG = 0.12, 0.6  # of a table's lines are numbers in one column; of its height it takes
 DRAWN = 0.1  # of a strip is a picture, where that parts captions
@@ -93,6 +103,7 @@ def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling, pictures: Picture
     if len(part) < 4 or not looks.at(len(part)):
         return None
     unit = median(b.height for b in part)
+    tables: list[Box] | None = None  # looked for once something would be cut
     strips: dict[tuple[int, int, int], tuple[float, float, _Strip]] = {}  # height and width where shared
     for strip in _strips(sorted(part, key=lambda b: b.middle), unit, looks):
         key = strip.left[0].index, len(strip.left), len(strip.right)
@@ -108,8 +119,38 @@ def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling, pictures: Picture
             and not _beside_numbers(strip, unit)
             and (parts_columns(strip.left, strip.right) or _is_drawn_in(strip, unit, pictures))
         ):
-            return strip
+            if tables is None:
+                tables = _tables_with_numbers(part, ruling)
+            if not any(_within(strip, table) for table in tables):
+                return strip
     return None
+
+
+def _tables_with_numbers(part: Sequence[Box], ruling: Ruling) -> list[Box]:
+    """The tables of three columns or more of which one or more are numbers, were ``part`` read row by row:
+    a box around each. Its other cells may look like columns of text.
+    """
+    rows = visual_rows(part)
+    found = []
+    for grid in find_grids(rows, ruling):
+        body = grid.rows[max(1, grid.header_rows) :]
+        if len(grid.rows[0]) < TABLE_COLUMNS or len(body) < CELLS_WITHIN:
+            continue
+        text = {box.index: box.text.strip() for row in rows[grid.first : grid.stop] for box in row}
+        for column in zip(*body, strict=True):
+            filled = [cell.lines for cell in column if cell.lines]
+            numbers = sum(len(lines) == 1 and is_number(text[lines[0]]) for lines in filled)
+            if numbers >= max(CELLS_WITHIN, MOSTLY_NUMBERS * len(body)):
+                found.append(around(-1, [box for row in rows[grid.first : grid.stop] for box in row]))
+                break
+    return found
+
+
+def _within(strip: _Strip, table: Box) -> bool:
+    """Whether a strip runs through ``table`` for most of its height."""
+    boxes = (*strip.left, *strip.right)
+    inside = sum(table.y0 <= box.middle <= table.y1 for box in boxes)
+    return table.x0 < strip.x < table.x1 and inside > ALONG * len(boxes)
 
 
 def _is_drawn_in(strip: _Strip, unit: float, pictures: Pictures | None) -> bool:

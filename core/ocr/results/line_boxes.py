@@ -46,6 +46,17 @@ class Box:
         return (self.x0 + self.x1) / 2
 
 
+def around(number: int, boxes: Sequence[Box]) -> Box:
+    """The box around ``boxes``, which stands for them by a number of its own."""
+    return Box(
+        number,
+        min(b.x0 for b in boxes),
+        min(b.y0 for b in boxes),
+        max(b.x1 for b in boxes),
+        max(b.y1 for b in boxes),
+    )
+
+
 def close_groups(boxes: Sequence[Box], close: Callable[[Box, Box], bool]) -> list[list[Box]]:
     """``boxes`` in groups: each is ``close`` to another of its own. From above in each."""
     groups: list[list[Box]] = []

@@ -16,7 +16,7 @@ from statistics import median
 from ...cjk import is_cjk
 from .columns import blocks
 from .line import Line
-from .line_boxes import INITIAL, Box, level_boxes, runs_across, skew, text_angle, visual_rows
+from .line_boxes import INITIAL, Box, around, level_boxes, runs_across, skew, text_angle, visual_rows
 from .panels import Pictures, balloons, by_panels
 from .result import Cell, Region, Table
 from .ruled_tables import Frame, frames
@@ -66,7 +66,7 @@ def arrange(
     boxes = [box for box in boxes if box.index not in taken]
     for number, group in upright.items():
         inside = [lines[index] for column in group for index in column]
-        boxes.append(_around(number, level_boxes(inside, angle)))
+        boxes.append(around(number, level_boxes(inside, angle)))
     margins = [] if direction == "horizontal" else _in_margins(boxes, lines, angle)
     beside = {box.index for box in margins}
     boxes = [box for box in boxes if box.index not in beside]
@@ -175,7 +175,7 @@ def _blocks(
     ruled = {-1 - numbers - n: one for n, one in enumerate(frames(ruling, boxes))}
     framed = {box.index for _, inside in ruled.values() for box in inside}
     rest = [box for box in boxes if box.index not in framed]
-    rest += [_around(number, inside) for number, (_, inside) in ruled.items()]
+    rest += [around(number, inside) for number, (_, inside) in ruled.items()]
     return _with_tables(blocks(rest, ruling, pictures), ruled)
 
 
@@ -210,16 +210,6 @@ def _columns_beside(lines: Sequence[Line]) -> dict[int, list[list[int]]]:
         [[down[i] for i in column] for column in group] for group in groups([lines[i] for i in down])
     ]
     return {-1 - number: group for number, group in enumerate(blocks_of) if len(group) > 1}
-
-
-def _around(number: int, boxes: Sequence[Box]) -> Box:
-    return Box(
-        number,
-        min(b.x0 for b in boxes),
-        min(b.y0 for b in boxes),
-        max(b.x1 for b in boxes),
-        max(b.y1 for b in boxes),
-    )
 
 
 def _arranged_vertically(lines: Sequence[Line], pictures: Pictures | None) -> ReadingOrder:

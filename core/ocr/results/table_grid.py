@@ -15,11 +15,12 @@ from .line_boxes import MARGIN, Box, visual_rows
 from .ruled_tables import Frame, cells_of
 from .rules import Ruling
 from .table_columns import FULL, columns_of, taken
-from .table_runs import LOOSE, STEP, pitch, runs
+from .table_runs import AS_ABOVE, LOOSE, STEP, pitch, runs
 
 # In line heights.
 LONG_CELL = 14.0  # two columns of lines that are mostly longer are no table
 CLEAR, WITHIN = 0.3, 1.1  # where by so much, spaces within cells may be so large: Tesseract's boxes are low
+NUMBERED = 0.5  # of the rows of two columns have both, where the second is a heading and numbers
 AT_MOST = 1.6  # and so large where each row of the table then has one visual row that is full
 VERY_CLEAR, FEW_ODD = 0.6, 0.2  # or, where those between rows are by so much larger, all but this share
 JUMP = 0.15  # spaces between rows are by so much larger than those within cells
@@ -93,17 +94,25 @@ def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box], rulin
         return None
     placed = [_placed(row, columns) for row in watched(rows)]
     spanning = sum(end - start > 1 for row in placed for _, start, end in row)
-    if spanning > MOST_SPANNING * sum(map(len, rows)) or not _is_table(placed, columns):
+    if spanning > MOST_SPANNING * sum(map(len, rows)) or not _is_table(
+        placed, columns, _closed(rows, ruling)
+    ):
         return None
     table_rows = _table_rows(placed, len(columns), ruling)
-    over = _heading_over_columns(above, rows[0], columns)
+    between = [pitch(_boxes(a[-1]), _boxes(b[0])) for a, b in itertools.pairwise(table_rows)]
+    usual = AS_ABOVE * median(between) if between else 0.0
+    over = _heading_over_columns(above, rows[0], columns, usual)
     if over:
         table_rows, first = [[over], *table_rows], first - 1
-    elif wider := _heading_over_columns(rows[0], rows[1], columns):
+    elif len(table_rows[0]) == 1 and (wider := _heading_over_columns(rows[0], rows[1], columns, usual)):
         table_rows[0] = [wider]
     cells = [tuple(_cells_of(group, len(columns))) for group in watched(table_rows)]
     count = sum(len(group) for group in table_rows)
     return Grid(first, first + count, tuple(cells), _header_rows(table_rows))
+
+
+def _boxes(row: Placed) -> list[Box]:
+    return [box for box, _, _ in row]
 
 
 def _placed(row: Sequence[Box], columns: Sequence[tuple[float, float]]) -> Placed:
@@ -130,15 +139,19 @@ def _cells_of(group: Sequence[Placed], columns: int) -> list[GridCell]:
 
 
 def _heading_over_columns(
-    row: Sequence[Box], below: Sequence[Box], columns: Sequence[tuple[float, float]]
+    row: Sequence[Box], below: Sequence[Box], columns: Sequence[tuple[float, float]], usual: float
 ) -> Placed | None:
     """``row`` placed over the columns in whose middle its lines stand, where that is over several of them and
-    close to the row ``below``; else None. A title in the middle over the whole table is no part of it.
+    close to the row ``below``, or as far from it as rows are (``usual``, pixels); else None. A title in the
+    middle over the whole table is no part of it.
     """
     if not row or len(row) >= len(columns) - 1 or any(_NUMBER.fullmatch(b.text.strip()) for b in row):
         return None
     unit = median(b.height for b in below)
-    near = pitch(row, below) < CLOSE * unit and 0.7 * unit < median(b.height for b in row) < 1.4 * unit
+    near = (
+        pitch(row, below) < max(CLOSE * unit, usual)
+        and 0.7 * unit < median(b.height for b in row) < 1.4 * unit
+    )
     if not near or row[0].x0 < columns[0][1] or row[-1].x1 > columns[-1][1] + unit:
         return None
     placed = []
@@ -172,10 +185,23 @@ def _without_overlaps(row: Sequence[GridCell]) -> list[GridCell]:
     return out
 
 
-def _is_table(placed: Sequence[Placed], columns: Sequence[tuple[float, float]]) -> bool:
+def _closed(rows: Sequence[Sequence[Box]], ruling: Ruling) -> bool:
+    """Whether level rules stand over the first row, under it (or the two that are the heading) and below the
+    last, and none between others, as around many tables in print.
+    """
+    left, right = min(b.x0 for row in rows for b in row), max(b.x1 for row in rows for b in row)
+    middles = [median(b.middle for b in row) for row in rows]
+    unit = median(b.height for row in rows for b in row)
+    found = ruling.under(left, right, ROW_BY_ROW, middles[0] - CLOSE * unit, middles[-1] + CLOSE * unit)
+    stand = [bisect.bisect(middles, y) for y in found]
+    return len(stand) == 3 and stand[0] == 0 and stand[1] in (1, 2) and stand[2] == len(rows)
+
+
+def _is_table(placed: Sequence[Placed], columns: Sequence[tuple[float, float]], closed: bool) -> bool:
+    """``closed``: rules stand around the heading and below the last row."""
     several = [row for row in placed if len({start for _, start, _ in row}) > 1]
     full = [row for row in several if len({start for _, start, _ in row}) >= FULL * len(columns)]
-    if len(several) < 3 or len(full) < 2 or not _tidy(several, len(columns)):
+    if len(several) < 3 - closed or len(full) < 2 or not _tidy(several, len(columns)):
         return False
     texts: list[list[str]] = [[] for _ in columns]
     widths: list[list[float]] = [[] for _ in columns]
@@ -196,10 +222,12 @@ def _is_table(placed: Sequence[Placed], columns: Sequence[tuple[float, float]]) 
     pages = [int(text) for text in texts[1] if _PAGE.fullmatch(text)]
     if len(pages) > 0.8 * len(texts[1]) and pages == sorted(pages) and len(pages) > 2:
         return False  # contents
-    boxes = [[box for box, _, _ in row] for row in placed]
+    boxes = list(map(_boxes, placed))
     unit = median(box.height for row in boxes for box in row)
     apart = 1 + sum(pitch(a, b) >= STEP * unit for a, b in itertools.pairwise(boxes))
-    return min(map(median, widths)) < LONG_CELL and len(several) > 0.6 * apart
+    numbered = not is_number(texts[1][0]) and len(texts[1]) > 2 and all(map(is_number, texts[1][1:]))
+    share = NUMBERED if numbered and len(placed[0]) > 1 else FULL
+    return min(map(median, widths)) < LONG_CELL and (closed or len(several) > share * apart)
 
 
 def _tidy(several: Sequence[Placed], columns: int) -> bool:
@@ -228,7 +256,7 @@ def _table_rows(placed: Sequence[Placed], columns: int, ruling: Ruling) -> list[
     rows. Else larger spaces part the rows of a table, smaller ones the lines of a cell, and no two lines that
     fill the columns are of one row.
     """
-    boxes = [[box for box, _, _ in row] for row in placed]
+    boxes = list(map(_boxes, placed))
     full = [len({start for _, start, _ in row}) >= FULL * columns for row in placed]
     if bands := _ruled_bands(boxes, full, ruling):
         return [
@@ -320,10 +348,11 @@ def _space_within_cells(
         odd = _not_one_full(spaces, full, small)
         clear = (large - small) / height
         rows = 1 + sum(space > small for space in spaces)
-        mostly = odd <= (FEW_ODD * rows if clear > VERY_CLEAR else 0)
-        most = AT_MOST if mostly else WITHIN if clear > CLEAR else 0.7
-        if small < most * height and (odd, small - large) < best:
-            best, found = (odd, small - large), small
+        few = odd <= FEW_ODD * rows and clear > VERY_CLEAR
+        most = AT_MOST if few or not odd else WITHIN if clear > CLEAR else 0.7
+        key = (0 if few else odd, small - large)
+        if small < most * height and key < best:
+            best, found = key, small
     return found
 
 
@@ -332,11 +361,17 @@ def _not_one_full(spaces: Sequence[float], full: Sequence[bool], within: float) 
     counted are those up to the first full one: headings over columns, and of two full lines.
     """
     counts = [int(full[0])]
+    overlapping = bool(full[0])  # with a full one: lines of uneven cells stand half a line apart
     for space, filled in zip(spaces, full[1:], strict=True):
-        if space <= within:
+        if space <= 0:
+            counts[-1] += filled and not overlapping
+            overlapping |= filled
+        elif space <= within:
             counts[-1] += filled
+            overlapping = filled
         else:
             counts.append(int(filled))
+            overlapping = filled
     body = list(itertools.dropwhile(lambda count: count == 0, counts))[1:]
     return sum(count != 1 for count in body)
 
@@ -355,10 +390,8 @@ def _joined_heading(groups: list[list[Placed]], usual: float, height: float) -> 
             break
         heading = [row for group in groups[:count] for row in group]
         below = groups[count][0]
-        apart = pitch([b for b, _, _ in heading[-1]], [b for b, _, _ in below])
-        inside = max(
-            pitch([b for b, _, _ in a], [b for b, _, _ in c]) for a, c in itertools.pairwise(heading)
-        )
+        apart = pitch(_boxes(heading[-1]), _boxes(below))
+        inside = max(pitch(_boxes(a), _boxes(c)) for a, c in itertools.pairwise(heading))
         words = not any(_NUMBER.fullmatch(box.text.strip()) for row in heading for box, _, _ in row)
         sizes = [len(row) for row in heading]
         if (

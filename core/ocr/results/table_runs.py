@@ -56,9 +56,9 @@ def _still_open(
     them: close enough, and with cells on both sides of a gutter or across none.
     """
     *before, last = rows
-    if len(before) - 1 > MOST_LINES:
-        return []
     unit = median(b.height for row in rows for b in row)
+    if sum(pitch(a, b) >= STEP * unit for a, b in itertools.pairwise(before)) > MOST_LINES:
+        return []
     if any(min(b.y0 for b in c) - max(b.y1 for b in a) > FAR * unit for a, c in itertools.pairwise(rows)):
         return []
     left_open: list[tuple[float, float]] = []
