@@ -81,10 +81,14 @@ class JobOptions:
     options: ReadOptions = field(default_factory=ReadOptions)
     documents: bool = False
 
+    @property
+    def joins(self) -> bool:
+        """Whether the texts of a document's pages become one file."""
+        return self.documents and self.form in JOINED
+
     def whole(self, page: JobPage) -> bool:
         """Whether ``page`` waits for the other pages of its document."""
-        joined = self.documents and self.form in JOINED and page.pages > 1
-        return joined or self.form in WHOLE_DOCUMENTS
+        return (self.joins and page.pages > 1) or self.form in WHOLE_DOCUMENTS
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def run_job(
         try:
             _clear(out)
             files = PageFiles()
-            together = job.form in WHOLE_DOCUMENTS or (job.documents and job.form in JOINED)
+            together = job.joins or job.form in WHOLE_DOCUMENTS
             pages = pages_of(found, files, manifest.stems(), together)
             return _run(pages, out, reader, job, manifest, files, progress, callback or NoProgress())
         finally:
@@ -168,7 +172,7 @@ def _told(job: JobOptions) -> dict[str, Any]:
     for name, usual in ADDED_OPTIONS.items():
         if told["options"].get(name) == usual:
             del told["options"][name]
-    if not (job.documents and job.form in JOINED):
+    if not job.joins:
         del told["documents"]
     return told
 

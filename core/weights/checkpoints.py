@@ -49,8 +49,6 @@ from .lora_folders import (
     why_not_on,
 )
 
-_UNPRINTABLE = "has characters in its name that no workflow can hold. Rename the folder."
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -164,7 +162,7 @@ def judged_folders(
             if not has_weights(folder):
                 continue
             if not printable(name):
-                raise VramwiseError(f"{folder} {_UNPRINTABLE}")
+                raise VramwiseError(_unprintable(folder))
             if (folder / INCOMPLETE).exists():
                 raise VramwiseError(_partly_downloaded(folder, name, settings))
             real = folder.resolve()
@@ -197,7 +195,7 @@ def _with_base(
     path = None if base is None else base.path
     why_not = why_not_on(adapter, path, settings, searched_model_folders(settings))
     if not printable(name):
-        why_not = f"{adapter.path} {_UNPRINTABLE}"
+        why_not = _unprintable(adapter.path)
     if why_not or base is None:
         raise VramwiseError(why_not)
     held = sum(info.nbytes for info in lora_tensors(adapter.path).values())
@@ -239,6 +237,10 @@ def _reason(folder: Path, error: Exception) -> str:
     return f"{folder} cannot be judged ({type(error).__name__}: {str(error)[:200]}). Fetch the model again."
 
 
+def _unprintable(folder: Path) -> str:
+    return f"{folder} has characters in its name that no workflow can hold. Rename the folder."
+
+
 def _partly_downloaded(folder: Path, name: str, settings: Settings) -> str:
     model = read_record(folder / INCOMPLETE).get("model", name)
     return f"{folder} is only partly downloaded. To go on: {settings.command('download', str(model)[:200])}"
@@ -273,9 +275,7 @@ def why_unusable(name: str, settings: Settings) -> str | None:
             continue
         try:
             if not printable(folder_name):
-                return shown(
-                    f"{folder} has characters in its name that no workflow can hold. Rename the folder."
-                )
+                return shown(_unprintable(folder))
             if (folder / INCOMPLETE).exists():
                 return _partly_downloaded(folder, name, settings)
             if is_lora_folder(folder):
