@@ -63,7 +63,7 @@ class Comfy:
         prompt = {node: {"class_type": kind, "inputs": inputs} for node, (kind, inputs) in graph.items()}
         self.executor.execute(prompt, f"prompt {self.number}", {"client_id": "a browser"}, outputs)
         wrong = [data for event, data in self.executor.status_messages if event == "execution_error"]
-        assert not wrong, wrong
+        assert not wrong, "\n".join([wrong[0]["exception_message"], *wrong[0]["traceback"]])
         gc.collect()
         return dict(self.executor.history_result["outputs"])
 
@@ -141,7 +141,7 @@ def factory(pack: None, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Fa
         return handle._live.engine
 
     monkeypatch.setattr(handles.OCRHandle, "_engine", engine)
-    monkeypatch.setattr(handles.OCRHandle, "plan", lambda handle: "a toy")
+    monkeypatch.setattr(handles.OCRHandle, "plan", lambda handle, *wishes: "a toy")
     return made
 
 
