@@ -232,14 +232,17 @@ def _parted(inked: NDArray[Any], wide: int) -> tuple[list[tuple[int, int]], floa
     return list(zip(bounds[:-1], [*bounds[1:-1], len(inked)], strict=True)), size
 
 
-def _ink(bgr: NDArray[uint8]) -> tuple[NDArray[bool_], NDArray[Any]]:
-    """Where ink is, and the paper's colour: the median of the picture's border."""
+def _ink(bgr: NDArray[uint8], inside: slice = slice(None)) -> tuple[NDArray[bool_], NDArray[Any]]:
+    """Where ink is, and the paper's colour: the median of the border of the columns ``inside``, of which the
+    contrast is too.
+    """
     import cv2
     import numpy as np
 
-    paper = edge_colour(bgr)
+    paper = edge_colour(bgr[:, inside])
     away = np.abs(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32) - float(paper @ GREY))
-    return away > max(LEAST_CONTRAST, INK * float(np.percentile(away, 99))), paper
+    limit = max(LEAST_CONTRAST, INK * float(np.percentile(away[:, inside], 99)))
+    return np.asarray(away > limit), paper
 
 
 def _longer(bgr: NDArray[uint8], cut: Cut, others: Sequence[Cut]) -> Cut:
@@ -263,13 +266,10 @@ def _longer(bgr: NDArray[uint8], cut: Cut, others: Sequence[Cut]) -> Cut:
     warp = cv2.getPerspectiveTransform(far.astype(np.float32), target)
     strip = cv2.warpPerspective(bgr, warp, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = slice(round(reach), round(reach + length))
-    paper = edge_colour(strip[:, inside])
-    grey = cv2.cvtColor(strip, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    away = np.abs(grey - float(paper @ GREY))
-    limit = max(LEAST_CONTRAST, INK * float(np.percentile(away[:, inside], 99)))
+    ink, _ = _ink(np.asarray(strip, np.uint8), inside)
     margin = max(1, round(0.08 * wide))
-    inked = (away > limit)[margin : size[1] - margin].any(axis=0)
-    walls = away[[0, -1]] > limit
+    inked = np.asarray(ink[margin : size[1] - margin].any(axis=0))
+    walls = ink[[0, -1]]
     grown = [_goes_on(end, wide) for end in (inked[: inside.start + 1][::-1], inked[inside.stop - 1 :])]
     ends = start - unit * grown[0], corners[1] + unit * grown[1]
     beside = walls[:, : inside.start].mean(), walls[:, inside.stop :].mean()
