@@ -107,8 +107,8 @@ if [ -n "$pretend" ]; then
 else
     set --
 fi
-if [ ! -e "$keep/gpu_matrix.done" ]; then
-    most=$(($(left) - 60 > 420 ? 420 : $(left) - 60))
+most=$(($(left) - 60 > 420 ? 420 : $(left) - 60))
+if [ ! -e "$keep/gpu_matrix.done" ] && [ "$most" -gt 30 ]; then
     echo "== the matrix (at most $most s)"
     VRAMWISE_GPU_REPORT="$out/gpu.json" timeout -k 10 "$most" "$python" -m pytest tests/gpu -m gpu -q "$@" \
         --durations=5 --junitxml "$out/gpu_matrix.xml" 2>&1 | tee "$out/gpu_matrix.txt" | tail -40
