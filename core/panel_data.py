@@ -188,14 +188,15 @@ def _chosen(precision: str, plan: Plan) -> str | None:
 
 def _offered(row: OCRModel | None, settings: Settings, searched: str) -> dict[str, Any]:
     """What a download would be: from where, into which folder, how large, and whether it may be."""
+    from .weights.writable import download_folders, likely_folder
+
     if row is None:
         nowhere = {"repo": None, "source": None, "folder": None, "size_bytes": None, "allowed": False}
         return {**nowhere, "searched": searched}
-    folder = settings.all_models_dirs[0] / "LLM" / row.repo.rsplit("/", 1)[-1]
     return {
         "repo": row.repo,
         "source": settings.download_source,
-        "folder": str(folder),
+        "folder": str(likely_folder(download_folders(settings, row.repo))),
         "size_bytes": _published_bytes(row),
         "allowed": settings.download_button,
         "searched": searched,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .file_transfer import DownloadStopped
     from .folder_search import huggingface_cache, searched_model_folders
     from .model_download import download_model
-    from .recognisers import download, find, folder_to_write, searched_folders
+    from .recognisers import download, find, searched_folders
 
 _HOME = {
     "Checkpoint": "checkpoints",
@@ -29,7 +29,6 @@ _HOME = {
     "download": "recognisers",
     "download_model": "model_download",
     "find": "recognisers",
-    "folder_to_write": "recognisers",
     "huggingface_cache": "folder_search",
     "local_checkpoint": "checkpoints",
     "local_checkpoints": "checkpoints",
@@ -47,7 +46,6 @@ __all__ = [
     "download",
     "download_model",
     "find",
-    "folder_to_write",
     "huggingface_cache",
     "local_checkpoint",
     "local_checkpoints",

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
@@ -38,6 +37,7 @@ from .hub_listing import (
     modelscope,
 )
 from .locks import only_writer
+from .writable import download_folders, folder_to_write
 
 if TYPE_CHECKING:
     import requests
@@ -74,7 +74,7 @@ def download_model(
     password = urlsplit(hub_address(settings.download_source)).password or ""
     with Session([secret for secret in (token, password) if secret]) as session:
         listing = _listing(model, settings, session, token, stopped)
-        folder = _folder_to_write(settings, model.repo)
+        folder = folder_to_write(download_folders(settings, model.repo))
         try:
             with only_writer(folder / LOCK, str(folder)):
                 return _fetch_all(model, listing, folder, session, progress, stopped)
@@ -99,25 +99,6 @@ def _listing(
     return listing
 
 
-def _folder_to_write(settings: Settings, repo: str) -> Path:
-    """``LLM/<repo name>`` in the first models folder that can be written."""
-    tried = []
-    for base in settings.all_models_dirs:
-        folder = base / "LLM" / repo.rsplit("/", 1)[-1]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            tried.append(f"{base} ({error.strerror})")
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-        tried.append(f"{base} (not writable)")
-    raise VramwiseError(
-        f"There is no folder to write to: {', '.join(tried)}. Name one as models_dir in config.yaml "
-        "or in the environment variable VRAMWISE_MODELS."
-    )
-
-
 def _fetch_all(
     model: OCRModel,
     listing: Listing,
@@ -132,6 +113,7 @@ def _fetch_all(
         absent = sorted(set(listing.files) - set(present), key=lambda file: (file.size or 0, file.name))
         _check_disk(folder, absent)
         marker = {"model": model.id, "repo": listing.repo, "commit": listing.commit}
+        # that it is there says enough: a torn one is read as no record
         (folder / INCOMPLETE).write_text(json.dumps(marker), encoding="utf-8")
         done = _bytes_of(present)
         for file in absent:

@@ -30,6 +30,7 @@ from .checkpoint_files import CONFIG, read_record, verify
 from .checkpoints import Checkpoint
 from .folder_search import QUANTISED
 from .locks import only_writer
+from .writable import NoFolder, first_writable
 
 log = logging.getLogger("vramwise.weights")
 FORMAT = 1
@@ -319,20 +320,13 @@ def _subfolders(folder: Path, hidden: bool = False) -> list[Path]:
 
 
 def _folder_to_write(settings: Settings) -> Path:
-    tried = []
-    for base in _bases(settings):
-        try:
-            base.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            tried.append(f"{base} ({error.strerror})")
-            continue
-        if os.access(base, os.W_OK):
-            return base
-        tried.append(f"{base} (not writable)")
-    raise VramwiseError(
-        f"There is no folder for the cache of quantised weights: {', '.join(tried)}. Name one as models_dir "
-        "in config.yaml, or switch quantised_cache off."
-    )
+    try:
+        return first_writable(_bases(settings))
+    except NoFolder as tried:
+        raise VramwiseError(
+            f"There is no folder for the cache of quantised weights: {tried}. Name one as models_dir in "
+            "config.yaml, or switch quantised_cache off."
+        ) from None
 
 
 def _check_disk(base: Path, need: int) -> None:

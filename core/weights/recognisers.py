@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from ..settings import Settings
 from ..units import MIB
 from .file_transfer import Cancelled, RemoteFile, Server, TransferProgress, fetch
 from .locks import only_writer
+from .writable import folder_to_write
 
 if TYPE_CHECKING:
     import requests
@@ -64,26 +64,6 @@ def _is_whole(recogniser: Recogniser, path: Path, _changed: int, _size: int) -> 
     return _file(recogniser).is_whole(path)
 
 
-def folder_to_write(settings: Settings) -> Path:
-    """The first models folder that can be written, with our sub-folder made; VramwiseError when there is
-    none.
-    """
-    tried = []
-    for folder in searched_folders(settings):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            tried.append(f"{folder} ({error.strerror})")
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-        tried.append(f"{folder} (not writable)")
-    raise VramwiseError(
-        f"There is no folder to write to: {', '.join(tried)}. Name one as models_dir in config.yaml "
-        "or in the environment variable VRAMWISE_MODELS."
-    )
-
-
 def download(
     recogniser: Recogniser,
     settings: Settings,
@@ -99,7 +79,7 @@ def download(
     here = present(recogniser, settings)
     if here is not None and is_whole(recogniser, here):
         return here
-    target = here or folder_to_write(settings) / recogniser.file
+    target = here or folder_to_write(searched_folders(settings)) / recogniser.file
     part = target.with_name(target.name + ".part")
     url = _address(recogniser.url, settings.download_mirror)
     remedy = (

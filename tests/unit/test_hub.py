@@ -264,7 +264,7 @@ def test_a_disk_that_fills_up_on_the_way_keeps_what_has_arrived(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "replace", full)
+        patch.setattr(os, "replace", full)
         with pytest.raises(VramwiseError, match=r"No space left on device.*kept"):
             download_model(MODEL, machine)
     verify(download_model(MODEL, machine))
@@ -283,7 +283,7 @@ def test_where_another_try_would_end_the_same_way_it_is_not_advised(
     def refused(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(module.os, "replace", refused)
+    monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(VramwiseError, match=says) as caught:
         download_model(MODEL, machine)
     assert "the next try goes on" not in str(caught.value)
@@ -470,9 +470,7 @@ def test_a_read_only_models_folder_is_passed_over(
     tmp_path: Path, world: World, machine: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real: Callable[..., bool] = os.access
-    monkeypatch.setattr(
-        module.os, "access", lambda path, mode: "locked" not in str(path) and real(path, mode)
-    )
+    monkeypatch.setattr(os, "access", lambda path, mode: "locked" not in str(path) and real(path, mode))
     path = download_model(MODEL, replace(machine, models_dirs=(tmp_path / "locked",)))
     assert path == folder(tmp_path)
 
