@@ -44,6 +44,15 @@ def megapixels(pixels: float, form: str = ".1f") -> Figure:
     return figure(pixels / 1e6, form)
 
 
+def megapixels_text(pixels: float) -> Figure:
+    """As ``megapixels``; below one to two digits that say something: "0.032", never "0.0"."""
+    return _telling(pixels / 1e6)
+
+
 def seconds_text(seconds: float) -> Figure:
     """Seconds without a unit: "12.3"; below one to two digits that say something: "0.084", never "0.0"."""
-    return figure(seconds, ".1f" if seconds >= 1 or seconds <= 0 else ".2g")
+    return _telling(seconds)
+
+
+def _telling(number: float) -> Figure:
+    return figure(number, ".1f" if number >= 1 or number <= 0 else ".2g")

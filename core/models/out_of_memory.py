@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..hardware.budget import Budget
 from ..ocr.vlm.model_owner import Owner, evictable_bytes
-from ..units import gib_text
+from ..units import gib_text, megapixels_text
 from .place import budget_here
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def remedies(loaded: LoadPlan, owner: Owner, pixels: int) -> str:
     )
     half = max(pixels // 2, loaded.family.min_pixels)
     smaller_picture = (
-        f"Set megapixels to {half / 1e6:.2g} or less."
+        f"Set megapixels to {megapixels_text(half)} or less."
         if half < pixels
         else "The picture is as small as this model takes it."
     )

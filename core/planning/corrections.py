@@ -67,6 +67,6 @@ def timing_notes(runs: Sequence[Run], precision: str) -> Iterator[str]:
     if reads:
         run = reads[-1]
         yield (
-            f"Measured here: {run.pixels / 1e6:.1f} megapixels and {run.new_tokens} tokens read in "
+            f"Measured here: {megapixels(run.pixels)} megapixels and {run.new_tokens} tokens read in "
             f"{run.read_seconds:.1f} s ({run.date})."
         )

@@ -15,7 +15,7 @@ from ..catalog import Recogniser
 from ..errors import VramwiseError
 from ..network.session import Session
 from ..settings import Settings
-from ..units import MIB
+from ..units import MIB, figure
 from .file_transfer import Cancelled, RemoteFile, Server, TransferProgress, fetch
 from .locks import only_writer
 from .writable import folder_to_write
@@ -112,8 +112,9 @@ def _check_disk(answer: requests.Response, folder: Path) -> None:
     need, free = int(length) if length.isdigit() else 0, shutil.disk_usage(folder).free
     if answer.ok and need and need + SPARE_BYTES > free:
         raise VramwiseError(
-            f"{folder} has {free / 1e6:.0f} MB free, and this download needs {need / 1e6:.0f} MB and some "
-            "room beside it. Free some space, or name another folder as models_dir in config.yaml."
+            f"{folder} has {figure(free / 1e6, '.0f')} MB free, and this download needs "
+            f"{figure(need / 1e6, '.0f')} MB and some room beside it. Free some space, or name "
+            "another folder as models_dir in config.yaml."
         )
 
 

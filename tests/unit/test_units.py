@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from vramwise.units import GIB, MIB, gb_text, gib, gib_text, mib_text
+from vramwise.units import GIB, MIB, gb_text, gib, gib_text, megapixels, megapixels_text, mib_text
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,8 +33,15 @@ def test_files_are_counted_in_thousands_as_the_hub_and_file_managers_do() -> Non
     assert mib_text(8 * MIB + 1) == "8 MiB"
 
 
-def test_no_other_file_makes_gib_of_bytes() -> None:
-    own = re.compile(r"/ ?(GIB|MIB)\b[^)]*:\.[0-9]f|1024 ?\*\* ?[23]|def _?gib\b|/ 1e9:\.")
+@pytest.mark.parametrize(
+    ("pixels", "text"), [(128_000_000, "128.0"), (1_000_000, "1.0"), (32_000, "0.032"), (0, "0.0")]
+)
+def test_megapixels_are_a_plain_number_that_says_something_however_many(pixels: int, text: str) -> None:
+    assert (megapixels(pixels), megapixels_text(pixels)) == (f"{pixels / 1e6:.1f}", text)
+
+
+def test_no_other_file_makes_gib_of_bytes_or_megapixels_of_pixels() -> None:
+    own = re.compile(r"/ ?(GIB|MIB)\b[^)]*:\.[0-9]f|1024 ?\*\* ?[23]|def _?gib\b|/ 1e9:\.|/ 1e6:")
     files = [path for folder in ("core", "nodes") for path in sorted((ROOT / folder).rglob("*.py"))]
     places = [path.relative_to(ROOT).as_posix() for path in files if own.search(path.read_text("utf-8"))]
     assert len(files) > 100

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...cancel import watched
 from ...errors import VramwiseError
+from ...units import megapixels
 from ..results.result import OCRResult, Region
 from .masks import window_of
 from .text_match import Finder
@@ -72,8 +73,9 @@ def check_crops(polygons: Sequence[Polygon], width: int, height: int, padding: i
             pixels += max((right - left) * (bottom - top), straight[0] * straight[1])
     if pixels > max(MOST_CROPS * width * height, LEAST_CROPS):
         raise VramwiseError(
-            f"The crops of {len(polygons):,} regions would hold {pixels / 1e6:,.0f} megapixels of a page of "
-            f"{width * height / 1e6:.1f}. Pick fewer or smaller regions, by find, category, first and last."
+            f"The crops of {len(polygons):,} regions would hold {megapixels(pixels, ',.0f')} megapixels of a "
+            f"page of {megapixels(width * height)}. Pick fewer or smaller regions, by find, category, first "
+            "and last."
         )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ...errors import VramwiseError
 from ...families.blocks import most_positions
 from ...families.family import Family, Task
+from ...units import megapixels, megapixels_text
 from ...weights.checkpoint_files import read_config
 from ..engines.protocol import ProgressCallback, ReadOptions
 from ..images import as_asked, check_size, is_blank, sides_as_asked
@@ -203,8 +204,8 @@ class _Reading:
         asked = options.max_pixels or planned
         if asked > planned:
             self.notes.append(
-                f"{asked / 1e6:.1f} megapixels do not fit here; "
-                f"the picture was read at {planned / 1e6:.1f} at most."
+                f"{megapixels(asked)} megapixels do not fit here; "
+                f"the picture was read at {megapixels(planned)} at most."
             )
             asked = planned
         self.notes += shrunk(engine.family, asked if options.max_pixels else None)
@@ -250,7 +251,7 @@ class _Reading:
             self.max_pixels = pixels
             self.notes.append(
                 f"{len(images)} pictures in one question do not fit here at their size; each was shown at "
-                f"{pixels / 1e6:.2g} megapixels at most."
+                f"{megapixels_text(pixels)} megapixels at most."
             )
 
     def _room_for(self, image: NDArray[uint8], side: int, doubled: int) -> int:
@@ -305,15 +306,15 @@ class _Reading:
         if not any("Memory ran out at" in note for note in self.notes):
             self.max_pixels = tried // 2
             self.notes.append(
-                f"Memory ran out at {tried / 1e6:.2g} megapixels; "
-                f"the picture was read at {self.max_pixels / 1e6:.2g} megapixels."
+                f"Memory ran out at {megapixels_text(tried)} megapixels; "
+                f"the picture was read at {megapixels_text(self.max_pixels)} megapixels."
             )
             return 1
         remedies = self.engine.limits.remedies(tried)
         fewest = "ran out of memory on all pictures in one question" if self.together else ""
         raise VramwiseError(
             f"{self.engine.family.name} {fewest or 'ran out of memory, also with one picture at a time'} "
-            f"at {tried / 1e6:.2g} megapixels. {failed} {remedies}".strip()
+            f"at {megapixels_text(tried)} megapixels. {failed} {remedies}".strip()
         )
 
     def _generate(self, images: Sequence[NDArray[uint8]]) -> list[Answer]:

@@ -13,6 +13,7 @@ from ...catalog.readers import presets
 from ...errors import VramwiseError
 from ...families.family import Family, Sampling, Task, families, recipes
 from ...option_values import ASKING_TASKS, MOST_TOGETHER, TALKING_TASKS
+from ...units import megapixels
 from .chat_history import Turn, conversation
 
 if TYPE_CHECKING:
@@ -141,9 +142,8 @@ def shrunk(family: Family, wished: int | None) -> tuple[str, ...]:
     """A note where more pixels were wished for than the family takes."""
     if not wished or most_pixels(family, wished) == wished:
         return ()
-    return (
-        f"{family.name} sees {family.max_pixels / 1e6:.1f} megapixels at most, and not {wished / 1e6:.1f}.",
-    )
+    most = megapixels(family.max_pixels)
+    return (f"{family.name} sees {most} megapixels at most, and not {megapixels(wished)}.",)
 
 
 def most_pixels(family: Family, wished: int) -> int:
