@@ -12,6 +12,7 @@ and, of the panels, by tests/web/test_panels.py with VRAMWISE_SCREENS set.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -42,6 +43,10 @@ ALONE = """type => {
     app.canvas.ds.offset = [0, 0]
     app.canvas.selectNode(node)
 }"""
+FETCHED = """async title => {
+    const asked = await fetch(`/api/workflow_templates/vramwise/${encodeURIComponent(title)}.json`)
+    return await asked.json()
+}"""
 HELPED = ("VramwiseOCR", "VramwiseOCRModelLoader", "VramwiseModelAdvisor", "VramwiseSaveText")
 RUNNING = ("read_text", "translate_a_poster", "what_can_my_gpu_run", "pdf_to_markdown")
 
@@ -49,8 +54,8 @@ RUNNING = ("read_text", "translate_a_poster", "what_can_my_gpu_run", "pdf_to_mar
 class Screens:
     """One page and where its pictures go. Each method makes some of them."""
 
-    def __init__(self, frontend: Frontend, folder: Path) -> None:
-        self.frontend, self.folder = frontend, folder
+    def __init__(self, frontend: Frontend, folder: Path, lang: str) -> None:
+        self.frontend, self.folder, self.lang = frontend, folder, lang
 
     @property
     def page(self) -> Page:
@@ -72,7 +77,7 @@ class Screens:
     def workflows(self) -> None:
         for workflow in workflow_files():
             name = NAMES[workflow.stem]
-            self.frontend.load_workflow(read_workflow(workflow), workflow.stem)
+            self.frontend.load_workflow(self.told(workflow), workflow.stem)
             self.keep(f"workflow_{name}", 2000)
             if name not in RUNNING:
                 continue
@@ -82,6 +87,14 @@ class Screens:
             except FrontendError as problem:
                 print(f"{name}: {problem}", flush=True)
             self.keep(f"workflow_{name}_ran", 2000)
+
+    def told(self, workflow: Path) -> Any:
+        """The example as the template browser opens it: in the language of the page."""
+        words = workflow.parent / "words" / f"{self.lang}.json"
+        if not words.is_file():
+            return read_workflow(workflow)
+        title = json.loads(words.read_text(encoding="utf-8"))["examples"][workflow.stem]["title"]
+        return self.page.evaluate(FETCHED, title)
 
     def help(self) -> None:
         for kind in HELPED:
@@ -147,7 +160,7 @@ def look(url: str, folder: Path, lang: str, nodes2: bool, parts: list[str]) -> i
         for part in parts:
             frontend.open(url, locale=lang, nodes2=nodes2)
             try:
-                PARTS[part](Screens(frontend, folder))
+                PARTS[part](Screens(frontend, folder, lang))
             except Exception as problem:  # the other parts are still worth a look
                 frontend.page.screenshot(path=folder / f"failed_{part}.png")
                 print(f"{part}: {problem}", file=sys.stderr, flush=True)

@@ -18,7 +18,6 @@ function fill(element, props, children) {
   return element
 }
 
-// In place of what the element held.
 export function put(element, ...children) {
   element.replaceChildren()
   fill(element, null, children)
@@ -98,8 +97,7 @@ export async function copy(text) {
     await navigator.clipboard.writeText(text)
   } catch {
     // plain http from another machine: browsers give no clipboard there
-    const area = make('textarea', { class: 'vw-hidden' })
-    area.value = text
+    const area = make('textarea', { class: 'vw-hidden' }, text)
     document.body.append(area)
     area.select()
     document.execCommand('copy')

@@ -6,13 +6,8 @@ import { loadWords, setting, t } from './words.js'
 export async function ask(path, body) {
   const post = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
   const answer = await api.fetchApi(`/vramwise/${path}`, body ? post : undefined)
-  let found = null
-  try {
-    found = await answer.json()
-  } catch {
-    throw new Error(t('no_answer'))
-  }
-  if (!answer.ok) throw new Error(found?.error ?? t('no_answer'))
+  const found = await answer.json().catch(() => null)
+  if (!found || !answer.ok) throw new Error(found?.error ?? t('no_answer'))
   return found
 }
 
@@ -83,4 +78,4 @@ async function answer(path, all) {
   }
 }
 
-document.addEventListener('visibilitychange', () => !document.hidden && wake())
+document.addEventListener('visibilitychange', wake)

@@ -108,7 +108,7 @@ export function loaderPanel(node, resized) {
       make('p', null, strong(t('missing'))),
       offer(found, gone, download),
       make('details', null, make('summary', { 'data-act': 'where' }, t('where_searched')), make('p', null, gone.searched)),
-      make('dl', null, facts.flatMap(([key, text]) => [make('dt', null, t(key)), make('dd', { title: text }, text)]))
+      make('dl', null, facts.flatMap(([key, text]) => [make('dt', null, t(key)), make('dd', null, text)]))
     )
   }
 

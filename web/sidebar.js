@@ -61,21 +61,11 @@ function about(found) {
 // What fits by task, for this machine or a card that is typed or picked.
 function fitting(graph) {
   const names = make('datalist', { id: 'vramwise-cards' })
-  const card = make('input', { type: 'text', list: 'vramwise-cards', 'aria-label': t('what_if'), placeholder: t('what_if_hint'), size: 28, maxlength: 80, onkeydown: keys })
+  const card = make('input', { type: 'text', list: 'vramwise-cards', 'aria-label': t('what_if'), placeholder: t('what_if_hint'), size: 28, maxlength: 80, onkeydown: (event) => (event.stopPropagation(), event.key === 'Enter' && load()) })
   const best = make('div', { 'aria-live': 'polite' })
   const list = adviceList(useInLoader(graph(), null))
   const all = make('details', null, make('summary', null, t('all_models')), list.element)
-  const element = div('vw-fits', div('vw-row', card, names, button(t('ask'), load), button(t('this_machine'), reset)), best, all)
-
-  function keys(event) {
-    event.stopPropagation()
-    if (event.key === 'Enter') load()
-  }
-
-  function reset() {
-    card.value = ''
-    load()
-  }
+  const element = div('vw-fits', div('vw-row', card, names, button(t('ask'), load), button(t('this_machine'), () => ((card.value = ''), load()))), best, all)
 
   async function load() {
     put(best, note(t('asking')))

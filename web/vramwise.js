@@ -210,8 +210,9 @@ async function tellWhatIsLeftOut() {
   const graphs = [app.graph, ...(app.graph.subgraphs?.values() ?? [])]
   if (!wrong.length || !graphs.some((graph) => graph.nodes.some(ours))) return
   await loadWords()
-  const said = wrong.slice(0, 3).map(([id, one]) => `${nodeOf(id)?.title ?? one.class_type}: ${one.errors[0].details || one.errors[0].message}`)
-  toast('warn', `${said.join('\n')}\n${t('left_out_why')}`, { summary: t('left_out'), closable: true })
+  const why = (one) => (one.type === 'required_input_missing' ? t('not_linked', { input: one.details }) : one.details || one.message)
+  const said = wrong.slice(0, 3).map(([id, one]) => `${nodeOf(id)?.title ?? one.class_type}: ${why(one.errors[0])}`)
+  toast('warn', `${said.join('\n')}\n${t('left_out_why')}`, { summary: t('left_out'), life: 15000 })
 }
 
 function openTab() {
@@ -274,6 +275,9 @@ app.registerExtension({
     if (node.comfyClass === 'VramwiseSaveText') fillWidgetTokens(node)
     const kind = PANELS[node.comfyClass]
     if (!kind) return
+    // what was read gets the room that is left, not the question
+    const asked = widgetOf(node, 'prompt')
+    if (asked) asked.options.getMaxHeight = () => 64
     fresh.add(node)
     precede(node, 'onConfigure', () => fresh.delete(node))
     // Nodes 2.0 may overlook a widget that comes later, so there all are on it, at times hidden

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +42,12 @@ class TaskLine:
     second: Candidate | None = None
     nearest: Candidate | None = None
 
-    def text(self, lang: str = "en") -> str:
-        """One sentence behind the name of the task."""
+    def text(self, lang: str = "en", known: Container[str] = ()) -> str:
+        """One sentence behind the name of the task, without a reason that is ``known`` already."""
         say = words(lang)
-        return _sentence(say[f"advise_task_{self.task}"], self.answer(lang), say)
+        return _sentence(say[f"advise_task_{self.task}"], self.answer(lang, known), say)
 
-    def answer(self, lang: str = "en") -> str:
+    def answer(self, lang: str = "en", known: Container[str] = ()) -> str:
         """The sentence alone, with its full stop."""
         say = words(lang)
         if self.best is not None:
@@ -56,7 +56,8 @@ class TaskLine:
         if self.nearest is None:
             return say["summary_none"]
         nearest = say["summary_nothing"].format(text=_named(self.nearest, say))
-        return f"{nearest}{say['summary_gap']}{self.nearest.reason(lang)}"
+        reason = self.nearest.reason(lang)
+        return nearest if reason in known else f"{nearest}{say['summary_gap']}{reason}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,14 @@ class Summary:
                 _sentence(say["summary_comma"].join(names), answer, say) for answer, names in told.items()
             )
 
+    def _lines(self, lang: str) -> Iterator[dict[str, str]]:
+        """A sentence a task; why nothing runs is told once where it is the same for several."""
+        known: set[str] = set()
+        for line in self.lines:
+            yield {"task": line.task, "text": line.text(lang, known)}
+            if line.best is None and line.nearest is not None:
+                known.add(line.nearest.reason(lang))
+
     def _rest(self, lang: str) -> str:
         said = (self.missing_text(lang), self.packages_text(lang), self.next_text(lang))
         return words(lang)["summary_gap"].join(filter(None, said))
@@ -125,7 +134,7 @@ class Summary:
         best first within its task, with a badge (one of BADGES) and a line of reason."""
         return {
             "text": list(self.text(lang)),
-            "lines": [{"task": line.task, "text": line.text(lang)} for line in self.lines],
+            "lines": list(self._lines(lang)),
             "missing": self.missing_text(lang),
             "packages": self.packages_text(lang),
             "next": self.next_text(lang),

@@ -315,9 +315,11 @@ def _drawn(frontend: Frontend, drawing: Drawing) -> tuple[Workflow, list[int]]:
 
 @dataclass(frozen=True)
 class Blueprint:
-    """The fold of a drawing, as one node for other graphs: what stands in subgraphs/ under `name`."""
+    """The fold of a drawing, as one node for other graphs: what stands in subgraphs/ under `name`, with what
+    the search of nodes says of it."""
 
     name: str
+    description: str
     drawing: Drawing
     fold: int = 0
 
@@ -344,6 +346,7 @@ def draw_blueprint(frontend: Frontend, blueprint: Blueprint) -> Workflow:
         "nodes": [node],
         "links": [],
         "definitions": {"subgraphs": [graph]},
+        "extra": {"BlueprintDescription": blueprint.description},
         "version": 0.4,
     }
 

@@ -272,12 +272,24 @@ def best_of_a_batch_blueprint() -> Blueprint:
     page.node("SaveImage", "The best one", images=score["best_image"])
     page.node("PreviewAny", "Passed", source=score["passed"])
     page.node("PreviewAny", "What each one says", source=score["diff"])
-    return Blueprint("Best of a Batch", page)
+    return Blueprint(
+        "Best of a Batch",
+        "Paints a batch from a prompt, reads all and keeps the picture that spells the quoted text best.",
+        page,
+    )
 
 
 def replace_the_word_blueprint() -> Blueprint:
-    return Blueprint("Replace a Word", replace_the_word())
+    return Blueprint(
+        "Replace a Word",
+        "Finds a word in a picture and paints another one in its place; all other pixels stay.",
+        replace_the_word(),
+    )
 
 
 def remove_the_text_blueprint() -> Blueprint:
-    return Blueprint("Remove the Text", translate_a_page())
+    return Blueprint(
+        "Remove the Text",
+        "Finds the lines of a picture and paints what is behind them; tells where they were.",
+        translate_a_page(),
+    )

@@ -28,10 +28,11 @@ _BLUEPRINTS = ("/global_subgraphs", "/api/global_subgraphs")
 
 @functools.cache
 def words_of(lang: str) -> Mapping[str, Any]:
-    """``examples``: title and note by the English name; ``titles``: of nodes, groups. Empty for English."""
+    """``examples``: title and note by the English name; ``blueprints``: what each does; ``titles``: of nodes,
+    groups, blueprints. Empty for English."""
     file = _PACK / "workflows" / "words" / f"{lang}.json"
     if lang not in LANGUAGES or lang == "en":
-        return {"examples": {}, "titles": {}}
+        return {"examples": {}, "blueprints": {}, "titles": {}}
     known: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return known
 
@@ -67,6 +68,8 @@ def translated(workflow: Any, name: str, lang: str) -> Any:
             if note and "Note" in node["type"]:
                 node["title"], node["widgets_values"] = words["examples"][name]["title"], [note]
             told(node, "title")
+    if name in words["blueprints"]:
+        workflow["extra"]["BlueprintDescription"] = words["blueprints"][name]
     return workflow
 
 

@@ -53,7 +53,8 @@ def test_a_script_and_an_english_name_get_the_file_itself(client):
 @pytest.mark.parametrize("lang", ["ru", "zh"])
 def test_blueprints_are_listed_and_placed_in_the_readers_language(client, lang):
     """In the search of nodes they stand beside ours, which are translated."""
-    titles = json.loads((FOLDER / "words" / f"{lang}.json").read_text("utf-8"))["titles"]
+    words = json.loads((FOLDER / "words" / f"{lang}.json").read_text("utf-8"))
+    titles = words["titles"]
     english = {
         key: its
         for key, its in client.get_json("/global_subgraphs").items()
@@ -70,6 +71,7 @@ def test_blueprints_are_listed_and_placed_in_the_readers_language(client, lang):
             data = json.loads(client.get_json(f"/global_subgraphs/{key}")["data"])
             (node,), (graph,) = data["nodes"], data["definitions"]["subgraphs"]
             assert (node["title"], graph["name"]) == (told, told)
+            assert data["extra"] == {"BlueprintDescription": words["blueprints"][its["name"]]}
             named = {one["title"] for one in graph["nodes"] if one.get("title")}
             assert named <= set(titles.values()) - set(titles)
     (key, *_) = english

@@ -8,8 +8,10 @@ from vramwise.advisor.candidate import RESIDENT
 from vramwise.advisor.summary import BADGES, summary, summary_lines
 from vramwise.advisor.tasks import MODEL_TASKS
 from vramwise.catalog.words import LANGUAGES
+from vramwise.hardware import DeviceReport, MachineReport
 from vramwise.panel_data import advice_answer
 
+GIB = 1024**3
 PLACES = [
     {"gpu": "RTX 4060"},
     {"vram_gib": 4.0},
@@ -89,3 +91,17 @@ def test_the_panel_has_a_row_a_model_with_a_badge(lang: str) -> None:
     assert sum(1 + row["others"] for row in rows) == len(told["models"])
     assert all(row["reason"] for row in rows)
     assert told["summary"]["text"] == list(summary(advise(gpu="RTX 4060")).text(lang))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_why_nothing_runs_without_a_gpu_is_said_once(lang: str) -> None:
+    """The same sentence stood behind six tasks and pushed the models out of the panel."""
+    cpu = DeviceReport("cpu", "A processor", "cpu", 16 * GIB, 8 * GIB, None)
+    machine = MachineReport((cpu,), "cpu", "Linux 6.1", "3.11", None, 8, 16 * GIB, 8 * GIB)
+    made = summary(advise(machine=machine))
+    lines = made.to_dict(lang)["lines"]
+    reasons = [line.nearest.reason(lang) for line in made.lines if line.nearest is not None]
+    assert len(reasons) > 4 and len(set(reasons)) == 1
+    assert [reasons[0] in line["text"] for line in lines].count(True) == 1
+    first = next(line for line in lines if reasons[0] in line["text"])
+    assert first is next(line for line in lines if line["task"] != "OCR")

@@ -41,6 +41,8 @@ def test_every_title_is_told(lang: str) -> None:
                 node["title"] for node in graph["nodes"] if node.get("title") and "Note" not in node["type"]
             }
     assert titles == set(told["titles"])
+    described = {one["nodes"][0]["title"]: one["extra"]["BlueprintDescription"] for one in BLUEPRINTS}
+    assert set(told["blueprints"]) == set(described) and all(described.values())
 
 
 @pytest.mark.parametrize("lang", OTHERS)

@@ -114,6 +114,25 @@ def test_what_the_system_says_of_a_file_is_told_too(lang: str) -> None:
         assert why not in told
 
 
+@pytest.mark.parametrize("lang", OTHERS)
+@pytest.mark.parametrize(
+    "why",
+    [
+        "[Errno -2] Name or service not known",
+        "[Errno 11001] getaddrinfo failed",
+        "[Errno 8] nodename nor servname provided, or not known",
+        "[Errno 111] Connection refused",
+    ],
+)
+def test_what_the_system_says_of_a_connection_is_told_too(why: str, lang: str) -> None:
+    said = (
+        "The files of a/b could not be listed at https://x: x cannot be reached (" + why + "). Check the "
+        "network, or name a mirror in the environment variable HF_ENDPOINT."
+    )
+    told = in_language(said, lang)
+    assert not re.search(r"Errno|known|failed|refused|nor", told) and re.search(r"\d+", why).group() in told
+
+
 def test_what_is_not_known_stays_as_it_is() -> None:
     for text in ("", " ", "nobody says this", "x" * 9000, "a\nb", "{name}", "\\"):
         assert in_language(text, "ru") == text

@@ -327,6 +327,27 @@ def test_after_a_run_the_page_is_there_with_its_regions_and_a_click_copies(
     keep(panel, "ocr")
 
 
+def test_what_was_read_has_more_room_than_the_question(opened: Frontend, nodes2: bool) -> None:
+    """Half of the free room was the prompt's, and the result lay below the fold."""
+    page = opened.page
+    node = build(opened, [("ocr", "VramwiseOCR", (0, 0), {})])["ocr"]
+    panel, question = page.locator(".vw-pages"), page.locator("textarea[placeholder=prompt]")
+    panel.wait_for()
+    high = "element => element.offsetHeight"
+    assert 40 <= question.evaluate(high) <= 80 and panel.evaluate(high) > 240
+    if nodes2:
+        return  # its rows share what a person adds
+    page.evaluate(
+        """id => {
+            window.app.graph.getNodeById(id).setSize([400, 1100])
+            window.app.canvas.setDirty(true, true)
+        }""",
+        node,
+    )
+    page.wait_for_function("() => document.querySelector('.vw-pages').offsetHeight > 450", timeout=10_000)
+    assert question.evaluate(high) <= 80, "what a person adds is the panel's"
+
+
 def test_text_markdown_and_json_are_tabs_and_arrows_move_between_them(opened: Frontend) -> None:
     ocr(opened)
     opened.run_and_wait()

@@ -27,7 +27,9 @@ from devtools.workflows.export import (
 from devtools.workflows.image_models import MODELS
 from devtools.workflows.thumbnails import BYTES, SIZE
 from tests.web.graphs import (
+    SAMPLE,
     SAMPLE_LINES,
+    build,
     node_showing_the_text,
     open_from_template_browser,
     overlapping,
@@ -256,6 +258,33 @@ def test_a_run_that_leaves_something_out_says_so(visit: Callable[..., Frontend])
     page.get_by_text("flux1-schnell-fp8.safetensors").last.wait_for()
     page.wait_for_function("() => Object.keys(window.vramwiseRuns).length > 0")
     frontend.opened_with = None  # type: ignore[attr-defined]  # the next test gets a page without the toast
+
+
+def test_what_was_left_out_is_said_in_words_and_leaves_the_run_button_again(
+    visit: Callable[..., Frontend],
+) -> None:
+    """An input without a link is no name alone; the message lies over the button that is pressed next."""
+    frontend = visit(locale="ru")
+    page = frontend.page
+    nodes = [("picture", "LoadImage", (0, 0), {"image": SAMPLE})]
+    nodes += [(name, "VramwiseOCR", (300, 0), {}) for name in ("ocr", "alone")]
+    build(frontend, nodes, [("picture", 0, "ocr", "image")])
+    told = page.evaluate(
+        """async () => {
+            const said = [], toast = window.app.extensionManager.toast, add = toast.add
+            toast.add = (one) => said.push(one)
+            await window.app.queuePrompt(0)
+            for (let n = 0; n < 100 && !said.length; n++) await new Promise(done => setTimeout(done, 50))
+            toast.add = add
+            return said
+        }"""
+    )
+    (toast,) = told
+    assert 5000 <= toast["life"] <= 30_000
+    first = toast["detail"].splitlines()[0]
+    words = json.loads((SUBGRAPHS.parent / "web" / "words" / "ru.json").read_text(encoding="utf-8"))
+    assert first.endswith(words["not_linked"].format(input="image")) and "image" in first
+    page.evaluate("() => window.app.graph.clear()")
 
 
 def skip_where_nodes_have_other_sizes(frontend: Frontend) -> None:

@@ -37,6 +37,13 @@ OF_THE_SYSTEM = (
     "Network is unreachable",
     "No route to host",
     "Cannot allocate memory",
+    "[Errno {number}] {why}",
+    "[WinError {number}] {why}",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "getaddrinfo failed",
+    "nodename nor servname provided, or not known",
+    "No address associated with hostname",
 )
 LONGEST = 4_000  # characters of a sentence that is looked for
 _FIELD = re.compile(r"\{(\w+)\}")
