@@ -98,18 +98,19 @@ class Session:
             "finished": False,
         }
 
-    def resume(self) -> None:
-        """Take up what was found before: on this card, and not finished. The part that was begun and neither
-        ended nor failed broke the process.
+    def resume(self, wanted: Sequence[str]) -> None:
+        """Take up what was found before on this card, unless it was finished with all ``wanted`` parts. The
+        part that was begun and neither ended nor failed broke the process.
         """
         for file in filter(None, (self.out, self.keep)):
             try:
                 before = json.loads(file.read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 continue
-            if before.get("card") == self.found["card"] and before.get("finished") is False:
+            done = before.get("finished") and set(wanted) <= set(before.get("begun", ()))
+            if before.get("card") == self.found["card"] and not done:
                 broke = before.pop("now", None)
-                self.found = {**self.found, **before}
+                self.found = {**self.found, **before, "finished": False}
                 if broke:
                     self.found["failed"].append(f"{broke}: the process ended in the middle of it")
                 return
@@ -222,8 +223,11 @@ def parts_of(session: Session, model: str) -> None:
             gpu_parts.fast(session, model)
     usual = {row.get("attention") for row in session.found["rows"] if _of_auto(row, model)}
     for attention in ATTENTIONS:
-        if attention not in usual and session.begins(f"{model} bf16 {attention}"):
-            with session.part(f"{model} bf16 {attention}"):
+        name = f"{model} bf16 {attention}"
+        if attention in usual and name not in session.found["begun"]:
+            session.found["begun"].append(name)  # bf16 itself was read with it
+        elif session.begins(name):
+            with session.part(name):
                 gpu_parts.measure(session, model, "bf16", attention)
 
 
@@ -289,9 +293,10 @@ def run(options: Sequence[str] = ()) -> dict[str, Any]:
         os.environ |= {"VRAMWISE_MODELS": str(home / "models"), "XDG_CONFIG_HOME": str(home / "config")}
         os.environ |= {"HF_HUB_OFFLINE": "1"}
         session = Session(asked.out, asked.minutes, asked.pretend, asked.keep)
+        models = asked.models or MODELS
         if asked.resume:
-            session.resume()
-        every_model(session, asked.models or MODELS, home)
+            session.resume([name for model in models for name in names_of(model)])
+        every_model(session, models, home)
         found = session.found
         print(f"{len(found['rows'])} rows in {asked.out}; failed: {found['failed'] or 'none'}")
     return found

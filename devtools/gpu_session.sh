@@ -7,7 +7,7 @@
 #   devtools/gpu_session.sh [MINUTES]
 #         there: the matrix of tests/gpu, then `bench gpu`; figures in $OUT, else .comfy/bench. Where a command may
 #         take ten minutes only: MINUTES 8, and the same line again and again; it goes on where it stopped, until
-#         it says "finished: True"
+#         it says "finished: True". MODELS="qwen3_vl_8b": these alone
 #   devtools/gpu_session.sh rehearse
 #         here: the same, line by line, on a pretend card, with tiny models and a part of the matrix; PYTHON=... is
 #         a bare machine's. Each part's seconds: gpu_parts.json

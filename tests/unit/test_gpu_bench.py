@@ -76,7 +76,7 @@ def test_a_part_that_took_the_process_with_it_is_named_and_left_out_by_the_next_
     part.__enter__()  # and here it ends
     again = session()
     again.out.unlink()  # a command's folder begins empty; the other file stays on the machine
-    again.resume()
+    again.resume(["2b bf16"])
     assert again.found["rows"] == [{"load_seconds": 1.5}]
     assert again.found["failed"] == ["2b int8: the process ended in the middle of it"]
     assert [name for name in ("2b bf16", "2b int8", "2b int4") if again.begins(name)] == ["2b int4"]
@@ -91,7 +91,7 @@ def test_where_the_card_answers_no_more_a_new_process_is_asked_for(
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
     assert end.value.code == gpu.RESUME
     again = session()
-    again.resume()
+    again.resume(["2b bf16"])
     assert again.found["failed"] == [
         "2b bf16 4 at once: RuntimeError: CUDA error: an illegal memory access was encountered",
         "2b bf16 4 at once: the card's context is broken, a new process goes on",
@@ -107,8 +107,18 @@ def test_a_finished_session_and_one_of_another_card_are_not_gone_on_with(
         one.found |= {name: value, "begun": ["2b bf16"]}
         one.write()
         again = session()
-        again.resume()
+        again.resume(["2b bf16"])
         assert again.begins("2b bf16"), name
+
+
+def test_a_session_of_one_model_goes_on_with_another(session: Callable[..., gpu.Session]) -> None:
+    one = session()
+    one.found |= {"finished": True, "begun": ["2b bf16"], "rows": [{"model": "2b"}]}
+    one.write()
+    again = session()
+    again.resume(["8b bf16"])
+    assert again.found["rows"] == [{"model": "2b"}] and not again.found["finished"]
+    assert again.begins("8b bf16") and not again.begins("2b bf16")
 
 
 def test_when_time_is_up_nothing_is_begun_the_files_stay_and_the_next_call_goes_on(
@@ -133,11 +143,12 @@ def test_when_time_is_up_nothing_is_begun_the_files_stay_and_the_next_call_goes_
     gpu.every_model(one, ["2b"], tmp_path / "home")
     assert measured == [("bf16", "auto"), ("int8", "auto")] and not written(one)["finished"]
     again = session()
-    again.resume()
+    again.resume(["2b bf16"])
     gpu.every_model(again, ["2b"], tmp_path / "home")
     more = [("int4", "auto"), ("bf16", "fast"), ("bf16", "eager"), ("bf16", "flash_attention_2")]
     assert measured[2:] == more, "sdpa was what bf16 was read with"
     assert built == ["2b"] and written(again)["finished"] and not (tmp_path / "home").exists()
+    assert set(gpu.names_of("2b")) <= set(written(again)["begun"]), "asked again, it is a new session"
 
 
 PYTHON = """#!/bin/sh
