@@ -210,7 +210,7 @@ def _facts(need: DiffusionNeed, use: Usability, target: Target) -> dict[str, Any
         "step": seconds_text(use.seconds_per_step or 0),
         "seconds": seconds_text(use.seconds_floor or 0),
         "bus": use.bus.bus if use.bus is not None else "",
-        "peak_bytes": None if use.bus is None else peak_on_card(need, room_bytes).bytes,
+        "peak_bytes": None if use.bus is None else peak_on_card(need, room_bytes),
     }
 
 

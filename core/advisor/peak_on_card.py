@@ -8,26 +8,16 @@ ComfyUI 0.3.75 does, for a first picture on an empty card.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .diffusion_memory import LEAST_INFERENCE, DiffusionNeed
 
 # load_models_gpu asks for a tenth more than a model weighs.
 _SLACK = 1.1
 
 
-@dataclass(frozen=True)
-class Peak:
-    """``bytes`` at the highest point, in the ``stage`` "encode", "sample" or "decode"; ``kept_bytes`` of them
-    are weights that this stage does not use."""
-
-    bytes: int
-    stage: str
-    kept_bytes: int
-
-
-def peak_on_card(need: DiffusionNeed, vram_bytes: int) -> Peak:
-    """The highest use of a card on which ``vram_bytes`` are free for ComfyUI."""
+def peak_on_card(need: DiffusionNeed, vram_bytes: int) -> int:
+    """The highest use of a card, in bytes, on which ``vram_bytes`` are free for ComfyUI: while it encodes,
+    samples or decodes.
+    """
     card = _Card(vram_bytes)
     working = {
         "encode": (need.text_encoder_bytes, 0, 0),
@@ -39,9 +29,8 @@ def peak_on_card(need: DiffusionNeed, vram_bytes: int) -> Peak:
         if not weights and not used:
             continue
         card.load(stage, weights, asked + need.reserve_bytes, used + need.reserve_bytes, need.reserve_bytes)
-        most = min(vram_bytes, card.held + used)
-        peaks.append(Peak(most, stage, card.held - card.loaded[stage]))
-    return max(peaks, key=lambda peak: peak.bytes)
+        peaks.append(min(vram_bytes, card.held + used))
+    return max(peaks)
 
 
 class _Card:

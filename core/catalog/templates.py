@@ -66,7 +66,6 @@ class Template:
     category: str
     tags: tuple[str, ...]
     models: tuple[str, ...]
-    minimum_comfyui: str
     files: tuple[TemplateFile, ...]
 
     @property
@@ -129,7 +128,6 @@ def _template(
         category=category.get("title", ""),
         tags=tuple(entry.get("tags", ())),
         models=tuple(entry.get("models", ())),
-        minimum_comfyui=entry.get("minComfyUIVersion", ""),
         files=_files(workflow, find or (lambda directory, name: None)),
     )
 

@@ -107,7 +107,8 @@ class Sampling:
 class Family:
     """One entry of a family's file, or one of them with a row of recipes.json.
 
-    Of the architecture: ``attention`` best first; ``vision_modules`` and ``keep_16bit`` are module names that
+    Of the architecture: ``model_types`` of the classes here or in transformers, none where only a server can
+    run it; ``attention`` best first; ``vision_modules`` and ``keep_16bit`` are module names that
     quantisation skips, ``names_in_files`` what published files call such a vision module where the class says
     otherwise. ``dtype_note`` is a warning sentence for fp16, or empty; ``fp16_overflows``: its activations
     leave fp16's range, so that bf16 is computed where a card has none, too. ``architectures`` are class
@@ -176,11 +177,6 @@ class Family:
     found_by: FoundBy = FoundBy()
     licence: str = ""
     note: str = ""
-
-    @property
-    def loadable(self) -> bool:
-        """Whether a class for it exists here or in transformers; else only a server can run it."""
-        return bool(self.model_types)
 
     def costs(self, transformers_major: int | None) -> ActivationCosts | None:
         """What was measured for this version of transformers (None: the newest); the first that applies."""

@@ -240,7 +240,7 @@ def test_the_running_comfyui_counts_its_own_way(tmp_path: Path) -> None:
 
 def templates(name: str, gib: float, directory: str = "diffusion_models") -> tuple[Template, ...]:
     file = TemplateFile(name, directory, "", round(gib * GIB), "note", False, False, 0)
-    return (Template("newest", "Newest", "image", "", (), (), "", (file,)),)
+    return (Template("newest", "Newest", "image", "", (), (), (file,)),)
 
 
 def test_a_newer_templates_file_becomes_a_row(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_template_of_an_unknown_name_is_known_by_the_header_on_disk(tmp_path: 
     path = flux(tmp_path / "brand_new_4b.safetensors")
     size = path.stat().st_size
     file = TemplateFile(path.name, "diffusion_models", "", size, "disk", True, False, 0, "", path)
-    named = Template("newest", "Newest", "image", "", (), (), "", (file,))
+    named = Template("newest", "Newest", "image", "", (), (), (file,))
     model, need = model_of_template(named), template_need(named)
     assert model is not None and model.comfy_class == "Flux" and not unmapped(named)
     assert need is not None and need.activation_bytes == diffusion_need(model, "bf16").activation_bytes

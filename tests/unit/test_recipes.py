@@ -78,7 +78,7 @@ def test_a_name_that_only_begins_alike_is_no_recipe() -> None:
 
 
 def test_a_server_can_be_told_what_has_no_class_here_and_no_list_offers_it_to_load() -> None:
-    served_only = [row for row in families() if not row.loadable]
+    served_only = [row for row in families() if not row.model_types]
     assert {"deepseek_ocr"} <= {row.id for row in served_only} <= set(family_ids())
     assert not {row.id for row in served_only} & {row.family for row in ocr_models()}
 

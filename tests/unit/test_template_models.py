@@ -33,7 +33,7 @@ def template(name: str, *files: str) -> Template:
         TemplateFile(file, "diffusion_models", "", 7 * GIB, "note", False, False, place)
         for place, file in enumerate(files)
     )
-    return Template(name, name, "image", "", (), (), "", loaded)
+    return Template(name, name, "image", "", (), (), loaded)
 
 
 def strangers(templates: tuple[Template, ...]) -> list[str]:
