@@ -56,8 +56,12 @@ class TaskLine:
         if self.nearest is None:
             return say["summary_none"]
         nearest = say["summary_nothing"].format(text=_named(self.nearest, say))
-        reason = self.nearest.reason(lang)
+        (reason,) = self.reasons(lang)
         return nearest if reason in known else f"{nearest}{say['summary_gap']}{reason}"
+
+    def reasons(self, lang: str) -> set[str]:
+        """Why nothing runs, as ``answer`` says it; empty where something does."""
+        return {self.nearest.reason(lang)} if self.best is None and self.nearest is not None else set()
 
 
 @dataclass(frozen=True)
@@ -81,14 +85,18 @@ class Summary:
         return tuple(line for line in (*self._tasks(lang), self._rest(lang)) if line)
 
     def _tasks(self, lang: str) -> Iterator[str]:
-        say = words(lang)
+        say, known = words(lang), set[str]()
         for tasks in _LINES:
             asked = [line for line in self.lines if line.task in tasks]
             if len(asked) > 1 and tasks == _BRIEFLY:
                 asked = [TaskLine(line.task, line.best) for line in asked if line.best is not None]
             told: dict[str, list[str]] = {}  # of two tasks with one answer it is said once
+            before = frozenset(known)
             for line in asked:
-                told.setdefault(line.answer(lang), []).append(say[f"advise_task_{line.task}"])
+                answer = line.answer(lang, before)
+                answer = answer if answer in told else line.answer(lang, known)
+                told.setdefault(answer, []).append(say[f"advise_task_{line.task}"])
+                known |= line.reasons(lang)
             yield say["summary_gap"].join(
                 _sentence(say["summary_comma"].join(names), answer, say) for answer, names in told.items()
             )
@@ -98,8 +106,7 @@ class Summary:
         known: set[str] = set()
         for line in self.lines:
             yield {"task": line.task, "text": line.text(lang, known)}
-            if line.best is None and line.nearest is not None:
-                known.add(line.nearest.reason(lang))
+            known |= line.reasons(lang)
 
     def _rest(self, lang: str) -> str:
         said = (self.missing_text(lang), self.packages_text(lang), self.next_text(lang))

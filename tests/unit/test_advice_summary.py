@@ -105,3 +105,4 @@ def test_why_nothing_runs_without_a_gpu_is_said_once(lang: str) -> None:
     assert [reasons[0] in line["text"] for line in lines].count(True) == 1
     first = next(line for line in lines if reasons[0] in line["text"])
     assert first is next(line for line in lines if line["task"] != "OCR")
+    assert "\n".join(made.text(lang)).count(reasons[0]) == 1, "and so on the command line"
