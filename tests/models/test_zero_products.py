@@ -39,6 +39,17 @@ def test_a_product_is_zeros_of_its_shape_and_takes_its_bytes(guard: Callable[[],
         assert other.any() == False  # noqa: E712
 
 
+@pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode], ids=lambda guard: guard.__name__)
+def test_a_convolution_is_zeros_of_its_shape(guard: Callable[[], Any]) -> None:
+    layer = torch.nn.Conv2d(8, 16, 3, stride=2, padding=1, dtype=torch.bfloat16)
+    page = torch.ones(2, 8, 31, 20, dtype=torch.bfloat16)
+    with guard():
+        done = layer(page)
+        with ZeroProducts():
+            left_out = layer(page)
+    assert left_out.shape == done.shape and left_out.dtype == done.dtype and not left_out.any()
+
+
 def test_of_positions_the_products_are_done() -> None:
     places, turns = torch.arange(6.0).reshape(6, 1), torch.ones(1, 4)
     with torch.inference_mode(), ZeroProducts():
