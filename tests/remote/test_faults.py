@@ -206,6 +206,14 @@ def test_a_web_page_in_an_endpoints_place_is_told_at_once(
             assert not re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{3,}", in_language(caught.value, lang))
 
 
+def test_a_list_of_models_that_is_a_web_page_is_called_one_in_the_plan(endpoints: Endpoints) -> None:
+    """Before anything is read, in the panel, on the command line and in vramwise doctor."""
+    with Site() as site:
+        endpoints(studio={"urls": [site.url]})
+        plan = open_remote("studio").plan()
+    assert "but a web page" in plan and "cannot be reached" not in plan
+
+
 def test_a_page_of_a_proxy_that_passes_costs_no_reading(endpoints: Endpoints, pictures: Pictures) -> None:
     with Site(open_after=1) as site:
         endpoints(studio={"urls": [site.url]})
