@@ -80,6 +80,21 @@ def test_other_pictures_are_one(kind: str) -> None:
     assert collage(picture, lines) == [list(range(len(lines)))]
 
 
+@pytest.mark.parametrize("thick", [1, 3, 5])
+def test_a_rule_through_a_scanned_table_is_no_seam(thick: int) -> None:
+    scan = np.full((400, 500, 3), 235, np.int16)
+    scan[:, 300 : 300 + thick] = 60
+    grain = np.random.default_rng(7).integers(-6, 7, scan.shape[:2])[..., None]
+    picture = (scan + grain).clip(0, 255).astype(np.uint8)
+    rows = [("Rent", "1,200"), ("Travel", "340"), ("Fees", "75"), ("Total", "1,615")]
+    lines = [
+        line(cell, x, 40 + 80 * n)
+        for n, row in enumerate(rows)
+        for x, cell in zip((30, 350), row, strict=True)
+    ]
+    assert collage(picture, lines) == [list(range(len(lines)))]
+
+
 def test_tables_of_a_part_keep_their_lines() -> None:
     rows = [("January", "100", "7"), ("February", "200", "8"), ("March", "300", "9"), ("April", "400", "5")]
     table = [

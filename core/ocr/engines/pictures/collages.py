@@ -22,6 +22,7 @@ LEVEL = 0.6  # of them are wider than high: other pages are turned, or of uprigh
 GRAIN = 0.55  # of a strip's neighbouring pixels are alike where it was drawn; of a photograph's fewer are
 STRIP = 0.06  # of the width beside a seam, that is looked at for grain
 ALIGNED = 0.5  # of the lines of one side stand in rows with the other's in a table
+GOES_ON = 0.5  # of a seam's length, at most, has another colour behind what changes there, if that is a rule
 
 
 def collage(image: NDArray[uint8], lines: Sequence[Line]) -> list[list[int]]:
@@ -72,7 +73,8 @@ def _beside(
     for seam in _seams(picture, area, some, boxes):
         before = [i for i in some if boxes[i][0] + boxes[i][2] < 2 * seam]
         after = [i for i in some if i not in before]
-        if _aligned(before, after, boxes) and not _grainy(picture, area, seam):
+        in_rows = _aligned(before, after, boxes)
+        if in_rows and (not _grainy(picture, area, seam) or _is_rule(picture, area, seam)):
             continue
         first, second = (left, top, seam, bottom), (seam, top, right, bottom)
         return [
@@ -128,3 +130,16 @@ def _grainy(picture: NDArray[uint8], area: Area, seam: int) -> bool:
     sides = before, picture[top:bottom, seam + BESIDE : seam + strip]
     alike = [(across(side.transpose(1, 0, 2), 1) <= 1).mean() for side in sides]
     return bool(min(alike) < GRAIN)
+
+
+def _is_rule(picture: NDArray[uint8], area: Area, seam: int) -> bool:
+    """Whether what changes at a seam is a rule, as those of a scanned table: the ground beyond it is the same
+    on both sides. Two pictures differ there.
+    """
+    import numpy as np
+
+    left, top, right, bottom = area
+    near, far = 2 * BESIDE, 4 * BESIDE
+    before = picture[top:bottom, max(left, seam - far) : max(left + 1, seam - near)]
+    after = picture[top:bottom, min(right - 1, seam + near) : min(right, seam + far)]
+    return bool((np.abs(np.median(before, 1) - np.median(after, 1)).max(1) > CHANGE).mean() < GOES_ON)
