@@ -165,3 +165,101 @@ def test_rules_of_a_window_over_two_columns_are_no_table_of_theirs() -> None:
     rules = [Rule((100.0, y), (300.0, y)) for y in (0.0, 30.0, 240.0)]
     order = reading_order.arrange(lines, rules=rules)
     assert sorted(at for row in order.rows for at in row) == list(range(len(lines)))
+
+
+def numbered(columns: list[list[str]], first: int = 1, words: int = 40) -> list[Line]:
+    """Columns whose lines are counted in front, all on the same rows, ``words`` letters to a line."""
+    return [
+        one
+        for x, column in zip((20, 560), columns, strict=True)
+        for row, text in enumerate(column)
+        for one in (
+            line(str(first + row), x, 40 + 30 * row, x + 22),
+            line(text, x + 60, 40 + 30 * row, x + 60 + min(words, len(text)) * 10),
+        )
+    ]
+
+
+@pytest.mark.parametrize("short", [False, True], ids=["a transcript", "a program"])
+def test_columns_with_counted_lines_are_read_one_by_one(short: bool) -> None:
+    said = [
+        "Q. Did you keep copies of these?",
+        "A. Yes.",
+        "Q. Where are they?",
+        "A. In the office, I believe.",
+    ]
+    program = ["for row in rows:", "    use(row)", "    if row:", "        stop()"]
+    columns = [[f"{text} {side}" for text in 3 * (program if short else said)] for side in "lr"]
+    lines = numbered(columns)
+    order = reading_order.arrange(list(reversed(lines)))
+    read = [list(reversed(lines))[index].text for row in order.rows for index in row]
+    assert read == [one.text for one in lines]
+
+
+def test_a_list_of_numbered_rows_beside_figures_is_read_row_by_row() -> None:
+    names = ["Amberg", "Bremen", "Coburg", "Dachau", "Erfurt", "Fulda", "Goslar", "Hameln"]
+    rows = [(str(n + 1), name, str(900 - 37 * n), f"{80 - n}.4") for n, name in enumerate(names)]
+    lines = [
+        line(cell, x, 40 + 30 * n, x + 12 * len(cell))
+        for n, row in enumerate(rows)
+        for x, cell in zip((20, 70, 400, 560), row, strict=True)
+    ]
+    order = reading_order.arrange(lines)
+    assert [[lines[index].text for index in row] for row in order.rows] == [list(row) for row in rows]
+
+
+@pytest.mark.parametrize("on_the_left", [True, False])
+def test_an_article_beside_a_box_of_figures_is_read_on_its_own(on_the_left: bool) -> None:
+    prose = (
+        "The company said this morning that it will buy its",
+        "smaller rival, which had been for sale since spring, and",
+        "that the price will be paid in two parts. A suit over the",
+        "rights to the compound is still open, as is well known,",
+    )
+    figures = [(f"Line {n}:", f"${n}.{(7 * n) % 10}0") for n in range(11, 31)]
+    box, text = (20, 440) if on_the_left else (800, 20)
+    sidebar = [
+        line(cell, box + x, 60 + 31 * n, box + x + 12 * len(cell))
+        for n, row in enumerate(figures)
+        for x, cell in zip((0, 300), row, strict=True)
+    ]
+    article = [line(some, text, 50 + 24 * n, text + 720) for n, some in enumerate(6 * prose)]
+    expected = [*sidebar, *article] if on_the_left else [*article, *sidebar]
+    lines = sorted(expected, key=lambda one: one.polygon[0][1])
+    order = reading_order.arrange(lines)
+    assert [lines[index].text for row in order.rows for index in row] == [one.text for one in expected]
+
+
+def test_long_descriptions_with_their_amounts_are_read_row_by_row() -> None:
+    wording = (
+        "Repairs to the roof of the hall and what was",
+        "needed for them, as agreed in the spring of the year",
+    )
+    lines = [
+        one
+        for n in range(10)
+        for one in (
+            line(wording[n % 2], 20, 60 + 30 * n, 660),
+            line(f"{1200 - 31 * n}.00", 760, 60 + 30 * n, 850),
+        )
+    ]
+    order = reading_order.arrange(lines)
+    assert [list(row) for row in order.rows] == [[2 * n, 2 * n + 1] for n in range(10)]
+
+
+@pytest.mark.parametrize("through", [False, True], ids=["rules end at the gutter", "rules go on"])
+def test_what_stands_beside_a_table_whose_rules_end_is_none_of_its_cells(through: bool) -> None:
+    rows = [(f"Net margin {n}", f"{20 + n}.5", f"{30 + n}.1") for n in range(12)]
+    table = [
+        line(cell, x, 60 + 30 * n, x + 10 * len(cell))
+        for n, row in enumerate(rows)
+        for x, cell in zip((20, 300, 420), row, strict=True)
+    ]
+    notes = ["Background", "A mine in the north", "Outlook", "Rather grey", "Target", "47.00", "Source: us"]
+    beside = [line(text, 520, 66 + 49 * n, 520 + 10 * len(text)) for n, text in enumerate(notes)]
+    ends = 800 if through else 470
+    rules = [Rule((18.0, 57.0 + 90 * n), (ends, 57.0 + 90 * n)) for n in range(5)]
+    lines = sorted([*table, *beside], key=lambda one: one.polygon[0][1])
+    order = reading_order.arrange(lines, rules=rules)
+    read = [lines[index].text for row in order.rows for index in row]
+    assert (read == [one.text for one in [*table, *beside]]) is not through

@@ -23,7 +23,12 @@ LEVEL = 0.2  # middles that differ by less stand on one row
 LARGER = 0.3  # a space between rows of cells is so much larger than one between lines
 MOST_IN_STEP = 3  # spaces between paragraphs that go through two columns by chance
 MOSTLY_NUMBERS = 0.6  # of a side
+FEWEST_COUNTED, IN_STEP, WITH_TEXT = 6, 0.8, 0.6  # lines with numbers, one more than the last, with a text
 NUMBER = re.compile(r"[\W_]*\d[\d\W_]*[^\W\d_]{0,3}[\W_]*|[\W_]*")
+RUNNING, RUNS_ON = 8, 0.3  # lines of running text at least, share whose sentence goes on below
+SAME_ROWS = 0.65  # of the lines of two columns that share rows are level
+FIGURES = 0.4  # of the lines in a box of figures: labels stand beside them
+COUNT = re.compile(r"\d{1,3}")
 _ENDS_OPEN = re.compile(r"[^\W\d_A-Z]$|[,\-]$")
 
 
@@ -34,6 +39,8 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     Judged over the lines next to the strip: whether the two sides keep rows of their own, how long and how
     even their lines are, whether sentences run on from line to line, and whether one side is numbers.
     """
+    if _are_numbered(left) and _are_numbered(right):
+        return True
     near_left, near_right = _next_to(left, on_the_right=True), _next_to(right, on_the_right=False)
     if len(left) + len(right) <= MOST_CAPTIONED:
         captions = _captions(left), _captions(right)
@@ -49,13 +56,68 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     gap = min(box.x0 for box in b) - max(box.x1 for box in a)
     if gap < WIDE_GUTTER * unit and min(len(near_left), len(near_right)) < 3:
         return False
-    if max(_numbers(a), _numbers(b)) >= MOSTLY_NUMBERS:
-        return False
+    shares = _numbers(a), _numbers(b)
+    if max(shares) >= MOSTLY_NUMBERS:
+        return is_text_beside(*((a, b) if shares[0] >= shares[1] else (b, a)))
     if gap > CARDS * unit and _is_card(near_left) and _is_card(near_right):
         return True
     if _in_rows(a, b, unit):
         return False
     return _likeness((near_left, near_right), _level_share(a, b), min(len(a), len(b))) >= 2.0
+
+
+def are_no_cells(left: Sequence[Box], right: Sequence[Box]) -> bool:
+    """Whether the two sides of a strip that parts columns are no cells of a table, whatever one their lines
+    would make: lines are counted on both, or one is an article beside a box of figures.
+    """
+    if _are_numbered(left) and _are_numbered(right):
+        return True
+    for side, other in ((left, right), (right, left)):
+        numbers = [box for box in side if NUMBER.fullmatch(box.text.strip())]
+        if len(numbers) >= FIGURES * len(side) and is_text_beside(numbers, other):
+            return True
+    return False
+
+
+def is_text_beside(numbers: Sequence[Box], side: Sequence[Box]) -> bool:
+    """Whether ``side`` is running text that keeps no rows with ``numbers``, as an article beside a box of
+    figures. What the numbers of a table belong to stands level with them.
+    """
+    low, high = min(b.y0 for b in numbers), max(b.y1 for b in numbers)
+    text = [box for box in side if low <= box.middle <= high]
+    return (
+        len(text) >= RUNNING
+        and median(box.width / box.height for box in text) >= 2 * LONG_LINE
+        and _dense(text) > 0.5
+        and _runs_on(text) >= RUNS_ON
+        and not share_rows(numbers, text)
+    )
+
+
+def share_rows(left: Sequence[Box], right: Sequence[Box]) -> bool:
+    """Whether the lines of two sides stand on the same rows."""
+    return _level_share(left, right) >= SAME_ROWS
+
+
+def in_step(numbers: Sequence[int]) -> bool:
+    """Whether numbers count lines: most are one more than the last. On another page they begin anew."""
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    return bool(steps) and steps.count(1) >= IN_STEP * len(steps)
+
+
+def _are_numbered(side: Sequence[Box]) -> bool:
+    """Whether numbers in front of a side's lines count them, as in a transcript, a law or a program."""
+    counts = [box for box in side if COUNT.fullmatch(box.text.strip())]
+    if len(counts) < FEWEST_COUNTED:
+        return False
+    unit = median(box.height for box in counts)
+    edge = median(box.x1 for box in counts)
+    flush = sorted((b for b in counts if abs(b.x1 - edge) < 1.5 * unit), key=lambda b: b.middle)
+    if len(flush) < FEWEST_COUNTED or not in_step([int(box.text) for box in flush]):
+        return False
+    rest = [box for box in side if box.x0 > edge and not NUMBER.fullmatch(box.text.strip())]
+    told = sum(any(abs(b.middle - one.middle) < unit / 2 for b in rest) for one in watched(flush))
+    return told >= WITH_TEXT * len(flush) and min(box.x0 for box in side) > edge - 4 * unit
 
 
 def are_captions(left: Sequence[Box], right: Sequence[Box]) -> bool:
@@ -137,7 +199,7 @@ def _likeness(sides: tuple[Sequence[Box], Sequence[Box]], level: float, rows: in
     the share of lines that stand on one row with one of the other side, of ``rows`` there are.
     """
     points = 0.0
-    if level < 0.65:
+    if level < SAME_ROWS:
         points += 2.0 if rows > 2 else 1.0
     shortest = min(median(box.width / box.height for box in side) for side in sides)
     if shortest >= LONG_LINE:

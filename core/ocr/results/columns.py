@@ -11,20 +11,24 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from ...cancel import cancel_point
 from .column_signs import (
+    COUNT,
     LONG_LINE,
     MOSTLY_NUMBERS,
     NUMBER,
     SHORT_LINE,
     WIDE_GUTTER,
     are_captions,
+    are_no_cells,
+    in_step,
+    is_text_beside,
     parts_columns,
+    share_rows,
 )
 from .line_boxes import Box, around, visual_rows
 from .panels import Pictures
@@ -48,7 +52,6 @@ NUMBERED, ALONG = 0.12, 0.6  # of a table's lines are numbers in one column; of 
 DRAWN = 0.1  # of a strip is a picture, where that parts captions
 MOST_EDGES = 500  # places for strips in a part
 MOST_LOOKED = 3_000_000  # boxes, in all the tries to find columns on one page: some seconds
-_COUNT = re.compile(r"\d{1,3}")
 
 
 @dataclass
@@ -112,6 +115,8 @@ def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling, pictures: Picture
     for *_, strip in sorted(strips.values(), key=lambda one: (-one[0], -one[1])):
         if not looks.at(len(part)):
             break
+        if _is_where_rules_end(strip, unit, ruling):
+            return strip
         if (
             not _ruled_across(strip, unit, ruling)
             and not _under_a_ruled_head(strip, part, unit, ruling)
@@ -119,6 +124,8 @@ def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling, pictures: Picture
             and not _beside_numbers(strip, unit)
             and (parts_columns(strip.left, strip.right) or _is_drawn_in(strip, unit, pictures))
         ):
+            if are_no_cells(strip.left, strip.right):
+                return strip
             if tables is None:
                 tables = _tables_with_numbers(part, ruling)
             if not any(_within(strip, table) for table in tables):
@@ -173,7 +180,9 @@ def _over_cells(strip: _Strip, part: Sequence[Box], unit: float) -> bool:
 
 
 def _beside_numbers(strip: _Strip, unit: float) -> bool:
-    """Whether numbers stand below one another all along a strip, as in a table, and count no lines."""
+    """Whether numbers stand below one another all along a strip, as in a table, and count no lines nor stand
+    beside an article.
+    """
     boxes = (*strip.left, *strip.right)
     numbers = [b for b in boxes if any(map(str.isdigit, b.text)) and NUMBER.fullmatch(b.text.strip())]
     for edge in ("x0", "x1"):
@@ -181,10 +190,11 @@ def _beside_numbers(strip: _Strip, unit: float) -> bool:
         flush = sorted((b for b in numbers if abs(getattr(b, edge) - usual) < unit), key=lambda b: b.middle)
         if len(flush) < max(CELLS_WITHIN, NUMBERED * len(boxes)):
             continue
-        digits = [int(found[0]) for b in flush if (found := _COUNT.fullmatch(b.text.strip()))]
-        counted = len(digits) > 0.8 * len(flush) and digits == sorted(digits)
+        digits = [int(found[0]) for b in flush if (found := COUNT.fullmatch(b.text.strip()))]
+        counted = len(digits) > 0.8 * len(flush) and (digits == sorted(digits) or in_step(digits))
         if not counted and flush[-1].middle - flush[0].middle > ALONG * strip.height:
-            return True
+            on_the_left = sum(b.centre < strip.x for b in flush) > len(flush) / 2
+            return not is_text_beside(flush, strip.right if on_the_left else strip.left)
     return False
 
 
@@ -204,6 +214,23 @@ def _ruled_across(strip: _Strip, unit: float, ruling: Ruling) -> bool:
     left, right = max(b.x1 for b in strip.left), min(b.x0 for b in strip.right)
     slack = GUTTER * unit
     return ruling.between(left - slack, right + slack, top + unit, bottom - unit)
+
+
+def _is_where_rules_end(strip: _Strip, unit: float, ruling: Ruling) -> bool:
+    """Whether level rules under a table's rows end at a strip again and again, and at most one goes through,
+    as a page's own does: what stands beside the table in rows of its own is none of its cells.
+    """
+    sides = strip.left, strip.right
+    top, bottom = max(min(b.y0 for b in s) for s in sides), min(max(b.y1 for b in s) for s in sides)
+    if len(ruling.crossing(strip.x, top, bottom)) > 1:
+        return False
+    for side in sides:
+        start, end = min(b.x0 for b in side), max(b.x1 for b in side)
+        slack = 1.5 * unit
+        under = [y for y, x0, x1 in ruling.level if max(abs(x0 - start), abs(x1 - end)) < slack]
+        if sum(top < y < bottom for y in under) >= RULES and min(map(len, sides)) > CELLS_WITHIN:
+            return not share_rows(*sides)
+    return False
 
 
 def _under_a_ruled_head(strip: _Strip, part: Sequence[Box], unit: float, ruling: Ruling) -> bool:

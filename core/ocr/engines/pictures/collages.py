@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...results.line import Line
 from ...results.result import hull
 from .colour_steps import across
-from .seams import BESIDE, CLEAR, Area, changing, room_beside
+from .seams import BESIDE, CHANGE, CLEAR, Area, changing, room_beside
 
 if TYPE_CHECKING:
     from numpy import uint8
