@@ -27,7 +27,6 @@ FEWEST_COUNTED, IN_STEP, WITH_TEXT = 6, 0.8, 0.6  # lines with numbers, one more
 NUMBER = re.compile(r"[\W_]*\d[\d\W_]*[^\W\d_]{0,3}[\W_]*|[\W_]*")
 RUNNING, RUNS_ON = 8, 0.3  # lines of running text at least, share whose sentence goes on below
 SAME_ROWS = 0.65  # of the lines of two columns that share rows are level
-FIGURES = 0.4  # of the lines in a box of figures: labels stand beside them
 COUNT = re.compile(r"\d{1,3}")
 _ENDS_OPEN = re.compile(r"[^\W\d_A-Z]$|[,\-]$")
 
@@ -66,19 +65,6 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     return _likeness((near_left, near_right), _level_share(a, b), min(len(a), len(b))) >= 2.0
 
 
-def are_no_cells(left: Sequence[Box], right: Sequence[Box]) -> bool:
-    """Whether the two sides of a strip that parts columns are no cells of a table, whatever one their lines
-    would make: lines are counted on both, or one is an article beside a box of figures.
-    """
-    if _are_numbered(left) and _are_numbered(right):
-        return True
-    for side, other in ((left, right), (right, left)):
-        numbers = [box for box in side if NUMBER.fullmatch(box.text.strip())]
-        if len(numbers) >= FIGURES * len(side) and is_text_beside(numbers, other):
-            return True
-    return False
-
-
 def is_text_beside(numbers: Sequence[Box], side: Sequence[Box]) -> bool:
     """Whether ``side`` is running text that keeps no rows with ``numbers``, as an article beside a box of
     figures. What the numbers of a table belong to stands level with them.
@@ -91,6 +77,17 @@ def is_text_beside(numbers: Sequence[Box], side: Sequence[Box]) -> bool:
         and _dense(text) > 0.5
         and _runs_on(text) >= RUNS_ON
         and not share_rows(numbers, text)
+    )
+
+
+def surely_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
+    """Whether two sides that part columns cannot be cells of one table, whatever rows they make: both count
+    their lines, or one is running text beside the numbers of the other.
+    """
+    numbers = [[box for box in side if NUMBER.fullmatch(box.text.strip())] for side in (left, right)]
+    return (_are_numbered(left) and _are_numbered(right)) or any(
+        len(some) >= FEWEST_COUNTED and is_text_beside(some, other)
+        for some, other in zip(numbers, (right, left), strict=True)
     )
 
 

@@ -24,11 +24,11 @@ from .column_signs import (
     SHORT_LINE,
     WIDE_GUTTER,
     are_captions,
-    are_no_cells,
     in_step,
     is_text_beside,
     parts_columns,
     share_rows,
+    surely_columns,
 )
 from .line_boxes import Box, around, visual_rows
 from .panels import Pictures
@@ -124,11 +124,10 @@ def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling, pictures: Picture
             and not _beside_numbers(strip, unit)
             and (parts_columns(strip.left, strip.right) or _is_drawn_in(strip, unit, pictures))
         ):
-            if are_no_cells(strip.left, strip.right):
-                return strip
             if tables is None:
                 tables = _tables_with_numbers(part, ruling)
-            if not any(_within(strip, table) for table in tables):
+            whole = any(_within(strip, table) for table in tables)
+            if not whole or surely_columns(strip.left, strip.right):
                 return strip
     return None
 
