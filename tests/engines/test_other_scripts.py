@@ -13,9 +13,9 @@ from vramwise import ReadOptions, VramwiseError, load_picture, ocr_handle
 from vramwise.hardware import capabilities
 from vramwise.models.handle import release_all
 from vramwise.ocr.engines import language_routing, rapid, tesseract
+from vramwise.ocr.engines.drawn_rules.table_rules import without_rules
 from vramwise.ocr.engines.level_picture import level_picture
 from vramwise.ocr.engines.script_at_a_glance import plain_script
-from vramwise.ocr.engines.table_rules import without_rules
 from vramwise.ocr.engines.tesseract import find_traineddata
 from vramwise.settings import load_settings
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from vramwise.ocr.engines import table_rules
+from vramwise.ocr.engines.drawn_rules import table_rules
 
 from tests.fixtures import draw_small_tables
 
@@ -14,7 +14,7 @@ LINE = 20.0
 
 
 def found(ink: NDArray[np.uint8], aslant: bool) -> list[tuple[int, int, tuple[int, ...], int]]:
-    rules = table_rules._level_rules(ink, LINE, aslant)
+    rules = table_rules.level_rules(ink, LINE, aslant)
     return sorted((rule.x, rule.y, rule.mask.shape, int(rule.mask.sum())) for rule in rules)
 
 
@@ -24,7 +24,7 @@ def test_few_rows_looked_at_give_the_rules_of_all(
     degrees: float, aslant: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for table in draw_small_tables.tables(9, 81):
-        ink = table_rules._ink(draw_small_tables.turned(table.picture, degrees), 25)
+        ink = table_rules.ink_of(draw_small_tables.turned(table.picture, degrees), 25)
         few = found(ink, aslant)
         with monkeypatch.context() as whole:
             whole.setattr(table_rules, "_bands", lambda ink, *_: [(0, ink.shape[0])])
@@ -35,7 +35,7 @@ def test_of_a_large_page_only_the_rows_of_its_rules_are_looked_at() -> None:
     (table,) = (one for one in draw_small_tables.tables(2, 83) if one.name.startswith("drawn"))
     picture = Image.fromarray(table.picture)
     page = np.asarray(picture.resize((picture.width * 8, picture.height * 8), Image.Resampling.NEAREST))
-    bands = table_rules._bands(table_rules._ink(page, 25), round(3.0 * 8 * LINE), False)
+    bands = table_rules._bands(table_rules.ink_of(page, 25), round(3.0 * 8 * LINE), False)
     assert 0 < sum(stop - start for start, stop in bands) <= 0.1 * page.shape[0]
 
 

@@ -19,6 +19,8 @@ from ..results.parted_lines import parted
 from ..results.result import OCRResult, Region
 from ..results.vertical_text import columns_of_level_lines, furigana
 from .confidence.lines import judged
+from .drawn_rules.page_rules import rules_on
+from .drawn_rules.table_rules import without_rules
 from .foreign_text import DOUBTFUL, ForeignPage, PageReading, enlarging, mean_confidence, with_parts
 from .language_routing import (
     RapidRoute,
@@ -40,7 +42,6 @@ from .rapid import RapidReader
 from .reader_pool import ReaderPool
 from .script_at_a_glance import PlainPage, covers, is_believable, plain_script
 from .script_detection import READABLE
-from .table_rules import rules_on, without_rules
 from .tesseract import TesseractReader
 
 if TYPE_CHECKING:

@@ -22,13 +22,13 @@ from ..results.line import Line
 from ..results.line_boxes import text_angle
 from ..results.reading_order import join_words
 from ..results.result import Point, Word
+from .drawn_rules.table_rules import tilt, without_rules
 from .language_routing import LineReader
 from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line
 from .line_shapes.vanished_words import is_whole_number
 from .protocol import ProgressCallback
 from .script_at_a_glance import share_in_script
 from .script_judge import LIKE_LATIN, LOOK_ALIKE, NO_DOUBT
-from .table_rules import tilt, without_rules
 from .tesseract import TesseractReader
 
 if TYPE_CHECKING:

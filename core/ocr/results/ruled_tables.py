@@ -273,7 +273,7 @@ def _with_open_sides(
         alike = sum(abs(one - end) < TOUCH * unit for one in ends)
         beyond = min(last, end), max(last, end)
         outward = end - last if at else last - end
-        if outward < unit or alike < max(3, OPEN * len(ends)):
+        if outward < unit or alike < max(min(3, len(ends)), OPEN * len(ends)):
             continue
         if any(low < along < high and beyond[0] < across < beyond[1] for along, across in places):
             found.insert(len(found) if at else 0, (end, ((low, high),)))

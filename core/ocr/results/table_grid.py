@@ -29,6 +29,7 @@ HEADED = 4  # rows at least, of which the first two may be a heading whose lines
 SPACE = 0.3  # between two words, at most
 MOST_SPANNING = 0.3  # the share of lines that may cross from one column into the next
 RULED = 0.6  # of a table's width are level rules between its rows at least
+OPEN_ROWS = 0.5  # so many rows that are surely two have none between them: rules part groups of rows
 ROW_BY_ROW = 0.75  # of its full rows have one between them where every row does
 MOST_CELLS = 20_000
 _MARK = re.compile(r"[\W_]{0,2}(\d{1,3}|[a-zA-Z]|[ivxIVX]{1,4})?[\W_]{0,2}")  # of a list
@@ -258,18 +259,19 @@ def _table_rows(placed: Sequence[Placed], columns: int, ruling: Ruling) -> list[
     """
     boxes = list(map(_boxes, placed))
     full = [len({start for _, start, _ in row}) >= FULL * columns for row in placed]
-    if bands := _ruled_bands(boxes, full, ruling):
+    height = median(box.height for row in boxes for box in row)
+    own = _own_rows(placed, full, columns, height)
+    if bands := _ruled_bands(boxes, full, own, ruling):
         return [
             [row for _, row in some]
             for _, some in itertools.groupby(zip(bands, placed, strict=True), key=lambda one: one[0])
         ]
-    height = median(box.height for row in boxes for box in row)
     spaces = []  # between a row and the next; none where they overlap
     reach = -math.inf
     for upper, lower in watched(itertools.pairwise(boxes)):
         reach = max(reach, *(b.y1 - MARGIN * b.height for b in upper))
         spaces.append(max(0.0, min(b.y0 + MARGIN * b.height for b in lower) - reach))
-    within = _space_within_cells(spaces, _own_rows(placed, full, columns, height), full, height)
+    within = _space_within_cells(spaces, own, full, height)
     groups: list[list[Placed]] = [[placed[0]]]
     for number, row in enumerate(placed[1:]):
         if spaces[number] <= within and _same_cells(groups[-1], row):
@@ -280,13 +282,20 @@ def _table_rows(placed: Sequence[Placed], columns: int, ruling: Ruling) -> list[
     return _joined_heading(groups, usual, height)
 
 
-def _ruled_bands(boxes: Sequence[Sequence[Box]], full: Sequence[bool], ruling: Ruling) -> list[int] | None:
-    """Between which level rules each visual row stands; None where these do not close off every row."""
+def _ruled_bands(
+    boxes: Sequence[Sequence[Box]], full: Sequence[bool], own: Sequence[bool], ruling: Ruling
+) -> list[int] | None:
+    """Between which level rules each visual row stands; None where these do not close off every row, or most
+    that are surely rows of their own (``own``) have none between them.
+    """
     left, right = min(b.x0 for row in boxes for b in row), max(b.x1 for row in boxes for b in row)
     middles = [median(b.middle for b in row) for row in boxes]
     rules = ruling.under(left, right, RULED, middles[0], middles[-1])
     bands = [bisect.bisect(rules, middle) for middle in middles]
     apart = [bands[a] != bands[b] for a, b in itertools.pairwise(n for n, one in enumerate(full) if one)]
+    together = sum(sure and a == b for sure, (a, b) in zip(own, itertools.pairwise(bands), strict=True))
+    if together > OPEN_ROWS * len(own):
+        return None
     if len(rules) > 1 and ruling.between(left, right, middles[1], middles[-1]):
         return bands  # closed on all sides
     return bands if len(apart) > 1 and sum(apart) >= ROW_BY_ROW * len(apart) else None

@@ -1,18 +1,12 @@
-"""Where are the drawn or dotted rules of tables on a picture? For the reading order, or to paint over."""
+"""The drawn or dotted rules of tables on a picture: how they are told from letters, and painted over."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
-
-from ..results.line import Line
-from ..results.line_boxes import Box, level_boxes, text_angle, visual_rows
-from ..results.rules import Rule
-from .level_picture import level_picture
 
 if TYPE_CHECKING:
     from numpy import bool_, int64, uint8
@@ -31,58 +25,27 @@ NO_LETTER = 1.3
 STROKE, BROKEN, DOT, NO_STEM = 0.97, 0.8, 3, 2.0
 MOSTLY_DOTS = 0.6  # of the runs of ink along a dotted rule are dots, the others letters that touch it
 LAST_DOT = 2  # pixels: what is left of a dotted rule, at an end of it, is no larger
-FAINT_RULE = 25  # grey levels: what is only looked at may be fainter than what is painted over
+ALL_ALONG = 0.95  # of a row of pixels is ink, where it is a rule between letters that touch
 TELLING = 6.0  # line heights of a rule that tells how level a picture is
-MOST_RULES = 2_000  # of a page; more are a hatching
 ASLANT = 0.01  # of its length a rule may rise on a picture that is not quite level
-ENDS = 0.05  # of a rule at each of its ends tells where that lies
-WIDE_GAP = 0.5  # line heights between two words or lines of a row that may be cells
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A level rule: the top left of its mask, and the mask itself (height, width; 0 or 1)."""
+class Found:
+    """A level rule: the top left of its mask, and the mask itself (height, width; 0 or 1). ``doubtful``: one
+    only where it joins others, as the lines of a drawing do not.
+    """
 
     x: int
     y: int
     mask: NDArray[uint8]
+    doubtful: bool = False
 
-
-def rules_on(image: NDArray[uint8], lines: Sequence[Line]) -> tuple[Rule, ...]:
-    """The rules along and across the text of a page (uint8 RGB), where two of its rows may have cells."""
-    if len(lines) < 2:
-        return ()
-    import numpy as np
-
-    angle = text_angle(lines)
-    boxes = level_boxes(lines, angle)
-    if sum(_may_have_cells(row, lines, angle) for row in visual_rows(boxes)) < 2:
-        return ()
-    high = median(box.height for box in boxes)
-    level = level_picture(image, angle)
-    ink = _ink(level.picture, FAINT_RULE)
-    rules: list[Rule] = []
-    for flip in (False, True):
-        for found in _level_rules(np.ascontiguousarray(ink.T if flip else ink), high, True):
-            width = found.mask.shape[1]
-            end = max(1, round(ENDS * width))
-            ends = [(found.x, found.mask[:, :end]), (found.x + width, found.mask[:, -end:])]
-            points = [(float(x), found.y + float(np.nonzero(part)[0].mean()) + 0.5) for x, part in ends]
-            start, stop = (level.point((y, x) if flip else (x, y)) for x, y in points)
-            rules.append(Rule(start, stop))
-            if len(rules) > MOST_RULES:
-                return ()
-    return tuple(rules)
-
-
-def _may_have_cells(row: Sequence[Box], lines: Sequence[Line], angle: float) -> bool:
-    """Whether a row has pieces that stand apart."""
-    pieces: list[Box] = []
-    for box in row:
-        words = [Line(word.text, word.polygon) for word in lines[box.index].words]
-        pieces += level_boxes(words, angle) or [box]
-    pieces.sort(key=lambda box: box.x0)
-    return any(b.x0 - a.x1 > WIDE_GAP * min(a.height, b.height) for a, b in itertools.pairwise(pieces))
+    @property
+    def place(self) -> tuple[float, int, int]:
+        """Its height, from where, up to where."""
+        height, width = self.mask.shape
+        return self.y + height / 2, self.x, self.x + width
 
 
 def tilt(picture: NDArray[uint8], line_height: float) -> float:
@@ -91,7 +54,7 @@ def tilt(picture: NDArray[uint8], line_height: float) -> float:
     """
     import numpy as np
 
-    rules = list(_level_rules(_ink(picture, RULE_CONTRAST), line_height, True))
+    rules = list(level_rules(ink_of(picture, RULE_CONTRAST), line_height, True))
     long = [found.mask for found in rules if found.mask.shape[1] >= TELLING * line_height]
     slopes = []
     for mask in long:
@@ -106,7 +69,7 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
     """
     import numpy as np
 
-    ink = _ink(image, RULE_CONTRAST)
+    ink = ink_of(image, RULE_CONTRAST)
     inks = ink, np.ascontiguousarray(ink.T)  # as it is, and so that upright rules are level
     drawn = np.zeros_like(ink), np.zeros_like(ink)  # level ones, upright ones
     tips = np.zeros_like(ink)  # the ends of the level ones
@@ -114,7 +77,7 @@ def without_rules(image: NDArray[uint8], line_height: float, aslant: bool = Fals
     heights: tuple[list[range], list[range]] = ([], [])  # at which long rules run, and x of upright ones
     for flip in (False, True):
         side = drawn[1].T if flip else drawn[0]
-        for found in _level_rules(inks[flip], line_height, aslant):
+        for found in level_rules(inks[flip], line_height, aslant):
             if flip and _is_letters(inks[flip], found, drawn[0].T):
                 continue
             _draw(side, found, inks[flip])
@@ -143,7 +106,7 @@ def _short_rules(
     heights: tuple[list[range], list[range]],
     line_height: float,
     aslant: bool,
-) -> Iterator[tuple[_Found, bool]]:
+) -> Iterator[tuple[Found, bool]]:
     """The rules of single cells, and whether they are upright: they end at two of the others (``drawn``:
     level and upright ones), or at one and are higher than letters. Letters are as long and thin where they
     stand one over the other, but they have paper between them. ``inks``: of the page as it is, and of its
@@ -152,7 +115,7 @@ def _short_rules(
     for flip in (False, True):
         across = drawn[0].T if flip else drawn[1]
         turned = inks[flip]
-        for found in _level_rules(turned, line_height, aslant, CELL_LENGTH, CELL_ALONE):
+        for found in level_rules(turned, line_height, aslant, CELL_LENGTH, CELL_ALONE):
             height, width = found.mask.shape
             rows = slice(max(0, found.y - MEETS), found.y + height + MEETS)
             ends = (found.x, found.x + width)
@@ -165,7 +128,7 @@ def _short_rules(
                 yield found, flip
 
 
-def _touches(ink: NDArray[uint8], found: _Found, across: NDArray[uint8]) -> bool:
+def _touches(ink: NDArray[uint8], found: Found, across: NDArray[uint8]) -> bool:
     """Whether the stroke of a level rule begins or ends on one of the rules ``across``."""
     import numpy as np
 
@@ -179,7 +142,7 @@ def _touches(ink: NDArray[uint8], found: _Found, across: NDArray[uint8]) -> bool
     return any(bool(tip.any()) for tip in tips)
 
 
-def _is_letters(ink: NDArray[uint8], found: _Found, across: NDArray[uint8]) -> bool:
+def _is_letters(ink: NDArray[uint8], found: Found, across: NDArray[uint8]) -> bool:
     """Whether what looks like a rule is letters of low rows, one over the other: each row's end at one of the
     rules ``across``, with paper between. A dotted rule is none that letters touch here and there.
     """
@@ -192,7 +155,7 @@ def _is_letters(ink: NDArray[uint8], found: _Found, across: NDArray[uint8]) -> b
     return bool(across[found.y : found.y + height, found.x : found.x + width].any())
 
 
-def _drawn_through(ink: NDArray[uint8], found: _Found) -> tuple[bool, bool]:
+def _drawn_through(ink: NDArray[uint8], found: Found) -> tuple[bool, bool]:
     """Whether a level rule is one stroke, and whether it is dots."""
     import numpy as np
 
@@ -203,7 +166,7 @@ def _drawn_through(ink: NDArray[uint8], found: _Found) -> tuple[bool, bool]:
     return float(inked.mean()) >= STROKE, bool(dotted)
 
 
-def _along(ink: NDArray[uint8], found: _Found) -> NDArray[bool_]:
+def _along(ink: NDArray[uint8], found: Found) -> NDArray[bool_]:
     """Where along a level rule there is ink."""
     import numpy as np
 
@@ -241,7 +204,7 @@ def _frame_ends(ink: NDArray[uint8], tips: NDArray[uint8], line_height: float) -
     return ends
 
 
-def _reach(beyond: NDArray[uint8], found: _Found) -> None:
+def _reach(beyond: NDArray[uint8], found: Found) -> None:
     height, width = found.mask.shape
     rows = slice(max(0, found.y - 1), found.y + height + 1)
     for x in (found.x - MEETS, found.x + width):
@@ -263,7 +226,7 @@ def _last_dots(left: NDArray[uint8], beyond: NDArray[uint8]) -> NDArray[uint8]:
     return np.asarray((small & touched)[labels], np.uint8)
 
 
-def _draw(side: NDArray[uint8], found: _Found, ink: NDArray[uint8]) -> None:
+def _draw(side: NDArray[uint8], found: Found, ink: NDArray[uint8]) -> None:
     """A rule onto ``side``, with the ink at both ends of a stroke: bridging dots moves it by so much."""
     height, width = found.mask.shape
     rows = slice(found.y, found.y + height)
@@ -275,7 +238,7 @@ def _draw(side: NDArray[uint8], found: _Found, ink: NDArray[uint8]) -> None:
         side[rows, ends] |= ink[rows, ends]
 
 
-def _ink(image: NDArray[uint8], contrast: int) -> NDArray[uint8]:
+def ink_of(image: NDArray[uint8], contrast: int) -> NDArray[uint8]:
     """1 where a picture is so many grey levels off its paper, else 0."""
     import cv2
     import numpy as np
@@ -288,23 +251,26 @@ def _ink(image: NDArray[uint8], contrast: int) -> NDArray[uint8]:
     return np.asarray(cv2.threshold(away, contrast, 1, cv2.THRESH_BINARY)[1], np.uint8)
 
 
-def _level_rules(
+def level_rules(
     ink: NDArray[uint8],
     line_height: float,
     aslant: bool,
     length: float = RULE_LENGTH,
     alone: float = RULE_ALONE,
-) -> Iterator[_Found]:
+    sure: float = 0.0,
+) -> Iterator[Found]:
     """The level rules of ``length`` line heights or more among ``ink`` (height, width; 0 or 1). A row of
     letters that touch is as long and thin, but has ink above or below. Those on a picture that was turned
     (``aslant``) are taken a pixel thicker on both sides, so that one which is not quite level is one piece
-    and goes with its edges.
+    and goes with its edges. ``sure``: for those that are only
+    looked at; so many line heights of one stroke are a rule whatever stands beside it.
     """
     import cv2
     import numpy as np
 
-    long, beside = max(8, round(length * line_height)), max(2, round(RULE_THICKNESS * line_height))
-    more, near = 2 * aslant, max(2, round(RULE_NEAR * line_height))
+    long = max(8, round(length * line_height))
+    beside = max(2, round(RULE_THICKNESS * line_height))
+    soft, more = int(sure > 0), 2 * aslant  # pixels: edges of what is only looked at may be soft
     for start, stop in _bands(ink, long, aslant):
         around = slice(max(0, start - aslant), stop + aslant)
         thick = cv2.dilate(ink[around], np.ones((1 + more, 1), np.uint8))
@@ -313,16 +279,68 @@ def _level_rules(
         found = np.ascontiguousarray(found[start - around.start : stop - around.start])
         _, labels, places, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
         for label, (x, top, wide, high, area) in enumerate(places.tolist()):
-            if label == 0 or area >= (beside + more) * wide or high >= beside + more + ASLANT * wide:
-                continue
             y = start + top
-            above, below = (
-                ink[max(0, y - near) : y, x : x + wide],
-                ink[y + high : y + high + near, x : x + wide],
-            )
-            if max((float(side.mean()) if side.size else 0.0) for side in (above, below)) < alone:
-                mask = labels[top : top + high, x : x + wide] == label
-                yield _Found(x, y, mask.astype(np.uint8))
+            if label == 0:
+                continue
+            over = max(area / wide, high - ASLANT * wide) - beside - more  # too thick by so much
+            if over >= soft:
+                if sure and wide > sure * line_height:
+                    yield from _among_letters(ink, (x, y, wide, high), beside)
+                continue
+            found_one = Found(x, y, (labels[top : top + high, x : x + wide] == label).astype(np.uint8))
+            if over < 0 and _stands_alone(ink, found_one, line_height, alone):
+                yield found_one
+            elif sure and _is_rule_among_ink(ink, found_one, line_height, alone, sure):
+                yield replace(found_one, doubtful=True)
+
+
+def _among_letters(ink: NDArray[uint8], place: tuple[int, int, int, int], thickness: int) -> Iterator[Found]:
+    """The rules where letters of low rows and a rule look like one piece (x, y, width, height): rows of
+    pixels that are full all along, and no more of them than a rule is thick.
+    """
+    import numpy as np
+
+    x, y, wide, high = place
+    full = ink[y : y + high, x : x + wide].mean(axis=1) > ALL_ALONG
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], full.astype(np.int8), [0])))).tolist()
+    for top, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - top <= thickness:
+            yield Found(x, y + top, np.ones((end - top, wide), np.uint8), doubtful=True)
+
+
+def _stands_alone(ink: NDArray[uint8], found: Found, line_height: float, alone: float) -> bool:
+    """Whether there is little ink above and below what may be a rule."""
+    near = max(2, round(RULE_NEAR * line_height))
+    high, wide = found.mask.shape
+    columns = slice(found.x, found.x + wide)
+    above = ink[max(0, found.y - near) : found.y, columns]
+    below = ink[found.y + high : found.y + high + near, columns]
+    return max(float(side.mean()) if side.size else 0.0 for side in (above, below)) < alone
+
+
+def _is_rule_among_ink(
+    ink: NDArray[uint8], found: Found, line_height: float, alone: float, sure: float
+) -> bool:
+    """Whether it is one stroke of ``sure`` line heights, or the ink beside it is that of rules across."""
+    near, far = max(2, round(RULE_NEAR * line_height)), round(NO_LETTER * line_height)
+    high, wide = found.mask.shape
+    if wide > sure * line_height and _is_one_stroke(ink, found):
+        return True
+    columns = slice(found.x, found.x + wide)
+    above, below = ink[: found.y, columns], ink[found.y + high :, columns]
+    sides = (above[-near:], above[-far:]), (below[:near], below[:far])
+    return max(float((some > more.all(axis=0)).mean()) if some.size else 0.0 for some, more in sides) < alone
+
+
+def _is_one_stroke(ink: NDArray[uint8], found: Found) -> bool:
+    """Whether two neighbouring rows of pixels, or as many as it may rise, have its ink all along: letters
+    above one another have stems here and there.
+    """
+    high, wide = found.mask.shape
+    rows = 2 + round(ASLANT / 2 * wide)
+    inked = ink[found.y : found.y + high, found.x : found.x + wide]
+    tops = range(max(1, high - rows + 1))
+    return max(float(inked[top : top + rows].any(axis=0).mean()) for top in tops) >= STROKE
 
 
 def _bands(ink: NDArray[uint8], long: int, aslant: bool) -> list[tuple[int, int]]:
