@@ -64,6 +64,20 @@ def test_where_a_filled_heading_ends_is_a_rule(upright: bool) -> None:
     assert 60 in heights(rules_on(page, lines))[upright]
 
 
+def test_the_lines_of_a_printed_grey_are_no_rules() -> None:
+    """Of a band of a scanned heading some rows of pixels are full, between rows of dots."""
+    page = np.full((200, 460, 3), 255, np.uint8)
+    page[20:62:2, 20:442] = 40
+    page[21:62:2, 20:442:2] = 40
+    for x in XS:
+        page[20:182, x : x + 2] = 0
+    for y in YS[1:]:
+        page[y : y + 2, 20:442] = 0
+    level = {round(r.start[1]) for r in rules_on(page, cells()) if abs(r.start[0] - r.end[0]) > 100}
+    assert not [y for y in level if 24 < y < 56]
+    assert any(abs(y - 100) < 3 for y in level)
+
+
 def test_a_ledger_has_rules_though_many_cross_them_close_to_one_another() -> None:
     page = np.full((220, 460, 3), 255, np.uint8)
     for y in range(10, 211, 20):

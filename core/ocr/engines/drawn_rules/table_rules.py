@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -303,9 +304,11 @@ def _among_letters(ink: NDArray[uint8], place: tuple[int, int, int, int], thickn
     x, y, wide, high = place
     full = ink[y : y + high, x : x + wide].mean(axis=1) > ALL_ALONG
     edges = np.flatnonzero(np.diff(np.concatenate(([0], full.astype(np.int8), [0])))).tolist()
-    for top, end in zip(edges[::2], edges[1::2], strict=True):
-        if end - top <= thickness:
-            yield Found(x, y + top, np.ones((end - top, wide), np.uint8), doubtful=True)
+    found = [(top, end) for top, end in zip(edges[::2], edges[1::2], strict=True) if end - top <= thickness]
+    if any(after[0] - before[1] < 2 * thickness for before, after in itertools.pairwise(found)):
+        return  # the dots of which a printer makes grey
+    for top, end in found:
+        yield Found(x, y + top, np.ones((end - top, wide), np.uint8), doubtful=True)
 
 
 def _stands_alone(ink: NDArray[uint8], found: Found, line_height: float, alone: float) -> bool:
