@@ -29,7 +29,6 @@ BAND = 0.4, 1.5  # line heights, down and across, of what is left of a filled ce
 PAPER = 0.2  # of what lies beyond the end of a filled cell is ink, at most
 # Rules of the other direction that a doubtful one joins, and how near, in line heights.
 JOINED, JOINING = 2, 0.5
-MOST_BESIDE = 3  # doubtful rules within a line's height of one, each edge of a rule counted
 # Line heights: drawn through for so long is no row of letters that touch, and are no stems of several rows.
 SURE_LEVEL, SURE_UPRIGHT = 12.0, 3.0
 
@@ -70,7 +69,6 @@ def _in_tables(sides: Sequence[Sequence[Found]], line_height: float) -> Iterator
     import numpy as np
 
     near = JOINING * line_height
-    sides = [_without_grain(side, line_height) for side in sides]
     for mine, others in (sides, sides[::-1]):
         across = np.array([one.place for one in others] or [(-1.0, 0, 0)])
         kept = []
@@ -82,27 +80,6 @@ def _in_tables(sides: Sequence[Sequence[Found]], line_height: float) -> Iterator
                 kept.append(found)
         sure = [found.place for found in kept if found.doubtful]
         yield [one for one in kept if one.doubtful or not any(_covers(other, one, near) for other in sure)]
-
-
-def _without_grain(side: Sequence[Found], line_height: float) -> list[Found]:
-    """Without doubtful rules that have more than ``MOST_BESIDE`` of them within a line's height, and those
-    beside such: the dots and lines of which a printer makes grey.
-    """
-    doubtful = [found for found in side if found.doubtful]
-    grain = [one for one in doubtful if _beside(one, doubtful, line_height) > MOST_BESIDE + 1]
-    return [one for one in side if not one.doubtful or not _beside(one, grain, line_height)]
-
-
-def _beside(found: Found, others: Sequence[Found], line_height: float) -> int:
-    """How many run within a line's height of a rule for half of its length, itself too."""
-    import numpy as np
-
-    if not others:
-        return 0
-    places = np.array([one.place for one in others])
-    at, start, stop = found.place
-    along = np.minimum(places[:, 2], stop) - np.maximum(places[:, 1], start)
-    return int(np.count_nonzero((np.abs(places[:, 0] - at) < line_height) & (along > (stop - start) / 2)))
 
 
 def _covers(other: tuple[float, int, int], found: Found, near: float) -> bool:
@@ -130,7 +107,7 @@ def _looked_for(picture: NDArray[uint8], line_height: float, sure: float) -> Ite
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     stroke = np.ones((2 * max(2, round(RULE_THICKNESS * line_height)) + 1,) * 2, np.uint8)
     dark = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, stroke) > FAINT_RULE
-    for found in level_rules(dark.astype(np.uint8), line_height, True):
+    for found in level_rules(dark.astype(np.uint8), line_height, True, sure=sure):
         yield replace(found, doubtful=True)
     light = (cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, stroke) > FAINT_RULE).astype(np.uint8)
     reach = len(stroke) // 2
