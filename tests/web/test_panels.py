@@ -331,10 +331,12 @@ def test_what_was_read_has_more_room_than_the_question(opened: Frontend, nodes2:
     """Half of the free room was the prompt's, and the result lay below the fold."""
     page = opened.page
     node = build(opened, [("ocr", "VramwiseOCR", (0, 0), {})])["ocr"]
-    panel, question = page.locator(".vw-pages"), page.locator("textarea[placeholder=prompt]")
-    panel.wait_for()
+    panel, question = page.locator(".vw-pages"), page.locator("textarea:visible").first
+    question.wait_for()
     high = "element => element.offsetHeight"
-    assert 40 <= question.evaluate(high) <= 80 and panel.evaluate(high) > 240
+    settled = f"([panel, question]) => ({high})(panel) > 240 && ({high})(question) >= 40"
+    page.wait_for_function(settled, arg=[panel.element_handle(), question.element_handle()], timeout=20_000)
+    assert question.evaluate(high) <= 80
     if nodes2:
         return  # its rows share what a person adds
     page.evaluate(
