@@ -327,8 +327,12 @@ def test_after_a_run_the_page_is_there_with_its_regions_and_a_click_copies(
     keep(panel, "ocr")
 
 
-def test_what_was_read_has_more_room_than_the_question(opened: Frontend, nodes2: bool) -> None:
-    """Half of the free room was the prompt's, and the result lay below the fold."""
+def test_what_was_read_has_more_room_than_the_question(
+    visit: Callable[..., Frontend], browser: Frontend, nodes2: bool
+) -> None:
+    """Half of the free room was the prompt's, and the result lay below the fold of a page just opened."""
+    browser.opened_with = None  # type: ignore[attr-defined]
+    opened = visit(nodes2=nodes2)
     page = opened.page
     node = build(opened, [("ocr", "VramwiseOCR", (0, 0), {})])["ocr"]
     panel, question = page.locator(".vw-pages"), page.locator("textarea:visible").first
