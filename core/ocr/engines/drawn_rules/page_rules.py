@@ -12,7 +12,7 @@ from ...results.line import Line
 from ...results.line_boxes import Box, level_boxes, text_angle, visual_rows
 from ...results.rules import Rule
 from ..level_picture import level_picture
-from .table_rules import RULE_THICKNESS, Found, ink_of, level_rules
+from .table_rules import RULE_THICKNESS, Found, ink_of, level_rules, shares_beside
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -128,10 +128,7 @@ def _ends_of_filled(ink: NDArray[uint8], line_height: float) -> Iterator[Found]:
     bands = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((down, across), np.uint8))
     ends = cv2.morphologyEx(bands, cv2.MORPH_GRADIENT, np.ones((3, 1), np.uint8))
     for found in level_rules(ends, line_height, True):
-        height, width = found.mask.shape
-        columns = slice(found.x, found.x + width)
-        sides = ink[max(0, found.y - down) : found.y], ink[found.y + height : found.y + height + down]
-        if min(float(side[:, columns].mean()) if side.size else 0.0 for side in sides) < PAPER:
+        if min(shares_beside(ink, found, down)) < PAPER:
             yield found
 
 

@@ -263,8 +263,8 @@ def level_rules(
     """The level rules of ``length`` line heights or more among ``ink`` (height, width; 0 or 1). A row of
     letters that touch is as long and thin, but has ink above or below. Those on a picture that was turned
     (``aslant``) are taken a pixel thicker on both sides, so that one which is not quite level is one piece
-    and goes with its edges. ``sure``: for those that are only
-    looked at; so many line heights of one stroke are a rule whatever stands beside it.
+    and goes with its edges. ``sure``: for those that are only looked at; so many line heights of one stroke
+    are a rule whatever stands beside it.
     """
     import cv2
     import numpy as np
@@ -313,12 +313,17 @@ def _among_letters(ink: NDArray[uint8], place: tuple[int, int, int, int], thickn
 
 def _stands_alone(ink: NDArray[uint8], found: Found, line_height: float, alone: float) -> bool:
     """Whether there is little ink above and below what may be a rule."""
-    near = max(2, round(RULE_NEAR * line_height))
+    return max(shares_beside(ink, found, max(2, round(RULE_NEAR * line_height)))) < alone
+
+
+def shares_beside(ink: NDArray[uint8], found: Found, near: int) -> tuple[float, float]:
+    """How much of ``near`` rows of pixels above a level rule, and below it, is ink: 0 to 1."""
     high, wide = found.mask.shape
     columns = slice(found.x, found.x + wide)
     above = ink[max(0, found.y - near) : found.y, columns]
     below = ink[found.y + high : found.y + high + near, columns]
-    return max(float(side.mean()) if side.size else 0.0 for side in (above, below)) < alone
+    over, under = (float(side.mean()) if side.size else 0.0 for side in (above, below))
+    return over, under
 
 
 def _is_rule_among_ink(
