@@ -55,9 +55,8 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     gap = min(box.x0 for box in b) - max(box.x1 for box in a)
     if gap < WIDE_GUTTER * unit and min(len(near_left), len(near_right)) < 3:
         return False
-    shares = _numbers(a), _numbers(b)
-    if max(shares) >= MOSTLY_NUMBERS:
-        return is_text_beside(*((a, b) if shares[0] >= shares[1] else (b, a)))
+    if max(_numbers(a), _numbers(b)) >= MOSTLY_NUMBERS:
+        return has_text_beside_numbers(a, b)
     if gap > CARDS * unit and _is_card(near_left) and _is_card(near_right):
         return True
     if _in_rows(a, b, unit):
@@ -65,10 +64,16 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     return _likeness((near_left, near_right), _level_share(a, b), min(len(a), len(b))) >= 2.0
 
 
-def is_text_beside(numbers: Sequence[Box], side: Sequence[Box]) -> bool:
-    """Whether ``side`` is running text that keeps no rows with ``numbers``, as an article beside a box of
-    figures. What the numbers of a table belong to stands level with them.
+def has_text_beside_numbers(left: Sequence[Box], right: Sequence[Box]) -> bool:
+    """Whether one side is running text that keeps no rows with the numbers of the other, as an article beside
+    a box of figures. What the numbers of a table belong to stands level with them.
     """
+    return any(_is_text_beside(numbers_of(one), other) for one, other in ((left, right), (right, left)))
+
+
+def _is_text_beside(numbers: Sequence[Box], side: Sequence[Box]) -> bool:
+    if len(numbers) < FEWEST_COUNTED:
+        return False
     low, high = min(b.y0 for b in numbers), max(b.y1 for b in numbers)
     text = [box for box in side if low <= box.middle <= high]
     return (
@@ -80,15 +85,16 @@ def is_text_beside(numbers: Sequence[Box], side: Sequence[Box]) -> bool:
     )
 
 
+def numbers_of(side: Sequence[Box]) -> list[Box]:
+    """The boxes of ``side`` that hold a number, a price or a date and nothing else."""
+    return [b for b in side if any(map(str.isdigit, b.text)) and NUMBER.fullmatch(b.text.strip())]
+
+
 def surely_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     """Whether two sides that part columns cannot be cells of one table, whatever rows they make: both count
     their lines, or one is running text beside the numbers of the other.
     """
-    numbers = [[box for box in side if NUMBER.fullmatch(box.text.strip())] for side in (left, right)]
-    return (_are_numbered(left) and _are_numbered(right)) or any(
-        len(some) >= FEWEST_COUNTED and is_text_beside(some, other)
-        for some, other in zip(numbers, (right, left), strict=True)
-    )
+    return (_are_numbered(left) and _are_numbered(right)) or has_text_beside_numbers(left, right)
 
 
 def share_rows(left: Sequence[Box], right: Sequence[Box]) -> bool:

@@ -20,12 +20,12 @@ from .column_signs import (
     COUNT,
     LONG_LINE,
     MOSTLY_NUMBERS,
-    NUMBER,
     SHORT_LINE,
     WIDE_GUTTER,
     are_captions,
+    has_text_beside_numbers,
     in_step,
-    is_text_beside,
+    numbers_of,
     parts_columns,
     share_rows,
     surely_columns,
@@ -183,7 +183,7 @@ def _beside_numbers(strip: _Strip, unit: float) -> bool:
     beside an article.
     """
     boxes = (*strip.left, *strip.right)
-    numbers = [b for b in boxes if any(map(str.isdigit, b.text)) and NUMBER.fullmatch(b.text.strip())]
+    numbers = numbers_of(boxes)
     for edge in ("x0", "x1"):
         usual = median(getattr(b, edge) for b in numbers) if numbers else 0.0
         flush = sorted((b for b in numbers if abs(getattr(b, edge) - usual) < unit), key=lambda b: b.middle)
@@ -192,8 +192,7 @@ def _beside_numbers(strip: _Strip, unit: float) -> bool:
         digits = [int(found[0]) for b in flush if (found := COUNT.fullmatch(b.text.strip()))]
         counted = len(digits) > 0.8 * len(flush) and (digits == sorted(digits) or in_step(digits))
         if not counted and flush[-1].middle - flush[0].middle > ALONG * strip.height:
-            on_the_left = sum(b.centre < strip.x for b in flush) > len(flush) / 2
-            return not is_text_beside(flush, strip.right if on_the_left else strip.left)
+            return not has_text_beside_numbers(strip.left, strip.right)
     return False
 
 

@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ...cancel import watched
-from .column_signs import NUMBER
+from .column_signs import numbers_of
 from .line_boxes import Box, close_groups, rotated
 from .rules import Ruling
 
@@ -112,9 +112,7 @@ def by_panels(boxes: Sequence[Box], angle: float, pictures: Pictures | None, rul
 
 def _are_numbers(boxes: Sequence[Box]) -> bool:
     """Whether the lines of a panel are a column of prices beside another panel's names."""
-    return len(boxes) > 1 and all(
-        any(map(str.isdigit, b.text)) and NUMBER.fullmatch(b.text.strip()) for b in boxes
-    )
+    return len(boxes) > 1 and len(numbers_of(boxes)) == len(boxes)
 
 
 def _is_ruled(panel: Panel, angle: float, ruling: Ruling) -> bool:
