@@ -89,7 +89,7 @@ def varied_table(seed: int, width: Width, cyrillic: bool = False) -> tuple[LaidT
         y += ((most - 1) * LINE + 1.0 + loose) * size
         edges.append(y - loose / 2 * size)
     right = lefts[-1] + widths[-1] + gap / 2
-    ruled = _rules(rules, edges, lefts, right, gap, groups)
+    ruled = rules_of(rules, edges, lefts, right, gap, groups)
     page = Laid(tuple(lines), right + 2 * size, y + 2 * size)
     return LaidTable(page, tuple(truth), ruled), rules
 
@@ -128,7 +128,7 @@ def _line(text: str, x: float, y: float, size: float, width: Width) -> Placed:
     return Placed(text, x, y, size, width(text, size))
 
 
-def _rules(
+def rules_of(
     kind: str,
     edges: list[float],
     lefts: list[float],

@@ -260,6 +260,21 @@ def test_words_that_vanished_beside_numbers_are_asked_of_who_can_read_them() -> 
     assert restored(marked, [vanished, whole, short]) == [vanished, whole, short]  # nobody could
 
 
+def test_sums_of_money_of_which_no_ink_is_left_are_not_read_again() -> None:
+    """Tesseract's Cyrillic took a euro for "=" and a pound for a 2."""
+    picture, lines = a_page(8)
+    lines = [line for line in lines if line.foreign]
+    sums = [
+        Line(text, box(40, top, 160, top + 30), 0.99, explained=0.99)
+        for text, top in (("\u20ac3,183.95", 400), ("\u00a37,946.42", 460))
+    ]
+    seen = found_on(lines, 0.95)
+    seen += [Line(text, one.polygon, 0.9) for text, one in zip(("=3,183.95", "27,946.42"), sums, strict=True)]
+    page = ForeignPage(picture, [*lines, *sums], "Cyrillic")
+    read = [line.text for line in page.read(Asked(seen), None, Progress())]
+    assert {one.text for one in sums} <= set(read) and "27,946.42" not in read
+
+
 def test_numbers_of_which_no_ink_is_left_are_not_read_again() -> None:
     """A page's reader took the 1 of 1367 for a 4, and the number of a column for two."""
     picture, lines = a_page(8)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...cjk import is_cjk
 from ..results.line import Line
-from ..results.line_boxes import text_angle
 from ..results.reading_order import join_words
 from ..results.result import Point, Word
+from ..results.text_angle import text_angle
 from .drawn_rules.table_rules import tilt, without_rules
 from .language_routing import LineReader
 from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line

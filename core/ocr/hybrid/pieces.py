@@ -14,9 +14,10 @@ from ..regions.crops import crop
 from ..regions.word_boxes import corners
 from ..results import reading_order
 from ..results.line import Line
-from ..results.line_boxes import rotated, text_angle
+from ..results.line_boxes import rotated
 from ..results.panels import Pictures
 from ..results.result import Point, hull
+from ..results.text_angle import text_angle
 
 if TYPE_CHECKING:
     from numpy import uint8

@@ -14,7 +14,6 @@ from .line import Line
 from .result import Point
 
 MARGIN = 0.15  # of a box is no letter, above and below
-ACROSS = 0.7  # the sine of a line's turn against the page's
 INITIAL = 1.6  # an initial is so many times as high as a usual line
 
 
@@ -65,41 +64,6 @@ def close_groups(boxes: Sequence[Box], close: Callable[[Box, Box], bool]) -> lis
         groups = [group for group in groups if group not in mine]
         groups.append([*itertools.chain.from_iterable(mine), box])
     return groups
-
-
-def text_angle(lines: Sequence[Line]) -> float:
-    """The direction in which most text runs, in radians (0 is left to right, positive turns clockwise)."""
-    weighted = []
-    for line in lines:
-        (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
-        length = math.hypot(x1 - x0, y1 - y0)
-        if length > 0:
-            weighted.append((math.atan2(y1 - y0, x1 - x0), length))
-    if not weighted:
-        return 0.0
-    quarter = math.pi / 2
-    turns: dict[int, float] = {}
-    for angle, length in weighted:
-        turns[round(angle / quarter) % 4] = turns.get(round(angle / quarter) % 4, 0.0) + length
-    turn = max(turns, key=lambda key: turns[key])
-    return turn * quarter + skew(lines, turn * quarter)
-
-
-def skew(lines: Sequence[Line], angle: float) -> float:
-    """By how much more than ``angle`` the lines that run about that way are turned (radians)."""
-    rest = []
-    for line in lines:
-        (x0, y0), (x1, y1) = line.polygon[0], line.polygon[1]
-        if (x0, y0) != (x1, y1):
-            rest.append((math.atan2(y1 - y0, x1 - x0) - angle + math.pi) % (2 * math.pi) - math.pi)
-    near = [one for one in rest if abs(one) < math.pi / 4]
-    return median(near) if near else 0.0
-
-
-def runs_across(line: Line, angle: float) -> bool:
-    """Whether a line runs up or down a page whose text runs at ``angle``, as in a margin."""
-    (x0, y0), (x1, y1) = line.polygon[:2]
-    return abs(math.sin(math.atan2(y1 - y0, x1 - x0) - angle)) > ACROSS
 
 
 def rotated(points: Sequence[Point], angle: float) -> list[Point]:

@@ -11,10 +11,11 @@ from statistics import mean, median
 from ...cancel import watched
 from .columns import blocks
 from .line import Line
-from .line_boxes import Box, level_boxes, runs_across, text_angle, visual_rows
+from .line_boxes import Box, level_boxes, visual_rows
 from .result import Point, Word
 from .rules import Rule, Ruling, turned
 from .table_grid import Grid, find_grids, is_number
+from .text_angle import runs_across, text_angle
 
 OPEN = 0.2  # line heights: a narrower space between two words is one (recognisers' spans mostly touch)
 WIDER, WIDER_THAN_USUAL = 0.4, 1.4  # what may part the headings of two columns; times the page's usual space

@@ -16,12 +16,13 @@ from statistics import median
 from ...cjk import is_cjk
 from .columns import blocks
 from .line import Line
-from .line_boxes import INITIAL, Box, around, level_boxes, runs_across, skew, text_angle, visual_rows
+from .line_boxes import INITIAL, Box, around, level_boxes, visual_rows
 from .panels import Pictures, balloons, by_panels
 from .result import Cell, Region, Table
 from .ruled_tables import Frame, frames
 from .rules import Rule, Ruling, turned
 from .table_grid import Grid, GridCell, find_grids, ruled_grid
+from .text_angle import level_angle, runs_across, text_angle
 from .vertical_text import groups, is_vertical, runs_down
 
 PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heights, is smaller than this
@@ -59,7 +60,7 @@ def arrange(
         return ReadingOrder((), frozenset(), ())
     if direction == "vertical" or (direction == "auto" and is_vertical(lines)):
         return _arranged_vertically(lines, pictures)
-    angle = skew(lines, 0.0) if direction == "horizontal" else text_angle(lines)
+    angle = level_angle(lines) if direction == "horizontal" else text_angle(lines)
     boxes, ruling = level_boxes(lines, angle), turned(rules, angle)
     upright = {} if direction == "horizontal" else _columns_beside(lines)
     taken = {index for group in upright.values() for column in group for index in column}

@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from ...cancel import cancel_point, watched
-from .line_boxes import MARGIN, Box, visual_rows
+from .line_boxes import Box, visual_rows
 from .ruled_tables import Frame, cells_of
 from .rules import Ruling
 from .table_columns import FULL, columns_of, taken
-from .table_runs import AS_ABOVE, LOOSE, STEP, pitch, runs
+from .table_rows import NUMBER, ROW_BY_ROW, Placed, boxes_of, rows_of_cells, rows_without_rules
+from .table_runs import AS_ABOVE, STEP, pitch, runs
 
 # In line heights.
 LONG_CELL = 14.0  # two columns of lines that are mostly longer are no table
-CLEAR, WITHIN = 0.3, 1.1  # where by so much, spaces within cells may be so large: Tesseract's boxes are low
 NUMBERED = 0.5  # of the rows of two columns have both, where the second is a heading and numbers
-AT_MOST = 1.6  # and so large where each row of the table then has one visual row that is full
-VERY_CLEAR, FEW_ODD = 0.6, 0.2  # or, where those between rows are by so much larger, all but this share
-JUMP = 0.15  # spaces between rows are by so much larger than those within cells
 CLOSE = 2.6  # a heading across columns stands no farther above them
-HEADED = 4  # rows at least, of which the first two may be a heading whose lines end where they like
-SPACE = 0.3  # between two words, at most
 MOST_SPANNING = 0.3  # the share of lines that may cross from one column into the next
-RULED = 0.6  # of a table's width are level rules between its rows at least
-OPEN_ROWS = 0.5  # so many rows that are surely two have none between them: rules part groups of rows
-ROW_BY_ROW = 0.75  # of its full rows have one between them where every row does
 MOST_CELLS = 20_000
 _MARK = re.compile(r"[\W_]{0,2}(\d{1,3}|[a-zA-Z]|[ivxIVX]{1,4})?[\W_]{0,2}")  # of a list
-_NUMBER = re.compile(r"[^\w]*\d[\d\W]*[^\W\d_]{0,3}\W*")
 _PAGE = re.compile(r"\d{1,4}")
-
-
-Placed = Sequence[tuple[Box, int, int]]  # of one visual row: a line, its first column, the one after its last
 
 
 @dataclass(frozen=True)
@@ -72,18 +59,25 @@ def find_grids(rows: Sequence[Sequence[Box]], ruling: Ruling | None = None) -> l
 
 def is_number(text: str) -> bool:
     """Whether a cell's text is a number, with a unit or a sign at most."""
-    return bool(_NUMBER.fullmatch(text))
+    return bool(NUMBER.fullmatch(text))
 
 
 def ruled_grid(frame: Frame, rows: Sequence[Sequence[Box]]) -> Grid:
     """The table of ``frame``, which holds all ``rows``."""
-    grid = [[GridCell()] * (len(frame.xs) - 1) for _ in frame.ys[1:]]
+    columns = len(frame.xs) - 1
+    grid = [[GridCell()] * columns for _ in frame.ys[1:]]
     groups: list[list[Placed]] = [[] for _ in grid]
     for cell in cells_of(frame, [box for row in rows for box in row]):
         lines = tuple(box.index for line in visual_rows(cell.boxes) for box in line)
         grid[cell.row][cell.column] = GridCell(lines, cell.across, cell.down)
         groups[cell.row].append([(box, cell.column, cell.column + cell.across) for box in cell.boxes])
-    return Grid(0, len(rows), tuple(map(tuple, grid)), _header_rows(groups))
+    whole: list[tuple[GridCell, ...]] = []
+    parts: list[list[Placed]] = []
+    for cells, group in zip(grid, groups, strict=True):
+        several = [] if any(cell.down > 1 for cell in cells) else rows_without_rules(group, columns)
+        whole += [tuple(_cells_of([row], columns)) for row in several] or [tuple(cells)]
+        parts += [[row] for row in several] or [group]
+    return Grid(0, len(rows), tuple(whole), _header_rows(parts))
 
 
 def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box], ruling: Ruling) -> Grid | None:
@@ -99,8 +93,8 @@ def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box], rulin
         placed, columns, _closed(rows, ruling)
     ):
         return None
-    table_rows = _table_rows(placed, len(columns), ruling)
-    between = [pitch(_boxes(a[-1]), _boxes(b[0])) for a, b in itertools.pairwise(table_rows)]
+    table_rows = rows_of_cells(placed, len(columns), ruling)
+    between = [pitch(boxes_of(a[-1]), boxes_of(b[0])) for a, b in itertools.pairwise(table_rows)]
     usual = AS_ABOVE * median(between) if between else 0.0
     over = _heading_over_columns(above, rows[0], columns, usual)
     if over:
@@ -110,10 +104,6 @@ def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box], rulin
     cells = [tuple(_cells_of(group, len(columns))) for group in watched(table_rows)]
     count = sum(len(group) for group in table_rows)
     return Grid(first, first + count, tuple(cells), _header_rows(table_rows))
-
-
-def _boxes(row: Placed) -> list[Box]:
-    return [box for box, _, _ in row]
 
 
 def _placed(row: Sequence[Box], columns: Sequence[tuple[float, float]]) -> Placed:
@@ -146,7 +136,7 @@ def _heading_over_columns(
     close to the row ``below``, or as far from it as rows are (``usual``, pixels); else None. A title in the
     middle over the whole table is no part of it.
     """
-    if not row or len(row) >= len(columns) - 1 or any(_NUMBER.fullmatch(b.text.strip()) for b in row):
+    if not row or len(row) >= len(columns) - 1 or any(NUMBER.fullmatch(b.text.strip()) for b in row):
         return None
     unit = median(b.height for b in below)
     near = (
@@ -216,14 +206,14 @@ def _is_table(placed: Sequence[Placed], columns: Sequence[tuple[float, float]], 
     if len(columns) > 2:
         filled = sum(len({start for _, start, _ in row}) for row in several) / (len(several) * len(columns))
         return filled > 0.35 and median(map(median, widths)) < LONG_CELL
-    if all(_MARK.fullmatch(text) for text in texts[0]) and not all(map(_NUMBER.fullmatch, texts[1])):
+    if all(_MARK.fullmatch(text) for text in texts[0]) and not all(map(NUMBER.fullmatch, texts[1])):
         return False  # the marks of a list
     if sum(text.endswith((":", "\uff1a")) for text in texts[0]) > len(texts[0]) / 2:
         return False  # a form
     pages = [int(text) for text in texts[1] if _PAGE.fullmatch(text)]
     if len(pages) > 0.8 * len(texts[1]) and pages == sorted(pages) and len(pages) > 2:
         return False  # contents
-    boxes = list(map(_boxes, placed))
+    boxes = list(map(boxes_of, placed))
     unit = median(box.height for row in boxes for box in row)
     apart = 1 + sum(pitch(a, b) >= STEP * unit for a, b in itertools.pairwise(boxes))
     numbered = not is_number(texts[1][0]) and len(texts[1]) > 2 and all(map(is_number, texts[1][1:]))
@@ -252,173 +242,11 @@ def _near_usual(values: Sequence[float], slack: float) -> int:
     return sum(abs(value - usual) < slack for value in values)
 
 
-def _table_rows(placed: Sequence[Placed], columns: int, ruling: Ruling) -> list[list[Placed]]:
-    """Visual rows that are lines of the same cells put together. Rules say it where there is one between all
-    rows. Else larger spaces part the rows of a table, smaller ones the lines of a cell, and no two lines that
-    fill the columns are of one row.
-    """
-    boxes = list(map(_boxes, placed))
-    full = [len({start for _, start, _ in row}) >= FULL * columns for row in placed]
-    height = median(box.height for row in boxes for box in row)
-    own = _own_rows(placed, full, columns, height)
-    if bands := _ruled_bands(boxes, full, own, ruling):
-        return [
-            [row for _, row in some]
-            for _, some in itertools.groupby(zip(bands, placed, strict=True), key=lambda one: one[0])
-        ]
-    spaces = []  # between a row and the next; none where they overlap
-    reach = -math.inf
-    for upper, lower in watched(itertools.pairwise(boxes)):
-        reach = max(reach, *(b.y1 - MARGIN * b.height for b in upper))
-        spaces.append(max(0.0, min(b.y0 + MARGIN * b.height for b in lower) - reach))
-    within = _space_within_cells(spaces, own, full, height)
-    groups: list[list[Placed]] = [[placed[0]]]
-    for number, row in enumerate(placed[1:]):
-        if spaces[number] <= within and _same_cells(groups[-1], row):
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    usual = median(pitch(a, b) for a, b in itertools.pairwise(boxes))
-    return _joined_heading(groups, usual, height)
-
-
-def _ruled_bands(
-    boxes: Sequence[Sequence[Box]], full: Sequence[bool], own: Sequence[bool], ruling: Ruling
-) -> list[int] | None:
-    """Between which level rules each visual row stands; None where these do not close off every row, or most
-    that are surely rows of their own (``own``) have none between them.
-    """
-    left, right = min(b.x0 for row in boxes for b in row), max(b.x1 for row in boxes for b in row)
-    middles = [median(b.middle for b in row) for row in boxes]
-    rules = ruling.under(left, right, RULED, middles[0], middles[-1])
-    bands = [bisect.bisect(rules, middle) for middle in middles]
-    apart = [bands[a] != bands[b] for a, b in itertools.pairwise(n for n, one in enumerate(full) if one)]
-    together = sum(sure and a == b for sure, (a, b) in zip(own, itertools.pairwise(bands), strict=True))
-    if together > OPEN_ROWS * len(own):
-        return None
-    if len(rules) > 1 and ruling.between(left, right, middles[1], middles[-1]):
-        return bands  # closed on all sides
-    return bands if len(apart) > 1 and sum(apart) >= ROW_BY_ROW * len(apart) else None
-
-
-def _own_rows(placed: Sequence[Placed], full: Sequence[bool], columns: int, height: float) -> list[bool]:
-    """Of each visual row but the last, whether it and the next are surely rows of their own: both fill the
-    columns, and the lower one has a number, or a word that the line above had room for. A heading's lines may
-    end where they like.
-    """
-    right = [0.0] * columns
-    for box, start, end in (one for row in placed for one in row):
-        if end - start == 1:
-            right[start] = max(right[start], box.x1)
-    own = []
-    for at, (upper, lower) in enumerate(watched(itertools.pairwise(placed))):
-        pairs = [(a, b) for a, x, _ in upper for b, y, _ in lower if x == y]
-        numbers = [[bool(_NUMBER.fullmatch(box.text.strip())) for box in pair] for pair in pairs]
-        if not (full[at] and full[at + 1]):
-            own.append(False)
-        elif any(below for _, below in numbers):
-            own.append(True)
-        elif at == full.index(True) and len(placed) > HEADED:
-            own.append(False)
-        elif {start for _, start, _ in upper} & {start for _, start, _ in lower} >= {0} and not any(
-            " " in box.text.strip() for box, _, _ in (*upper, *lower)
-        ):
-            own.append(True)  # words that name rows, and none of several words
-        else:
-            own.append(
-                any(
-                    a.x1 + SPACE * height + _first_word(b) < right[start] - SPACE * height
-                    for a, start, _ in upper
-                    for b, below, _ in lower
-                    if start == below
-                )
-            )
-    return own
-
-
-def _first_word(box: Box) -> float:
-    """How wide the first word of a line is, in pixels."""
-    text = box.text.strip()
-    return box.width * len(text.partition(" ")[0]) / max(1, len(text))
-
-
-def _space_within_cells(
-    spaces: Sequence[float], own: Sequence[bool], full: Sequence[bool], height: float
-) -> float:
-    """Up to which space two visual rows are lines of the same cells: where the spaces fall into smaller and
-    larger ones, so that most cells have one full row; of such places the widest. -1 where they do not.
-    ``own``: which spaces are surely between rows. ``full``: which visual rows fill the columns.
-    """
-    between = [space for space, sure in zip(spaces, own, strict=True) if sure]
-    best, found = (len(full) + 1, -JUMP * height), -1.0
-    for small, large in itertools.pairwise(sorted(spaces)):
-        if large - small <= JUMP * height or any(space <= small for space in between):
-            continue
-        odd = _not_one_full(spaces, full, small)
-        clear = (large - small) / height
-        rows = 1 + sum(space > small for space in spaces)
-        few = odd <= FEW_ODD * rows and clear > VERY_CLEAR
-        most = AT_MOST if few or not odd else WITHIN if clear > CLEAR else 0.7
-        key = (0 if few else odd, small - large)
-        if small < most * height and key < best:
-            best, found = key, small
-    return found
-
-
-def _not_one_full(spaces: Sequence[float], full: Sequence[bool], within: float) -> int:
-    """How many table rows have no full visual row, or several, if spaces up to ``within`` are in cells. Not
-    counted are those up to the first full one: headings over columns, and of two full lines.
-    """
-    counts = [int(full[0])]
-    overlapping = bool(full[0])  # with a full one: lines of uneven cells stand half a line apart
-    for space, filled in zip(spaces, full[1:], strict=True):
-        if space <= 0:
-            counts[-1] += filled and not overlapping
-            overlapping |= filled
-        elif space <= within:
-            counts[-1] += filled
-            overlapping = filled
-        else:
-            counts.append(int(filled))
-            overlapping = filled
-    body = list(itertools.dropwhile(lambda count: count == 0, counts))[1:]
-    return sum(count != 1 for count in body)
-
-
-def _same_cells(group: Sequence[Placed], row: Placed) -> bool:
-    """Whether no line of ``row`` begins a cell across columns of ``group``, or under one."""
-    return all(end - start == 1 for line in (*group, row) for _, start, end in line)
-
-
-def _joined_heading(groups: list[list[Placed]], usual: float, height: float) -> list[list[Placed]]:
-    """The lines of a heading whose cells are of different length, put together where a larger space below
-    sets them apart from the rows.
-    """
-    for count in (2, 3):
-        if len(groups) <= count + 1:
-            break
-        heading = [row for group in groups[:count] for row in group]
-        below = groups[count][0]
-        apart = pitch(_boxes(heading[-1]), _boxes(below))
-        inside = max(pitch(_boxes(a), _boxes(c)) for a, c in itertools.pairwise(heading))
-        words = not any(_NUMBER.fullmatch(box.text.strip()) for row in heading for box, _, _ in row)
-        sizes = [len(row) for row in heading]
-        if (
-            apart > LOOSE * max(usual, inside)
-            and inside < LOOSE * height
-            and words
-            and max(sizes) > min(sizes)
-            and _same_cells([], [one for row in heading for one in row])
-        ):
-            return [heading, *groups[count:]]
-    return groups
-
-
 def _header_rows(groups: Sequence[Sequence[Placed]]) -> int:
     """How many rows name the columns: words alone over a table with numbers, one more under merged cells."""
 
     def numbers(group: Sequence[Placed]) -> int:
-        return sum(bool(_NUMBER.fullmatch(box.text.strip())) for row in group for box, _, _ in row)
+        return sum(bool(NUMBER.fullmatch(box.text.strip())) for row in group for box, _, _ in row)
 
     if len(groups) < 2 or numbers(groups[0]):
         return 0

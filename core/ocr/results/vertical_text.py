@@ -10,8 +10,9 @@ from statistics import mean, median
 from ...cancel import cancel_point, watched
 from ...cjk import is_cjk
 from .line import Line
-from .line_boxes import Box, level_boxes, skew, visual_rows
+from .line_boxes import Box, level_boxes, visual_rows
 from .result import Point, Word
+from .text_angle import skew
 
 # In thicknesses of a line (across the direction in which it runs).
 TOGETHER = 0.9  # columns of one balloon stand no farther apart

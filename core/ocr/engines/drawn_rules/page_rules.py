@@ -9,8 +9,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ...results.line import Line
-from ...results.line_boxes import Box, level_boxes, text_angle, visual_rows
+from ...results.line_boxes import Box, level_boxes, visual_rows
 from ...results.rules import Rule
+from ...results.text_angle import text_angle
 from ..level_picture import level_picture
 from .table_rules import RULE_THICKNESS, Found, ink_of, level_rules, shares_beside
 

@@ -18,7 +18,8 @@ from ..script_judge import LIKE_LATIN
 IN_PART, ALL = 0.85, 0.92
 LONG = 4.0  # heights of a line in which words may have vanished
 SURE = 0.95  # of a number that was read whole
-NUMBER = re.compile(r"[\s\d.,:;/%()+\u2013-]*\d[\s\d.,:;/%()+\u2013-]*")
+_SIGNS = r"[\s\d.,:;/%()+$\u20ac\u00a3\u00a5\u2013-]*"  # Tesseract's Cyrillic takes those of money for others
+NUMBER = re.compile(rf"{_SIGNS}\d{_SIGNS}")
 
 
 def with_vanished_words(lines: Sequence[Line], script: str) -> list[Line]:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ...results.line import Line
-from ...results.line_boxes import text_angle
 from ...results.panels import Panel, Pictures
+from ...results.text_angle import text_angle
 from ...results.vertical_text import is_vertical
 from .colour_steps import from_colour, most
 from .seams import parted_by_seams

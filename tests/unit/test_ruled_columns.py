@@ -1,0 +1,58 @@
+"""Tables whose columns are ruled and whose rows are not: a rule under the heading, one below the last row."""
+
+from __future__ import annotations
+
+from vramwise.ocr.results import reading_order
+from vramwise.ocr.results.line import Line
+from vramwise.ocr.results.rules import Rule
+
+XS = (0, 200, 330, 450, 900)
+
+
+def at(text: str, left: float, top: float) -> Line:
+    right, bottom = left + 10 * len(text), top + 20
+    return Line(text, ((left, top), (right, top), (right, bottom), (left, bottom)), 0.9)
+
+
+def rows_of(rows: list[list[list[str]]]) -> list[list[str]]:
+    """``rows`` of cells of lines; rules around the first and below the last, and between columns."""
+    lines, y, level = [], 8, [0]
+    for number, row in enumerate(rows):
+        for x, texts in zip(XS, row, strict=False):
+            lines += [at(text, x + 8, y + 28 * place) for place, text in enumerate(texts) if text]
+        y += 28 * max(map(len, row))
+        if number in (0, len(rows) - 1):
+            y += 8
+            level.append(y)
+            y += 8
+    rules = [Rule((0, at_y), (900, at_y)) for at_y in level] + [Rule((x, 0), (x, level[-1])) for x in XS]
+    (table,) = reading_order.tables(lines, reading_order.arrange(lines, rules=rules))
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def test_rows_between_two_rules_are_told_by_their_words_and_numbers() -> None:
+    """All five data sets of a paper's table stood in one cell."""
+    rows = [
+        ["Dataset", "Base", "Large", "Notes"],
+        ["PubLayNet", "F / M", "M", "Layouts of modern documents"],
+        ["PRImA", "M", "", "Layouts of magazines and reports"],
+        ["Newspaper", "F", "", "Layouts of newspapers from the past"],
+        ["TableBank", "F", "F", "Regions of tables"],
+        ["HJDataset", "F / M", "", "Layouts of history"],
+    ]
+    assert rows_of([[[text] for text in row] for row in rows]) == rows
+
+
+def test_lines_that_go_on_within_ruled_cells_stay_together() -> None:
+    head = [["Town"], ["Sort"], ["Sum"], ["What it is"]]
+    notes = [
+        "The harbour is an old one that",
+        "was built before the town had",
+        "a wall, and is still used by",
+        "boats",
+    ]
+    body = [["Oslo in", "the north of", "the country", "of fjords"], ["7"], ["12"], notes]
+    assert rows_of([head, body]) == [
+        ["Town", "Sort", "Sum", "What it is"],
+        ["Oslo in the north of the country of fjords", "7", "12", " ".join(notes)],
+    ]
