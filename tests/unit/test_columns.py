@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from vramwise.ocr.results import reading_order
@@ -228,6 +229,35 @@ def test_an_article_beside_a_box_of_figures_is_read_on_its_own(on_the_left: bool
     lines = sorted(expected, key=lambda one: one.polygon[0][1])
     order = reading_order.arrange(lines)
     assert [lines[index].text for row in order.rows for index in row] == [one.text for one in expected]
+
+
+SPRING = ("The snow has gone,", "The grass is here,", "And every tree", "Has leaves;", "The earth is glad.")
+POEM = ("\u767d\u4e91\u662f\u5929\uff0c", "\u6d41\u661f\u4e00\u53ea\uff0c", "\u98de\u6765\u4e00\u6735\u3002")
+
+
+COUPLETS = (
+    "\u5fc3\u540c\u6d41\u6c34\u51c0\uff0c\u8eab\u4e0e\u4e91\u8f7b\u3002",
+    "\u6625\u65e5\u5728\u5929\u6daf\uff0c\u5929\u6daf\u65a5\u3002",
+)
+
+
+@pytest.mark.parametrize("verses", [SPRING, POEM, COUPLETS], ids=["a song", "a Chinese poem", "couplets"])
+def test_two_columns_of_verses_are_read_one_by_one_however_level(verses: tuple[str, ...]) -> None:
+    """Short lines on the same rows are cells in all else, but cells do not end in commas and stops."""
+    wide = 22 if verses is POEM else 6
+    rows = [40 + 30 * (n + n // len(verses)) for n in range(3 * len(verses))]  # a blank row after each stanza
+    left, right = (
+        [line(text, x, y, x + wide * len(text)) for text, y in zip(3 * verses, rows, strict=True)]
+        for x in (20, 500)
+    )
+    cells = [replace(one, text=one.text.rstrip(",;.\uff0c\u3002")) for one in (*left, *right)]
+    by_rows = sorted(range(len(cells)), key=lambda n: (n % len(rows), n))
+    assert flat(reading_order.arrange([*left, *right])) == list(range(len(cells)))
+    assert flat(reading_order.arrange(cells)) == by_rows
+
+
+def flat(order: reading_order.ReadingOrder) -> list[int]:
+    return [index for row in order.rows for index in row]
 
 
 def test_long_descriptions_with_their_amounts_are_read_row_by_row() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vramwise.ocr.engines.pictures import page_pictures
 from vramwise.ocr.engines.pictures.page_pictures import pictures_on
 from vramwise.ocr.results.line import Line
-from vramwise.ocr.results.panels import Panel, in_order
+from vramwise.ocr.results.panels import Panel, Pictures, in_order
 from vramwise.ocr.results.reading_order import arrange, plain_text
 from vramwise.ocr.results.rules import Rule
 
@@ -109,6 +109,15 @@ def test_a_tall_panel_beside_two_low_ones_is_read_before_them() -> None:
         Panel(0, 84, 100, 99),
     )
     assert in_order([wide, foot, top, tall]) == [tall, top, foot, wide]
+
+
+def test_two_low_panels_on_the_right_are_read_before_a_tall_one_on_the_left_of_a_manga() -> None:
+    tall, upper, lower = Panel(0, 500, 300, 1000), Panel(320, 500, 620, 740), Panel(320, 760, 620, 1000)
+    above = Panel(0, 0, 620, 480)
+    none = np.zeros((1, 1), np.int64)
+    mirrored = Pictures((tall, lower, above, upper), none, 1.0).from_the_right().panels
+    places = [mirrored.index(panel) for panel in in_order(mirrored)]
+    assert [(tall, lower, above, upper)[place] for place in places] == [above, upper, lower, tall]
 
 
 def test_frames_without_a_drawing_are_no_panels() -> None:

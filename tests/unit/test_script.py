@@ -262,6 +262,17 @@ def test_han_letters_of_which_nobody_is_sure_may_be_another_script() -> None:
     assert foreign_lines([han(letters[:1], 0.1, "Bengali", 0.94, 0.85)]) == {0: "Bengali"}
 
 
+def test_kana_in_small_type_on_a_page_of_manga_are_no_cyrillic() -> None:
+    """Nor do they draw in the columns beside them, which were read."""
+    letters = "".join(map(chr, range(0x6D77, 0x6D7F)))
+    page = [han(letters, 0.99, "Han", 0.95, 0.99) for _ in range(3)]
+    small = han("\u307e\u3041", 0.8, "Cyrillic", 0.95, 0.79)
+    beside = han(letters[:3] + "\u3082", 0.907, "Cyrillic", 0.55, 0.998)
+    assert foreign_lines([*page, small, beside]) == {}
+    assert foreign_lines([*page, line("  . ", 0.1, "Cyrillic", 0.95), beside]) == {3: "Cyrillic"}
+    assert foreign_lines([*page, han("\u307e\u3041", 0.8, "Hangul", 0.95, 0.6)]) == {3: "Hangul"}
+
+
 def test_two_capitals_alone_on_a_picture_are_what_was_read() -> None:
     assert foreign_lines([LineEvidence("PH", 0.85, ScriptGuess("Cyrillic", 0.61), 1.0, 1.6)]) == {}
     assert foreign_lines([LineEvidence("N", 0.52, ScriptGuess("Hebrew", 0.62), 0.15, 1.6)]) == {}

@@ -54,6 +54,17 @@ def test_no_box_grows_on_noise_and_gradients() -> None:
         assert (found.min(1) >= box.min(1) - 1e-3).all() and (found.max(1) <= box.max(1) + 1e-3).all()
 
 
+def test_letters_that_fade_with_their_ground_stay_in_the_box() -> None:
+    """A song's words over a blurred cover: lighter on lighter at one end, as every column alone shows."""
+    ground = np.linspace(150, 20, 500)[None, :].repeat(200, 0)
+    ink = _page("M" * 8)[..., 0] < 128
+    page = np.where(ink, ground + 0.35 * (240 - ground), ground)
+    faint = np.repeat(page[..., None], 3, 2).round().astype(np.uint8)
+    left = np.flatnonzero(ink.any(0))[0]
+    (box,) = tightened(_box(70, 60, 480, 150), faint)
+    assert 70 < box[0, 0] < left
+
+
 @pytest.mark.parametrize("step", [1, 3], ids=["drawn", "dotted"])
 def test_the_rules_beside_a_word_are_no_ink_of_it(step: int) -> None:
     """A detector draws the box of a word in a cell out to the rules, and aslant."""

@@ -135,7 +135,11 @@ def _is_sure(line: LineEvidence, score: float, ink: float) -> bool:
 
 
 def _is_sure_alone(line: LineEvidence) -> bool:
-    """Whether a foreign line is believed on a page that was read."""
+    """Whether a foreign line is believed on a page that was read. Alphabets like Latin do not come back as
+    Han or kana.
+    """
+    if _is_han(line) and line.guess.script in LIKE_LATIN:
+        return False
     if line.guess.confidence >= STRAY_SURE:
         return line.aspect >= TELLS
     nothing = line.score is not None and line.score < NOTHING and line.explained <= UNREAD
@@ -196,6 +200,8 @@ def _is_read(line: LineEvidence) -> bool:
 def _is_drawn_in(line: LineEvidence, home: str, at_home: bool) -> bool:
     name, confidence = line.guess.script, line.guess.confidence
     if not at_home:
+        if _is_han(line) and (line.score or 0.0) >= PARTLY_SCORE:
+            return False
         return name == home and line.explained <= READ and confidence >= UNREAD_SURE
     if line.explained <= UNREAD:
         return name != "Common" or confidence < CLEAR

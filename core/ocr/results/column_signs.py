@@ -26,8 +26,11 @@ MOSTLY_NUMBERS = 0.6  # of a side
 FEWEST_COUNTED, IN_STEP, WITH_TEXT = 6, 0.8, 0.6  # lines with numbers, one more than the last, with a text
 NUMBER = re.compile(r"[\W_]*\d[\d\W_]*[^\W\d_]{0,3}[\W_]*|[\W_]*")
 RUNNING, RUNS_ON = 8, 0.3  # lines of running text at least, share whose sentence goes on below
+VERSES, OPEN_VERSES, ENDED_VERSES = 6, 0.25, 0.5  # lines at least, shares with a comma, that end in a mark
 SAME_ROWS = 0.65  # of the lines of two columns that share rows are level
 COUNT = re.compile(r"\d{1,3}")
+_COMMA = re.compile("[,;]$|[\uff0c\u3001\uff1b]")
+_MARK = re.compile("[,;.!?\u2026\uff0c\u3001\uff1b\u3002\uff01\uff1f][\"'\u201d\u2019\u300d]?$")
 _ENDS_OPEN = re.compile(r"[^\W\d_A-Z]$|[,\-]$")
 
 
@@ -58,6 +61,8 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     if max(_numbers(a), _numbers(b)) >= MOSTLY_NUMBERS:
         return has_text_beside_numbers(a, b)
     if gap > CARDS * unit and _is_card(near_left) and _is_card(near_right):
+        return True
+    if gap >= WIDE_GUTTER * unit and _are_verses(near_left) and _are_verses(near_right):
         return True
     if _in_rows(a, b, unit):
         return False
@@ -121,6 +126,15 @@ def _are_numbered(side: Sequence[Box]) -> bool:
     rest = [box for box in side if box.x0 > edge and not NUMBER.fullmatch(box.text.strip())]
     told = sum(any(abs(b.middle - one.middle) < unit / 2 for b in rest) for one in watched(flush))
     return told >= WITH_TEXT * len(flush) and min(box.x0 for box in side) > edge - 4 * unit
+
+
+def _are_verses(side: Sequence[Box]) -> bool:
+    """Whether lines are those of a poem or a song: short ones that end in commas and stops, as cells do not,
+    at one height with those beside them where both columns are set alike.
+    """
+    ends = [box.text.strip() for box in side]
+    commas, marks = (sum(bool(mark.search(end)) for end in ends) for mark in (_COMMA, _MARK))
+    return len(ends) >= VERSES and commas >= OPEN_VERSES * len(ends) and marks >= ENDED_VERSES * len(ends)
 
 
 def are_captions(left: Sequence[Box], right: Sequence[Box]) -> bool:

@@ -6,6 +6,7 @@ through the whole page part them, rows first, and of balloons the left one befor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -147,7 +148,7 @@ def in_order(panels: Sequence[Panel]) -> list[Panel]:
 
 def _cut(panels: Sequence[Panel], start: str, stop: str) -> list[list[Panel]]:
     groups: list[list[Panel]] = []
-    reach = 0.0
+    reach = -math.inf  # a mirrored page lies left of 0
     for panel in sorted(panels, key=lambda one: float(getattr(one, start))):
         begins, ends = float(getattr(panel, start)), float(getattr(panel, stop))
         if groups and begins > reach - MEET * (ends - begins):

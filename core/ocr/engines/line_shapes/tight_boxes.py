@@ -44,8 +44,9 @@ def tightened(boxes: NDArray[Any], picture: NDArray[uint8]) -> NDArray[Any]:
         if rows.all() or columns.all():
             continue
         inked = np.ptp(patch[~rows][:, ~columns])
+        contrasts = np.ptp(patch[~rows], axis=0)  # of each column by itself: the ground may fade along a line
         down = np.flatnonzero((np.ptp(patch[:, ~columns], axis=1) > INK * inked) & ~rows)
-        across = np.flatnonzero((np.ptp(patch[~rows], axis=0) > INK * inked) & ~columns)
+        across = np.flatnonzero((contrasts > INK * contrasts[~columns].max()) & ~columns)
         if inked < CONTRAST or not down.size or not across.size:
             continue
         if slope > LEVEL:
