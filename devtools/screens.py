@@ -35,7 +35,7 @@ NARROW = """() => document.querySelectorAll('.side-bar-panel, .p-splitterpanel')
 })"""
 ALONE = """type => {
     const { app, LiteGraph } = window
-    app.graph.clear()
+    app.clean()
     const node = LiteGraph.createNode(type)
     node.pos = [620, 220]
     app.graph.add(node)
@@ -103,7 +103,7 @@ class Screens:
             self.page.locator(".node-help-content").wait_for()
             self.page.evaluate(NARROW)
             self.keep(f"help_{kind}")
-        self.page.evaluate("() => window.app.graph.clear()")
+        self.page.evaluate("() => window.app.clean()")
 
     def sidebar(self) -> None:
         self.page.locator(TAB).click()
@@ -130,10 +130,10 @@ class Screens:
             )
             self.page.locator(".vw-loader tr").first.wait_for()
             self.keep(f"loader_{model}", 1500)
-        self.page.evaluate("() => window.app.graph.clear()")
+        self.page.evaluate("() => window.app.clean()")
 
     def search(self) -> None:
-        self.page.evaluate("() => window.app.graph.clear()")
+        self.page.evaluate("() => window.app.clean()")
         self.page.mouse.dblclick(900, 700)
         self.page.keyboard.type("vramwise", delay=30)
         self.keep("search", 1500)

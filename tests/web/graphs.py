@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from devtools.comfy.browser import Frontend
 
+# As ComfyUI's own "Clear Workflow": it keeps outputs by the ids of nodes, and ids begin anew.
+EMPTY = "() => window.app.clean()"
 BUILD = """([nodes, links]) => {
     const { app, LiteGraph } = window
-    app.graph.clear()
+    app.clean()
     const made = {}
     for (const [name, type, pos, values] of nodes) {
         const node = LiteGraph.createNode(type)

@@ -166,7 +166,7 @@ def test_axe_would_see_pale_text_and_a_button_without_a_name(checked: Callable[.
 def test_axe_finds_nothing_in_the_sidebar_tab(checked: Callable[..., Any], palette: str) -> None:
     frontend, axe = checked(palette)
     page = frontend.page
-    page.evaluate("() => window.app.graph.clear()")
+    page.evaluate(graphs.EMPTY)
     graphs.open_tab(page)
     page.get_by_role("heading", name="On ").wait_for()
     page.locator(".vw-sidebar summary").first.click()

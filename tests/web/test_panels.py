@@ -63,12 +63,10 @@ def nodes2(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def opened(visit: Callable[..., Frontend], browser: Frontend, nodes2: bool) -> Iterator[Frontend]:
-    if os.environ.get("VRAMWISE_SCREENS"):
-        browser.opened_with = None  # type: ignore[attr-defined]  # else a node shows the last test's preview
+def opened(visit: Callable[..., Frontend], nodes2: bool) -> Iterator[Frontend]:
     frontend = visit(nodes2=nodes2)
     yield frontend
-    frontend.page.evaluate("() => window.app.graph.clear()")
+    frontend.page.evaluate(graphs.EMPTY)
 
 
 @pytest.fixture
@@ -327,13 +325,19 @@ def test_after_a_run_the_page_is_there_with_its_regions_and_a_click_copies(
     keep(panel, "ocr")
 
 
+@pytest.mark.parametrize("used", [False, True], ids=["page just opened", "page used before"])
 def test_what_was_read_has_more_room_than_the_question(
-    visit: Callable[..., Frontend], browser: Frontend, nodes2: bool
+    visit: Callable[..., Frontend], browser: Frontend, nodes2: bool, used: bool
 ) -> None:
     """Half of the free room was the prompt's, and the result lay below the fold of a page just opened."""
-    browser.opened_with = None  # type: ignore[attr-defined]
+    if not used:
+        browser.opened_with = None  # type: ignore[attr-defined]
     opened = visit(nodes2=nodes2)
     page = opened.page
+    if used:
+        ocr(opened)
+        opened.run_and_wait()
+        opened.wait_for_pictures()  # kept by the id that the new node gets
     node = build(opened, [("ocr", "VramwiseOCR", (0, 0), {})])["ocr"]
     panel, question = page.locator(".vw-pages"), page.locator("textarea:visible").first
     question.wait_for()
@@ -578,7 +582,7 @@ def test_a_failed_download_is_explained_first_in_the_readers_language(visit: Cal
         assert box is not None and panel is not None and box["y"] - panel["y"] < 40, "at the top"
     finally:
         page.unroute("**/vramwise/plan?*")
-        page.evaluate("() => window.app.graph.clear()")
+        page.evaluate(graphs.EMPTY)
 
 
 def test_the_advisors_sentences_are_in_the_pages_language_whatever_the_reports_is(
@@ -596,7 +600,7 @@ def test_the_advisors_sentences_are_in_the_pages_language_whatever_the_reports_i
     faults = frontend.page.locator(".vw-findings li")
     frontend.page.locator("details:has(.vw-findings) > summary").press("Enter")
     assert texts(faults) == [HOSTILE, "gpus.csv"], "as text, in the page's language"
-    frontend.page.evaluate("() => window.app.graph.clear()")
+    frontend.page.evaluate(graphs.EMPTY)
 
 
 def test_the_advisors_rows_are_in_the_pages_language_whoever_ran_it(visit: Callable[..., Frontend]) -> None:
@@ -619,7 +623,7 @@ def test_the_advisors_rows_are_in_the_pages_language_whoever_ran_it(visit: Calla
     assert texts(offer.locator(".vw-note")) == ["R", "N", "M"], "what has no words of its own stays"
     assert said.split(": ")[-1].startswith("L"), "the licence"
     assert offer.locator("tbody tr").get_attribute("title") == "R"
-    frontend.page.evaluate("() => window.app.graph.clear()")
+    frontend.page.evaluate(graphs.EMPTY)
 
 
 # --- OCR Score and Memory Release -------------------------------------------------------------------------

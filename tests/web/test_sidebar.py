@@ -33,7 +33,7 @@ def words(locale: str) -> dict[str, str]:
 
 def side(frontend: Frontend) -> Locator:
     """Our tab, opened with an empty graph."""
-    frontend.page.evaluate("() => window.app.graph.clear()")
+    frontend.page.evaluate(graphs.EMPTY)
     return graphs.open_tab(frontend.page)
 
 

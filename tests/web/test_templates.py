@@ -284,7 +284,7 @@ def test_what_was_left_out_is_said_in_words_and_leaves_the_run_button_again(
     first = toast["detail"].splitlines()[0]
     words = json.loads((SUBGRAPHS.parent / "web" / "words" / "ru.json").read_text(encoding="utf-8"))
     assert first.endswith(words["not_linked"].format(input="image")) and "image" in first
-    page.evaluate("() => window.app.graph.clear()")
+    page.evaluate(graphs.EMPTY)
 
 
 def skip_where_nodes_have_other_sizes(frontend: Frontend) -> None:
