@@ -26,7 +26,7 @@ export function adviceList(use) {
   const task = make('select', { 'aria-label': t('filter_task'), onchange: redraw })
   const running = check('filter_runs', true)
   const here = check('filter_installed', false)
-  const element = div('vw-advice', first, div('vw-row vw-filters', task, word, running.label, here.label), count, said, holder)
+  const element = div('', first, div('vw-row vw-filters', task, word, running.label, here.label), count, said, holder)
   const unfolded = new Set()
   let groups = []
 

@@ -36,9 +36,9 @@ export const table = (props, heads, rows) =>
 // A line that a screen reader speaks when it changes.
 export const status = () => make('p', { class: 'vw-status', role: 'status' })
 
-// A node's panel; the node is told when it wants to be of another height.
 export const frame = (kind) => make('section', { class: `vw-panel vw-${kind}` })
 
+// Tells a node that its panel wants to be of another height.
 export function high(panel, height, resized) {
   if (height === panel.height) return
   panel.height = height

@@ -3,6 +3,7 @@ import { app } from '../../scripts/app.js'
 
 export const widgetOf = (node, name) => node?.widgets?.find((one) => one.name === name)
 export const valueOf = (node, name) => widgetOf(node, name)?.value
+export const valuesOf = (node, names) => Object.fromEntries(names.map((name) => [name, String(valueOf(node, name) ?? '')]))
 
 // Does `work` first where the object's method is called.
 export function precede(object, name, work) {

@@ -3,7 +3,12 @@ import { button, changes, div, fault, make, note, put, status } from './dom.js'
 import { order, watch } from './live.js'
 import { language, size, t } from './words.js'
 
-export const failed = (download) => download?.state === 'failed' && fault(`${t('download_failed')} ${download.error}`, { role: 'alert' })
+// The time tells a second try that fails at once from the first.
+export function failed(download) {
+  if (download?.state !== 'failed') return null
+  const time = new Date(1000 * download.ended).toLocaleTimeString(language())
+  return fault(`${t('download_failed', { time })} ${download.error}`, { role: 'alert' })
+}
 
 // The button that begins a download, or how far it is. `id` is a model's or a recogniser's; `post` sends the order.
 export function fetching(id, download, text, post, source = '') {
@@ -26,7 +31,7 @@ export function fetching(id, download, text, post, source = '') {
 const named = (codes) => codes.map((code) => new Intl.DisplayNames([language()], { type: 'language' }).of(code)).join(', ')
 
 // The net that finds blocks has a name of its own, a recogniser those of its languages.
-export function recogniser(one, post) {
+function recogniser(one, post) {
   const name = one.name ?? named(one.languages)
   if (one.state === 'here') return make('p', null, `\u2713 ${name}`)
   if (!one.allowed) return note(`${name}: ${t('download_off')}`)

@@ -5,7 +5,7 @@ import { loadWords, setting, t } from './words.js'
 // The JSON of /vramwise/PATH, by POST where there is a body. A refusal is an Error with the server's sentence.
 export async function ask(path, body) {
   const post = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
-  const answer = await api.fetchApi(`/vramwise/${path}`, body ? post : undefined)
+  const answer = await api.fetchApi(`/vramwise/${path}`, body && post)
   const found = await answer.json().catch(() => null)
   if (!found || !answer.ok) throw new Error(found?.error ?? t('no_answer'))
   return found
@@ -37,29 +37,32 @@ const seen = new IntersectionObserver((entries) => {
 export function watch(element, path, show, fail) {
   watches.set(element, { path, show, fail, visible: false })
   seen.observe(element)
-  return { refresh: wake, stop: () => watches.delete(element) && seen.unobserve(element) }
+  const stop = () => watches.delete(element) && seen.unobserve(element)
+  return { refresh: () => wake(), stop }
 }
 
 const visible = () => (document.hidden ? [] : [...watches.values()].filter((one) => one.visible))
 
-function wake() {
+const SOON = 60
+const pause = () => 1000 * Math.max(0.5, Number(setting('Vramwise.PollSeconds', 2)) || 2)
+
+function wake(milliseconds = SOON) {
   clearTimeout(timer)
-  timer = setTimeout(tick, 60)
+  timer = setTimeout(look, milliseconds)
 }
 
-async function tick() {
-  const now = visible()
+// Called while answers are under way, it comes soon after.
+async function look() {
   again = asking
-  if (!now.length || asking) return
+  const now = visible()
+  if (asking || !now.length) return
   asking = true
   try {
     await loadWords()
     await Promise.all([...grouped(now)].map(([path, all]) => answer(path, all)))
   } finally {
     asking = false
-    clearTimeout(timer)
-    timer = setTimeout(tick, again ? 60 : 1000 * Math.max(0.5, Number(setting('Vramwise.PollSeconds', 2)) || 2))
-    again = false
+    wake(again ? SOON : pause())
   }
 }
 
@@ -78,4 +81,4 @@ async function answer(path, all) {
   }
 }
 
-document.addEventListener('visibilitychange', wake)
+document.addEventListener('visibilitychange', () => wake())

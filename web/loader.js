@@ -1,7 +1,7 @@
 // OCR Model Loader: what each precision needs and whether it fits, before anything runs.
 import { button, changes, copy, div, fault, frame, high, list, make, note, put, status, strong, table } from './dom.js'
 import { additions, failed, fetching } from './languages.js'
-import { linked, precede, valueOf, widgetOf } from './graph.js'
+import { linked, precede, valueOf, valuesOf, widgetOf } from './graph.js'
 import { order, watch } from './live.js'
 import { language, setting, size, source, t } from './words.js'
 
@@ -10,13 +10,8 @@ const ASKED = ['model', 'precision', 'attention', 'device', 'quantise_vision', '
 // The largest picture of the OCR nodes that this loader feeds, in megapixels; 0 where they leave it open.
 const megapixels = (node) => Math.max(0, ...linked(node, node.outputs?.[0]).map((one) => Number(valueOf(one, 'megapixels')) || 0))
 
-function question(node) {
-  const query = new URLSearchParams()
-  for (const name of ASKED) query.set(name, String(valueOf(node, name) ?? ''))
-  query.set('megapixels', String(megapixels(node)))
-  query.set('lang', language())
-  return `plan?${query}`
-}
+const question = (node) =>
+  `plan?${new URLSearchParams({ ...valuesOf(node, ASKED), megapixels: megapixels(node), lang: language() })}`
 
 export const badge = (verdict) => make('span', { class: `vw-badge vw-is-${verdict}` }, t(`verdict_${verdict}`))
 
@@ -29,7 +24,7 @@ export function loaderPanel(node, resized) {
   let plan = null
   const changed = changes()
 
-  const live = watch(element, () => question(node), show, (sentence) => fail(sentence))
+  const live = watch(element, () => question(node), show, fail)
   for (const name of ASKED) {
     const widget = widgetOf(node, name)
     if (widget)
@@ -65,9 +60,9 @@ export function loaderPanel(node, resized) {
       found.recognisers?.length > 0 && additions('languages', found.recognisers, post),
       found.layout && additions('layout_net', [found.layout], post)
     )
-    body.querySelector('.vw-languages')?.toggleAttribute('open', !!unfolded)
-    if (focused) [...body.querySelectorAll('[data-act]')].find((one) => one.dataset.act === focused)?.focus()
     const added = body.querySelector('.vw-languages')
+    added?.toggleAttribute('open', !!unfolded)
+    if (focused) [...body.querySelectorAll('[data-act]')].find((one) => one.dataset.act === focused)?.focus()
     const rows = () => found.verdicts.length + (found.missing ? 8 : 1) + 2 * (found.needs?.length ?? 0) + (added ? (added.open ? 12 : 1) : 0)
     added?.addEventListener('toggle', () => (panel.asked = true) && tall(rows()))
     tall(rows())

@@ -80,7 +80,7 @@ function htmlTable(root, lines, at) {
         make(cell.tagName === 'TH' ? 'th' : 'td', { colspan: cell.colSpan > 1 && cell.colSpan, rowspan: cell.rowSpan > 1 && cell.rowSpan }, cell.textContent)
       ))
     )
-    root.append(make('table', null, make('tbody', null, rows)))
+    root.append(make('table', null, rows))
   }
   return end + 1
 }

@@ -42,6 +42,6 @@ export function releaseBars(release) {
         bar([{ kind: key === 'release_device' ? 'free' : 'used', bytes, text: size(bytes) }], most, `${label}, ${t(when)}: ${size(bytes)}`),
         make('span', { class: 'vw-number' }, size(bytes))
       )
-    return div('vw-release', make('p', null, strong(label)), line('before', before), line('after', after))
+    return div('', make('p', null, strong(label)), line('before', before), line('after', after))
   })
 }

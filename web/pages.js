@@ -82,7 +82,7 @@ export function pagesPanel(node) {
   }
 
   const written = (text, kind) =>
-    div('vw-written', button(t('copy'), () => take(text), { class: 'vw-copy' }), kind ?? make('pre', { tabindex: 0 }, text))
+    div('', button(t('copy'), () => take(text), { class: 'vw-copy' }), kind ?? make('pre', { tabindex: 0 }, text))
 
   const content = {
     page: (record) => div('vw-both', page(record, pictures[at], take), make('pre', { class: 'vw-beside', tabindex: 0, 'aria-label': t('tab_text') }, record.text)),

@@ -1,6 +1,6 @@
 // Remote OCR Model: who answers there now. It asks when the button is pressed: opening a workflow sends nothing.
 import { button, div, frame, high, list, put, status } from './dom.js'
-import { valueOf } from './graph.js'
+import { valuesOf } from './graph.js'
 import { order } from './live.js'
 import { language, t } from './words.js'
 
@@ -9,7 +9,7 @@ const ASKED = ['endpoint', 'model', 'family']
 export function remotePanel(node, resized) {
   const element = frame('remote')
   const said = status()
-  const panel = { element, height: 52, show: (output) => ((said.textContent = ''), show(output)), redraw }
+  const panel = { element, height: 52, show, redraw }
   let lines = []
 
   function redraw() {
@@ -19,15 +19,20 @@ export function remotePanel(node, resized) {
 
   // of a run: the plan, which is what the button shows too
   function show(output) {
-    lines = (output.text ?? []).join('\n').split('\n').filter(Boolean)
+    said.textContent = ''
+    tell((output.text ?? []).join('\n').split('\n'))
+  }
+
+  function tell(all = []) {
+    lines = all.filter(Boolean)
     redraw()
   }
 
   async function question() {
     panel.asked = true
     said.textContent = t('asking')
-    const asked = Object.fromEntries(ASKED.map((name) => [name, String(valueOf(node, name) ?? '')]))
-    show({ text: (await order(`endpoint?lang=${language()}`, asked, said))?.lines })
+    const found = await order(`endpoint?lang=${language()}`, valuesOf(node, ASKED), said)
+    tell(found?.lines)
     element.querySelector('button').focus()
   }
 

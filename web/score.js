@@ -10,6 +10,11 @@ export function scorePanel() {
   const element = keepEvents(frame('score'))
   let output = null
 
+  function show(found) {
+    output = found
+    redraw()
+  }
+
   function redraw() {
     const record = output?.score?.[0]
     if (!record) return
@@ -32,5 +37,5 @@ export function scorePanel() {
     )
   }
 
-  return { element, height: 240, show: (found) => ((output = found), redraw()), redraw }
+  return { element, height: 240, show, redraw }
 }

@@ -15,13 +15,19 @@ export async function sidebar(root, graph, again) {
   const changed = changes()
   const section = (key, ...children) => make('section', { 'aria-label': t(key) }, make('h3', null, t(key)), children)
   const fits = fitting(graph)
-  put(root, div('vw-panel vw-sidebar', make('h2', null, 'VRAMwise'), section('side_machine', machine), section('side_residents', held, said), section('side_fits', fits.element)))
+  const sections = [section('side_machine', machine), section('side_residents', held, said), section('side_fits', fits.element)]
+  put(root, div('vw-panel vw-sidebar', make('h2', null, 'VRAMwise'), sections))
   const fail = (place) => (sentence) => put(place, fault(sentence))
 
   const live = [
-    watch(machine, () => `machine?lang=${language()}`, (found) => (language() === spoken ? put(machine, about(found)) : again()), fail(machine)),
+    watch(machine, () => `machine?lang=${language()}`, present, fail(machine)),
     watch(held, () => 'residents', residents, fail(held))
   ]
+
+  function present(found) {
+    if (language() === spoken) put(machine, about(found))
+    else again()
+  }
 
   function residents(found) {
     if (!changed(found)) return
@@ -61,11 +67,30 @@ function about(found) {
 // What fits by task, for this machine or a card that is typed or picked.
 function fitting(graph) {
   const names = make('datalist', { id: 'vramwise-cards' })
-  const card = make('input', { type: 'text', list: 'vramwise-cards', 'aria-label': t('what_if'), placeholder: t('what_if_hint'), size: 28, maxlength: 80, onkeydown: (event) => (event.stopPropagation(), event.key === 'Enter' && load()) })
+  const card = make('input', {
+    type: 'text',
+    list: 'vramwise-cards',
+    'aria-label': t('what_if'),
+    placeholder: t('what_if_hint'),
+    size: 28,
+    maxlength: 80,
+    onkeydown
+  })
   const best = make('div', { 'aria-live': 'polite' })
   const list = adviceList(useInLoader(graph(), null))
   const all = make('details', null, make('summary', null, t('all_models')), list.element)
-  const element = div('vw-fits', div('vw-row', card, names, button(t('ask'), load), button(t('this_machine'), () => ((card.value = ''), load()))), best, all)
+  const ways = div('vw-row', card, names, button(t('ask'), load), button(t('this_machine'), here))
+  const element = div('vw-fits', ways, best, all)
+
+  function onkeydown(event) {
+    event.stopPropagation() // no shortcut of the canvas
+    if (event.key === 'Enter') load()
+  }
+
+  function here() {
+    card.value = ''
+    load()
+  }
 
   async function load() {
     put(best, note(t('asking')))

@@ -13,7 +13,7 @@ import { keepEvents, pagesPanel } from './pages.js'
 import { remotePanel } from './remote.js'
 import { scorePanel } from './score.js'
 import { sidebar } from './sidebar.js'
-import { language, loadWords, setting, t } from './words.js'
+import { data, language, loadWords, setting, t } from './words.js'
 
 const NAME = 'vramwise_panel'
 const TAB = 'vramwise'
@@ -48,9 +48,15 @@ function probePanel(node, resized) {
 
 function releasePanel() {
   const element = frame('release')
-  const panel = { element, height: 134, show: (output) => ((panel.last = output.release?.[0]), panel.redraw()) }
-  panel.redraw = () => panel.last && put(element, releaseBars(panel.last))
-  return panel
+  let last = null
+
+  function show(output) {
+    last = output.release?.[0]
+    redraw()
+  }
+
+  const redraw = () => last && put(element, releaseBars(last))
+  return { element, height: 134, show, redraw }
 }
 
 function advisorPanel(node) {
@@ -204,11 +210,22 @@ async function evictAll() {
   }
 }
 
+const hasOurs = () => [app.graph, ...(app.graph.subgraphs?.values() ?? [])].some((graph) => graph.nodes.some(ours))
+
+// A page loaded anew has lost what was shown; the server knows it by the workflow's id.
+const recalled = new Set()
+
+async function recall(id) {
+  if (recalled.has(id) || !hasOurs()) return
+  recalled.add(id)
+  const found = await ask(`shown?workflow=${id}`)
+  for (const [node, output] of Object.entries(found)) show(nodeOf(node), output)
+}
+
 // The server calls it success where a part of a graph was queued: what was left out is said.
 async function tellWhatIsLeftOut() {
   const wrong = Object.entries(app.lastNodeErrors ?? {}).filter(([, one]) => one.errors?.length)
-  const graphs = [app.graph, ...(app.graph.subgraphs?.values() ?? [])]
-  if (!wrong.length || !graphs.some((graph) => graph.nodes.some(ours))) return
+  if (!wrong.length || !hasOurs()) return
   await loadWords()
   const why = (one) => (one.type === 'required_input_missing' ? t('not_linked', { input: one.details }) : one.details || one.message)
   const said = wrong.slice(0, 3).map(([id, one]) => `${nodeOf(id)?.title ?? one.class_type}: ${why(one.errors[0])}`)
@@ -229,15 +246,9 @@ function fillWidgetTokens(node) {
     String(widget.value).replace(/%[^%]+%/g, (token) => (/^%date:|^[^.]*$/.test(token) ? token : fill(app, token)))
 }
 
-const option = (text, value = text) => ({ text, value })
-const settings = [
-  { id: 'Vramwise.Units', category: ['VRAMwise', 'Memory shown', 'Units'], name: 'Units of memory', type: 'combo', options: [option('GiB'), option('GB')], defaultValue: 'GiB', tooltip: 'GiB is 1024^3 bytes, GB is 10^9 bytes.' },
-  { id: 'Vramwise.PollSeconds', category: ['VRAMwise', 'Memory shown', 'Polling'], name: 'Seconds between looks at the memory', type: 'slider', attrs: { min: 1, max: 30, step: 1 }, defaultValue: 2, tooltip: 'Only while something that shows it can be seen.' },
-  { id: 'Vramwise.DownloadSource', category: ['VRAMwise', 'Downloads', 'Source'], name: 'Download models from', type: 'combo', options: [option('automatic', 'server'), option('Hugging Face', 'huggingface'), option('ModelScope', 'modelscope')], defaultValue: 'server', tooltip: 'automatic: as the server is set. Nothing is fetched before the Download button is pressed.' }
-]
-
 // commands keep the names that they begin with
 await loadWords()
+const settings = await data('settings')
 app.registerExtension({
   name: 'vramwise',
   settings,
@@ -254,10 +265,14 @@ app.registerExtension({
     api.addEventListener('progress_text', running)
     api.addEventListener('execution_error', refused)
     api.addEventListener('promptQueued', tellWhatIsLeftOut)
-    let close = null
+    let shown = null // with what stops it
+    const destroy = () => {
+      shown?.then((stop) => stop())
+      shown = null
+    }
     const render = (root) => {
-      close?.then((stop) => stop())
-      close = sidebar(root, () => app.graph, () => render(root))
+      destroy()
+      shown = sidebar(root, () => app.graph, () => render(root))
     }
     app.extensionManager.registerSidebarTab({
       id: TAB,
@@ -266,18 +281,16 @@ app.registerExtension({
       tooltip: 'VRAMwise',
       type: 'custom',
       render,
-      destroy: () => (close = close?.then((stop) => stop()) && null)
+      destroy
     })
   },
 
   nodeCreated(node) {
     if (ours(node)) nameSlots(node)
     if (node.comfyClass === 'VramwiseSaveText') fillWidgetTokens(node)
-    const kind = PANELS[node.comfyClass]
-    if (!kind) return
-    // what was read gets the room that is left, not the question
-    const asked = widgetOf(node, 'prompt')
-    if (asked) asked.options.getMaxHeight = () => 64
+    if (!PANELS[node.comfyClass]) return
+    // what is shown gets the room that is left, not a question
+    for (const { element, options } of node.widgets) if (element?.matches('textarea')) options.getMaxHeight = () => 64
     fresh.add(node)
     precede(node, 'onConfigure', () => fresh.delete(node))
     // Nodes 2.0 may overlook a widget that comes later, so there all are on it, at times hidden
@@ -286,7 +299,11 @@ app.registerExtension({
     precede(node, 'onExecuted', (output) => show(node, output))
   },
 
-  // of runs before the page was opened, or of another tab's workflow
+  afterConfigureGraph() {
+    recall(app.graph.id) // nobody waits for it
+  },
+
+  // of an earlier run, or another tab's workflow
   onNodeOutputsUpdated(outputs) {
     for (const [key, output] of Object.entries(outputs ?? {})) show(nodeOfOutput(key), output)
   }

@@ -18,12 +18,17 @@ export function language() {
 // What a run said in all languages: ComfyUI keeps it whoever asks next.
 export const spoke = (one) => one?.in?.[language()] ?? one
 
+// What a file of this folder has.
+export async function data(name) {
+  const answer = await fetch(new URL(`./${name}.json`, import.meta.url), { cache: 'no-cache' })
+  return await answer.json()
+}
+
 // True when the language is another one than before.
 export async function loadWords() {
   const wanted = language()
   if (wanted === spoken) return false
-  const answer = await fetch(new URL(`./words/${wanted}.json`, import.meta.url), { cache: 'no-cache' })
-  words = await answer.json()
+  words = await data(`words/${wanted}`)
   spoken = wanted
   return true
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import errno
+import os
 import re
 import ssl
 from collections.abc import Iterable, Iterator
@@ -17,6 +19,8 @@ from .proxies import Proxy
 _TOO_EARLY, _EXPIRED = 9, 10
 _OTHER_NAME = (62, 63, 64)
 _STATUS = re.compile(r"(?:^|Tunnel connection failed: )([45]\d\d)\b")
+_CALLED = re.compile(r"\[Errno (\d+)\] Connect call failed")
+_REFUSED = (errno.ECONNREFUSED, 10061)  # and of Windows' sockets
 _URL_USER = re.compile(r"(\w://)[^/\s@]+@")
 LONGEST = 160
 
@@ -41,7 +45,7 @@ def failure(error: BaseException, url: str, proxy: Proxy | None, secrets: Iterab
     for one in chain:
         if isinstance(one, ssl.SSLCertVerificationError):
             return Failure(_certificate(one, where), True)
-    words = [str(one) for one in chain]
+    words = [_words(one) for one in chain]
     if any("CERTIFICATE_VERIFY_FAILED" in word.upper() for word in words):
         return Failure(_certificate(None, where), True)
     if proxy is not None:
@@ -52,6 +56,16 @@ def failure(error: BaseException, url: str, proxy: Proxy | None, secrets: Iterab
     if any("WRONG_VERSION_NUMBER" in word or "HTTP_REQUEST" in word for word in words):
         return Failure(f"{where} does not speak TLS: is its address http:// and not https://?", True)
     return Failure(f"{where} cannot be reached ({shown(said, hidden)}).", False, advised=False)
+
+
+def _words(error: BaseException) -> str:
+    """asyncio writes the address in place of the system's words, and the sentence names it already."""
+    said = str(error)
+    called = _CALLED.findall(said)  # several for a name that is IPv4 and IPv6
+    if not called:
+        return said
+    number = int(called[-1])
+    return "Connection refused" if number in _REFUSED else os.strerror(number)
 
 
 def asks_for_password(where: str, proxy: Proxy | None) -> str:

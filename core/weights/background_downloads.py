@@ -6,6 +6,7 @@ Nothing here knows HTTP. Bytes are integers, None where nobody knows; names and 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -30,10 +31,15 @@ class _Download:
     total_bytes: int | None = None
     file: str = ""
     error: object = ""
+    ended: float | None = None
     stop: bool = False
 
+    def end(self, state: str, error: object = "") -> None:
+        self.error, self.ended = error, time.time()
+        self.state = state  # last: what reads it finds the rest
+
     def answer(self, lang: str) -> dict[str, Any]:
-        names = ("model", "state", "done_bytes", "total_bytes", "file")
+        names = ("model", "state", "done_bytes", "total_bytes", "file", "ended")
         error = in_language(self.error, lang) if self.error else ""
         return {**{name: getattr(self, name) for name in names}, "error": error}
 
@@ -44,8 +50,9 @@ Fetch = Callable[[OCRModel | Recogniser, Settings, "DownloadProgress", "Cancelle
 class Downloads:
     """Fetches that a person has started by a button, one a model, each in a thread of its own.
 
-    A state is "running", "done", "stopped" or "failed" (then ``error`` is the sentence). Nothing is fetched
-    unless ``start`` is called, and ``start`` refuses where the machine's owner has switched the button off.
+    A state is "running", "done", "stopped" or "failed" (then ``error`` is the sentence). ``ended`` is when,
+    in seconds since 1970; None before. Nothing is fetched unless ``start`` is called, and ``start`` refuses
+    where the machine's owner has switched the button off.
     """
 
     def __init__(self, fetch: Fetch | None = None) -> None:
@@ -110,14 +117,14 @@ class Downloads:
         try:
             self._fetch(row, settings, progress, lambda: download.stop)
         except DownloadStopped:
-            download.state = "stopped"
+            download.end("stopped")
         except VramwiseError as error:
-            download.error, download.state = error, "failed"
+            download.end("failed", error)
         except BaseException:
-            download.error, download.state = said("fetch_unexpected"), "failed"
+            download.end("failed", said("fetch_unexpected"))
             raise
         else:
-            download.state = "done"
+            download.end("done")
 
 
 def _fetch(

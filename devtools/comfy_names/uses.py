@@ -239,6 +239,7 @@ HOOKS = (
     "addCustomNodeDefs",
     "setup",
     "nodeCreated",
+    "afterConfigureGraph",
     "onNodeOutputsUpdated",
 )
 

@@ -22,6 +22,7 @@ from ...core.catalog.words import LANGUAGES
 from ...core.errors import VramwiseError
 from ...core.option_values import check_choice
 from .json_http import Handler, RefusedError, as_json, json_object
+from .last_run import last_shown
 
 if TYPE_CHECKING:
     from ...core.weights.background_downloads import Downloads
@@ -148,6 +149,13 @@ class Answers:
         """What of ours is in memory now."""
         return await self.fresh.get("residents", residents)
 
+    async def shown(self, request: web.Request) -> Any:
+        """What nodes of ours showed when the workflow of this id last ran, by the nodes' ids: a page that is
+        loaded again has lost it.
+        """
+        workflow = _word(request.query, "workflow")
+        return await self.fresh.run(lambda: last_shown(self._queue, workflow))
+
     async def downloading(self, request: web.Request) -> Any:
         """What a person has asked for in the browser, running and ended."""
         return self.downloads.answer(_lang(request))
@@ -219,6 +227,7 @@ class Answers:
             ("GET", "/vramwise/advise", self.advise),
             ("GET", "/vramwise/cards", self.cards),
             ("GET", "/vramwise/residents", self.residents),
+            ("GET", "/vramwise/shown", self.shown),
             ("GET", "/vramwise/downloads", self.downloading),
             ("POST", "/vramwise/endpoint", self.endpoint),
             ("POST", "/vramwise/evict", self.evict),

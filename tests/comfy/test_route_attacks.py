@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.comfy
 
-LOOKS = ("machine", "plan?model=rapid", "advise?gpu=RTX%203060&task=OCR", "cards", "residents", "downloads")
+LOOKS = (
+    "machine",
+    "plan?model=rapid",
+    "advise?gpu=RTX%203060&task=OCR",
+    "cards",
+    "residents",
+    "shown?workflow=nobody",
+    "downloads",
+)
 ORDERS = ("endpoint", "evict", "download")
 EVERY = [("GET", path) for path in LOOKS] + [("POST", path) for path in ORDERS]
 JSON = {"Content-Type": "application/json"}

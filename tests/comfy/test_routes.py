@@ -115,6 +115,7 @@ SCHEMAS = {
             ),
         )
     ),
+    "shown?workflow=nobody": {"type": "object", "maxProperties": 0},
     "residents": many(
         record(id=TEXT, name=TEXT, precision=TEXT_OR_NOT, device=TEXT, device_bytes=BYTES, ram_bytes=BYTES)
     ),
@@ -245,6 +246,21 @@ def test_one_resident_is_evicted_by_its_id(
     assert client.request("/vramwise/evict", {"id": "nothing"}).status == 400
     answer = client.request("/vramwise/evict", {"id": resident["id"]}).json
     assert answer["residents"] == []
+
+
+def test_what_a_workflow_showed_last_is_found_by_its_id_whatever_others_sent(client: ComfyClient) -> None:
+    """A page that is loaded again asks; a prompt's `extra_data` is what its sender wrote."""
+    probe = {"class_type": "VramwiseGPUProbe", "inputs": {"device": "auto"}}
+    other = {"class_type": "PreviewAny", "inputs": {"source": ["7", 1]}}
+    for refresh, extra in enumerate(
+        (None, [], {"workflow": "x"}, {"workflow": {"id": "one"}}, {"id": "one"})
+    ):
+        probe["inputs"]["refresh"] = refresh + 5000
+        reply = client.post_prompt({"7": probe, "8": other}, extra_data={"extra_pnginfo": extra})
+        assert soon(lambda id=reply.json["prompt_id"]: client.history(id))
+    found = client.get_json("/vramwise/shown?workflow=one")
+    assert list(found) == ["7"] and found["7"]["text"]
+    assert client.get_json("/vramwise/shown") == client.get_json("/vramwise/shown?workflow=x") == {}
 
 
 def test_an_endpoint_says_who_answers_and_what_is_served_there(client: ComfyClient) -> None:
@@ -393,6 +409,7 @@ def test_a_download_runs_beside_the_server_tells_how_far_it_is_and_stops(
     downloads.cancel("qwen3_vl_2b")
     assert soon(lambda: downloads.state("qwen3_vl_2b")["state"] != "running")
     assert downloads.state("qwen3_vl_2b")["state"] == "stopped"
+    assert downloads.state("qwen3_vl_2b")["ended"] is not None
     assert sources == ["modelscope"]
 
 

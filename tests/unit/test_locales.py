@@ -25,6 +25,7 @@ DEVICE = re.compile(r"(cuda|xpu):\d+|mps")
 # vue-i18n reads these as its own syntax: "a | b" is shown as "a", "{x}" as nothing, "a@b" is an error.
 SYNTAX = re.compile(r"[@{}|]")
 SCRIPT = (ROOT / "web" / "vramwise.js").read_text(encoding="utf-8")
+SETTINGS = json.loads((ROOT / "web" / "settings.json").read_text(encoding="utf-8"))
 EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
 
 
@@ -138,22 +139,25 @@ def test_every_category_and_own_type_has_its_words(locale: str):
         ("dataTypes", key(name)) for name in own
     }
     paths |= {("templateWorkflows", "category", "vramwise")}  # the pack's heading in the template browser
-    headings = {
-        part for row in re.findall(r"category: \[([^]]+), '\w+'\]", SCRIPT) for part in row.split(", ")
-    }
-    paths |= {("settingsCategories", key(heading.strip("'"))) for heading in headings}
+    headings = {part for one in SETTINGS for part in one["category"][:-1]}
+    paths |= {("settingsCategories", key(heading)) for heading in headings}
     assert set(flat(translations(locale, "main.json"))) == paths
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_setting_and_its_options_have_their_words(locale: str):
     settings = translations(locale, "settings.json")
-    for one in re.findall(r"\{ id: '(Vramwise\.[^\n]*)", SCRIPT):
-        name = key(one.split("'")[0])
-        if "category:" not in one:
-            continue  # a command
-        texts = re.findall(r"option\('([^']+)'", one)
-        assert list(settings[name].get("options", {})) == [key(text) for text in texts], name
+    assert list(settings) == [key(one["id"]) for one in SETTINGS]
+    for one in SETTINGS:
+        texts = [option["text"] for option in one.get("options", [])]
+        assert list(settings[key(one["id"])].get("options", {})) == [key(text) for text in texts], one["id"]
+
+
+def test_what_a_setting_says_in_english_is_the_same_at_both_places():
+    english = translations("en", "settings.json")
+    assert {key(one["id"]): one["tooltip"] for one in SETTINGS} == {
+        name: one["tooltip"] for name, one in english.items()
+    }
 
 
 @pytest.mark.parametrize("locale", ["ru", "zh"])

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -284,6 +285,17 @@ def test_other_bytes_leave_a_sentence_in_the_readers_language_and_no_file(
     _, found = pressed()
     assert (found["state"], found["download"]["state"]) == ("absent", "failed")
     assert re.search("[\u0430-\u044f]{4}", found["download"]["error"]) and files(tmp_path) == []
+
+
+def test_a_second_try_that_fails_in_the_same_words_has_another_time(
+    pressed: Callable[[], tuple[Downloads, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Hub.content = b"x" * len(CONTENT)
+    clock = iter((1000.0, 1002.5))
+    monkeypatch.setattr(background_downloads, "time", SimpleNamespace(time=lambda: next(clock)))
+    first, second = (pressed()[1]["download"] for _ in range(2))
+    assert first["error"] == second["error"]
+    assert (first["ended"], second["ended"]) == (1000.0, 1002.5)
 
 
 def test_the_owner_can_switch_the_button_off_for_recognisers_too(

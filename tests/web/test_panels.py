@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -565,7 +566,8 @@ def test_in_a_narrow_panel_the_fit_and_the_use_button_are_seen_without_scrolling
 def test_a_failed_download_is_explained_first_in_the_readers_language(visit: Callable[..., Frontend]) -> None:
     frontend = visit(locale="ru")
     page = frontend.page
-    failed = {"state": "failed", "done_bytes": 1, "total_bytes": 2, "file": "a", "error": "No room is left."}
+    failed: dict[str, Any] = {"state": "failed", "done_bytes": 1, "total_bytes": 2, "file": "a"}
+    failed |= {"error": "No room is left.", "ended": 1_700_000_000.0}
 
     def plan(route: Route) -> None:
         answer = route.fetch()
@@ -582,6 +584,41 @@ def test_a_failed_download_is_explained_first_in_the_readers_language(visit: Cal
         assert box is not None and panel is not None and box["y"] - panel["y"] < 40, "at the top"
     finally:
         page.unroute("**/vramwise/plan?*")
+        page.evaluate(graphs.EMPTY)
+
+
+def test_a_second_try_that_fails_at_once_is_seen(visit: Callable[..., Frontend]) -> None:
+    """The same words again looked as if the button had done nothing."""
+    frontend = visit()
+    page = frontend.page
+    failed = {"state": "failed", "done_bytes": 1, "total_bytes": 2, "file": "a", "error": "No room is left."}
+    ended = [1_700_000_000.0]
+
+    def plan(route: Route) -> None:
+        answer = route.fetch()
+        told = {**answer.json(), "download": {**failed, "ended": ended[-1]}}
+        route.fulfill(response=answer, body=json.dumps(told))
+
+    def download(route: Route) -> None:
+        ended.append(ended[-1] + 61)
+        route.fulfill(json=failed)
+
+    page.route("**/vramwise/plan?*", plan)
+    page.route("**/vramwise/download", download)
+    try:
+        loader(frontend, model="qwen3_vl_2b")
+        said = page.locator(".vw-loader .vw-error")
+        said.wait_for()
+        first = said.inner_text()
+        page.locator(".vw-loader [data-act='download qwen3_vl_2b']").click()
+        page.wait_for_function(
+            "first => document.querySelector('.vw-loader .vw-error').innerText !== first", arg=first
+        )
+        assert re.search(r"\(\d{1,2}:\d\d:\d\d", said.inner_text())
+        assert len(ended) == 2
+    finally:
+        page.unroute("**/vramwise/plan?*")
+        page.unroute("**/vramwise/download")
         page.evaluate(graphs.EMPTY)
 
 
@@ -700,6 +737,26 @@ def test_a_workflow_that_is_opened_again_has_panels_again(opened: Frontend) -> N
         panel.get_by_role("tabpanel").get_by_text(text).wait_for()
         assert panel.count() == 1
         ids = build(opened, nodes)
+
+
+def test_a_page_loaded_again_shows_what_was_read_before(
+    visit: Callable[..., Frontend], browser: Frontend, nodes2: bool
+) -> None:
+    """ComfyUI itself shows nothing of an earlier run then; of another workflow nothing is shown."""
+    opened = visit(nodes2=nodes2)
+    ocr(opened)
+    opened.run_and_wait()
+    workflow = opened.serialize()
+    browser.opened_with = None  # type: ignore[attr-defined]
+    opened = visit(nodes2=nodes2)
+    panel = opened.page.locator("section.vw-pages")
+    with opened.page.expect_response("**/vramwise/shown?workflow=another") as answer:
+        opened.load_workflow({**workflow, "id": "another"})
+    assert answer.value.json() == {} and panel.get_by_role("tab").count() == 0
+    opened.load_workflow(workflow)
+    panel.get_by_role("tab", name="Text").dispatch_event("click")  # it may be below the window's edge
+    assert SAMPLE_LINE in panel.get_by_role("tabpanel").inner_text()
+    opened.page.evaluate(graphs.EMPTY)
 
 
 def test_panels_are_neither_saved_nor_sent(opened: Frontend) -> None:

@@ -27,6 +27,7 @@ from devtools.workflows.export import (
 from devtools.workflows.image_models import MODELS
 from devtools.workflows.thumbnails import BYTES, SIZE
 from tests.web.graphs import (
+    EMPTY,
     SAMPLE,
     SAMPLE_LINES,
     build,
@@ -284,7 +285,7 @@ def test_what_was_left_out_is_said_in_words_and_leaves_the_run_button_again(
     first = toast["detail"].splitlines()[0]
     words = json.loads((SUBGRAPHS.parent / "web" / "words" / "ru.json").read_text(encoding="utf-8"))
     assert first.endswith(words["not_linked"].format(input="image")) and "image" in first
-    page.evaluate(graphs.EMPTY)
+    page.evaluate(EMPTY)
 
 
 def skip_where_nodes_have_other_sizes(frontend: Frontend) -> None:
