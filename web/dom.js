@@ -36,11 +36,13 @@ export const table = (props, heads, rows) =>
 // A line that a screen reader speaks when it changes.
 export const status = () => make('p', { class: 'vw-status', role: 'status' })
 
+export const MARGIN = 6 // of a panel within its node
 export const frame = (kind) => make('section', { class: `vw-panel vw-${kind}` })
 
-// Tells a node that its panel wants to be of another height.
-export function high(panel, height, resized) {
-  if (height === panel.height) return
+// What a panel shows has changed: it wants to be as high as that. One that cannot be seen has no height.
+export function fitted(panel, resized) {
+  const height = panel.element.scrollHeight + 2 * MARGIN
+  if (height <= 2 * MARGIN || height === panel.height) return
   panel.height = height
   resized()
 }

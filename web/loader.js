@@ -1,5 +1,5 @@
 // OCR Model Loader: what each precision needs and whether it fits, before anything runs.
-import { button, changes, copy, div, fault, frame, high, list, make, note, put, status, strong, table } from './dom.js'
+import { button, changes, copy, div, fault, fitted, frame, list, make, note, put, status, strong, table } from './dom.js'
 import { additions, failed, fetching } from './languages.js'
 import { linked, precede, valueOf, valuesOf, widgetOf } from './graph.js'
 import { order, watch } from './live.js'
@@ -37,10 +37,8 @@ export function loaderPanel(node, resized) {
   function fail(sentence) {
     plan = null
     if (changed(sentence)) put(body, fault(sentence))
-    tall(2)
+    fitted(panel, resized)
   }
-
-  const tall = (rows) => high(panel, 34 + rows * 21, resized)
 
   function show(found) {
     plan = found
@@ -63,9 +61,11 @@ export function loaderPanel(node, resized) {
     const added = body.querySelector('.vw-languages')
     added?.toggleAttribute('open', !!unfolded)
     if (focused) [...body.querySelectorAll('[data-act]')].find((one) => one.dataset.act === focused)?.focus()
-    const rows = () => found.verdicts.length + (found.missing ? 8 : 1) + 2 * (found.needs?.length ?? 0) + (added ? (added.open ? 12 : 1) : 0)
-    added?.addEventListener('toggle', () => (panel.asked = true) && tall(rows()))
-    tall(rows())
+    added?.addEventListener('toggle', () => {
+      panel.asked = true
+      fitted(panel, resized)
+    })
+    fitted(panel, resized)
   }
 
   function place(found) {

@@ -1,5 +1,5 @@
 // Remote OCR Model: who answers there now. It asks when the button is pressed: opening a workflow sends nothing.
-import { button, div, frame, high, list, put, status } from './dom.js'
+import { button, div, fitted, frame, list, put, status } from './dom.js'
 import { valuesOf } from './graph.js'
 import { order } from './live.js'
 import { language, t } from './words.js'
@@ -14,7 +14,7 @@ export function remotePanel(node, resized) {
 
   function redraw() {
     put(element, div('vw-row', button(t('ask_endpoint'), question)), lines.length > 0 && list('vw-lines', lines), said)
-    high(panel, Math.min(260, 52 + lines.reduce((sum, line) => sum + 20 * Math.ceil(line.length / 45), 0)), resized)
+    fitted(panel, resized)
   }
 
   // of a run: the plan, which is what the button shows too

@@ -2,7 +2,7 @@
 import { app } from '../../scripts/app.js'
 import { api } from '../../scripts/api.js'
 import { adviceList, useInLoader } from './advice.js'
-import { fault, frame, high, make, put } from './dom.js'
+import { MARGIN, fault, fitted, frame, make, put } from './dom.js'
 import { nodeOf, nodeOfOutput, precede, room, widgetOf } from './graph.js'
 import { ask, watch } from './live.js'
 import { namesAddition } from './languages.js'
@@ -17,7 +17,6 @@ import { data, language, loadWords, setting, t } from './words.js'
 
 const NAME = 'vramwise_panel'
 const TAB = 'vramwise'
-const MARGIN = 6
 const LEAST = 46 // of a panel's height: what is longer scrolls inside
 
 // Each node's panel. `early` ones show something before a run.
@@ -39,7 +38,7 @@ function probePanel(node, resized) {
     () => `machine?lang=${language()}`,
     (found) => {
       put(element, found.devices.map(deviceBar))
-      high(panel, 30 + 66 * found.devices.length, resized)
+      fitted(panel, resized)
     },
     (sentence) => put(element, fault(sentence))
   )

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ...core.catalog.words import LANGUAGES
+from ...core.catalog.words import LANGUAGES, in_language
 from ...core.errors import VramwiseError
 from ...core.option_values import check_choice
 from .json_http import Handler, RefusedError, as_json, json_object
 from .last_run import last_shown
+from .reader_language import language_of
 
 if TYPE_CHECKING:
     from ...core.weights.background_downloads import Downloads
@@ -146,8 +147,9 @@ class Answers:
         return await self.fresh.get("cards", card_names)
 
     async def residents(self, request: web.Request) -> Any:
-        """What of ours is in memory now."""
-        return await self.fresh.get("residents", residents)
+        """What of ours is in memory now, in the language of whoever asks."""
+        lang = language_of(request)
+        return await self.fresh.get(("residents", lang), lambda: residents(lang))
 
     async def shown(self, request: web.Request) -> Any:
         """What nodes of ours showed when the workflow of this id last ran, by the nodes' ids: a page that is
@@ -248,7 +250,7 @@ def serve() -> None:
         Answers(getattr(server, "prompt_queue", None)).add_to(server.routes)
 
 
-def residents() -> list[dict[str, Any]]:
+def residents(lang: str = "en") -> list[dict[str, Any]]:
     """Each torch model of ours that holds memory, and the engines outside torch as one entry."""
     from ...core.models.handle import cpu_engines
     from .managed import managed_owners_report
@@ -265,7 +267,7 @@ def residents() -> list[dict[str, Any]]:
         held.append(
             {
                 "id": CPU_ENGINES,
-                "name": ", ".join(outside),
+                "name": ", ".join(in_language(name, lang) for name in outside),
                 "precision": None,
                 "device": "cpu",
                 "device_bytes": None,

@@ -243,6 +243,9 @@ def test_one_resident_is_evicted_by_its_id(
     # an answer is kept for a second
     (resident,) = soon(lambda: client.get_json("/vramwise/residents"))
     assert "PP-OCR" in resident["name"] and resident["device"] == "cpu"
+    with client.reading("ru-RU,ru;q=0.9"):
+        (said,) = client.get_json("/vramwise/residents")
+    assert re.search(LETTERS["ru"], said["name"]) and {**said, "name": ""} == {**resident, "name": ""}
     assert client.request("/vramwise/evict", {"id": "nothing"}).status == 400
     answer = client.request("/vramwise/evict", {"id": resident["id"]}).json
     assert answer["residents"] == []

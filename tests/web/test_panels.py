@@ -348,6 +348,12 @@ def test_what_was_read_has_more_room_than_the_question(
     assert question.evaluate(high) <= 80
     if nodes2:
         return  # its rows share what a person adds
+    score = build(opened, [("score", "VramwiseOCRScore", (0, 0), {})])["score"]
+    page.evaluate("id => window.app.graph.getNodeById(id).setSize([400, 1000])", score)
+    page.wait_for_function("() => document.querySelector('.vw-score')?.offsetHeight > 400", timeout=20_000)
+    assert question.evaluate(high) <= 80
+    node = build(opened, [("ocr", "VramwiseOCR", (0, 0), {})])["ocr"]
+    page.wait_for_function("() => document.querySelector('.vw-pages')?.offsetHeight > 240", timeout=20_000)
     page.evaluate(
         """id => {
             window.app.graph.getNodeById(id).setSize([400, 1100])
@@ -585,6 +591,27 @@ def test_a_failed_download_is_explained_first_in_the_readers_language(visit: Cal
     finally:
         page.unroute("**/vramwise/plan?*")
         page.evaluate(graphs.EMPTY)
+
+
+def test_in_a_narrow_node_tabs_keep_whole_words_and_the_panel_is_as_high_as_what_it_shows(
+    visit: Callable[..., Frontend],
+) -> None:
+    """At 270 pixels each tab was broken into two lines, and the end of a bar's legend was below the edge."""
+    frontend = visit(locale="ru")
+    page = frontend.page
+    ids = build(frontend, [("probe", "VramwiseGPUProbe", (0, 0), {}), ("ocr", "VramwiseOCR", (450, 0), {})])
+    narrow = "id => { const node = app.graph.getNodeById(id); node.setSize([270, node.size[1]]) }"
+    page.evaluate(narrow, ids["ocr"])
+    give(frontend, ids["ocr"], {"ocr": [record("text")]})
+    tabs = page.locator(".vw-tabs button")
+    tabs.first.wait_for()
+    page.wait_for_function("() => document.querySelector('.vw-pages').offsetWidth < 270")
+    assert all(high <= 26 for high in tabs.evaluate_all("all => all.map(one => one.offsetHeight)"))
+    page.locator(".vw-probe .vw-device").first.wait_for()
+    page.wait_for_function(
+        "() => (one => one.scrollHeight <= one.clientHeight + 1)(document.querySelector('.vw-probe'))"
+    )
+    page.evaluate(graphs.EMPTY)
 
 
 def test_a_second_try_that_fails_at_once_is_seen(visit: Callable[..., Frontend]) -> None:
