@@ -115,6 +115,7 @@ def plan_answer(request: ModelRequest, downloads: Downloads, lang: str = "en") -
         if plan
         else [],
         "chosen": _chosen(request.precision, plan) if plan else None,
+        "refusal": _refusal(request.precision, plan, lang) if plan else "",
         "missing": {**_offered(found.row, settings, in_language(found.missing, lang)), "blocked": blocked}
         if found.missing
         else None,
@@ -184,6 +185,13 @@ def _chosen(precision: str, plan: Plan) -> str | None:
     if precision != "auto" and len(plan.verdicts) > 1:
         return precision if plan.verdict(precision).max_pixels is not None else None
     return plan.chosen.precision if plan.chosen is not None else None
+
+
+def _refusal(precision: str, plan: Plan, lang: str) -> str:
+    """Why nothing would run as the loader is set, and what would help; empty where something runs."""
+    if _chosen(precision, plan) is not None:
+        return ""
+    return in_language(plan.refusal() if plan.chosen is None else plan.refusal_of(precision), lang)
 
 
 def _offered(row: OCRModel | None, settings: Settings, searched: str) -> dict[str, Any]:

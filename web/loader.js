@@ -53,6 +53,7 @@ export function loaderPanel(node, resized) {
       first && missing(found),
       make('p', { class: 'vw-head' }, place(found)),
       found.verdicts.length > 0 && verdicts(found),
+      found.refusal && note(found.refusal),
       found.needs?.length > 0 && needs(found),
       !first && found.missing && missing(found),
       found.recognisers?.length > 0 && additions('languages', found.recognisers, post),

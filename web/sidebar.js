@@ -54,11 +54,11 @@ export async function sidebar(root, graph, again) {
 }
 
 function about(found) {
-  const ram = { id: t('ram'), name: t('ram'), total_bytes: found.ram.total_bytes, free_bytes: found.ram.available_bytes }
-  const hasCard = found.devices.some((one) => one.kind !== 'cpu')
+  // beside a card the processor is its RAM
+  const card = found.devices.some((one) => one.kind !== 'cpu')
+  const told = (one) => (card && one.kind === 'cpu' ? { ...one, id: t('ram'), name: t('ram') } : one)
   return [
-    found.devices.map(deviceBar),
-    hasCard && deviceBar(ram),
+    found.devices.map((one) => deviceBar(told(one))),
     make('ul', { class: 'vw-findings' }, found.findings.map((one) => make('li', { class: `vw-${one.severity}` }, strong(one.title), ` ${one.detail} ${one.remedy}`))),
     found.remarks?.length > 0 && list('vw-findings vw-note', found.remarks)
   ]

@@ -276,7 +276,7 @@ def test_every_node_is_found_by_words_in_three_languages():
 
 
 def test_the_chinese_names_of_nodes_have_the_words_that_people_search_for():
-    """Frontend 1.32.9 looks at a node's id and name alone; the words of `search_aliases` are of newer ones."""
+    """Frontend 1.32.9 looks at a node's id and name alone; `search_aliases` came later."""
     named = {node: one["display_name"] for node, one in translations("zh", "nodeDefs.json").items()}
     memory, text = "\u663e\u5b58", "\u6587\u5b57\u8bc6\u522b"
     assert [node for node, name in named.items() if memory in name] == [
