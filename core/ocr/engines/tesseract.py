@@ -21,6 +21,7 @@ from ..results.line import Line
 from ..results.reading_order import join_words
 from ..results.result import Point, Word, hull
 from .latin_nonsense import has_doubtful, with_cyrillic_words, with_own_words, without_points
+from .line_shapes.imagined_points import without_imagined_points
 from .protocol import ProgressCallback
 
 if TYPE_CHECKING:
@@ -117,15 +118,19 @@ class TesseractReader:
         small = fit_pixels(image, max_pixels or AUTO_PIXELS)
         scale = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
         progress.check()
-        lines = without_points(self._read(self._api, small, self._tesserocr.PSM.AUTO, scale))
+        lines = self._page(self._api, small, scale)
         if self._without_english in ("", self.languages):
             return lines
         if not has_doubtful(lines):
             return with_cyrillic_words(lines, lambda word: self._own_word(small, scale, word))
         progress.check()
         self._own = self._own or self._opened(self._without_english)
-        own = without_points(self._read(self._own, small, self._tesserocr.PSM.AUTO, scale))
+        own = self._page(self._own, small, scale)
         return with_own_words(lines, own)
+
+    def _page(self, api: Any, picture: NDArray[uint8], scale: tuple[float, float]) -> list[Line]:
+        found = without_points(self._read(api, picture, self._tesserocr.PSM.AUTO, scale))
+        return without_imagined_points(picture, found, scale)
 
     def _own_word(self, picture: NDArray[uint8], scale: tuple[float, float], word: Word) -> tuple[str, float]:
         """Text and confidence of a word read alone and without English."""
