@@ -42,6 +42,7 @@ from .rapid import RapidReader
 from .reader_pool import ReaderPool
 from .script_at_a_glance import PlainPage, covers, is_believable, plain_script
 from .script_detection import READABLE
+from .second_look.missed_dashes import with_dashes
 from .tesseract import TesseractReader
 
 if TYPE_CHECKING:
@@ -314,6 +315,10 @@ def _result(
     parts = collage(image, read)
     pictures = pictures_on(image, read)
     order = reading_order.arrange_parts(read, parts, options.reading_direction, rules, pictures)
+    whole = with_dashes(image, read, order)
+    if len(whole) > len(read):
+        read, parts = whole, collage(image, whole)
+        order = reading_order.arrange_parts(read, parts, options.reading_direction, rules, pictures)
     shown = fitted(read, image) if model == "rapid" else read
     regions = reading_order.regions_in_order(shown, order)
     unread = [line for line in lines if line.foreign]
