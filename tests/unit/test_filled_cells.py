@@ -136,6 +136,19 @@ def test_a_rule_across_a_table_that_fills_the_picture_parts_no_pictures() -> Non
     assert len(collage(page, lines)) == 1
 
 
+def test_the_middles_of_small_letters_that_touch_are_no_rules() -> None:
+    """A paper's footnote under a table became a part of it: its lines were rules that closed off cells."""
+    page = np.full((200, 460, 3), 255, np.uint8)
+    for y in YS:
+        page[y : y + 2, 20:442] = 0
+    lines = cells()
+    for top in (72, 112):
+        page[top + 8 : top + 10, 170:290] = 0
+        lines.append(at("a word after another", 160, top, 300, top + 18))
+    level = {round(r.start[1]) for r in rules_on(page, lines) if abs(r.start[0] - r.end[0]) > 60}
+    assert {round(y / 20) * 20 for y in level} == set(YS)
+
+
 def test_rules_may_part_groups_of_rows() -> None:
     """One above the last two rows, and one behind the names: the rows between two rules were one row."""
     rows = [("Method", "R", "P"), *((f"M{n}", f"7{n}.1", f"8{n}.2") for n in range(8))]

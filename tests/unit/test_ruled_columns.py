@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from vramwise.ocr.results import reading_order
 from vramwise.ocr.results.line import Line
+from vramwise.ocr.results.parted_lines import parted
+from vramwise.ocr.results.result import Word
 from vramwise.ocr.results.rules import Rule
 
+WORDS = ("one", "two", "six", "ten", "all")
 XS = (0, 200, 330, 450, 900)
 
 
@@ -41,6 +44,35 @@ def test_rows_between_two_rules_are_told_by_their_words_and_numbers() -> None:
         ["HJDataset", "F / M", "", "Layouts of history"],
     ]
     assert rows_of([[[text] for text in row] for row in rows]) == rows
+
+
+def test_rows_of_small_print_are_told_by_three_columns_with_a_line_in_each() -> None:
+    """Words of one length, so that each would have had room for none of the next line's."""
+    rows = [["Name", "Base", "Large", "Notes"]]
+    rows += [
+        [f"Model{n}", "FM"[n % 2], "" if n % 2 else "M", f"{word} of all"] for n, word in enumerate(WORDS)
+    ]
+    assert rows_of([[[text] for text in row] for row in rows]) == rows
+
+
+def test_bars_that_are_rules_are_no_letters() -> None:
+    """A heading read with the rules between its cells, as detectors' and Tesseract's lines have them."""
+    texts = ("|Base", "Model|", "Large", "|", "Notes|")
+    lefts = ((198, 250), (258, 334), (345, 395), (446, 456), (465, 530))
+    words = tuple(
+        Word(text, ((x0, 8.0), (x1, 8.0), (x1, 28.0), (x0, 28.0)), 0.9)
+        for text, (x0, x1) in zip(texts, lefts, strict=True)
+    )
+    head = Line(" ".join(texts), ((198, 8), (530, 8), (530, 28), (198, 28)), 0.9, words=words)
+    alone = Line("a|b", ((600, 8), (640, 8), (640, 28), (600, 28)), 0.9)
+    rules = [Rule((x, 0), (x, 40)) for x in (200, 330, 450, 530)]
+    found = sorted(parted([head, alone], rules), key=lambda line: line.polygon[0])
+    assert [line.text for line in found] == ["Base Model", "Large", "Notes", "a|b"]
+    assert [[word.text for word in line.words] for line in found[:3]] == [
+        ["Base", "Model"],
+        ["Large"],
+        ["Notes"],
+    ]
 
 
 def test_lines_that_go_on_within_ruled_cells_stay_together() -> None:

@@ -282,8 +282,11 @@ def grid(*rows: tuple[str, ...], x: tuple[int, ...] = (0, 200, 320), pitch: int 
         [("Name:", "Ann"), ("Born:", "1990"), ("Place:", "Oslo")],
         [("Tea", "3"), ("Bread", "9"), ("Milk", "12"), ("Honey", "40")],
         [("HEY", "THIS IS", "PEANUT"), ("JERRY", "GREAT", "BUTTER")],
+        [("Tea .......", "..3"), ("Bread ....", "9"), ("Milk . . . .", "...12"), ("Honey", ".. 40")],
+        [("int a = 5;", "// the first"), ("int b = 7;", "// the second"), ("return 0;", "// done")],
+        [("a = 5", "x = 1", "# the first"), ("b = 7", "y = 2", "# the second"), ("c = 0", "z = 3", "# no")],
     ],
-    ids=["numbered list", "list", "form", "contents", "two rows of balloons"],
+    ids=["numbered list", "list", "form", "contents", "two rows of balloons", "dots", "code", "more code"],
 )
 def test_a_list_a_form_and_contents_are_no_table(rows: list[tuple[str, ...]]) -> None:
     assert tables_of(grid(*rows)) == ()
@@ -350,6 +353,17 @@ def test_a_receipt_of_names_and_prices_is_a_table_of_two_columns() -> None:
         ["Tea", "2.50"],
         ["Bread", "3.10"],
         ["Milk", "1.20"],
+    ]
+
+
+def test_dots_that_lead_from_cell_to_cell_are_no_part_of_either() -> None:
+    """What is said with three dots is, and so is a number that begins with one."""
+    rows = (("Tea . . . .", "...2.50"), ("Bread.......", ".. $3.10"), ("And more...", ".75"))
+    (table,) = tables_of(grid(*rows))
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["Tea", "2.50"],
+        ["Bread", "$3.10"],
+        ["And more...", ".75"],
     ]
 
 

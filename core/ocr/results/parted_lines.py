@@ -26,6 +26,7 @@ CELLS = 1.2  # a wider one is no space between words: Tesseract reads the cells 
 MANY = 0.3  # of a page's lines have some where they part cells
 AROUND = 12.0  # line heights above and below in which the gutter must go on
 NEEDED = 3  # boxes on each side of it there
+BAR = 0.5  # line heights from a line's end to a rule that was read as a bar
 REACH = 0.1  # of its height a line may stand out over the end of a rule that parts it
 
 
@@ -52,6 +53,8 @@ def parted(lines: Sequence[Line], rules: Sequence[Rule] = ()) -> list[Line]:
         cuts = [after for after, x0, x1 in gaps.get(box.index, []) if _goes_on(boxes, place, gaps, x0, x1)]
         cuts += _at_rules(words.get(box.index, ()), box, ruling) + cells.get(box.index, [])
         out += _pieces(lines[box.index], sorted(set(cuts)))
+    if ruling.upright:
+        out = _without_bars(out, angle, ruling)
     return _parted_at_columns(out, angle, ruling)
 
 
@@ -180,12 +183,45 @@ def _between_cells(words: Sequence[Box]) -> list[int]:
 
 def _at_rules(words: Sequence[Box], line: Box, ruling: Ruling) -> list[int]:
     """The numbers of words before each upright rule that runs through a line between two words."""
-    spare = REACH * line.height
+    spare, bar = REACH * line.height, BAR * line.height
     return [
         number
         for number, (a, b) in enumerate(itertools.pairwise(words), 1)
-        if ruling.between(min(a.x1, b.x0) - spare, max(a.x1, b.x0) + spare, line.y0 + spare, line.y1 - spare)
+        if ruling.between(
+            min(a.x1, b.x0) - spare - bar * a.text.endswith("|"),
+            max(a.x1, b.x0) + spare + bar * b.text.startswith("|"),
+            line.y0 + spare,
+            line.y1 - spare,
+        )
     ]
+
+
+def _without_bars(lines: Sequence[Line], angle: float, ruling: Ruling) -> list[Line]:
+    """``lines`` without the bars at their ends that are upright rules; without such as are nothing else."""
+    out = []
+    for line, box in zip(lines, level_boxes(lines, angle), strict=True):
+        text, spare = line.text.strip(), REACH * box.height
+        bars = [text.startswith("|"), text.endswith("|")]
+        for side, x in enumerate((box.x0, box.x1)):
+            near = x - BAR * box.height, x + BAR * box.height
+            bars[side] &= ruling.between(*near, box.y0 + spare, box.y1 - spare)
+        out += _stripped(line, *bars) if any(bars) else [line]
+    return out
+
+
+def _stripped(line: Line, before: bool, behind: bool) -> list[Line]:
+    def bare(text: str) -> str:
+        text = text.strip().lstrip("| ") if before else text.strip()
+        return text.rstrip("| ") if behind else text
+
+    if not bare(line.text):
+        return []
+    words = list(line.words)
+    for at, is_there in ((0, before), (-1, behind)):
+        if words and is_there:
+            words[at] = replace(words[at], text=words[at].text.strip("|"))
+            words = [word for word in words if word.text]
+    return [replace(line, text=bare(line.text), words=tuple(words))]
 
 
 def _near(x: float, others: Sequence[float], slack: float) -> int:

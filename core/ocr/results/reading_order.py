@@ -21,7 +21,7 @@ from .panels import Pictures, balloons, by_panels
 from .result import Cell, Region, Table
 from .ruled_tables import Frame, frames
 from .rules import Rule, Ruling, turned
-from .table_grid import Grid, GridCell, find_grids, ruled_grid
+from .table_grid import Grid, GridCell, find_grids, ruled_grid, without_leaders
 from .text_angle import level_angle, runs_across, text_angle
 from .vertical_text import groups, is_vertical, runs_down
 
@@ -294,7 +294,7 @@ def tables(lines: Sequence[Line], order: ReadingOrder) -> tuple[Table, ...]:
 
 
 def _cell_text(lines: Sequence[Line], cell: GridCell) -> str:
-    return join_words([text for index in cell.lines if (text := lines[index].text.strip())])
+    return join_words([text for index in cell.lines if (text := without_leaders(lines[index].text))])
 
 
 def markdown(lines: Sequence[Line], order: ReadingOrder) -> str:

@@ -24,6 +24,9 @@ CLOSE = 2.6  # a heading across columns stands no farther above them
 MOST_SPANNING = 0.3  # the share of lines that may cross from one column into the next
 MOST_CELLS = 20_000
 _MARK = re.compile(r"[\W_]{0,2}(\d{1,3}|[a-zA-Z]|[ivxIVX]{1,4})?[\W_]{0,2}")  # of a list
+_COMMENT = re.compile(r"//|/\*|#\s|--\s|;;|<!--")
+_DOT = r"(?:\s?[.\u2026\u00b7])"
+_LEADERS = re.compile(rf"^{_DOT}{{2,}}\s*(?=[\d$\u20ac\u00a3-])|{_DOT}{{4,}}\s*$")
 _PAGE = re.compile(r"\d{1,4}")
 
 
@@ -199,9 +202,9 @@ def _is_table(placed: Sequence[Placed], columns: Sequence[tuple[float, float]], 
     for row in watched(placed):
         for box, start, end in row:
             if end - start == 1:
-                texts[start].append(box.text.strip())
+                texts[start].append(without_leaders(box.text))
                 widths[start].append(box.width / box.height)
-    if any(not some for some in texts):
+    if any(not some for some in texts) or _are_comments(texts[-1]):
         return False
     if len(columns) > 2:
         filled = sum(len({start for _, start, _ in row}) for row in several) / (len(several) * len(columns))
@@ -219,6 +222,16 @@ def _is_table(placed: Sequence[Placed], columns: Sequence[tuple[float, float]], 
     numbered = not is_number(texts[1][0]) and len(texts[1]) > 2 and all(map(is_number, texts[1][1:]))
     share = NUMBERED if numbered and len(placed[0]) > 1 else FULL
     return min(map(median, widths)) < LONG_CELL and (closed or len(several) > share * apart)
+
+
+def without_leaders(text: str) -> str:
+    """What stands in a cell, without the dots that lead to the next one or come from the last."""
+    return _LEADERS.sub("", text).strip()
+
+
+def _are_comments(texts: Sequence[str]) -> bool:
+    """Whether a column is what a programmer wrote beside the code."""
+    return sum(bool(_COMMENT.match(text)) for text in texts) > len(texts) / 2
 
 
 def _tidy(several: Sequence[Placed], columns: int) -> bool:

@@ -13,7 +13,7 @@ from ...cancel import watched
 from .line_boxes import MARGIN, Box, visual_rows
 from .rules import Ruling
 from .table_columns import FULL
-from .table_runs import LOOSE, STEP, pitch
+from .table_runs import LOOSE, pitch
 
 # In line heights.
 CLEAR, WITHIN = 0.3, 1.1  # where by so much, spaces within cells may be so large: Tesseract's boxes are low
@@ -26,6 +26,8 @@ RULED = 0.6  # of a table's width are level rules between its rows at least
 OPEN_ROWS = 0.5  # so many rows that are surely two have none between them: rules part groups of rows
 ROW_BY_ROW = 0.75  # of its full rows have one between them where every row does
 ROWS_IN_BAND = 4  # or more may stand between two rules where upright ones alone part the cells
+WHOLE_COLUMNS = 3
+SMALL_PRINT = 0.6  # boxes around it lap over one another
 NUMBER = re.compile(r"[^\w]*\d[\d\W]*[^\W\d_]{0,3}\W*")
 
 
@@ -37,8 +39,8 @@ def boxes_of(row: Placed) -> list[Box]:
 
 
 def rows_without_rules(group: Sequence[Placed], columns: int) -> list[Placed]:
-    """The rows that stand between two level rules, where each of their lines is surely one and upright rules
-    alone part the cells; [] where lines go on within cells.
+    """The rows that stand between two level rules where upright ones alone part the cells: each of their
+    lines is surely one, or three columns have a line in each; [] where lines go on within cells.
     """
     where = {box.index: (start, end) for row in group for box, start, end in row}
     placed: list[Placed] = [
@@ -53,8 +55,10 @@ def rows_without_rules(group: Sequence[Placed], columns: int) -> list[Placed]:
     unit = median(box.height for row in placed for box, _, _ in row)
     sure = _own_rows(placed, full, columns, unit)
     apart = [pitch(boxes_of(a), boxes_of(b)) for a, b in itertools.pairwise(placed)]
-    even = max(apart) < LOOSE * median(apart) and min(apart) > STEP * unit
-    return placed if all(full) and filled > 1 and even and all(sure[1:]) else []
+    even = max(apart) < LOOSE * median(apart) and min(apart) > SMALL_PRINT * unit
+    whole = set.intersection(*({start for _, start, _ in row} for row in placed))
+    told = all(sure[1:]) or len(whole) >= WHOLE_COLUMNS
+    return placed if all(full) and filled > 1 and even and told else []
 
 
 def rows_of_cells(placed: Sequence[Placed], columns: int, ruling: Ruling) -> list[list[Placed]]:

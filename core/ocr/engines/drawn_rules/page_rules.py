@@ -8,11 +8,13 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from ....cancel import watched
 from ...results.line import Line
 from ...results.line_boxes import Box, level_boxes, visual_rows
+from ...results.result import hull
 from ...results.rules import Rule
 from ...results.text_angle import text_angle
-from ..level_picture import level_picture
+from ..level_picture import LevelPicture, level_picture
 from .table_rules import RULE_THICKNESS, Found, ink_of, level_rules, shares_beside
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ WIDE_GAP = 0.5  # line heights between two words or lines of a row that may be c
 # sides of a light rule.
 FILLED, FILLED_SHARE, BETWEEN_FILLED = 0.8, 0.01, 0.5
 BAND = 0.4, 1.5  # line heights, down and across, of what is left of a filled cell above and below its words
+WITHIN, OF_A_LINE = 0.25, 0.8  # of a line's height, and of a rule's length: what is so far in is letters
 PAPER = 0.2  # of what lies beyond the end of a filled cell is ink, at most
 # Rules of the other direction that a doubtful one joins, and how near, in line heights.
 JOINED, JOINING = 2, 0.5
@@ -51,6 +54,7 @@ def rules_on(image: NDArray[uint8], lines: Sequence[Line]) -> tuple[Rule, ...]:
         picture = np.ascontiguousarray(level.picture.transpose(1, 0, 2)) if flip else level.picture
         looked = _looked_for(picture, high, SURE_UPRIGHT if flip else SURE_LEVEL)
         sides.append(list(itertools.islice(looked, MOST_RULES + 1)))
+    sides[0] = _beside_letters(sides[0], level, lines)
     rules: list[Rule] = []
     for flip, mine in zip((False, True), _in_tables(sides, high), strict=True):
         for found in mine:
@@ -61,6 +65,22 @@ def rules_on(image: NDArray[uint8], lines: Sequence[Line]) -> tuple[Rule, ...]:
             start, stop = (level.point((y, x) if flip else (x, y)) for x, y in points)
             rules.append(Rule(start, stop))
     return tuple(rules) if len(rules) <= MOST_RULES else ()
+
+
+def _beside_letters(found: Sequence[Found], level: LevelPicture, lines: Sequence[Line]) -> list[Found]:
+    """Level rules without such as are the middle of a line of small print, whose letters touch."""
+    import numpy as np
+
+    places = np.array([hull([level.forth(point) for point in line.polygon]) for line in lines])
+    x0, y0, x1, y1 = places.T
+    inner = WITHIN * (y1 - y0)
+    kept = []
+    for one in watched(found, 16):
+        y, start, stop = one.place
+        through = (y0 + inner < y) & (y < y1 - inner)
+        if not np.any(through & (np.minimum(stop, x1) - np.maximum(start, x0) > OF_A_LINE * (stop - start))):
+            kept.append(one)
+    return kept
 
 
 def _in_tables(sides: Sequence[Sequence[Found]], line_height: float) -> Iterator[list[Found]]:
