@@ -772,6 +772,7 @@ def test_a_page_loaded_again_shows_what_was_read_before(
     """ComfyUI itself shows nothing of an earlier run then; of another workflow nothing is shown."""
     opened = visit(nodes2=nodes2)
     ocr(opened)
+    opened.page.evaluate("() => { window.app.graph.id = 'one' }")
     opened.run_and_wait()
     workflow = opened.serialize()
     browser.opened_with = None  # type: ignore[attr-defined]
