@@ -31,7 +31,7 @@ PLAIN_PATHS = """panel => panel.querySelectorAll('dd').forEach(entry => {
     entry.textContent = entry.textContent.replace(/^.*\\/models\\//, 'ComfyUI/models/')
 })"""
 # ... and its node as high as it needs, in a window in which it is whole.
-SIZES = {"ocr": [520, 1020], "score": [420, 1180], "advisor": [640, 760]}
+SIZES = {"ocr": [520, 1020], "score": [420, 800], "advisor": [640, 760]}
 SIZED = """(panel, size) => {
     const node = window.app.graph.nodes.find(one => one.widgets?.some(widget => widget.element === panel))
     if (size) node.setSize(size)
