@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from .compiled_models import compiled, read, sized
 from .kept_memory import trim
 from .line_detection import SHORT_SIDE
 from .line_shapes.bent_lines import BentBands
+from .line_shapes.pressed_lines import LINE_HEIGHT, is_better_whole, ratio_read, stretch
 from .line_shapes.tight_boxes import tightened
 from .line_shapes.unclear_places import Place, lowest, unclear_place, window_on, with_found
 from .openvino_graphs import detector_graph, recogniser_graph
@@ -38,7 +39,6 @@ MOST_SIZES = 8  # of pictures whose kernels (5 MiB each) a detector keeps where 
 PARTS = 4  # of a pixel, in which corners are measured
 HIGH_LINE = 128  # pixels; where all boxes are higher, a larger look falls between the strokes of letters
 STEP = 32  # pixels; the network's sides are multiples of it
-LINE_HEIGHT = 48  # pixels of a line for the recogniser
 NARROWEST = 64  # pixels of the narrowest line it is given
 MOST_AT_ONCE = 4  # lines in flight; more wins little and takes memory
 # (up to this width, in steps of): what is added to a line is less than an eighth of it
@@ -284,12 +284,17 @@ class Recogniser:
         from rapidocr.ch_ppocr_rec.typings import TextRecOutput
 
         crops = [asked.img] if hasattr(asked.img, "shape") else list(asked.img)
-        read: _Read = {}
-        try:
-            for index, ratio, line in _prepared(crops):
-                self._queue.start_async([line], (read, self._decode, index, ratio, line.shape[3]))
-        finally:
-            self._queue.wait_all()
+        whole = dict(enumerate(_ratios(crops)))
+        pressed = dict(enumerate(map(ratio_read, crops)))
+        read = self._read(crops, pressed)
+        again: dict[int, float] = {}
+        for index, (line, words) in read.items():
+            if pressed[index] < whole[index]:
+                stretch(words, whole[index] / pressed[index])
+                if is_better_whole(*line, whole[index]):
+                    again[index] = whole[index]
+        if again:
+            read |= self._read(crops, again)
         found = [read[index] for index in range(len(crops))]
         return TextRecOutput(
             crops,
@@ -297,6 +302,16 @@ class Recogniser:
             [line[1] for line, _ in found],
             tuple(words for _, words in found),
         )
+
+    def _read(self, crops: Sequence[NDArray[uint8]], ratios: Mapping[int, float]) -> _Read:
+        """Some of the lines. ``ratios``: by a line's index, its width over its height as it is read."""
+        read: _Read = {}
+        try:
+            for index, ratio, line in _prepared(crops, ratios):
+                self._queue.start_async([line], (read, self._decode, index, ratio, line.shape[3]))
+        finally:
+            self._queue.wait_all()
+        return read
 
     def release_memory(self) -> None:
         """Give back tensors that the next line makes anew."""
@@ -342,15 +357,22 @@ def _seen(picture: NDArray[uint8], share: float) -> tuple[NDArray[uint8], float,
     return cv2.resize(picture, (wide, tall), interpolation=how), tall / height, wide / width
 
 
-def _prepared(crops: Sequence[NDArray[uint8]]) -> Iterator[tuple[int, float, NDArray[float32]]]:
-    """(index, width over height, (1, 3, 48, width) between -1 and 1) of each line, wide ones first: what
-    these need in memory suffices for the others.
+def _ratios(crops: Sequence[NDArray[uint8]]) -> list[float]:
+    """Each line's width over its height."""
+    return [crop.shape[1] / crop.shape[0] for crop in crops]
+
+
+def _prepared(
+    crops: Sequence[NDArray[uint8]], ratios: Mapping[int, float] | None = None
+) -> Iterator[tuple[int, float, NDArray[float32]]]:
+    """(index, width over height, (1, 3, 48, width) between -1 and 1) of each line in ``ratios`` or of all as
+    they are, wide ones first: what these need in memory suffices for the others.
     """
     import cv2
     import numpy as np
 
-    ratios = [crop.shape[1] / crop.shape[0] for crop in crops]
-    for index in sorted(range(len(crops)), key=ratios.__getitem__, reverse=True):
+    ratios = dict(enumerate(_ratios(crops))) if ratios is None else ratios
+    for index in sorted(ratios, key=ratios.__getitem__, reverse=True):
         wide = max(1, math.ceil(LINE_HEIGHT * ratios[index]))
         small = cv2.resize(crops[index], (wide, LINE_HEIGHT))
         line = np.zeros((1, 3, LINE_HEIGHT, width_of(wide)), np.float32)
