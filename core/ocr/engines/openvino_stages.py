@@ -288,10 +288,10 @@ class Recogniser:
         pressed = dict(enumerate(map(ratio_read, crops)))
         read = self._read(crops, pressed)
         again: dict[int, float] = {}
-        for index, (line, words) in read.items():
+        for index, ((text, score), words) in read.items():
             if pressed[index] < whole[index]:
                 stretch(words, whole[index] / pressed[index])
-                if is_better_whole(*line, whole[index]):
+                if is_better_whole(text, score, whole[index]):
                     again[index] = whole[index]
         if again:
             read |= self._read(crops, again)
