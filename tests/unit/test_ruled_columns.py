@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from vramwise.ocr.results import reading_order
 from vramwise.ocr.results.line import Line
+from vramwise.ocr.results.panels import Panel, Pictures
 from vramwise.ocr.results.parted_lines import parted
 from vramwise.ocr.results.result import Word
 from vramwise.ocr.results.rules import Rule
@@ -88,3 +90,43 @@ def test_lines_that_go_on_within_ruled_cells_stay_together() -> None:
         ["Town", "Sort", "Sum", "What it is"],
         ["Oslo in the north of the country of fjords", "7", "12", " ".join(notes)],
     ]
+
+
+FORM = (  # the edges of each row's boxes
+    (0, 150, 420, 520, 660, 800, 900),
+    (0, 150, 900),
+    (0, 150, 420, 520, 660, 900),
+    (0, 210, 480, 700, 900),
+    (0, 150, 520, 660, 900),
+)
+
+
+def form() -> tuple[list[Line], list[Rule]]:
+    """Rows 60 pixels high whose boxes are of every width, each with a label."""
+    lines = [
+        at(f"b{row}{box}", x + 8, 60 * row + 20)
+        for row, xs in enumerate(FORM)
+        for box, x in enumerate(xs[:-1])
+    ]
+    rules = [Rule((0, 60 * y), (900, 60 * y)) for y in range(len(FORM) + 1)]
+    rules += [Rule((x, 60 * row), (x, 60 * row + 60)) for row, xs in enumerate(FORM) for x in xs]
+    return lines, rules
+
+
+def test_a_form_that_was_filled_in_is_a_table_though_most_of_its_boxes_are_merged() -> None:
+    lines, rules = form()
+    (table,) = reading_order.tables(lines, reading_order.arrange(lines, rules=rules))
+    found = [[cell.text for cell in row if cell.text] for row in table.rows]
+    assert found == [[f"b{row}{box}" for box in range(len(xs) - 1)] for row, xs in enumerate(FORM)]
+    assert [cell.across for cell in table.rows[1] if cell.text] == [1, 8]
+    blank = [line for line in lines if line.text.endswith("0")]
+    assert not reading_order.tables(blank, reading_order.arrange(blank, rules=rules))
+
+
+def test_the_boxes_of_a_form_are_no_pictures_of_a_comic() -> None:
+    """A grey box in two corners looked like a drawing in a frame around two rows."""
+    lines, rules = form()
+    panels = (Panel(520, 0, 900, 120), Panel(0, 180, 900, 300))
+    pictures = Pictures(panels, np.zeros((2, 2), np.int64), 1.0)
+    (table,) = reading_order.tables(lines, reading_order.arrange(lines, rules=rules, pictures=pictures))
+    assert len(table.rows) == len(FORM)

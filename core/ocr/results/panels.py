@@ -25,6 +25,7 @@ MOSTLY = 0.4  # of a page's lines stand in panels, in two or more of them
 MOST_LINES = 400  # of a page that is read so: text of more is no caption
 MEET = 0.25  # of the lower one's height panels of two rows may overlap; frames are drawn by hand
 EDGE, THROUGH, RULES = 0.08, 0.7, 2  # of a panel's size: where its frame may be, and a rule's length; rules
+BOXES = 4  # upright rules above and below the one that goes through
 CLOSE = 0.7  # lines of one balloon are no farther apart, in line heights, along the row too
 
 
@@ -117,12 +118,22 @@ def _are_numbers(boxes: Sequence[Box]) -> bool:
 
 
 def _is_ruled(panel: Panel, angle: float, ruling: Ruling) -> bool:
-    """Whether rules go through a panel from side to side, as between the rows of a table in a frame."""
+    """Whether rules go through a panel from side to side, as between the rows of a table in a frame, or one
+    does and parts two rows of boxes.
+    """
     corners = rotated([(x, y) for x in (panel.x0, panel.x1) for y in (panel.y0, panel.y1)], -angle)
     (left, right), (top, bottom) = ((min(side), max(side)) for side in zip(*corners, strict=True))
     level = _through(ruling.level, (top, bottom), (left, right))
     upright = _through(ruling.upright, (left, right), (top, bottom))
-    return level >= RULES or min(level, upright) > 0
+    if level >= RULES or min(level, upright) > 0:
+        return True
+    halves = [
+        half
+        for rule in ruling.level
+        if _through([rule], (top, bottom), (left, right))
+        for half in ((top, rule[0]), (rule[0], bottom))
+    ]
+    return sum(_through(ruling.upright, (left, right), half) for half in halves) >= BOXES
 
 
 def _through(

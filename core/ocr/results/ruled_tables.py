@@ -26,6 +26,7 @@ MANY_LINES, MOST_IN_SUCH, MOST_LINES, PAGE = 12, 0.6, 60, 0.6
 LABEL, LABELS, LABELLED = 3.0, 4, 0.7
 ACROSS = 0.8  # of a cell's side is ruled, or it is open there
 WHOLE = 0.5  # of the places at least are cells of their own: forms have boxes of every width
+WHOLE_FILLED, FILLED = 0.4, 0.85  # or so many, where so many have text: a form that somebody filled in
 MOST_MEETINGS = 250_000  # of level rules with upright ones that are looked at
 OPEN = 0.75  # of the rules that cross a table end together where a side of it is not drawn
 Span = tuple[float, float]
@@ -156,7 +157,8 @@ def cells_of(frame: Frame, boxes: Sequence[Box]) -> list[RuledCell]:
     whole = len(cells) == rows * columns and columns + 1 >= WIDE_GRID
     if max(counts) > MOST_LINES or (many > MOST_IN_SUCH * len(boxes) and not whole):
         return []
-    return cells if len(cells) >= WHOLE * rows * columns else []
+    filled = sum(count > 0 for count in counts) >= FILLED * len(cells)
+    return cells if len(cells) >= (WHOLE_FILLED if filled else WHOLE) * rows * columns else []
 
 
 def _cells(frame: Frame, boxes: Sequence[Box]) -> list[RuledCell]:
