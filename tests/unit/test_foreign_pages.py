@@ -260,6 +260,23 @@ def test_words_that_vanished_beside_numbers_are_asked_of_who_can_read_them() -> 
     assert restored(marked, [vanished, whole, short]) == [vanished, whole, short]  # nobody could
 
 
+def test_the_first_letter_of_a_line_is_not_read_twice() -> None:
+    """It stood in the cell before its word, and made a column of its own."""
+    picture, lines = a_page(8)
+    lines = [line for line in lines if line.foreign]
+    word = Line("\u0412\u0435\u0447\u0435\u0440", box(40, 400, 160, 430), 0.95)
+    letter = Line("\u0412", box(39, 401, 56, 429), 0.95)
+    beside = Line("\u0412", box(300, 401, 316, 429), 0.95)
+    marked = [replace(one, foreign="Cyrillic") for one in (word, beside)]
+    page = ForeignPage(picture, [*lines, *marked], "Cyrillic")
+    seen = [*found_on(lines, 0.95), word, letter, beside]
+    read = [line.text for line in page.read(Asked(seen), None, Progress())]
+    assert sorted(text for text in read if text.startswith("\u0412") and len(text) < 6) == [
+        "\u0412",
+        word.text,
+    ]
+
+
 def test_sums_of_money_of_which_no_ink_is_left_are_not_read_again() -> None:
     """Tesseract's Cyrillic took a euro for "=" and a pound for a 2."""
     picture, lines = a_page(8)

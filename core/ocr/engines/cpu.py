@@ -42,6 +42,7 @@ from .rapid import RapidReader
 from .reader_pool import ReaderPool
 from .script_at_a_glance import PlainPage, covers, is_believable, plain_script
 from .script_detection import READABLE
+from .second_look.japanese_forms import with_japanese_forms
 from .second_look.missed_dashes import with_dashes
 from .tesseract import TesseractReader
 
@@ -303,7 +304,7 @@ def _result(
     options: ReadOptions,
     notes: tuple[str, ...],
 ) -> OCRResult:
-    read = [line for line in lines if not line.foreign]
+    read = with_japanese_forms([line for line in lines if not line.foreign])
     rules = rules_on(image, read)
     read = parted(read, rules)
     read, doubts = judged(image, read, model)

@@ -25,6 +25,7 @@ from ..results.text_angle import text_angle
 from .drawn_rules.table_rules import tilt, without_rules
 from .language_routing import LineReader
 from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line
+from .line_shapes.missed_lines import without_repeats
 from .line_shapes.vanished_words import is_whole_number
 from .protocol import ProgressCallback
 from .script_at_a_glance import share_in_script
@@ -251,7 +252,7 @@ class ForeignPage:
         places = [_centre(word.polygon) for line in kept for word in _words_of(line)]
         others = [line for line in self._others if not _covered(line, places)]
         others = [line for line in others if not any(line is taken for taken in alone)]
-        return [*kept, *alone, *others, *unread]
+        return [*without_repeats([*kept, *alone, *others]), *unread]
 
 
 def _sure(line: Line) -> bool:

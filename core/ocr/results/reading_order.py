@@ -21,7 +21,7 @@ from .panels import Pictures, balloons, by_panels
 from .result import Cell, Region, Table
 from .ruled_tables import Frame, frames
 from .rules import Rule, Ruling, turned
-from .table_grid import Grid, GridCell, find_grids, ruled_grid, without_leaders
+from .table_grid import Grid, GridCell, find_grids, ruled_grid, tables_beside, without_leaders
 from .text_angle import level_angle, runs_across, text_angle
 from .vertical_text import groups, is_vertical, runs_down
 
@@ -173,8 +173,12 @@ def _blocks(
     boxes: Sequence[Box], ruling: Ruling, numbers: int, pictures: Pictures | None
 ) -> Iterator[tuple[list[Box], Frame | None]]:
     """Blocks of one column each, and ruled tables with their frames; ``numbers`` below 0 are taken."""
-    ruled = {-1 - numbers - n: one for n, one in enumerate(frames(ruling, boxes))}
-    framed = {box.index for _, inside in ruled.values() for box in inside}
+    found: list[tuple[Frame | None, list[Box]]] = [*frames(ruling, boxes)]
+    framed = {box.index for _, inside in found for box in inside}
+    beside = tables_beside([box for box in boxes if box.index not in framed], ruling)
+    found += [(None, inside) for inside in beside]
+    ruled = {-1 - numbers - n: one for n, one in enumerate(found)}
+    framed = {box.index for _, inside in found for box in inside}
     rest = [box for box in boxes if box.index not in framed]
     rest += [around(number, inside) for number, (_, inside) in ruled.items()]
     return _with_tables(blocks(rest, ruling, pictures), ruled)
@@ -185,13 +189,17 @@ def _moved(grid: Grid, rows: int) -> Grid:
 
 
 def _with_tables(
-    found: Sequence[list[Box]], ruled: dict[int, tuple[Frame, list[Box]]]
+    found: Sequence[list[Box]], ruled: dict[int, tuple[Frame | None, list[Box]]]
 ) -> Iterator[tuple[list[Box], Frame | None]]:
     """The blocks, and each ruled table (by the number of the box that stands for it) as one of its own:
     behind what of its block stands above it.
     """
     for block in found:
         rest = sorted(block, key=lambda b: b.middle)
+        for at in range(len(rest) - 1):
+            a, b = rest[at : at + 2]
+            if a.index in ruled and b.index in ruled and b.x1 <= a.x0 and a.y0 < b.middle < a.y1:
+                rest[at : at + 2] = [b, a]  # beside one another
         while rest:
             at = next((n for n, box in enumerate(rest) if box.index in ruled), len(rest))
             if at:

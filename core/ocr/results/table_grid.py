@@ -23,6 +23,8 @@ NUMBERED = 0.5  # of the rows of two columns have both, where the second is a he
 CLOSE = 2.6  # a heading across columns stands no farther above them
 MOST_SPANNING = 0.3  # the share of lines that may cross from one column into the next
 MOST_CELLS = 20_000
+STACK = 3  # level rules of one of several tables side by side: above, below its heading, below its last row
+ENDS, APART = 0.6, 1.5  # they end so near one another; tables stand so far apart
 _MARK = re.compile(r"[\W_]{0,2}(\d{1,3}|[a-zA-Z]|[ivxIVX]{1,4})?[\W_]{0,2}")  # of a list
 _COMMENT = re.compile(r"//|/\*|#\s|--\s|;;|<!--")
 _DOT = r"(?:\s?[.\u2026\u00b7])"
@@ -268,3 +270,57 @@ def _header_rows(groups: Sequence[Sequence[Placed]]) -> int:
     if merged and len(groups) > 2 and not numbers(groups[1]):
         count = 2
     return count if any(numbers(group) for group in groups[count:]) or merged else 0
+
+
+@dataclass
+class _Stack:
+    """Level rules that begin and end above one another."""
+
+    x0: float
+    x1: float
+    ys: list[float]
+
+    def holds(self, box: Box) -> bool:
+        return self.x0 < box.centre < self.x1 and self.ys[0] < box.middle < self.ys[-1]
+
+
+def tables_beside(boxes: Sequence[Box], ruling: Ruling) -> list[list[Box]]:
+    """The lines of each of two or more tables that stand side by side, from the left: rules as long as each
+    lie above its rows and below, and none goes on to the next. None where there is one.
+    """
+    if len(ruling.level) < 2 * STACK or len(boxes) < 2 * STACK:
+        return []
+    unit = median(box.height for box in boxes)
+    stacks = [one for one in _stacks(ruling, ENDS * unit) if len(one.ys) >= STACK]
+    found = []
+    for one in watched(stacks):
+        if not any(_beside(one, other, ruling, unit) for other in stacks if other is not one):
+            continue
+        inside = [box for box in boxes if one.holds(box)]
+        if inside and find_grids(visual_rows(inside), ruling):
+            found.append(inside)
+    return found if len(found) > 1 else []
+
+
+def _stacks(ruling: Ruling, same: float) -> list[_Stack]:
+    found: list[_Stack] = []
+    for y, x0, x1 in watched(ruling.level):
+        mine = next((one for one in found if abs(one.x0 - x0) < same and abs(one.x1 - x1) < same), None)
+        if mine is None:
+            found.append(_Stack(x0, x1, [y]))
+        else:
+            mine.ys.append(y)
+    return sorted(found, key=lambda one: (one.x0, one.ys))
+
+
+def _beside(one: _Stack, other: _Stack, ruling: Ruling, unit: float) -> bool:
+    """Whether two tables stand beside one another with nothing ruled between."""
+    left, right = sorted((one, other), key=lambda stack: stack.x0)
+    top, bottom = max(left.ys[0], right.ys[0]), min(left.ys[-1], right.ys[-1])
+    if right.x0 - left.x1 < APART * unit or bottom - top < unit:
+        return False
+    crossed = any(
+        top - unit < y < bottom + unit and x0 < right.x0 - unit and x1 > left.x1 + unit
+        for y, x0, x1 in ruling.level
+    )
+    return not crossed

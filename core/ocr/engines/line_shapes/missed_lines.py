@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ...results.line import Line
-from ...results.result import Point
+from ...results.result import Point, hull
 from ..level_picture import straight_line
 from ..script_at_a_glance import JOIN, PIECE, seen_ink, under
 
@@ -26,6 +26,7 @@ LOWEST, HIGHEST = 0.4, 1.6  # of the usual line's height, of what may be a line
 MOST_MISSED = 80  # more is a page that was not read
 SURE_ALONE = 0.85  # less sure may be a drawing
 PAPER = 0.2  # of a line's height, around it
+MOST_REPEATED, REPEATED = 3, 0.5  # letters of a line that lies by so much within another which has them too
 
 
 def with_missed(image: NDArray[uint8], lines: Sequence[Line], reader: TesseractReader) -> list[Line]:
@@ -35,7 +36,7 @@ def with_missed(image: NDArray[uint8], lines: Sequence[Line], reader: TesseractR
         text, sure = reader.line(straight_line(image, polygon, PAPER))
         if sure >= SURE_ALONE and any(map(str.isalnum, text)):
             found.append(Line(text=text, polygon=polygon, confidence=sure))
-    return found
+    return found if len(found) == len(lines) else without_repeats(found)
 
 
 def missed_places(image: NDArray[uint8], lines: Sequence[Line]) -> list[tuple[Point, ...]]:
@@ -61,3 +62,20 @@ def missed_places(image: NDArray[uint8], lines: Sequence[Line]) -> list[tuple[Po
             left, right, top, bottom = x * scale_x, (x + wide) * scale_x, y * scale_y, (y + high) * scale_y
             found.append(((left, top), (right, top), (right, bottom), (left, bottom)))
     return found if len(found) <= MOST_MISSED else []
+
+
+def without_repeats(lines: Sequence[Line]) -> list[Line]:
+    """``lines`` without the first or last letters of one, read once more as a line of its own."""
+    boxes = [hull(line.polygon) for line in lines]
+
+    def repeats(at: int) -> bool:
+        text, (x0, y0, x1, y1) = lines[at].text, boxes[at]
+        return any(
+            len(other.text) > len(text)
+            and (other.text.startswith(text) or other.text.endswith(text))
+            and (min(x1, b[2]) - max(x0, b[0])) * max(0.0, min(y1, b[3]) - max(y0, b[1]))
+            > REPEATED * (x1 - x0) * (y1 - y0)
+            for other, b in zip(lines, boxes, strict=True)
+        )
+
+    return [line for at, line in enumerate(lines) if len(line.text) > MOST_REPEATED or not repeats(at)]
