@@ -303,6 +303,7 @@ def _print(arguments: argparse.Namespace, reader: PageReader, options: ReadOptio
             parted = len(pages) > 1 and not together and arguments.format != "hocr"
             heading = f"== {on_one_line(name)}\n" if parted else ""
             told = encoded(outcome, arguments.format, name).decode("utf-8-sig")
+            told = told.replace("\r\n", "\n")  # of CSV; the stream ends lines as its system does
             out = say_xml if arguments.format == "hocr" else say
             out(f"{heading}{told}", end="\n" if heading else "")
     if arguments.format == "json":

@@ -142,3 +142,22 @@ def test_a_page_whose_end_is_missing_is_told(
     assert main(["ocr", "-", *(["--out", str(tmp_path / "out")] if job else [])]) == 0
     told = [line for line in capsys.readouterr().err.splitlines() if says in line]
     assert len(told) == 1 and told[0].startswith("vramwise: stdin#1: ") and "page" in told[0]
+
+
+class TableReader(Reader):
+    """Finds one table on each page."""
+
+    def read(self, images, options=None, progress=None) -> Iterator[OCRResult]:
+        table = "| Town | Sum |\n| --- | --- |\n| Oslo | =1+2 |"
+        for image in images:
+            yield OCRResult(table, table, (), image.shape[1], image.shape[0], "stop", "m", "fp32", 0.1)
+
+
+def test_printed_csv_has_lines_and_no_escapes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each line ended with the four characters of an escaped carriage return, in a pipe too."""
+    piped(picture(), monkeypatch)
+    monkeypatch.setattr("vramwise.cli.reading._reader", lambda arguments: TableReader())
+    assert main(["ocr", "-", "--format", "csv"]) == 0
+    assert capsys.readouterr().out == "Town,Sum\nOslo,'=1+2\n"
