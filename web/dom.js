@@ -39,10 +39,11 @@ export const status = () => make('p', { class: 'vw-status', role: 'status' })
 export const MARGIN = 6 // of a panel within its node
 export const frame = (kind) => make('section', { class: `vw-panel vw-${kind}` })
 
-// What a panel shows has changed: it wants to be as high as that. One that cannot be seen has no height.
+// What a panel shows has changed: one that it is too much for wants to be higher.
 export function fitted(panel, resized) {
-  const height = panel.element.scrollHeight + 2 * MARGIN
-  if (height <= 2 * MARGIN || height === panel.height) return
+  const { scrollHeight, clientHeight } = panel.element
+  const height = scrollHeight + 2 * MARGIN
+  if (scrollHeight <= clientHeight || height === panel.height) return
   panel.height = height
   resized()
 }

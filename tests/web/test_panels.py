@@ -614,6 +614,34 @@ def test_in_a_narrow_node_tabs_keep_whole_words_and_the_panel_is_as_high_as_what
     page.evaluate(graphs.EMPTY)
 
 
+def test_a_panel_that_is_drawn_anew_again_and_again_leaves_its_node_as_high_as_it_is(
+    opened: Frontend,
+) -> None:
+    """One that took its own height for that of what it shows grew by its margin at each look."""
+    page = opened.page
+    build(
+        opened,
+        [("probe", "VramwiseGPUProbe", (0, 0), {}), ("loader", "VramwiseOCRModelLoader", (350, 0), {})],
+    )
+    page.locator(".vw-probe .vw-device").first.wait_for()
+    page.locator("section.vw-loader tr.vw-chosen").wait_for()
+    heights = "() => window.app.graph.nodes.map(node => node.size[1])"
+    page.evaluate(POLL, 0.5)
+    try:
+        for larger in (0, 90):
+            page.evaluate(
+                "more => app.graph.nodes.forEach(one => one.setSize([one.size[0], one.size[1] + more]))",
+                larger,
+            )
+            page.wait_for_timeout(1000)  # it may grow once, as its words come
+            before = page.evaluate(heights)
+            for _ in range(4):
+                page.wait_for_event("response", lambda told: "/vramwise/machine" in told.url)
+            assert page.evaluate(heights) == before
+    finally:
+        page.evaluate(POLL, 2)
+
+
 def test_a_second_try_that_fails_at_once_is_seen(visit: Callable[..., Frontend]) -> None:
     """The same words again looked as if the button had done nothing."""
     frontend = visit()
