@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from vramwise import ReadOptions, VramwiseError, load_picture, ocr_handle
@@ -136,6 +137,20 @@ def test_noise_of_any_shape_does_not_break_the_engine(shape: tuple[int, int]) ->
     noise = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
     (result,) = ocr_handle().read([noise])
     assert result.width == shape[1] and result.finish_reason in ("stop", "blank")
+
+
+@pytest.mark.parametrize("period", [5, 6])
+def test_white_letters_on_a_printed_grey_are_read(period: int) -> None:
+    """Dots of a press as large as the strokes: nothing was found there."""
+    grey = np.full((300, 900), 255, np.uint8)
+    grey[120:180, 20:880] = 110
+    for text, y, level in (("Methodology", 60, 0), ("Precision Castparts 295.00", 162, 255)):
+        cv2.putText(grey, text, (40, y), cv2.FONT_HERSHEY_SIMPLEX, 1.0, level, 2, cv2.LINE_AA)
+    ys, xs = np.pi / period * np.mgrid[:70, :900]
+    screen = (np.cos(xs + ys) * np.cos(xs - ys) + 1) / 2 * 255
+    grey[115:185] = np.where(grey[115:185] > screen, 255, 0)
+    (result,) = ocr_handle().read([np.repeat(grey[..., None], 3, 2)], ReadOptions())
+    assert result.text.splitlines() == ["Methodology", "Precision Castparts 295.00"]
 
 
 def test_options_that_the_engine_does_not_use_are_named_not_refused() -> None:

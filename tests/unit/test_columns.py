@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 from vramwise.ocr.results import reading_order
+from vramwise.ocr.results.column_signs import parts_columns
 from vramwise.ocr.results.line import Line
+from vramwise.ocr.results.line_boxes import Box
 from vramwise.ocr.results.parted_lines import parted
 from vramwise.ocr.results.result import Word
 from vramwise.ocr.results.rules import Rule
@@ -258,6 +260,25 @@ def test_two_columns_of_verses_are_read_one_by_one_however_level(verses: tuple[s
 
 def flat(order: reading_order.ReadingOrder) -> list[int]:
     return [index for row in order.rows for index in row]
+
+
+def test_an_article_is_read_on_its_own_whatever_stands_beside_it() -> None:
+    """The end of a table, a paragraph and the labels of a chart, most of them short: rows of their own."""
+    words = [(20, 535, 330 + 25 * n, "We are raising our price target on the shares") for n in range(3)]
+    cells = [(400 + 9 * (n % 4), 450, 60 + 29 * n, f"{7 * n} units") for n in range(9)]
+    labels = [(60 + 70 * (n % 6), 110 + 70 * (n % 6), 430 + 33 * n, f"{n} JAN") for n in range(9)]
+    beside = [
+        Box(n, x0, y, x1, y + 20.0, text) for n, (x0, x1, y, text) in enumerate((*words, *cells, *labels))
+    ]
+    prose = (
+        "The company said that it will buy",
+        "its smaller rival, which was for sale",
+        "since the spring.",
+    )
+    article = [Box(50 + n, 560.0, 50 + 24.0 * n, 1000.0, 70 + 24.0 * n, prose[n % 3]) for n in range(28)]
+    assert parts_columns(beside, article)
+    table = [replace(box, y0=50 + 24.0 * n, y1=70 + 24.0 * n) for n, box in enumerate(beside)]
+    assert not parts_columns(table, article)
 
 
 def test_long_descriptions_with_their_amounts_are_read_row_by_row() -> None:

@@ -26,6 +26,7 @@ from .line_shapes.lost_spaces import with_lost_spaces
 from .line_shapes.solid_shapes import taken_for_letters
 from .line_shapes.word_places import words_on
 from .line_turning import cut_lines, half_turns
+from .pictures.printed_greys import without_dots
 from .protocol import ProgressCallback
 from .script_judge import LineEvidence, foreign_lines
 from .second_look.phrases import read_by_phrases
@@ -136,7 +137,7 @@ class RapidReader:
     ) -> list[Line]:
         import numpy as np
 
-        bgr = np.ascontiguousarray(image[:, :, ::-1])
+        bgr = without_dots(np.ascontiguousarray(image[:, :, ::-1]))
         boxes, bends = detect(self._ocr, bgr, max_pixels or AUTO_PIXELS)
         progress.check()
         cuts = cut_lines(self._ocr, bgr, boxes, bends)

@@ -28,6 +28,7 @@ NUMBER = re.compile(r"[\W_]*\d[\d\W_]*[^\W\d_]{0,3}[\W_]*|[\W_]*")
 RUNNING, RUNS_ON = 8, 0.3  # lines of running text at least, share whose sentence goes on below
 VERSES, OPEN_VERSES, ENDED_VERSES = 6, 0.25, 0.5  # lines at least, shares with a comma, that end in a mark
 SAME_ROWS = 0.65  # of the lines of two columns that share rows are level
+OWN_ROWS = 0.35  # of an article's and a sidebar's lines are by chance
 COUNT = re.compile(r"\d{1,3}")
 _COMMA = re.compile("[,;]$|[\uff0c\u3001\uff1b]")
 _MARK = re.compile("[,;.!?\u2026\uff0c\u3001\uff1b\u3002\uff01\uff1f][\"'\u201d\u2019\u300d]?$")
@@ -66,7 +67,10 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
         return True
     if _in_rows(a, b, unit):
         return False
-    return _likeness((near_left, near_right), _level_share(a, b), min(len(a), len(b))) >= 2.0
+    level = _level_share(a, b)
+    if level <= OWN_ROWS and gap > unit and (_is_running(near_left) or _is_running(near_right)):
+        return True
+    return _likeness((near_left, near_right), level, min(len(a), len(b))) >= 2.0
 
 
 def has_text_beside_numbers(left: Sequence[Box], right: Sequence[Box]) -> bool:
@@ -81,12 +85,16 @@ def _is_text_beside(numbers: Sequence[Box], side: Sequence[Box]) -> bool:
         return False
     low, high = min(b.y0 for b in numbers), max(b.y1 for b in numbers)
     text = [box for box in side if low <= box.middle <= high]
+    return _is_running(text) and not share_rows(numbers, text)
+
+
+def _is_running(text: Sequence[Box]) -> bool:
+    """Whether lines are a column of running text."""
     return (
         len(text) >= RUNNING
         and median(box.width / box.height for box in text) >= 2 * LONG_LINE
         and _dense(text) > 0.5
         and _runs_on(text) >= RUNS_ON
-        and not share_rows(numbers, text)
     )
 
 
