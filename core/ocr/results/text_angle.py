@@ -15,7 +15,7 @@ ACROSS = 0.7  # the sine of a line's turn against the page's
 # Lines of so many line heights tell their own slant, where they are this share.
 IN_A_ROW, ROWS, AGREE, ALIKE, OWN, MOST_OWN = 3, 3, 0.75, 0.006, 10.0, 0.3
 PASSES = 3
-MOST_LINES = 300  # of a page are looked at
+MOST_LINES = 150  # of a page are looked at
 LEAST_SLANT, MOST_SLANT = 0.003, 0.06  # radians
 BESIDE = 0.6  # line heights that the next line of a row stands higher or lower, at most
 LEVEL = 0.12  # line heights that the lines of a levelled row stand off it, on the median
