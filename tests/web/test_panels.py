@@ -340,27 +340,30 @@ def test_what_was_read_has_more_room_than_the_question(
         opened.run_and_wait()
         opened.wait_for_pictures()  # kept by the id that the new node gets
     node = build(opened, [("ocr", "VramwiseOCR", (0, 0), {})])["ocr"]
-    panel, question = page.locator(".vw-pages"), page.locator("textarea:visible").first
-    question.wait_for()
+    question = page.locator("textarea:visible").first
     high = "element => element.offsetHeight"
-    settled = f"([panel, question]) => ({high})(panel) > 240 && ({high})(question) >= 40"
-    page.wait_for_function(settled, arg=[panel.element_handle(), question.element_handle()], timeout=20_000)
+    # looked for anew each time: what stood on the page before may still be on its way out
+    settled = """() => {
+        const seen = kind => [...document.querySelectorAll(kind)].map(one => one.offsetHeight).filter(Boolean)
+        const [panels, fields] = [seen('.vw-pages'), seen('textarea')]
+        return panels.length === 1 && panels[0] > 240 && fields[0] >= 40
+    }"""
+    page.wait_for_function(settled, timeout=20_000)
     assert question.evaluate(high) <= 80
     if nodes2:
         return  # its rows share what a person adds
     score = build(opened, [("score", "VramwiseOCRScore", (0, 0), {})])["score"]
-    page.evaluate("id => window.app.graph.getNodeById(id).setSize([400, 1000])", score)
+    sized = """id => {
+        window.app.graph.getNodeById(id).setSize([400, 1100])
+        window.app.canvas.setDirty(true, true)
+    }"""
+    page.locator(".vw-score").wait_for()
+    page.evaluate(sized, score)
     page.wait_for_function("() => document.querySelector('.vw-score')?.offsetHeight > 400", timeout=20_000)
     assert question.evaluate(high) <= 80
     node = build(opened, [("ocr", "VramwiseOCR", (0, 0), {})])["ocr"]
     page.wait_for_function("() => document.querySelector('.vw-pages')?.offsetHeight > 240", timeout=20_000)
-    page.evaluate(
-        """id => {
-            window.app.graph.getNodeById(id).setSize([400, 1100])
-            window.app.canvas.setDirty(true, true)
-        }""",
-        node,
-    )
+    page.evaluate(sized, node)
     page.wait_for_function("() => document.querySelector('.vw-pages').offsetHeight > 450", timeout=10_000)
     assert question.evaluate(high) <= 80, "what a person adds is the panel's"
 
@@ -600,7 +603,11 @@ def test_in_a_narrow_node_tabs_keep_whole_words_and_the_panel_is_as_high_as_what
     frontend = visit(locale="ru")
     page = frontend.page
     ids = build(frontend, [("probe", "VramwiseGPUProbe", (0, 0), {}), ("ocr", "VramwiseOCR", (450, 0), {})])
-    narrow = "id => { const node = app.graph.getNodeById(id); node.setSize([270, node.size[1]]) }"
+    narrow = """id => {
+        const node = window.app.graph.getNodeById(id)
+        node.setSize([270, node.size[1]])
+        window.app.canvas.setDirty(true, true)
+    }"""
     page.evaluate(narrow, ids["ocr"])
     give(frontend, ids["ocr"], {"ocr": [record("text")]})
     tabs = page.locator(".vw-tabs button")
