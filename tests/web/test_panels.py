@@ -807,18 +807,20 @@ def test_a_page_loaded_again_shows_what_was_read_before(
     """ComfyUI itself shows nothing of an earlier run then; of another workflow nothing is shown."""
     opened = visit(nodes2=nodes2)
     ocr(opened)
-    opened.page.evaluate("() => { window.app.graph.id = 'one' }")
+    one, another = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "12")
+    opened.page.evaluate("id => { window.app.graph.id = id }", one)
     opened.run_and_wait()
     workflow = opened.serialize()
     browser.opened_with = None  # type: ignore[attr-defined]
     opened = visit(nodes2=nodes2)
     panel = opened.page.locator("section.vw-pages")
-    with opened.page.expect_response("**/vramwise/shown?workflow=another") as answer:
-        opened.load_workflow({**workflow, "id": "another"})
+    with opened.page.expect_response(f"**/vramwise/shown?workflow={another}") as answer:
+        opened.load_workflow({**workflow, "id": another})
     assert answer.value.json() == {} and panel.get_by_role("tab").count() == 0
     opened.load_workflow(workflow)
     panel.get_by_role("tab", name="Text").dispatch_event("click")  # it may be below the window's edge
     assert SAMPLE_LINE in panel.get_by_role("tabpanel").inner_text()
+    assert opened.toasts() == []
     opened.page.evaluate(graphs.EMPTY)
 
 
