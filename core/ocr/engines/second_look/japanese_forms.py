@@ -27,10 +27,8 @@ OLD = (
     "\u61c9\u6b78\u9f8d"
 )
 FORMS = str.maketrans(OTHERS, JAPANESE)
-KANA_LINES, KANA = (
-    2,
-    0.05,
-)  # so many lines have two kana or more, and of the page's characters such a share is
+# So many lines of a Japanese page have two kana or more, and of its characters such a share is.
+KANA_LINES, KANA = 2, 0.05
 
 
 def with_japanese_forms(lines: Sequence[Line]) -> list[Line]:
