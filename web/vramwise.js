@@ -217,7 +217,7 @@ const recalled = new Set()
 async function recall(id) {
   if (recalled.has(id) || !hasOurs()) return
   recalled.add(id)
-  const found = await ask(`shown?workflow=${id}`)
+  const found = await ask(`shown?workflow=${id}`).catch(() => ({}))
   for (const [node, output] of Object.entries(found)) show(nodeOf(node), output)
 }
 
