@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from vramwise.ocr.engines.line_shapes.imagined_points import without_imagined_points
+from vramwise.ocr.engines.imagined_points import without_imagined_points
 from vramwise.ocr.results.line import Line
 from vramwise.ocr.results.result import Word
 

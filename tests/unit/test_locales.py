@@ -284,11 +284,3 @@ def test_the_chinese_names_of_nodes_have_the_words_that_people_search_for():
         "VramwiseMemoryRelease",
     ]
     assert text in named["VramwiseOCR"]
-
-
-def test_a_node_has_one_name_in_russian():
-    """The word of the help pages; the other one is a network's host in the sentences."""
-    texts = [*(ROOT / "web" / "docs").glob("*/ru.md"), ROOT / "docs" / "guide.ru.md", ROOT / "README.ru.md"]
-    texts += [ROOT / "web" / "words" / "ru.json", *(ROOT / "locales" / "ru").glob("*.json")]
-    other = re.compile("\\b\u0443\u0437(?:\u0435\u043b|\u043b[\u0430-\u044f]{0,3})\\b", re.IGNORECASE)
-    assert [path.name for path in texts if other.search(path.read_text(encoding="utf-8"))] == []

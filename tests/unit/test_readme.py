@@ -97,3 +97,11 @@ def test_the_template_to_open_first_is_called_as_the_browser_shows_it(name: str)
 def test_every_example_is_named_as_the_browser_shows_it(name: str) -> None:
     page = (ROOT / name).read_text(encoding="utf-8")
     assert [path.stem for path in (ROOT / "workflows").glob("*.json") if f"*{path.stem}*" not in page] == []
+
+
+def test_a_node_has_one_name_in_russian() -> None:
+    """The word of the help pages; the other one is a network's host in the sentences."""
+    texts = [*(ROOT / "web" / "docs").glob("*/ru.md"), ROOT / "docs" / "guide.ru.md", ROOT / "README.ru.md"]
+    texts += [ROOT / "web" / "words" / "ru.json", *(ROOT / "locales" / "ru").glob("*.json")]
+    other = re.compile("\\b\u0443\u0437(?:\u0435\u043b|\u043b[\u0430-\u044f]{0,3})\\b", re.IGNORECASE)
+    assert [path.name for path in texts if other.search(path.read_text(encoding="utf-8"))] == []

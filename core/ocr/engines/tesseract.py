@@ -20,8 +20,8 @@ from ..images import edge_colour, fit_pixels
 from ..results.line import Line
 from ..results.reading_order import join_words
 from ..results.result import Point, Word, hull
+from .imagined_points import without_imagined_points
 from .latin_nonsense import has_doubtful, with_cyrillic_words, with_own_words, without_points
-from .line_shapes.imagined_points import without_imagined_points
 from .protocol import ProgressCallback
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...results.line import Line
-from ...results.result import Word, hull
+from ..results.line import Line
+from ..results.result import Word, hull
 
 if TYPE_CHECKING:
     from numpy import uint8
