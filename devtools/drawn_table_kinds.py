@@ -10,8 +10,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .drawn_layouts import Laid, LaidTable, Placed, Width
-from .drawn_tables import CYRILLIC, LATIN, LINE, drawn_table, rules_of
+from .drawn_layouts import Laid, LaidTable, Width
+from .drawn_tables import CYRILLIC, LATIN, drawn_table, groups_over, laid_in, rules_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -105,35 +105,11 @@ def _laid(
     gap = rng.uniform(1.3, 2.8) * size
     lefts = [2.5 * size + sum(widths[:x]) + x * gap for x in range(columns)]
     right = lefts[-1] + widths[-1] + gap / 2
-    groups = _groups(rng, columns) if kind == "groups" else []
+    groups = groups_over(rng, columns) if kind == "groups" else []
     loose = rng.uniform(0.8, 1.3) if kind == "two lines" else rng.uniform(0.45, 1.2)
-    lines: list[Placed] = []
-    truth: list[tuple[int, int, int, str]] = []
-    y = 2.0 * size
-    edges = [y - loose / 2 * size]
-
-    def put(text: str, x: float, top: float) -> None:
-        lines.append(Placed(text, x, top, size, width(text, size)))
-
-    for start, across in groups:
-        text = _words(rng, script, 1)
-        x0, x1 = lefts[start], lefts[start + across - 1] + widths[start + across - 1]
-        put(text, (x0 + x1 - width(text, size)) / 2, y)
-        truth.append((0, start, across, text))
-    if groups:
-        y += (1.0 + loose) * size
-        edges.append(y - loose / 2 * size)
-    for number, row in enumerate(cells, bool(groups)):
-        most = max(map(len, row))
-        for x, (texts, one) in enumerate(zip(row, kinds, strict=True)):
-            top = y
-            for text in texts:
-                put(text, lefts[x] + (widths[x] - width(text, size)) * (one in ("number", "money")), top)
-                top += LINE * size
-            if texts:
-                truth.append((number, x, 1, _joined(texts)))
-        y += ((most - 1) * LINE + 1.0 + loose) * size
-        edges.append(y - loose / 2 * size)
+    over = [(start, across, _words(rng, script, 1)) for start, across in groups]
+    flush = [one in ("number", "money") for one in kinds]
+    lines, truth, edges, foot = laid_in(lefts, widths, flush, size, loose, width, over, cells)
     ruled = rules_of(rules, edges, lefts, right, gap, groups)
     if kind == "sums" and rules == "level":
         ruled = (*ruled, (lefts[0] - gap / 2, edges[-2], right, edges[-2]))
@@ -145,20 +121,8 @@ def _laid(
         rng.choice((-1, 1)) * rng.uniform(0.5, 2.0) if kind == "slanted" else 0.0,
         rng.uniform(0.4, 1.0) if kind == "scanned" else 0.0,
     )
-    page = Laid(tuple(lines), right + 2 * size, y + 2 * size)
+    page = Laid(tuple(lines), right + 2 * size, foot + 2 * size)
     return LaidTable(page, tuple(truth), ruled), look
-
-
-def _joined(texts: list[str]) -> str:
-    return " ".join(texts)
-
-
-def _groups(rng: random.Random, columns: int) -> list[tuple[int, int]]:
-    """(first column, how many) of headings over neighbours, behind the first column."""
-    if columns < 5 or rng.random() < 0.5:
-        return [(1, columns - 1)]
-    cut = rng.randint(3, columns - 2)
-    return [(1, cut - 1), (cut, columns - cut)]
 
 
 def _cell(rng: random.Random, kind: str, script: str, dashes: float) -> list[str]:

@@ -61,36 +61,15 @@ def varied_table(seed: int, width: Width, cyrillic: bool = False) -> tuple[LaidT
     widths = [max(width(line, size) for row in cells for line in row[x]) for x in range(columns)]
     gap = rng.uniform(1.2, 2.6) * size
     lefts = [2.5 * size + sum(widths[:x]) + x * gap for x in range(columns)]
-    groups = _groups(rng, columns) if columns > 3 and rng.random() < 0.4 else []
+    groups = groups_over(rng, columns) if columns > 3 and rng.random() < 0.4 else []
     loose = rng.uniform(0.75, 1.3) if "wrapped" in kinds or two_lines else rng.uniform(0.4, 1.2)
     middle = rng.random() < 0.4
-    lines: list[Placed] = []
-    truth: list[tuple[int, int, int, str]] = []
-    y = 2.0 * size
-    edges = [y - loose / 2 * size]
-    for start, across in groups:
-        text = _words(rng, names, 1)
-        x0, x1 = lefts[start], lefts[start + across - 1] + widths[start + across - 1]
-        lines.append(_line(text, (x0 + x1 - width(text, size)) / 2, y, size, width))
-        truth.append((0, start, across, text))
-    if groups:
-        y += (1.0 + loose) * size
-        edges.append(y - loose / 2 * size)
-    for number, row in enumerate(cells, bool(groups)):
-        most = max(map(len, row))
-        for x, (texts, kind) in enumerate(zip(row, kinds, strict=True)):
-            top = y + (most - len(texts)) / 2 * LINE * size * middle
-            for text in texts:
-                spare = (widths[x] - width(text, size)) * (kind == "number")
-                lines.append(_line(text, lefts[x] + spare, top, size, width))
-                top += LINE * size
-            if texts:
-                truth.append((number, x, 1, " ".join(texts)))
-        y += ((most - 1) * LINE + 1.0 + loose) * size
-        edges.append(y - loose / 2 * size)
+    over = [(start, across, _words(rng, names, 1)) for start, across in groups]
+    flush = [kind == "number" for kind in kinds]
+    lines, truth, edges, foot = laid_in(lefts, widths, flush, size, loose, width, over, cells, middle)
     right = lefts[-1] + widths[-1] + gap / 2
     ruled = rules_of(rules, edges, lefts, right, gap, groups)
-    page = Laid(tuple(lines), right + 2 * size, y + 2 * size)
+    page = Laid(tuple(lines), right + 2 * size, foot + 2 * size)
     return LaidTable(page, tuple(truth), ruled), rules
 
 
@@ -116,16 +95,57 @@ def _filled(text: str, most: float, size: float, width: Width) -> list[str]:
     return lines
 
 
-def _groups(rng: random.Random, columns: int) -> list[tuple[int, int]]:
-    """(first column, how many) of headings over neighbours, behind the first column."""
-    if columns == 4 or rng.random() < 0.5:
+def groups_over(rng: random.Random, columns: int) -> list[tuple[int, int]]:
+    """(first column, how many) of headings over neighbours of four columns or more, behind the first."""
+    if columns < 5 or rng.random() < 0.5:
         return [(1, columns - 1)]
     cut = rng.randint(3, columns - 2)
     return [(1, cut - 1), (cut, columns - cut)]
 
 
-def _line(text: str, x: float, y: float, size: float, width: Width) -> Placed:
-    return Placed(text, x, y, size, width(text, size))
+def laid_in(
+    lefts: list[float],
+    widths: list[float],
+    flush: list[bool],
+    size: float,
+    loose: float,
+    width: Width,
+    over: list[tuple[int, int, str]],
+    cells: list[list[list[str]]],
+    middle: bool = False,
+) -> tuple[list[Placed], list[tuple[int, int, int, str]], list[float], float]:
+    """The lines of a table in columns with these ``lefts`` and ``widths``, ``flush`` on the right where it is
+    said so; the cells (row, column, columns taken, text); the edges of rows; the foot. ``over``: headings
+    (first column, how many, text) over the rows of ``cells``, each of which is its lines; ``loose``: line
+    heights between rows; ``middle``: lower cells stand in the middle of their row.
+    """
+    lines: list[Placed] = []
+    truth: list[tuple[int, int, int, str]] = []
+    y = 2.0 * size
+    edges = [y - loose / 2 * size]
+
+    def put(text: str, x: float, top: float) -> None:
+        lines.append(Placed(text, x, top, size, width(text, size)))
+
+    for start, across, text in over:
+        x0, x1 = lefts[start], lefts[start + across - 1] + widths[start + across - 1]
+        put(text, (x0 + x1 - width(text, size)) / 2, y)
+        truth.append((0, start, across, text))
+    if over:
+        y += (1.0 + loose) * size
+        edges.append(y - loose / 2 * size)
+    for number, row in enumerate(cells, bool(over)):
+        most = max(map(len, row))
+        for x, texts in enumerate(row):
+            top = y + (most - len(texts)) / 2 * LINE * size * middle
+            for text in texts:
+                put(text, lefts[x] + (widths[x] - width(text, size)) * flush[x], top)
+                top += LINE * size
+            if texts:
+                truth.append((number, x, 1, " ".join(texts)))
+        y += ((most - 1) * LINE + 1.0 + loose) * size
+        edges.append(y - loose / 2 * size)
+    return lines, truth, edges, y
 
 
 def rules_of(
