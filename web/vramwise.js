@@ -246,8 +246,7 @@ function fillWidgetTokens(node) {
 }
 
 // commands keep the names that they begin with
-await loadWords()
-const settings = await data('settings')
+const [settings] = await Promise.all([data('settings'), loadWords()])
 app.registerExtension({
   name: 'vramwise',
   settings,
