@@ -117,8 +117,9 @@ class DiffusionNeed:
 
     @functools.cached_property
     def floor_bytes(self) -> int:
-        """All weights are streamed from RAM in every step: below this nothing runs."""
-        return self._working_bytes + _STREAM_BUFFERS
+        """All weights are streamed from RAM in every step: below this nothing runs. Weights smaller than the
+        room in which layers arrive need no more room than themselves."""
+        return self._working_bytes + min(_STREAM_BUFFERS, self.weights_bytes)
 
     @property
     def ram_bytes(self) -> int:

@@ -19,6 +19,10 @@ from .words import said
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
 _TOLERANCE = 0.1
 _MOST_BARE_GIB = 1024  # a larger number without a unit is a card
+_GIB = "gib|gb|g|\u0433\u0438?\u0431|\u0433"
+_MIB = "mib|mb|\u043c\u0438?\u0431"
+# said in place of a card where there is none
+_NO_CARD = ("", "cpu", "none", "no gpu", "\u0446\u043f", "\u0446\u043f\u0443", "\u043d\u0435\u0442")
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,15 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
             text=text[:LONGEST_NAME],
             count=figure(len(text), ","),
         )
-    if found := _by_whole_name().get(" ".join(text.casefold().split())):
+    written = " ".join(text.casefold().split())
+    if written in _NO_CARD:
+        raise UnknownName(
+            f'"{written}" names no graphics card. Leave it out to ask about this machine as it is, or name '
+            'a card ("RTX 4060") or a size ("16 GB").',
+            key="error_card_none",
+            text=written,
+        )
+    if found := _by_whole_name().get(written):
         return tuple(found)
     unsold: UnknownName | None = None
     for name in readings(text):
@@ -186,7 +198,6 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
         if name.share:
             shares = [gpu for gpu in found if "datacentre" in gpu.series or "workstation" in gpu.series]
             if shares and name.gib:
-                written = " ".join(text.casefold().split())
                 module = " mig " in written or re.search(r"\dd?x[ms]?-", written)
                 base = _by_whole_name().get(written.split(" mig ")[0], [])
                 whole = min(
@@ -200,6 +211,8 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
                 share = " ".join(text.split())
                 return (replace(whole, vram_gib=name.gib, torch_total_gib=None, sizes=1, share=share),)
             continue
+        if name.bare:  # a number alone is a size where the card is sold with sizes
+            found = [gpu for gpu in found if gpu.vram_gib is not None]
         sized = [_of_size(gpu, name.gib) for gpu in found if name.gib is None or _has_size(gpu, name.gib)]
         if sized:
             return tuple(sized)
@@ -319,10 +332,11 @@ def gpu_of_device(device_name: str, total_bytes: int | None) -> GPU | None:
 
 
 def parse_memory(text: str) -> float | None:
-    """GiB of a text such as "16 GB", "16gib" or "16"; None when it is no size: "4090" is a card."""
+    """GiB of a text such as "16 GB", "16gib", "8192MiB" (as nvidia-smi writes it) or "16"; None when it is no
+    size: "4090" is a card. What is below 0 is a size for whoever checks it."""
     text = text.strip()
     if len(text) > LONGEST_NAME:
         return None
-    found = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(?:gib|gb|g|\u0433\u0438?\u0431|\u0433)?", text, re.IGNORECASE)
-    size = float(found[1].replace(",", ".")) if found else None
+    found = re.fullmatch(f"(-?[0-9]+(?:[.,][0-9]+)?)\\s*(?:({_MIB})|{_GIB})?", text, re.IGNORECASE)
+    size = float(found[1].replace(",", ".")) / (1024 if found[2] else 1) if found else None
     return None if size is not None and size > _MOST_BARE_GIB and text.isdigit() else size

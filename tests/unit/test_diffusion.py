@@ -319,6 +319,16 @@ def test_below_the_floor_nothing_runs() -> None:
     assert answer.verdict == "no" and answer.why == "below_floor"
 
 
+def test_streaming_never_needs_more_than_what_it_saves() -> None:
+    """Weights smaller than the room in which layers arrive (SD 1.5 at 4 bits) asked for more to stream than
+    to lie on the card."""
+    for model, need in needs():
+        assert need.floor_bytes <= need.optimal_bytes, (model.id, need.precision)
+        least = replace(need, weights_bytes=min(need.weights_bytes, 300 << 20))
+        assert least.floor_bytes <= least.sampling_bytes
+        assert least.spill(least.sampling_bytes - 1) == least.weights_bytes
+
+
 def test_a_text_encoder_that_is_too_large_crosses_the_bus_once() -> None:
     need = diffusion_need(diffusion_model("flux2-klein-4b"), "fp8", text_encoder="qwen3_4b bf16")
     answer = usability(need, None, vram_bytes=8 * GIB)

@@ -35,6 +35,12 @@ def test_every_card_has_memory_a_source_and_a_date() -> None:
         ("RTX 3050 6GB Laptop GPU", [6]),
         ("RX 7900 XTX", [24]),
         ("Apple M3 Ultra", [96, 256, 512]),
+        ("4060ti 16", [16]),
+        ("rtx 3060 12", [12]),
+        ("RTX4060Ti16G", [16]),
+        ("RTX 3060 12288MiB", [12]),
+        ("rtx 4060 ti 16380 MiB", [16]),
+        ("A100 3g.20gb", [20]),
     ],
 )
 def test_a_card_is_found_by_the_names_people_write(text: str, sizes: list[int]) -> None:
@@ -44,6 +50,20 @@ def test_a_card_is_found_by_the_names_people_write(text: str, sizes: list[int]) 
 def test_a_memory_size_that_is_not_sold_is_said() -> None:
     with pytest.raises(UnknownName, match="sold with"):
         find_gpus("RTX 4060 Ti 12GB")
+
+    with pytest.raises(UnknownName, match="sold with"):
+        find_gpus("RTX 4060 Ti 12")
+    with pytest.raises(
+        UnknownName, match="no GPU of the catalog"
+    ):  # shared memory has no sizes to be sold with
+        find_gpus("UHD Graphics 999")
+
+
+@pytest.mark.parametrize("text", ["", "  ", "cpu", "CPU", "none", "\u043d\u0435\u0442"])
+def test_no_card_is_not_taken_for_one_that_is_misspelt(text: str) -> None:
+    with pytest.raises(UnknownName, match="names no graphics card") as refused:
+        find_gpus(text)
+    assert "nearest" not in str(refused.value)
 
 
 def test_every_released_card_is_found_by_its_own_label() -> None:
@@ -56,6 +76,22 @@ def test_a_driver_name_and_its_memory_find_the_card() -> None:
     assert found is not None and found.vram_gib == 16
     assert gpu_of_device("NVIDIA GeForce RTX 9999", 16 * GIB) is None
     assert gpu_of_device("NVIDIA GeForce RTX 4090", 8 * GIB) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "gib"),
+    [
+        ("8192MiB", 8),
+        ("8192 MB", 8),
+        ("8192 \u041c\u0411", 8),
+        ("512 \u043c\u0438\u0431", 0.5),
+        ("12G", 12),
+        ("-8", -8),
+        ("8192", None),
+    ],
+)
+def test_megabytes_and_what_is_below_nothing_are_sizes(text: str, gib: float | None) -> None:
+    assert parse_memory(text) == gib
 
 
 def test_sizes_are_read_as_people_write_them() -> None:

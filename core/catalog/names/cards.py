@@ -16,6 +16,10 @@ _SIZE = re.compile(
     "(?<![0-9.,a-z])([0-9]{1,4}(?:[.,][0-9]+)?) *-? *(?:gib|gb|go|\u0433\u0438\u0431|\u0433\u0431|g|\u0433)"
     "(?![a-z\u0430-\u044f0-9])(?: +hbm[0-9][a-z0-9]*)?"
 )
+# "12288MiB", as nvidia-smi writes it
+_MIB = re.compile("(?<![0-9.,a-z])([0-9]{4,6}) *(?:mib|mb|\u043c\u0438?\u0431)(?![a-z\u0430-\u044f0-9])")
+_GLUED_SIZE = re.compile(r"(?<=ti|xt|tx|er)(?=\d{1,3} ?gb?\b)")  # Ti, XT, XTX, SUPER
+_BARE_SIZE = re.compile(r" (\d{1,3})$")
 _TIMES = "[x\u0445\u00d7*]"
 _PIECES = "\u0448\u0442"
 _COUNT = re.compile(
@@ -23,7 +27,7 @@ _COUNT = re.compile(
     f"| +{_TIMES} *([0-9]{{1,2}})$| ([0-9]{{1,2}}) *{_PIECES}[.]?$"
 )
 _SHARE = re.compile(r"^(.+?)-(?:\d-)?(\d{1,3})(?:[qabc]|cme)?$")
-_MIG = re.compile(r"\s+mig\s+\d+c?\.?\d*g\.(\d+)gb.*$")
+_MIG = re.compile(r"\s+(?:mig\s+)?\d+c?\.?\d*g\.(\d+)gb.*$")
 _GLUED = (
     (re.compile(r"\b(rtx|gtx|gt|rx|mx)(?=[a-z]?\d)"), r"\1 "),
     (re.compile(r"\b(rtx|gtx|gt|rx) ?pro(?=\d)"), r"\1 pro "),
@@ -45,12 +49,14 @@ _SUPER = re.compile(r"\b((?:20|40|50)\d\d(?: ti)?) ?s\b")
 @dataclass(frozen=True)
 class CardName:
     """``words``: sorted, so that their order does not count; ``gib`` named beside them, ``count`` of cards
-    ("2x"), ``share`` where it is a part of a card (a vGPU or MIG profile of ``gib``)."""
+    ("2x"), ``share`` where it is a part of a card (a vGPU or MIG profile of ``gib``), ``bare`` where ``gib``
+    is a number without a unit ("4060 ti 16")."""
 
     words: tuple[str, ...]
     gib: float | None = None
     count: int = 1
     share: bool = False
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ def _plain(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text.replace("\u2122", " ").replace("\u00ae", " ")).casefold()
     folded = re.sub(r"\((?:r|tm|c)\)", " ", folded)
     folded = re.sub("[\u2010-\u2015\u2212_/\\\\]", "-", folded)
+    folded = _MIB.sub(lambda found: f"{int(found[1]) / 1024:.2f}gb", _GLUED_SIZE.sub(" ", folded))
     return " ".join(re.sub("[\"'`\u00ab\u00bb()\\[\\];:]|,(?![0-9])|(?<![0-9]),", " ", folded).split())
 
 
@@ -119,6 +126,9 @@ def _of_spelling(plain: str) -> list[CardName]:
     size = _SIZE.search(text)
     gib = float(size[1].replace(",", ".")) if size is not None else None
     found.append(CardName(tuple(sorted(_words(_SIZE.sub(" ", text)))), gib, count))
+    bare = _BARE_SIZE.search(text) if size is None else None
+    if bare is not None:
+        found.append(CardName(tuple(sorted(_words(text[: bare.start()]))), float(bare[1]), count, bare=True))
     share = _SHARE.match(re.sub(r"^(?:nvidia|grid)\s+", "", text))
     if share is not None:
         for base in (share[1], re.sub(r"(?<=\d)[a-z]{1,2}$", "", share[1])):
