@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from vramwise import ReadOptions, VramwiseError, load_picture, ocr_handle
 from vramwise.hardware import capabilities
 from vramwise.models.handle import release_all
@@ -207,3 +208,23 @@ def test_frames_around_single_lines_are_painted_over_whole_and_letters_stay() ->
         cv2.rectangle(framed, (25, top), (395, top + 38), (200, 30, 30), 2)
     clean = without_rules(framed, 38)
     assert np.abs(clean.astype(int) - letters).max() < 60
+
+
+def test_signs_that_tesseract_does_not_know_are_read_on_a_russian_page(require: Require) -> None:
+    require(find_traineddata(["rus", "eng"], load_settings()), "Tesseract has no Russian data here.")
+    lines = (
+        "\u0414\u043e\u0441\u0442\u0430\u0432\u043a\u0430 \u00a348,50",
+        "\u041a \u043e\u043f\u043b\u0430\u0442\u0435 1 250 \u20ac \u0441\u0435\u0433\u043e\u0434\u043d\u044f",
+        "\u0421\u043c\u043e\u0442\u0440\u0438 \u00a7 12 \u0437\u0430\u043a\u043e\u043d\u0430",
+        "\u0414\u043e\u043f\u0443\u0441\u043a \u00b10,5 \u043c\u043c",
+        "\u041f\u043b\u043e\u0449\u0430\u0434\u044c 45 \u043c\u00b2 \u0436\u0438\u043b\u0430\u044f",
+        "\u2022 \u041f\u0435\u0440\u0432\u044b\u0439 \u043f\u0443\u043d\u043a\u0442",
+        "\u0424\u0430\u0439\u043b \u2192 \u041e\u0442\u043a\u0440\u044b\u0442\u044c",
+    )
+    page = Image.new("RGB", (900, 480), "white")
+    pen = ImageDraw.Draw(page)
+    font = ImageFont.truetype(str(draw_scripts.FONTS / "truetype/dejavu/DejaVuSans.ttf"), 26)
+    for row, line in enumerate(lines):
+        pen.text((40, 40 + 56 * row), line, "black", font)
+    (read,) = ocr_handle().read([np.asarray(page)])
+    assert read.text.splitlines() == list(lines)

@@ -43,6 +43,7 @@ from .reader_pool import ReaderPool
 from .script_at_a_glance import PlainPage, covers, is_believable, plain_script
 from .script_detection import READABLE
 from .second_look.japanese_forms import with_japanese_forms
+from .second_look.lost_signs import Readings, with_signs
 from .second_look.missed_dashes import with_dashes
 from .tesseract import TesseractReader
 
@@ -114,6 +115,7 @@ class CPUEngine:
         route = rapid_route(chosen, self._settings) if chosen else RapidRoute()
         if chosen and isinstance(route, TesseractRoute):
             lines = self._by_tesseract(route, chosen.script, image, options, progress)
+            lines = self._with_signs(image, lines, progress)
             return lines, [f"{chosen.english} was read by {route}."]
         lines = self._by(route, image, options, progress)
         if not any(line.foreign for line in lines):
@@ -142,7 +144,21 @@ class CPUEngine:
             if isinstance(route, TesseractRoute):
                 made[plain.script] = PageReading(level, lines)
             return None
-        return [level.line(line) for line in lines], [f"{plain.script} text was found and read by {route}."]
+        found = [level.line(line) for line in lines]
+        if isinstance(route, TesseractRoute):
+            found = self._with_signs(image, found, progress)
+        return found, [f"{plain.script} text was found and read by {route}."]
+
+    def _with_signs(self, image: NDArray[uint8], lines: list[Line], progress: ProgressCallback) -> list[Line]:
+        """What Tesseract read, with the signs that it lost. The built-in recogniser is opened only for a page
+        that may have some.
+        """
+
+        def recognise(crops: Sequence[NDArray[uint8]]) -> Readings:
+            with self._pool.acquire(RapidRoute(), RapidRoute().open) as reader:
+                return reader.words(crops, progress) if isinstance(reader, RapidReader) else ()
+
+        return with_signs(image, lines, recognise)
 
     def _read_plain(
         self,
@@ -253,8 +269,20 @@ class CPUEngine:
                 believed = bool(read) and is_believable([line for line in read if not line.foreign], script)
                 lines = read if believed else page.read(reader, options.max_pixels, progress)
             lines = restored(lines, before)
+            if isinstance(route, TesseractRoute):
+                lines = self._with_own_signs(image, lines, before, progress)
             notes.append(_how_read(page.lines, lines, script, route))
         return lines, notes
+
+    def _with_own_signs(
+        self, image: NDArray[uint8], lines: list[Line], before: list[Line], progress: ProgressCallback
+    ) -> list[Line]:
+        """``lines`` of which those that are not as ``before`` were read by Tesseract."""
+        kept = set(map(id, before))
+        known = [id(line) in kept or bool(line.foreign) for line in lines]
+        own = [line for line, same in zip(lines, known, strict=True) if not same]
+        mended = iter(self._with_signs(image, own, progress))
+        return [line if same else next(mended) for line, same in zip(lines, known, strict=True)]
 
     def _route_for_script(self, script: str, chosen: Language | None) -> Route:
         if chosen is not None:

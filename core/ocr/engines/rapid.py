@@ -169,6 +169,15 @@ class RapidReader:
             lines.append(replace(line, crown=stand.cut.piece(*CROWN)) if stand.cut.bend else line)
         return lines
 
+    def words(
+        self, crops: Sequence[NDArray[uint8]], progress: ProgressCallback
+    ) -> list[tuple[str, float, list[tuple[float, float]], list[float]]]:
+        """What pictures of single words, uint8 BGR, say, as `recognise` has it."""
+        if self._ocr is None:
+            self._ocr = self._made()
+        with self._kept.page(LINES_BYTES):
+            return recognise(self._ocr, crops, progress)
+
     def release(self) -> None:
         """Drop the sessions; the object is not used afterwards."""
         del self._ocr
