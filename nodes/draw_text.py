@@ -9,7 +9,7 @@ import torch
 from ..core.catalog.words import in_language, said
 from ..core.errors import VramwiseError
 from ..core.option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
-from .bridge.images import first
+from .bridge.images import first, has_pixels, kind_of
 from .bridge.progress import NodeProgress, interruptible
 from .bridge.reader_language import of_the_reader
 from .bridge.schema import Regions, field, io, schema, valid
@@ -217,7 +217,7 @@ def _pages_of(regions: Any) -> Any:
 
     if not hasattr(regions, "pages"):
         raise VramwiseError(
-            f"The regions input holds {str(regions)[:60]!r}, which is no regions. Link it to the regions of "
+            f"The regions input holds {kind_of(regions)}, which is no regions. Link it to the regions of "
             "OCR Inference."
         )
     check_polygons(regions.pages)
@@ -227,13 +227,13 @@ def _pages_of(regions: Any) -> Any:
 def _drawable(image: Any, name: str) -> torch.Tensor:
     """A private copy (B, H, W, 3) float32 on the CPU: inputs are shared between nodes. Transparency is laid
     over white."""
-    if not isinstance(image, torch.Tensor) or image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
-        shape = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
+    if not has_pixels(image) or image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
+        shape = tuple(image.shape) if has_pixels(image) else type(image).__name__
         raise VramwiseError(
             f"The picture of {name} is {shape}, not (batch, height, width, channels) with 1, 3 or 4 "
             "channels. Check the node before it."
         )
-    picture = image.detach().to("cpu", torch.float32)
+    picture: torch.Tensor = image.detach().to("cpu", torch.float32)
     if image.shape[-1] == 4:
         return (picture[..., :3] * picture[..., 3:] + (1 - picture[..., 3:])).contiguous()
     return picture.repeat(1, 1, 1, 3) if image.shape[-1] == 1 else picture.clone().contiguous()

@@ -18,7 +18,7 @@ from ..core.option_values import (
     check_choice,
 )
 from ..core.units import figure
-from .bridge.images import Frames, first
+from .bridge.images import Frames, check_pages, first
 from .bridge.left_graphs import follow
 from .bridge.previews import previews, text_files, uncounted
 from .bridge.progress import NodeProgress, interruptible
@@ -266,6 +266,8 @@ def _readings(
     from ..core.models.handle import OCRHandle
 
     if regions is not None:
+        for batch in regions:
+            check_pages(batch)
         results = [page for batch in regions for page in batch]
     elif texts is not None:
         _check_count("texts", len(texts), len(frames))

@@ -27,10 +27,10 @@ class Pages(Sequence[Any]):
     """
 
     def __init__(self, image: torch.Tensor) -> None:
-        if not isinstance(image, torch.Tensor):
+        if not has_pixels(image):
             raise VramwiseError(
-                f"The image input holds {image!r}, which is no picture. Link it to a Load Image node's "
-                f"output."
+                f"The image input holds {kind_of(image)}, which is no picture. Link it to a Load Image "
+                "node's output."
             )
         if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
             raise VramwiseError(
@@ -136,7 +136,7 @@ def check_pages(regions: Any) -> None:
 
     if not hasattr(regions, "pages"):
         raise VramwiseError(
-            f"The regions input holds {str(regions)[:60]!r}, which are no regions. Link it to the regions "
+            f"The regions input holds {kind_of(regions)}, which are no regions. Link it to the regions "
             "output of OCR Inference."
         )
     if not regions.pages:
@@ -144,17 +144,23 @@ def check_pages(regions: Any) -> None:
     check_polygons(regions.pages)
 
 
-def _kind(value: Any) -> str:
+def has_pixels(value: Any) -> bool:
+    """Whether ``value`` is a tensor whose every number is there: neither a shape alone nor a sparse one."""
+    return isinstance(value, torch.Tensor) and value.layout is torch.strided and value.device.type != "meta"
+
+
+def kind_of(value: Any) -> str:
+    """What ``value`` is, in few words: a list of pictures would be pages of numbers."""
     if isinstance(value, torch.Tensor):
-        return f"a tensor with {value.dim()} sides"
-    return f"{value!r:.60}" if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+        return f"a tensor with {value.dim()} sides" if has_pixels(value) else "a tensor without pixels"
+    return f"{value!r:.60}" if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
 
 
 def check_same_pages(image: torch.Tensor, regions: Regions) -> None:
     """Raise VramwiseError unless ``image`` (B, H, W, C) has the number and size of the pages read."""
-    if not isinstance(image, torch.Tensor) or image.dim() != 4:
+    if not has_pixels(image) or image.dim() != 4:
         raise VramwiseError(
-            f"The image input holds {_kind(image)}, which is no batch of pictures. Link it to an image."
+            f"The image input holds {kind_of(image)}, which is no batch of pictures. Link it to an image."
         )
     batch, height, width = image.shape[:3]
     if batch != len(regions):

@@ -42,9 +42,18 @@ def checked(node: Any) -> Any:
 def _checked(node: Any, given: dict[str, Any]) -> dict[str, Any]:
     widgets, lists = _widgets(node)
     for name, check in widgets.items():
-        if name in given:
-            values = given[name]
-            given[name] = [check(value) for value in values] if lists and values else check(values)
+        if name not in given:
+            continue
+        values = given[name] if lists and given[name] else [given[name]]
+        found = [check(value) for value in values]
+        if found.count(None) == len(
+            found
+        ):  # a link that brings nothing is no link: the node knows its default
+            del given[name]
+        elif None in found:
+            _text(name, False, None)
+        else:
+            given[name] = found if lists and given[name] else found[0]
     return given
 
 
