@@ -65,6 +65,24 @@ def test_a_book_page_of_two_tiers_and_a_level_heading() -> None:
     assert text_of(shuffled(page, 4)) == ["".join(HAN[:6]), *said]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_of_an_open_book_the_right_page_is_read_first(seed: int) -> None:
+    """Tiers go through both pages: read by them alone a spread's two pages were mixed."""
+    said = words(20)
+    page = balloon(said[0:3], 1580, 40) + balloon(said[3:5], 1200, 80)
+    page += balloon(said[5:8], 1560, 520) + balloon(said[8:10], 1180, 800)
+    page += balloon(said[10:12], 760, 40) + balloon(said[12:15], 400, 70)
+    page += balloon(said[15:18], 740, 500) + balloon(said[18:20], 300, 790)
+    assert text_of(shuffled(page, seed)) == said
+
+
+def test_balloons_apart_on_one_page_are_no_open_book() -> None:
+    said = words(12)
+    page = balloon(said[0:3], 780, 40) + balloon(said[3:6], 240, 40)
+    page += balloon(said[6:9], 780, 700) + balloon(said[9:12], 240, 700)
+    assert text_of(shuffled(page, 1)) == said
+
+
 def test_columns_beside_level_text_are_read_from_right_to_left() -> None:
     said = words(3)
     page = [level("".join(HAN[k : k + 14]), 20, 40 + 44 * k) for k in range(6)]

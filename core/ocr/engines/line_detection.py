@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..images import edge_colour, fit_pixels
 from .line_shapes.bent_lines import Bend, bands_of, bends_through
+from .line_shapes.curled_lines import Curl
 from .pictures.colour_steps import from_colour
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ MIN_SIDE = 320  # RapidOCR upscales the short side to 736: of a small strip it w
 SEEN_PIXELS, OFF_PAPER, PAPER, MOSTLY_BLANK = 500_000, 24, 40, 0.5
 
 
-def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any], list[Bend]]:
-    """Four-point boxes (n, 4, 2) float32 in pixels of ``bgr``, and lines on an arc. ``ocr``: a live
+def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any], list[Bend | Curl]]:
+    """Four-point boxes (n, 4, 2) float32 in pixels of ``bgr``, and lines along a curve. ``ocr``: a live
     RapidOCR. Of a large page that is mostly blank only what is on it is looked at, larger than with all of
     the paper.
     """
@@ -33,11 +33,10 @@ def detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any]
     boxes, bends = _detect(ocr, page, max_pixels)
     if not x and not y:
         return boxes, bends
-    moved = [replace(bend, centre=(bend.centre[0] + x, bend.centre[1] + y)) for bend in bends]
-    return boxes + np.asarray((x, y), np.float32), moved
+    return boxes + np.asarray((x, y), np.float32), [bend.moved(x, y) for bend in bends]
 
 
-def _detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any], list[Bend]]:
+def _detect(ocr: Any, bgr: NDArray[uint8], max_pixels: int) -> tuple[NDArray[Any], list[Bend | Curl]]:
     import cv2
     import numpy as np
 

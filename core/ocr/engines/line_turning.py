@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..results.result import Point
 from .line_shapes.bent_lines import Bend
+from .line_shapes.curled_lines import Curl
 from .line_shapes.word_places import between
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ class Cut:
     """One line cut from its page. ``crop``: uint8 BGR (height, width, 3). ``polygon``: clockwise from the
     crop's own top left. ``quarters``: how often the crop was turned counterclockwise. ``unclear``: among
     lines turned by a quarter, a box too square to tell whether it is too.
-    ``bend``: the arc it was unrolled from.
+    ``bend``: the curve it was unrolled from.
     """
 
     crop: NDArray[uint8]
     polygon: tuple[Point, ...]
     quarters: int = 0
     unclear: bool = False
-    bend: Bend | None = None
+    bend: Bend | Curl | None = None
 
     @property
     def aspect(self) -> float:
@@ -43,7 +44,7 @@ class Cut:
         """The part of its polygon between two shares of the crop's length."""
         if self.bend is None:
             return between(self.polygon, start, end)
-        return self.bend.piece(1 - start, 1 - end) if self.quarters == 2 else self.bend.piece(start, end)
+        return self.bend.piece(1 - start, 1 - end) if self.quarters >= 2 else self.bend.piece(start, end)
 
     @property
     def tall(self) -> bool:
@@ -64,7 +65,9 @@ class Cut:
         return replace(self, crop=crop, polygon=polygon, quarters=(self.quarters + k) % 4)
 
 
-def cut_lines(ocr: Any, bgr: NDArray[uint8], boxes: NDArray[Any], bends: Sequence[Bend] = ()) -> list[Cut]:
+def cut_lines(
+    ocr: Any, bgr: NDArray[uint8], boxes: NDArray[Any], bends: Sequence[Bend | Curl] = ()
+) -> list[Cut]:
     """The lines of a page, tall ones turned by a quarter as RapidOCR does, which way up is not known yet."""
     import numpy as np
 
@@ -83,7 +86,7 @@ def cut_lines(ocr: Any, bgr: NDArray[uint8], boxes: NDArray[Any], bends: Sequenc
         if min(crop.shape[:2]) > 0:
             unclear = not level and 1 / TALL < shape < TALL
             cuts.append(Cut(np.ascontiguousarray(crop), points, quarters, unclear))
-    return cuts + [Cut(bend.unrolled(bgr), bend.outline(), bend=bend) for bend in bends]
+    return cuts + [Cut(bend.unrolled(bgr), bend.outline(), int(bend.steep), bend=bend) for bend in bends]
 
 
 def half_turns(ocr: Any, cuts: Sequence[Cut]) -> list[float]:

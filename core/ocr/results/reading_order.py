@@ -23,7 +23,7 @@ from .ruled_tables import Frame, frames
 from .rules import Rule, Ruling, turned
 from .table_grid import Grid, GridCell, find_grids, ruled_grid, tables_beside, without_leaders
 from .text_angle import level_angle, runs_across, text_angle
-from .vertical_text import groups, is_vertical, runs_down
+from .vertical_text import facing_pages, groups, is_vertical, runs_down
 
 PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heights, is smaller than this
 MOST_INDENT = 3.0  # of the first line of a paragraph, in line heights
@@ -222,6 +222,8 @@ def _columns_beside(lines: Sequence[Line]) -> dict[int, list[list[int]]]:
 
 
 def _arranged_vertically(lines: Sequence[Line], pictures: Pictures | None) -> ReadingOrder:
+    if pages := facing_pages(lines):
+        return arrange_parts(lines, pages, "vertical", pictures=pictures)
     rows: list[tuple[int, ...]] = []
     breaks: set[int] = set()
     mirrored = [replace(box, x0=-box.x1, x1=-box.x0) for box in level_boxes(lines, 0.0)]

@@ -21,6 +21,9 @@ RUBY = 0.68  # furigana are no thicker than this share of their line
 DOWN = math.pi / 2
 DOUBTFUL = 0.6  # kana that were read as Han are seldom surer
 MOST_GROUPS = 400  # groups are compared in pairs
+# Two facing pages are so many times as wide as high together; between them, within these shares of that
+# width, nothing stands for so many thicknesses; on each are so many lines over so much of the height.
+WIDE, MIDDLE, GUTTER, PAGE_LINES, PAGE_HIGH = 1.1, (0.4, 0.6), 2.0, 5, 0.6
 
 
 def runs_down(line: Line) -> bool:
@@ -39,6 +42,28 @@ def is_vertical(lines: Sequence[Line]) -> bool:
 
 def _length(lines: Sequence[Line]) -> float:
     return sum(math.dist(line.polygon[0], line.polygon[1]) for line in lines)
+
+
+def facing_pages(lines: Sequence[Line]) -> tuple[list[int], list[int]] | None:
+    """The lines, by their numbers, of the right and of the left page of an open book, or None."""
+    boxes = level_boxes(lines, 0.0)
+    if len(boxes) < 2 * PAGE_LINES:
+        return None
+    frame = _frame(boxes)
+    wide, high = frame.x1 - frame.x0, frame.y1 - frame.y0
+    if wide < WIDE * high:
+        return None
+    thick = median(min(box.width, box.height) for box in boxes)
+    halves = _split([(box.x0, box.x1, number) for number, box in enumerate(boxes)], GUTTER * thick)
+    for number in range(1, len(halves)):
+        left, right = ([n for part in some for n in part] for some in (halves[:number], halves[number:]))
+        ends = max(boxes[n].x1 for n in left), min(boxes[n].x0 for n in right)
+        gutter = (sum(ends) / 2 - frame.x0) / wide
+        pages = [_frame([boxes[n] for n in half]) for half in (left, right)]
+        tall = min(page.y1 - page.y0 for page in pages) > PAGE_HIGH * high
+        if MIDDLE[0] < gutter < MIDDLE[1] and tall and min(len(left), len(right)) >= PAGE_LINES:
+            return [boxes[n].index for n in right], [boxes[n].index for n in left]
+    return None
 
 
 def groups(lines: Sequence[Line]) -> list[list[list[int]]]:

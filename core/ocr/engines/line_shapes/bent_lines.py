@@ -1,5 +1,6 @@
 """Lines on an arc (badges, banners, logos), of which the detector would keep no box, or one that is mostly
 picture: found as one band of its answer, unrolled to a straight line, their words laid back on the arc.
+Bands on no arc may be lines of a curled page (curled_lines.py).
 """
 
 from __future__ import annotations
@@ -7,10 +8,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...results.result import Point
+from .curled_lines import Curl, curl_through
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -22,6 +24,7 @@ SCATTER = 0.5  # radial spread of the band, in its thicknesses, of one arc at mo
 RISE = 0.2  # the arc rises by so many thicknesses of its band at least, or a straight cut reads it as well
 WIDEST = math.radians(300)
 ROUNDS = 12  # of Gauss and Newton
+CLOSER = 0.9  # of its pixels' spread beside an arc they may have beside another curve, which is taken then
 FLATTEST = 100.0  # roots of the band's area: centres farther away are of straight lines
 UNCLIP = 0.6  # thicknesses by which letters reach beyond the detector's bands, to each side
 
@@ -38,6 +41,20 @@ class Bend:
     start: float
     end: float
     arch: bool
+
+    @property
+    def steep(self) -> bool:
+        return False
+
+    def spread(self, points: NDArray[Any]) -> float:
+        """How far (pixels, standard deviation) points (n, 2) lie beside its middle."""
+        import numpy as np
+
+        away = np.hypot(points[:, 0] - self.centre[0], points[:, 1] - self.centre[1])
+        return float(np.std(away - self.radius))
+
+    def moved(self, x: float, y: float) -> Bend:
+        return replace(self, centre=(self.centre[0] + x, self.centre[1] + y))
 
     def at(self, along: float, down: float) -> Point:
         """The page's point at shares of the line's length and of its height."""
@@ -120,11 +137,13 @@ class BentBands:
             band = np.zeros((height, width), np.uint8)
             cv2.drawContours(band, [contour], -1, 1, cv2.FILLED, offset=(-x, -y))
             inside = band > 0
-            if chances[y : y + height, x : x + width][inside].mean() < self.usual.box_thresh:
+            chance = chances[y : y + height, x : x + width][inside].mean()
+            if chance < self.usual.box_thresh:
                 continue
             rows, columns = np.nonzero(inside)
             points = (np.stack((columns + x, rows + y), axis=1) + 0.5).astype(np.float32) * scale
-            if bend_through(points) is None:
+            lost = chance * _filled(contour) < self.usual.box_thresh  # about what its rectangle would have
+            if bend_through(points) is None and not (lost and _curled(points)):
                 continue
             self._found.append(points)
             straight = pred.copy() if straight is None else straight
@@ -159,7 +178,19 @@ def _may_be_bent(contour: Any) -> bool:
     if min(width, height) < 6 or not area or not around:
         return False
     thick = 2 * area / around
-    return bool(area / (width * height) < FILLED and around / 2 / thick > LONG)
+    return bool(_filled(contour) < FILLED and around / 2 / thick > LONG)
+
+
+def _filled(contour: Any) -> float:
+    """The share of a band in the smallest rectangle around it."""
+    import cv2
+
+    (_, (width, height), _) = cv2.minAreaRect(contour)
+    return float(cv2.contourArea(contour) / (width * height or 1.0))
+
+
+def _curled(points: NDArray[Any]) -> Curl | None:
+    return curl_through(points, _density(points))
 
 
 def bend_through(points: NDArray[Any]) -> Bend | None:
@@ -206,11 +237,20 @@ def bend_through(points: NDArray[Any]) -> Bend | None:
     return Bend(centre, float(radius), float(half), float(start - spare), float(end + spare), arch)
 
 
-def bends_through(bands: Sequence[NDArray[Any]]) -> list[Bend]:
-    """The arcs of a page's bands; neighbours on one circle, a space apart, are one line."""
+def bends_through(bands: Sequence[NDArray[Any]]) -> list[Bend | Curl]:
+    """The arcs of a page's bands, of which neighbours on one circle, a space apart, are one line, and the
+    lines that run along another curve.
+    """
     import numpy as np
 
-    lines = [(band, bend) for band in bands if (bend := bend_through(band))]
+    lines: list[tuple[NDArray[Any], Bend]] = []
+    curls: list[Curl] = []
+    for band in bands:
+        bend, curl = bend_through(band), _curled(band)
+        if curl and (bend is None or curl.spread(band) < CLOSER * bend.spread(band)):
+            curls.append(curl)
+        elif bend:
+            lines.append((band, bend))
     joined = True
     while joined:
         joined = False
@@ -222,7 +262,7 @@ def bends_through(bands: Sequence[NDArray[Any]]) -> list[Bend]:
                 lines = [line for i, line in enumerate(lines) if i not in (one, other)] + [(both, bend)]
                 joined = True
                 break
-    return [bend for _, bend in lines]
+    return [*(bend for _, bend in lines), *curls]
 
 
 def _one_circle(one: Bend, other: Bend) -> bool:
