@@ -15,6 +15,7 @@ from ..cancel import watched
 from ..errors import VramwiseError
 from ..ocr.results.result import OCRResult, Table
 from ..ocr.results.written_tables import tables_in, tables_of
+from .continued_tables import document_tables
 from .page_pictures import of_pixels
 from .saving import content
 from .searchable_pdf import SearchablePdf
@@ -83,7 +84,8 @@ def joined_texts(texts: Sequence[str], form: str) -> str:
 def _one_text(pages: Sequence[DocumentPage], form: str) -> bytes:
     """All pages as one file: of "csv" all tables, of "json" a list with an entry a page."""
     if form == "csv":
-        return content("\r\n".join(filter(None, map(csv_text, pages))), form)
+        numbered = ((number, _result(page, 1, 1)) for number, page in enumerate(pages, 1))
+        return content(csv_of([one.table for one in document_tables(numbered)]), form)
     if form == "json":
         return b"[\n" + b",\n".join(content(page.text, form) for page in pages) + b"\n]\n"
     ends = "\n" if form == "txt" else ""

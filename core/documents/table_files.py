@@ -13,8 +13,8 @@ from ..atomic_files import write_whole_by
 from ..cancel import watched
 from ..hardware.capabilities import required
 from ..ocr.results.result import Cell, OCRResult, Table
-from ..ocr.results.written_tables import tables_of
 from ..units import figure
+from .continued_tables import document_tables
 
 # What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"), also behind white space and
 # what nobody sees: importers drop control characters and marks of direction and of byte order.
@@ -87,7 +87,8 @@ def _written(value: int | float, text: str) -> str:
 
 
 def write_workbook(path: Path, pages: Iterable[tuple[int, OCRResult]]) -> list[str]:
-    """The tables of ``pages`` (number, result), a sheet each, as an XLSX at ``path``, whole or not at all.
+    """The tables of ``pages`` (number, result), a sheet each, as an XLSX at ``path``, whole or not at all. A
+    table that goes on at the top of the next page is one.
 
     Numbers are numbers where nothing of them is lost, with the decimals they were written with; all else is
     text and is never a formula. Merged cells are merged. Returns sentences on what a sheet does not hold.
@@ -96,17 +97,17 @@ def write_workbook(path: Path, pages: Iterable[tuple[int, OCRResult]]) -> list[s
     openpyxl = require_openpyxl()
     book = openpyxl.Workbook()
     book.remove(book.active)
-    found = [(number, tables_of(result)) for number, result in pages]
-    several = len(found) > 1
-    for page, tables in found:
-        for number, table in enumerate(tables, 1):
-            name = f"page {page} table {number}" if several else f"table {number}"
-            _fill(openpyxl, book.create_sheet(name), table)
+    numbered = list(pages)
+    found = document_tables(numbered)
+    for one in found:
+        where = f"page {one.page}" if one.page == one.last else f"pages {one.page}-{one.last}"
+        name = f"{where} table {one.number}" if len(numbered) > 1 else f"table {one.number}"
+        _fill(openpyxl, book.create_sheet(name), one.table)
     if not book.sheetnames:  # a workbook has a sheet
         book.create_sheet("no table")["A1"] = NO_TABLE
 
     write_whole_by(path, book.save)
-    return _left_out(path.name, [table for _, tables in found for table in tables])
+    return _left_out(path.name, [one.table for one in found])
 
 
 def _left_out(name: str, tables: Sequence[Table]) -> list[str]:
