@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..core.catalog.words import LANGUAGES
+from ..core.catalog.words import LANGUAGES, said
 from ..core.errors import UnknownName
 from ..core.option_values import ADVICE_TASKS, check_choice
 from .bridge.previews import text_files, uncounted
@@ -233,7 +233,7 @@ def _answers(what_if: str, **asked: Any) -> tuple[Advice, ...]:
     except UnknownName as error:
         if not what_if.strip() or "also_loaded" in str(error):
             raise
-        raise UnknownName(f"what_if: {error}") from error
+        raise UnknownName(said("error_within", name="what_if", error=error)) from error
 
 
 def _wired(advice: Advice) -> tuple[str, str]:

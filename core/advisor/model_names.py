@@ -7,7 +7,7 @@ from ..catalog.diffusion import diffusion_models
 from ..catalog.names.models import models_named
 from ..catalog.ranks import meant_first
 from ..catalog.words import words
-from ..errors import UnknownName, nearest, nearest_name
+from ..errors import UnknownName, nearest
 
 
 def model_name(text: str) -> str:
@@ -24,7 +24,7 @@ def model_name(text: str) -> str:
             f'"{text}" is no model of the catalog.{nearest(text, known)} `vramwise models` lists them.',
             key="error_model_unknown",
             text=text,
-            near=nearest_name(text, known),
+            near=nearest(text, known),
         )
     return found[0]
 

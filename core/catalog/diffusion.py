@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from ..errors import UnknownName, nearest, nearest_name
+from ..errors import UnknownName, nearest
 from ..units import GIB
 from .csv_rows import Row, number, table
 from .model_files.gguf_ladder import measured_bits, with_ladder
@@ -334,7 +334,7 @@ def diffusion_model(name: str) -> DiffusionModel:
             f'There is no image or video model "{name}".{nearest(name, known)} `vramwise models` lists them.',
             key="error_model_unknown",
             text=name,
-            near=nearest_name(name, known),
+            near=nearest(name, known),
         )
     return models[found[0]]
 

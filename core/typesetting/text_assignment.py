@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from ..catalog.words import Said, said
 from ..errors import VramwiseError
 from ..ocr.results.region_lines import texts_by_number
 
@@ -18,7 +19,8 @@ def assigned(texts: Sequence[str], counts: Sequence[int]) -> list[list[str]]:
     begin with numbers (``<3> text``) gives each to the region of that number. An empty text leaves its
     region alone. Raises VramwiseError where the numbers do not match.
     """
-    total, where = sum(counts), f" on {_count(len(counts), 'page')}"
+    total, pages = sum(counts), len(counts)
+    where = said("on_one_page") if pages == 1 else said("on_pages", count=pages)
     if len(texts) == total != 1:
         return _dealt(texts, counts)
     if len(texts) == 1:
@@ -33,11 +35,15 @@ def assigned(texts: Sequence[str], counts: Sequence[int]) -> list[list[str]]:
         arrays += [[] for _ in texts[len(counts) :]]
     if len(arrays) != len(counts):
         raise VramwiseError(
-            f"{_count(len(arrays), 'list')} of texts came in for {_count(total, 'region')}{where}. Give one "
-            "text a region in reading order, or one list a page."
+            said(
+                "error_texts_lists",
+                given=_count(len(arrays), "list"),
+                wanted=_count(total, "region"),
+                where=where,
+            )
         )
     numbered = enumerate(zip(arrays, counts, strict=True), 1)
-    return [_matched(lines, count, f" on page {page}") for page, (lines, count) in numbered]
+    return [_matched(lines, count, said("on_page", number=page)) for page, (lines, count) in numbered]
 
 
 def _lines(text: str, regions: int) -> list[str]:
@@ -82,15 +88,18 @@ def _strings(data: Sequence[object]) -> list[str]:
     return ["" if item is None else str(item) for item in data]
 
 
-def _matched(lines: list[str], count: int, where: str) -> list[str]:
+def _matched(lines: list[str], count: int, where: Said) -> list[str]:
     """The lines, if there is one for each region; empty ones at the end may be more or, alone, fewer."""
     if not any(lines):
         return [""] * count
     if len(lines) < count or any(lines[count:]):
         raise VramwiseError(
-            f"{_count(len(lines), 'text')} came in for {_count(count, 'region')}{where}. Give one line a "
-            "region in reading order (the overlay of OCR Inference numbers them); an empty line leaves its "
-            "region alone, and \\n breaks a line."
+            said(
+                "error_texts_given",
+                given=_count(len(lines), "text"),
+                wanted=_count(count, "region"),
+                where=where,
+            )
         )
     return lines[:count]
 
@@ -103,5 +112,5 @@ def _dealt(texts: Sequence[str], counts: Sequence[int]) -> list[list[str]]:
     return dealt
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> Said:
+    return said(f"count_{noun}") if number == 1 else said(f"count_{noun}s", count=number)

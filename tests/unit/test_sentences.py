@@ -17,8 +17,9 @@ import pytest
 import vramwise
 from vramwise.atomic_files import NotWritten
 from vramwise.catalog.sentences import OF_THE_SYSTEM, sentences, translated
-from vramwise.catalog.words import LANGUAGES, in_language
+from vramwise.catalog.words import LANGUAGES, in_language, words
 from vramwise.errors import VramwiseError
+from vramwise.typesetting.text_assignment import assigned
 
 CORE = Path(vramwise.__file__).resolve().parent
 SOURCES = [path for room in (CORE, CORE.parent / "nodes") for path in sorted(room.rglob("*.py"))]
@@ -180,6 +181,56 @@ def sentences_of(path: Path) -> list[str]:
 
 def has_key(parts: list[ast.expr]) -> bool:
     return any(isinstance(part, ast.Constant) and str(part.value).startswith("error_") for part in parts[1:])
+
+
+@pytest.mark.parametrize("lang", OTHERS)
+def test_no_refusal_stays_as_it_is_however_short(lang: str) -> None:
+    """Three English words in a row or fewer are no prose to the test below."""
+    stays = [
+        english
+        for path in SOURCES
+        for english in sentences_of(path)
+        if re.search("[a-z]{3}", QUOTED.sub("", english).replace("X9", ""))
+        and in_language(english, lang) == english
+    ]
+    assert stays == []
+
+
+ROWS = (
+    "localhost:8000 cannot be reached (Connection refused). Check that the server runs, and the address in "
+    "config.yaml.",
+    'x has the unknown key "b". Did you mean "c"? Give JSON as OCR Inference writes it '
+    "(core/ocr/results/ocr_schema.json describes it).",
+    "The pages 9 begin at 9, and there is 1 page. Give pages from 1 to 1.",
+    "The pages 9 begin at 9, and there are 3 pages. Give pages from 1 to 3.",
+    'The name "../x" has .. in it, so it is refused and nothing was read or written. Give a plain name '
+    "inside ComfyUI's own folder.",
+    "Give one of regions, boxes and json; there is none of them.",
+)
+
+
+@pytest.mark.parametrize("lang", OTHERS)
+@pytest.mark.parametrize("english", ROWS)
+def test_no_part_of_a_refusal_stays_english(english: str, lang: str) -> None:
+    told = QUOTED.sub("", in_language(VramwiseError(english), lang))
+    left = re.findall(r"\b(?:has|is|are|in|page|pages|none|them|cannot|the|and|it)\b", told)
+    assert left == [], told
+    assert lang != "zh" or "\u3002 " not in told
+
+
+def test_no_chinese_template_has_a_space_between_sentences() -> None:
+    end = re.compile(r"[\u3002\uff1f\uff01](?:\{\w+\})? +[\u3400-\u9fff\u201c{]")
+    for known in (sentences("zh"), words("zh")):
+        assert [said for said in known.values() if end.search(said)] == []
+
+
+@pytest.mark.parametrize("lang", OTHERS)
+def test_texts_for_regions_are_counted_in_the_readers_language(lang: str) -> None:
+    for texts, regions in ((["a\nb"], [10]), (["a"], [3]), (["a", "b", "c"], [1, 4])):
+        with pytest.raises(VramwiseError) as refused:
+            assigned(texts, regions)
+        told = in_language(refused.value, lang)
+        assert not re.search(r"\b(?:texts?|regions?|pages?|lists?|on)\b", told), told
 
 
 @pytest.mark.parametrize("lang", OTHERS)

@@ -47,6 +47,7 @@ OF_THE_SYSTEM = (
 )
 LONGEST = 4_000  # characters of a sentence that is looked for
 _FIELD = re.compile(r"\{(\w+)\}")
+_BETWEEN = re.compile(r"[.?!] (?=[A-Z])")
 _PROSE = re.compile(r"(?:\b[a-z]{2,}[,:;]? ){3}")  # four words in a row
 
 
@@ -64,8 +65,11 @@ def translated(
     if whole is None and "; " in bare:
         whole = _each(bare.split("; "), lang, filled_in)
     if whole is None:
+        whole = _in_a_row(bare, lang, filled_in)
+    if whole is None:
         return None
-    begin = text[: len(text) - len(text.lstrip())]
+    # Chinese has no space between sentences
+    begin = "" if lang == "zh" and text[0] == " " else text[: len(text) - len(text.lstrip())]
     return f"{begin}{whole}{text[len(text.rstrip()) :]}"
 
 
@@ -75,6 +79,16 @@ def _each(parts: list[str], lang: str, filled_in: Callable[[str, str], str]) -> 
     if not any(told):
         return None
     return "; ".join(said or part for said, part in zip(told, parts, strict=True))
+
+
+def _in_a_row(text: str, lang: str, filled_in: Callable[[str, str], str]) -> str | None:
+    """Two sentences, one behind the other, of which both are known."""
+    for end in _BETWEEN.finditer(text):
+        last = translated(text[end.end() :], lang, filled_in)
+        first = last and translated(text[: end.start() + 1], lang, filled_in)
+        if first and last:
+            return f"{first}{last}" if lang == "zh" else f"{first} {last}"
+    return None
 
 
 def _filled(text: str, lang: str, filled_in: Callable[[str, str], str]) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...cancel import watched
+from ...catalog.words import said
 from ...errors import VramwiseError, nearest
 from ..images import MAX_SIDE
 from .polygons import MAX_COORDINATE, MAX_CORNERS, MAX_REGIONS
@@ -97,7 +98,7 @@ class _Object:
 
     def __init__(self, data: Any, where: str) -> None:
         if not isinstance(data, dict):
-            raise VramwiseError(f"{where} is {_shown(data)}, not an object. {_REMEDY}")
+            raise _not_that(where, data, "an object")
         self._left: dict[str, Any] = dict(data)
         self._known: list[str] = []
         self._where = where
@@ -105,7 +106,8 @@ class _Object:
     def take(self, key: str, read: Callable[[Any, str], Any]) -> Any:
         self._known.append(key)
         if key not in self._left:
-            raise VramwiseError(f'{self._where} lacks "{key}".{nearest(key, self._left)} {_REMEDY}')
+            near = nearest(key, self._left)
+            raise VramwiseError(said("error_json_lacks", where=self._where, name=key, near=near))
         return read(self._left.pop(key), f"{self._where}, {key}")
 
     def pass_over(self, key: str, read: Callable[[Any, str], Any]) -> None:
@@ -234,7 +236,11 @@ def _point(data: Any, where: str) -> Point:
 
 def _check(fits: bool, data: Any, where: str, wanted: str) -> None:
     if not fits:
-        raise VramwiseError(f"{where} is {_shown(data)}, not {wanted}. {_REMEDY}")
+        raise _not_that(where, data, wanted)
+
+
+def _not_that(where: str, data: Any, wanted: str) -> VramwiseError:
+    return VramwiseError(said("error_json_kind", where=where, found=_shown(data), wanted=wanted))
 
 
 def _shown(data: Any) -> str:
