@@ -38,6 +38,8 @@ HAN = "\u89c0\u81ea\u5728\u83e9\u85a9\u3000\u884c\u6df1\u822c\u82e5"  # a space 
         ("(b)_the_position_shall_mean_a", "(b) the position shallmean a", "(b) the position shall mean a"),
         ("see_Figs._6-8_show_it", "see Figs. 6-8show it", "see Figs. 6-8 show it"),
         ("one_of_12_point_text", "one of 12 point text", "one of 12 point text"),
+        ("a_note_sent_by_@anna", "a note sent by@anna", "a note sent by @anna"),
+        ("write_to_anna@post_now", "write to anna@post now", "write to anna@post now"),
         ("shall_mean", "shallmean", "shallmean"),  # no space was read that says how wide one is
     ],
 )

@@ -43,6 +43,7 @@ from .reader_pool import ReaderPool
 from .script_at_a_glance import PlainPage, covers, is_believable, plain_script
 from .script_detection import READABLE
 from .second_look.japanese_forms import with_japanese_forms
+from .second_look.lost_bullets import with_bullets
 from .second_look.lost_signs import Readings, with_signs
 from .second_look.missed_dashes import with_dashes
 from .tesseract import TesseractReader
@@ -341,6 +342,7 @@ def _result(
     small = furigana(read)
     aside = [line for number, line in enumerate(read) if number in small]
     read = [line for number, line in enumerate(read) if number not in small]
+    read = with_bullets(image, read)
     parts = collage(image, read)
     pictures = pictures_on(image, read)
     order = reading_order.arrange_parts(read, parts, options.reading_direction, rules, pictures)

@@ -29,6 +29,7 @@ PARAGRAPH_GAP = 0.9  # blank space between lines of one paragraph, in line heigh
 MOST_INDENT = 3.0  # of the first line of a paragraph, in line heights
 MARGINED = 3  # level lines, beside which others are in the margin
 HEADING = 1.45  # a heading is this many times as high as the page's usual line
+_LIST_ITEM = re.compile("^\\s*[\u2022\u25cf\u25aa\u25a0\u25e6\u25cb]\\s*(?=\\S)")
 _MARKDOWN_START = re.compile(r"^(\s*)(#{1,6}\s|>|[-+*]\s|\d+[.)]\s|=+\s*$|-{3,}\s*$)")
 
 
@@ -308,8 +309,8 @@ def _cell_text(lines: Sequence[Line], cell: GridCell) -> str:
 
 
 def markdown(lines: Sequence[Line], order: ReadingOrder) -> str:
-    """Paragraphs set apart by blank lines, headings by their height, tables in the way of GitHub, characters
-    that would be markup escaped.
+    """Paragraphs set apart by blank lines, headings by their height, bullets as items of a list, tables in
+    the way of GitHub, characters that would be markup escaped.
     """
     if not order.rows:
         return ""
@@ -328,7 +329,7 @@ def markdown(lines: Sequence[Line], order: ReadingOrder) -> str:
         heading = several and order.heights[number] > HEADING * usual
         if out and out[-1] and (number in order.breaks or heading):
             out.append("")
-        out.append(f"## {text}" if heading else text)
+        out.append(f"## {text}" if heading else _LIST_ITEM.sub("- ", text))
         number += 1
     return "\n".join(out).rstrip("\n")
 

@@ -22,6 +22,7 @@ BLANK = 0.55  # of that distance is paper in one piece: a character that was not
 # Of words: so many spaces that were read, so much paper in the middle one (heights of the line), are a
 # measure; a lost one has so much of that and so many times what lies between letters (1 of 20 has more).
 SPACES, SEEN, ALIKE, TIMES = 2, 0.15, 0.85, 2.0
+BEGIN = "@#"  # signs before a word: a space before one may be lost too
 
 
 def with_lost_spaces(text: str, spans: Sequence[tuple[float, float]], crop: NDArray[uint8]) -> str:
@@ -64,7 +65,7 @@ def _may_part(before: str, after: str) -> bool:
     """Whether a space between two characters of words would be one: of two digits the paper tells nothing."""
     if is_cjk(before) or is_cjk(after) or (before.isdigit() and after.isdigit()):
         return False
-    return before.isalnum() and after.isalnum()
+    return before.isalnum() and (after.isalnum() or after in BEGIN)
 
 
 def _longest_blank(inked: Sequence[bool]) -> int:
