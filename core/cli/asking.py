@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..atomic_files import NotWritten, write_whole
-from ..errors import VramwiseError
+from ..errors import VramwiseError, in_words
 from ..option_values import MOST_TEMPERATURE, TALKING_TASKS
 from .numbers import number, whole
 from .usage import UsageError, refuse_empty
@@ -103,7 +103,9 @@ def _read(path: Path, what: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise VramwiseError(f"The {what} in {path} cannot be read: {error}. It must be a text.") from error
+        raise VramwiseError(
+            f"The {what} in {path} cannot be read: {in_words(error)}. It must be a text."
+        ) from error
 
 
 def keep_history(name: str | None, reader: Any, options: ReadOptions, results: list[OCRResult]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from ..catalog import OCRModel, ocr_models, recogniser, recognisers
 from ..catalog.layout import layout_models
 from ..catalog.words import in_language, said, words
-from ..errors import UnknownName, VramwiseError, nearest_name
+from ..errors import UnknownName, VramwiseError, in_words, nearest_name
 from ..settings import Settings, load_settings
 from ..units import gb_text, mib_text
 from .json_answers import add_lang
@@ -50,7 +51,8 @@ def _download(arguments: argparse.Namespace) -> int:
     name = _downloadable(arguments.name)
     settings = load_settings()
     if arguments.models_dir:
-        settings = replace(settings, models_dirs=(Path(arguments.models_dir), *settings.models_dirs))
+        folder = _writable(Path(arguments.models_dir))
+        settings = replace(settings, models_dirs=(folder, *settings.models_dirs))
     shown = _Percent()
     model = next((row for row in _models() if row.id == name), None)
     if model is not None:
@@ -67,6 +69,19 @@ def _download(arguments: argparse.Namespace) -> int:
     facts = {"name": row.reads, "path": path, "licence": in_language(row.licence, spoken())}
     say(words(spoken())["download_recogniser_done"].format(**facts))
     return 0
+
+
+def _writable(folder: Path) -> Path:
+    """The folder that a person names. Raises VramwiseError where it takes no file: what was meant for it would
+    go to another one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise VramwiseError(
+            f"Nothing can be written to {folder}: {in_words(error)}. Give another --models-dir."
+        ) from error
 
 
 def _models() -> list[OCRModel]:

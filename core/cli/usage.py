@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -105,6 +106,8 @@ class Parser(argparse.ArgumentParser):
             name = word.partition("=")[0]
             if name.startswith("--") and not any(option.startswith(name) for option in known):
                 raise self._no_option(name, self)
+            if _is_a_file(word):
+                raise self._no_option(word, self)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         known, extra = self.parse_known_args(args, namespace)
@@ -124,6 +127,8 @@ class Parser(argparse.ArgumentParser):
         return UsageError(said("error_word_too_many", text=extra[0], program=of_verb.prog))
 
     def _no_option(self, name: str, of: Any) -> UnknownName:
+        if _is_a_file(name):
+            return UnknownName(said("error_dash_name", text=name))
         near = nearest_name(name, of.options())
         helps = said("error_near", near=near) if near else ""
         return UnknownName(said("error_option", text=name, near=helps, program=of.prog))
@@ -134,6 +139,11 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(shown(message), file)
+
+
+def _is_a_file(word: str) -> bool:
+    """Whether it reads as an option, and a file or folder here is called so."""
+    return word.startswith("-") and word != "-" and os.path.exists(word)
 
 
 _Verbs = argparse._SubParsersAction

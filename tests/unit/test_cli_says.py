@@ -238,3 +238,30 @@ def test_a_history_gets_no_answer_that_nobody_gave(picture: str, tmp_path: Path,
 def test_a_history_is_not_forgotten_where_pages_go_into_a_folder(picture: str, tmp_path: Path) -> None:
     code, _, told = run("ocr", picture, "--out", str(tmp_path / "o"), "--history", str(tmp_path / "h.txt"))
     assert code == 2 and "leave out --out, or --history" in told and not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("words", [["ocr", "-page.png"], ["ocr", "other.png", "-page.png"]])
+def test_a_file_whose_name_begins_with_a_dash_is_no_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    (tmp_path / "-page.png").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert "Write ./-page.png for the file of that name." in err
+    assert "There is no option" in run("ocr", "-other.png", "x")[2] or "INPUT" in run("ocr", "-other.png")[2]
+
+
+def test_a_models_folder_that_takes_no_file_is_not_passed_over_for_another(tmp_path: Path) -> None:
+    """It went into the next models folder, a gigabyte of it, without a word."""
+    (tmp_path / "taken").write_bytes(b"")
+    for name in ("taken", "taken/below"):
+        code, _, err = run("download", "eslav", "--models-dir", str(tmp_path / name))
+        assert code == 1 and f"Nothing can be written to {tmp_path / name}: " in err, err
+        assert "Give another --models-dir." in err and "Errno" not in err
+
+
+def test_a_history_that_is_a_folder_is_told_in_words(tmp_path: Path, picture: str) -> None:
+    model = ("--model", "qwen3_vl_2b", "--task", "custom", "--prompt", "x")
+    code, _, err = run("ocr", picture, *model, "--history", str(tmp_path))
+    assert code == 1 and "cannot be read: " in err and "Errno" not in err
