@@ -72,8 +72,8 @@ def _download(arguments: argparse.Namespace) -> int:
 
 
 def _writable(folder: Path) -> Path:
-    """The folder that a person names. Raises VramwiseError where it takes no file: what was meant for it would
-    go to another one."""
+    """The folder that a person names. Raises VramwiseError where it takes no file: what was meant for it
+    would go to another one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
