@@ -33,6 +33,7 @@ from .language_routing import (
 )
 from .level_picture import level_picture
 from .line_shapes.fitted_boxes import fitted
+from .line_shapes.gutter_ends import ends_at_ink
 from .line_shapes.missed_lines import with_missed
 from .line_shapes.vanished_words import restored, with_vanished_words
 from .pictures.collages import collage
@@ -345,11 +346,15 @@ def _result(
     read = with_bullets(image, read)
     parts = collage(image, read)
     pictures = pictures_on(image, read)
-    order = reading_order.arrange_parts(read, parts, options.reading_direction, rules, pictures)
+    order = reading_order.arrange_parts(
+        ends_at_ink(read, image), parts, options.reading_direction, rules, pictures
+    )
     whole = with_dashes(image, read, order)
     if len(whole) > len(read):
         read, parts = whole, collage(image, whole)
-        order = reading_order.arrange_parts(read, parts, options.reading_direction, rules, pictures)
+        order = reading_order.arrange_parts(
+            ends_at_ink(read, image), parts, options.reading_direction, rules, pictures
+        )
     shown = fitted(read, image) if model == "rapid" else read
     regions = reading_order.regions_in_order(shown, order)
     unread = [line for line in lines if line.foreign]
