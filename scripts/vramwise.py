@@ -26,5 +26,9 @@ def load_core() -> None:
 
 
 if __name__ == "__main__":
-    load_core()
-    sys.exit(importlib.import_module("vramwise.cli").main())
+    try:
+        load_core()
+        main = importlib.import_module("vramwise.cli").main
+    except KeyboardInterrupt:  # Ctrl-C before anything has begun
+        sys.exit(130)
+    sys.exit(main())

@@ -9,9 +9,11 @@ import functools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.gpus import GPU, parse_memory
+from ..catalog.words import said
 from ..errors import UnknownName, VramwiseError, nearest
 from ..hardware.budget import Budget
 from ..option_values import check_choice
@@ -24,7 +26,7 @@ from .models_here import asking
 from .own_faults import own_faults
 from .published.checks import Check, contradictions
 from .remote_candidates import RemoteCandidate, remote_candidates
-from .targets import TIERS, Target, resized, target_of_gpu, targets_of
+from .targets import SYSTEMS, TIERS, Target, resized, target_of_gpu, targets_of
 from .tasks import ALL, MODEL_TASKS, OCR, TASKS, WHICH_GPU
 from .unlocks import Unlock, gains, next_tier
 
@@ -161,7 +163,9 @@ def advise_each(
     check_choice("task", task, TASKS)
     if gpu is not None and vram_gib is not None:
         raise VramwiseError("Give a card or a memory size, not both.")
-    also = tuple(also_loaded)
+    also = _several(also_loaded)
+    if system is not None:
+        check_choice("system", system, SYSTEMS)
     with asking(templates):
         if task == WHICH_GPU:
             return (which_gpu(also),)
@@ -170,6 +174,17 @@ def advise_each(
             _advise(target, task, also, on_disk, installed_only, templates, served)
             for target in targets_of(gpu, vram_gib, ram_gib, machine, system)
         )
+
+
+def _several(also_loaded: Any) -> tuple[str | int, ...]:
+    """Names and bytes, of which one alone needs no list. Raises VramwiseError for what is neither."""
+    if also_loaded is None:
+        return ()
+    also = (also_loaded,) if isinstance(also_loaded, str | Real) else tuple(also_loaded)
+    for loaded in also:
+        if not (isinstance(loaded, str) or (type(loaded) is int and loaded >= 0)):
+            raise VramwiseError(said("error_also_loaded", given=f"{loaded!r:.60}"))
+    return also
 
 
 def places_beside(

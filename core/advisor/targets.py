@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..catalog.gpus import GPU, card_count, find_gpus, gpu_of_device, parse_memory
+from ..catalog.words import said
 from ..errors import VramwiseError
 from ..hardware.budget import (
     Budget,
@@ -15,18 +16,21 @@ from ..hardware.budget import (
     budget_of_machine,
     budget_of_memory,
     idle_bytes_of_memory,
+    is_size,
     running_system,
 )
 from ..host import current_places
 from ..planning.sampling_peaks import SamplingPeak, sampling_peaks
-from ..units import GIB
+from ..units import GIB, figure
 from .diffusion_memory import usable_bytes
 
 if TYPE_CHECKING:
     from ..hardware import MachineReport
     from ..hardware.capabilities import Capability
 
+MOST_RAM_GIB = 65_536
 # What the seeds part cards by; sizes are compared with cards.TOLERANCE of room.
+SYSTEMS = ("linux", "windows")
 TIERS = (4, 6, 8, 12, 16, 24, 32)
 
 
@@ -175,4 +179,9 @@ def resized(target: Target, vram_gib: float) -> Target:
 
 
 def _ram(ram_gib: float | None) -> int | None:
-    return int(ram_gib * GIB) if ram_gib else None
+    """Bytes; None where nothing was named. Raises VramwiseError for what is no size."""
+    if ram_gib is None or ram_gib == 0:
+        return None
+    if not is_size(ram_gib, MOST_RAM_GIB):
+        raise VramwiseError(said("error_ram_size", given=f"{ram_gib!r:.60}", most=figure(MOST_RAM_GIB)))
+    return int(ram_gib * GIB)

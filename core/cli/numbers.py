@@ -13,6 +13,7 @@ from .language import spoken
 
 # What stands behind a size of memory, in Latin or Cyrillic letters.
 _UNIT = re.compile("(?<=[0-9]) *(?:gib|gb|g|\u0433\u0438?\u0431|\u0433) *$", re.IGNORECASE)
+_MIB = re.compile("(?<=[0-9]) *(?:mib|mb|\u043c\u0438?\u0431) *$", re.IGNORECASE)
 # Digits on both sides of one comma: "8,5". "1,024.5" is left to be refused.
 _COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
@@ -26,10 +27,13 @@ def decimal(text: str) -> float:
 
 
 def gibibytes(least: float, most: float) -> Callable[[str], float]:
-    """Takes a size in GiB from ``least`` to ``most``, with its unit or without: "16", "15,5 GB"."""
+    """Takes a size in GiB from ``least`` to ``most``, its unit with it or not: "16", "15,5 GB", "8192MiB"."""
     read = number(least, most, "size in GiB")
 
     def sized(text: str) -> float:
+        mebibytes = decimal(_MIB.sub("", text))
+        if _MIB.search(text) and not math.isnan(mebibytes):
+            return read(f"{mebibytes / 1024:.12g}")
         bare = _UNIT.sub("", text)
         return read(text if math.isnan(decimal(bare)) else bare)
 

@@ -56,7 +56,11 @@ class Likeness:
 
 
 def settle() -> Likeness:
-    """Let both streams write whatever is said; to be called before anything is."""
+    """Let both streams write whatever is said; to be called before anything is. One that is not there (the
+    shell's ``>&-``, a program without a console) takes what is said to nowhere.
+    """
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as we run
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     likeness = Likeness()
     codecs.register_error(LIKENESS, likeness)
     for stream in (sys.stdout, sys.stderr):

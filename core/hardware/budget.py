@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.gpus import GPU
@@ -232,14 +233,20 @@ def budget_of_gpu(gpu: GPU, system: str = "linux") -> Budget:
     return Budget(gpu.label, gpu.kind, max(0, free), 0, gpu.capability, name, note)
 
 
+def is_size(gib: object, most: float) -> bool:
+    """Whether ``gib`` is a number of GiB: a script may give a text, or true."""
+    return isinstance(gib, Real) and not isinstance(gib, bool) and 0 < float(gib) <= most
+
+
 def budget_of_memory(vram_gib: float, system: str = "linux") -> Budget:
     """An empty current NVIDIA card of ``vram_gib``. Raises VramwiseError for no size."""
-    if not 0 < vram_gib <= MOST_VRAM_GIB:
+    if not is_size(vram_gib, MOST_VRAM_GIB):
+        size = figure(vram_gib) if isinstance(vram_gib, Real) else f"{vram_gib!r:.60}"
         raise VramwiseError(
-            f"{vram_gib:g} GiB is no memory size. Give the card's in GiB, above 0 and at most "
+            f"{size} GiB is no memory size. Give the card's in GiB, above 0 and at most "
             f"{MOST_VRAM_GIB:g}, such as 16.",
             key="error_memory_size",
-            size=figure(vram_gib),
+            size=size,
             most=figure(MOST_VRAM_GIB),
         )
     idle = idle_bytes_of_memory(vram_gib, system)

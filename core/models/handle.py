@@ -14,6 +14,7 @@ from ..catalog.words import in_language
 from ..errors import VramwiseError
 from ..ocr.engines.protocol import Engine, NoProgress, ProgressCallback, ReadOptions
 from ..ocr.engines.reader_pool import ReaderPool
+from ..ocr.images import Pictures
 from ..ocr.vlm.model_owner import living_owners, residences
 from ..option_values import ATTENTIONS, DEFAULT_MODEL, TASKS, check_choice, precision_choices
 from ..settings import Settings, load_settings
@@ -68,7 +69,7 @@ class OCRHandle:
         options: ReadOptions | None = None,
         progress: ProgressCallback | None = None,
     ) -> Iterator[OCRResult]:
-        """One OCRResult per uint8 RGB image (height, width, 3), in order.
+        """One OCRResult per uint8 RGB image (height, width, 3), in order; paths and PIL images are opened.
 
         Raises VramwiseError with a remedy when the model cannot run here or the options ask for the
         impossible.
@@ -76,12 +77,13 @@ class OCRHandle:
         options = options or ReadOptions()
         check_choice("task", options.task, TASKS)
         check_language(options.language)
+        pictures = Pictures(images)
         engine = self._engine(load_settings())
         if is_cpu_engine(self.model):
-            return engine.read(images, options, progress or NoProgress())
+            return engine.read(pictures, options, progress or NoProgress())
         from ..ocr.vlm.json_answers import checked_results
 
-        return checked_results(engine.read, images, options, progress or NoProgress())
+        return checked_results(engine.read, pictures, options, progress or NoProgress())
 
     def plan(self, lang: str = "en") -> str:
         """What will run and why, for a person, in "en", "ru" or "zh". Never raises for what is missing: the

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 from ..catalog import OCRModel, ocr_models
 from ..catalog.precisions import quantised_precisions
@@ -237,8 +238,9 @@ def plan(
     memory sizes, for a forced precision that does not fit, and where neither files nor a published
     architecture tell the size.
     """
-    if min(*image, batch) < 1:
-        raise VramwiseError(f"An image of {image[0]} x {image[1]} pixels, {batch} at once: give 1 or more.")
+    if len(image) != 2 or not all(isinstance(side, Integral) and side >= 1 for side in (*image, batch)):
+        sides = " x ".join(map(str, image))
+        raise VramwiseError(f"An image of {sides} pixels, {batch} at once: give 1 or more.")
     request = ModelRequest(
         model_id(model),
         precision.strip().lower(),

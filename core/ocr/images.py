@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -117,6 +118,28 @@ def is_blank(image: NDArray[uint8]) -> bool:
     step = max(1, int((height * width / 4_000_000) ** 0.5))
     sample = image[::step, ::step]
     return int(sample.max()) - int(sample.min()) < 2
+
+
+class Pictures(Sequence[Any]):
+    """Pictures as a caller gave them, each looked at by ``as_picture`` when it is taken. One alone is one of
+    one, and what can be gone through once is a list.
+    """
+
+    def __init__(self, images: Any) -> None:
+        alone = isinstance(images, str | Path) or hasattr(images, "convert")
+        alone = alone or len(getattr(images, "shape", (0,) * 4)) < 4
+        if alone or isinstance(images, Mapping) or not isinstance(images, Iterable):
+            images = [as_picture(images)]  # an array of another kind is told of as a whole, not row by row
+        self._images = (
+            images if hasattr(images, "__len__") and hasattr(images, "__getitem__") else list(images)
+        )
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: Any) -> Any:
+        taken = self._images[index]
+        return [as_picture(image) for image in taken] if isinstance(index, slice) else as_picture(taken)
 
 
 def as_picture(image: Any) -> NDArray[uint8]:

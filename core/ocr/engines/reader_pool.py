@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -25,12 +26,27 @@ class _Slot:
         self.evict_requested = False
 
 
+def in_each_fork(forget: Callable[[], None]) -> None:
+    """Have a process that is forked off this one (multiprocessing's way on Linux) call ``forget``. Threads of
+    a network do not come along, so that its first use there would wait for ever.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget)
+
+
 class ReaderPool:
     """Resources by key. Two users of one key share one resource, one after the other."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._slots: dict[Hashable, _Slot] = {}
+        self._left_behind: list[object] = []
+        in_each_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Own nothing. What the parent made is not freed either: that would wait for its threads too."""
+        self._left_behind.append(self._slots)
+        self._guard, self._slots = threading.Lock(), {}
 
     @contextmanager
     def acquire(self, key: Hashable, make: Callable[[], R]) -> Iterator[R]:

@@ -13,6 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ...hardware import capabilities
+from .reader_pool import in_each_fork
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -57,6 +58,18 @@ def _on_openvino() -> Any:
         return openvino.Core().compile_model(_model(), "CPU", how).create_infer_request()
     except (ImportError, OSError, RuntimeError):
         return None
+
+
+def _begin_anew() -> None:
+    global _one_at_a_time
+    if _on_openvino.cache_info().currsize:
+        _left_behind.append(_on_openvino())
+        _on_openvino.cache_clear()
+    _one_at_a_time = threading.Lock()
+
+
+_left_behind: list[Any] = []  # of the process that this one was forked off; never freed
+in_each_fork(_begin_anew)
 
 
 def by_openvino(request: Any, windows: NDArray[float32]) -> NDArray[float32]:
