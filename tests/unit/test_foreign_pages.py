@@ -198,6 +198,11 @@ def test_what_was_missed_is_read_alone_and_taken_where_it_is_sure() -> None:
     picture, lines, tops = contents()
     assert len(with_missed(picture, lines, Asked([], alone=0.95, hanging=0.95))) == 2 * len(tops)
     assert with_missed(picture, lines, Asked([], alone=0.7, hanging=0.7)) == lines
+    reader, note = Asked([]), "a footnote's second line"
+    reader.line = lambda crop: (note, 0.75)  # type: ignore[method-assign]
+    assert len(with_missed(picture, lines, reader)) == 2 * len(tops), "so many letters are no drawing"
+    reader.line = lambda crop: (note, 0.6)  # type: ignore[method-assign]
+    assert with_missed(picture, lines, reader) == lines
 
 
 def test_the_edge_of_the_paper_is_no_ink_that_nobody_read() -> None:

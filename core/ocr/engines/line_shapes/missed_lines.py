@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST = 0.4, 1.6  # of the usual line's height, of what may be a line
 MOST_MISSED = 80  # more is a page that was not read
 SURE_ALONE = 0.85  # less sure may be a drawing
+SURE_LONG, LONG = 0.7, 12  # but so many letters in a row, so sure, are a line
 PAPER = 0.2  # of a line's height, around it
 MOST_REPEATED, REPEATED = 3, 0.5  # letters of a line that lies by so much within another which has them too
 
@@ -34,7 +35,8 @@ def with_missed(image: NDArray[uint8], lines: Sequence[Line], reader: TesseractR
     found = list(lines)
     for polygon in missed_places(image, lines):
         text, sure = reader.line(straight_line(image, polygon, PAPER))
-        if sure >= SURE_ALONE and any(map(str.isalnum, text)):
+        letters = sum(map(str.isalnum, text))
+        if letters and sure >= (SURE_LONG if letters >= LONG else SURE_ALONE):
             found.append(Line(text=text, polygon=polygon, confidence=sure))
     return found if len(found) == len(lines) else without_repeats(found)
 
