@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import mean, median
 
 from ...cancel import watched
@@ -28,6 +28,8 @@ AROUND = 12.0  # line heights above and below in which the gutter must go on
 NEEDED = 3  # boxes on each side of it there
 BAR = 0.5  # line heights from a line's end to a rule that was read as a bar
 REACH = 0.1  # of its height a line may stand out over the end of a rule that parts it
+
+_Column = tuple[int, int, int]  # its block, the table in it, the column of that
 
 
 def parted(lines: Sequence[Line], rules: Sequence[Rule] = ()) -> list[Line]:
@@ -58,10 +60,56 @@ def parted(lines: Sequence[Line], rules: Sequence[Rule] = ()) -> list[Line]:
     return _parted_at_columns(out, angle, ruling)
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """Words of a line between two wider spaces. ``before``: how many of the line's words stand before it."""
+
+    box: Box  # its index is the piece's own number
+    line: int
+    before: int
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The columns in which pieces stand, each as (block, table, column of it). ``of``: by a piece's number;
+    ``numbers``: those with numbers under the heading; ``own``: those of which most is lines of their own.
+    """
+
+    of: Mapping[int, _Column]
+    headings: frozenset[int]  # the pieces in first rows
+    numbers: frozenset[_Column]
+    own: frozenset[_Column]
+
+    def part(self, a: _Piece, b: _Piece) -> bool:
+        """Whether two neighbours of one line are cells of two columns."""
+        one, other = self.of.get(a.box.index), self.of.get(b.box.index)
+        if one is None or other is None or one == other:
+            return False
+        return (
+            {a.box.index, b.box.index} <= self.headings
+            or {one, other} <= self.own
+            or (bool({one, other} & self.numbers) and _has_text(a) and _has_text(b))
+            or b.box.x0 - a.box.x1 > CELLS * a.box.height
+        )
+
+
 def _parted_at_columns(lines: Sequence[Line], angle: float, ruling: Ruling) -> list[Line]:
     """Headings of two columns that were read as one line: where the words of lines are cells of a table once
     the wider spaces between them part them, and stand in different columns of it.
     """
+    pieces = _between_wider_spaces(lines, angle)
+    if len(pieces) == len(lines):
+        return list(lines)
+    columns = _columns(pieces, ruling)
+    cuts: dict[int, list[int]] = {}
+    for a, b in itertools.pairwise(pieces):
+        if a.line == b.line and columns.part(a, b):
+            cuts.setdefault(b.line, []).append(b.before)
+    return [piece for n, line in enumerate(lines) for piece in _pieces(line, cuts.get(n, []))]
+
+
+def _between_wider_spaces(lines: Sequence[Line], angle: float) -> list[_Piece]:
+    """The lines in pieces, line by line; most are one."""
     boxes = level_boxes(lines, angle)
     words = {
         box.index: level_boxes([Line(w.text, w.polygon) for w in lines[box.index].words], angle)
@@ -73,49 +121,39 @@ def _parted_at_columns(lines: Sequence[Line], angle: float, ruling: Ruling) -> l
     spaces = [(b.x0 - a.x1) / _height(some) for some in words.values() for a, b in itertools.pairwise(some)]
     usual = median(spaces) if len(spaces) >= TELLING else WIDER
     wide = max(WIDER, WIDER_THAN_USUAL * usual)
-    pieces: list[Box] = []
-    # of each piece: its line, and how many of the line's words stand before
-    belongs: list[tuple[int, int]] = []
+    pieces: list[_Piece] = []
     for box in boxes:
-        some = words.get(box.index, [])
+        line, some = lines[box.index], words.get(box.index, [])
         cuts = [n for n, (a, b) in enumerate(itertools.pairwise(some), 1) if b.x0 - a.x1 > wide * box.height]
         for start, end in zip((0, *cuts), (*cuts, len(some)), strict=True):
             x0 = some[start].x0 if start else box.x0
             x1 = some[end - 1].x1 if end < len(some) else box.x1
-            text = _text_of(lines[box.index], lines[box.index].words[start:end], start) if cuts else box.text
-            pieces.append(Box(len(pieces), x0, box.y0, x1, box.y1, text))
-            belongs.append((box.index, start))
-    if len(pieces) == len(boxes):
-        return list(lines)
-    column: dict[int, tuple[int, int, int]] = {}  # of each piece, with its block and table
-    heading: set[int] = set()
-    numbers: set[tuple[int, int, int]] = set()
-    for block in blocks(pieces, ruling):
+            text = _text_of(line, line.words[start:end], start) if cuts else box.text
+            pieces.append(_Piece(Box(len(pieces), x0, box.y0, x1, box.y1, text), box.index, start))
+    return pieces
+
+
+def _columns(pieces: Sequence[_Piece], ruling: Ruling) -> _Columns:
+    boxes = [piece.box for piece in pieces]
+    column: dict[int, _Column] = {}
+    headings: set[int] = set()
+    numbers: set[_Column] = set()
+    for block in blocks(boxes, ruling):
         for number, grid in enumerate(find_grids(visual_rows(block), ruling)):
-            heading.update(index for cell in grid.rows[0] for index in cell.lines)
-            numbers.update((block[0].index, number, at) for at in _number_columns(grid, pieces))
+            table = block[0].index, number
+            headings.update(index for cell in grid.rows[0] for index in cell.lines)
+            numbers.update((*table, at) for at in _number_columns(grid, boxes))
             for row in grid.rows:
                 for at, cell in enumerate(row):
-                    column.update({index: (block[0].index, number, at) for index in cell.lines})
-    count = Counter(line for line, _ in belongs)
-    whole = Counter(at for piece, at in column.items() if count[belongs[piece][0]] == 1)
-    own = {at for at, all_of in Counter(column.values()).items() if whole[at] > OWN * all_of}
-    found: dict[int, list[int]] = {}
-    for a, b in itertools.pairwise(range(len(pieces))):
-        places = {column.get(a), column.get(b)}
-        if (
-            belongs[a][0] == belongs[b][0]
-            and len(places) == 2
-            and None not in places
-            and (
-                {a, b} <= heading
-                or places <= own
-                or (places & numbers and all(any(map(str.isalnum, pieces[n].text)) for n in (a, b)))
-                or pieces[b].x0 - pieces[a].x1 > CELLS * pieces[a].height
-            )
-        ):
-            found.setdefault(belongs[b][0], []).append(belongs[b][1])
-    return [piece for n, line in enumerate(lines) for piece in _pieces(line, found.get(n, []))]
+                    column.update({index: (*table, at) for index in cell.lines})
+    count = Counter(piece.line for piece in pieces)
+    whole = Counter(at for index, at in column.items() if count[pieces[index].line] == 1)
+    own = {at for at, standing in Counter(column.values()).items() if whole[at] > OWN * standing}
+    return _Columns(column, frozenset(headings), frozenset(numbers), frozenset(own))
+
+
+def _has_text(piece: _Piece) -> bool:
+    return any(map(str.isalnum, piece.box.text))
 
 
 def _number_columns(grid: Grid, pieces: Sequence[Box]) -> Iterator[int]:
