@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import median
 
 from ...cancel import watched
@@ -18,6 +19,7 @@ PASSES = 3
 MOST_LINES = 150  # of a page are looked at
 LEAST_SLANT, MOST_SLANT = 0.003, 0.06  # radians
 BESIDE = 0.6  # line heights that the next line of a row stands higher or lower, at most
+KEPT = 8  # pages' answers: rules, order and dashes ask about the same lines one after the other
 LEVEL = 0.12  # line heights that the lines of a levelled row stand off it, on the median
 
 
@@ -71,6 +73,13 @@ def row_slant(lines: Sequence[Line], angle: float) -> float:
     boxes = level_boxes([line for line in lines if not runs_across(line, angle)][:MOST_LINES], angle)
     if sum(box.width > OWN * box.height for box in boxes) > MOST_OWN * len(boxes):
         return 0.0
+    return _slant(tuple((box.x0, box.y0, box.x1, box.y1) for box in boxes))
+
+
+@lru_cache(maxsize=KEPT)
+def _slant(places: tuple[tuple[float, float, float, float], ...]) -> float:
+    """How much the rows of boxes that are there are turned (radians)."""
+    boxes = [Box(index, *place) for index, place in enumerate(places)]
     slant = 0.0
     for _ in range(PASSES):  # farther cells are found once the near ones have told
         rows = [row for row in _chains(boxes, slant) if len(row) >= IN_A_ROW]
