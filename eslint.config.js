@@ -1,5 +1,5 @@
 // For `npx eslint web`: no dependency but eslint itself.
-const browser = ['AbortController', 'CustomEvent', 'DOMParser', 'IntersectionObserver', 'Intl', 'URL', 'URLSearchParams',
+const browser = ['AbortController', 'CSS', 'CustomEvent', 'DOMParser', 'IntersectionObserver', 'Intl', 'URL', 'URLSearchParams',
   'clearTimeout', 'console', 'document', 'fetch', 'navigator', 'requestAnimationFrame', 'setTimeout', 'window']
 
 export default [

@@ -52,7 +52,7 @@ export function adviceList(use) {
     const found = groups.filter(
       ({ best, rows }) =>
         (!task.value || best.task === task.value) &&
-        parts.every((part) => `${best.name} ${best.model} ${rows.map((one) => one.precision).join(' ')}`.toLowerCase().includes(part)) &&
+        parts.every((part) => `${best.name} ${best.model} ${rows.map((one) => one.precision)}`.toLowerCase().includes(part)) &&
         (!running.box.checked || RUNS.includes(best.verdict)) &&
         (!here.box.checked || rows.some((one) => one.installed))
     )

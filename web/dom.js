@@ -37,7 +37,7 @@ export const table = (props, heads, rows) =>
 export const status = () => make('p', { class: 'vw-status', role: 'status' })
 
 export const MARGIN = 6 // of a panel within its node
-export const frame = (kind) => make('section', { class: `vw-panel vw-${kind}` })
+export const frame = (kind) => make('section', { class: `vw-panel vw-${kind}`, 'data-panel': kind })
 
 // What a panel shows has changed: one that it is too much for wants to be higher.
 export function fitted(panel, resized) {
@@ -54,14 +54,14 @@ export function changes() {
   return (...value) => last !== (last = JSON.stringify(value))
 }
 
-// Tabs by the ARIA pattern: arrows move between them, Tab goes on into the page that `show(name)` gives.
+// Tabs by the ARIA pattern: arrows move between them, Tab goes on into the page that `show(name)` gives. One must be chosen.
 export function tabs(names, label, show) {
   const body = make('div', { class: 'vw-tabpanel', role: 'tabpanel', tabindex: 0 })
   const heads = Object.entries(names).map(([name, text]) =>
     make('button', { type: 'button', role: 'tab', 'data-tab': name, onclick: () => choose(name, true) }, text)
   )
   const list = make('div', { class: 'vw-tabs', role: 'tablist', 'aria-label': label, onkeydown: move }, heads)
-  let chosen = Object.keys(names)[0]
+  let chosen
 
   // `show` is told whether a person has chosen
   function choose(name, picked) {
@@ -84,13 +84,12 @@ export function tabs(names, label, show) {
     next.focus()
   }
 
-  choose(chosen)
   return { element: div('vw-tabbed', list, body), choose, refresh: () => choose(chosen) }
 }
 
 // One bar of parts, each { kind, bytes, text }; `label` says it in words.
 export function bar(parts, total, label) {
-  const width = (bytes) => `${(100 * Math.max(0, bytes ?? 0)) / (total || 1)}%`
+  const width = (bytes) => `${(100 * Math.max(0, bytes)) / (total || 1)}%`
   const spans = parts.map(({ kind, bytes, text }) => make('span', { class: `vw-${kind}`, title: text, style: { width: width(bytes) } }))
   return make('div', { class: 'vw-bar', role: 'img', 'aria-label': label }, spans)
 }

@@ -14,6 +14,18 @@ export function precede(object, name, work) {
   }
 }
 
+// A new node holds its own values: frontend 1.49.6 gives it what its number had in an emptied graph.
+export function holdValues(node) {
+  let own
+  const note = () => (own = node.graph ? own : node.widgets?.map((one) => [one, one.value]))
+  note()
+  precede(node, 'onConfigure', note)
+  precede(node, 'onAdded', () => {
+    for (const [one, value] of own ?? []) one.value = value
+    own = null
+  })
+}
+
 export const linked = (node, slot) => (slot?.links ?? []).map((id) => node.graph?.getNodeById(node.graph.getLink?.(id)?.target_id))
 
 // How high a node may be: down to the title bar of the next one below.

@@ -52,7 +52,7 @@ export function refusal(sentence) {
   const body = div()
   element.append(fault(sentence, { role: 'alert' }), body, said)
   const changed = changes()
-  const live = watch(element, () => `recognisers?lang=${language()}`, show, (error) => (said.textContent = error))
+  const live = watch(element, () => 'recognisers', show, (error) => (said.textContent = error))
 
   function show(all) {
     const wanted = all.filter((one) => names(sentence, one.id))

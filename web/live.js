@@ -1,11 +1,11 @@
 // Asking the server, and asking again while somebody looks.
 import { api } from '../../scripts/api.js'
-import { loadWords, setting, t } from './words.js'
+import { language, loadWords, setting, t } from './words.js'
 
-// The JSON of /vramwise/PATH, by POST where there is a body. A refusal is an Error with the server's sentence.
+// The JSON of /vramwise/PATH in the reader's language, by POST with a body. A refusal is an Error with the server's sentence.
 export async function ask(path, body) {
   const post = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
-  const answer = await api.fetchApi(`/vramwise/${path}`, body && post)
+  const answer = await api.fetchApi(`/vramwise/${path}${path.includes('?') ? '&' : '?'}lang=${language()}`, body && post)
   const found = await answer.json().catch(() => null)
   if (!found || !answer.ok) throw new Error(found?.error ?? t('no_answer'))
   return found

@@ -11,7 +11,7 @@ const ASKED = ['model', 'precision', 'attention', 'device', 'quantise_vision', '
 const megapixels = (node) => Math.max(0, ...linked(node, node.outputs?.[0]).map((one) => Number(valueOf(one, 'megapixels')) || 0))
 
 const question = (node) =>
-  `plan?${new URLSearchParams({ ...valuesOf(node, ASKED), megapixels: megapixels(node), lang: language() })}`
+  `plan?${new URLSearchParams({ ...valuesOf(node, ASKED), megapixels: megapixels(node) })}`
 
 export const badge = (verdict) => make('span', { class: `vw-badge vw-is-${verdict}` }, t(`verdict_${verdict}`))
 
@@ -44,7 +44,7 @@ export function loaderPanel(node, resized) {
     plan = found
     if (!changed(found, setting('Vramwise.Units'), language())) return
     const unfolded = body.querySelector('.vw-languages')?.open
-    const focused = element.contains(document.activeElement) && document.activeElement.dataset.act
+    const focused = element.querySelector(':focus')?.dataset.act
     // what failed is said above all else: the panel may be low
     const first = found.missing && failed(found.download)
     put(
@@ -61,7 +61,7 @@ export function loaderPanel(node, resized) {
     )
     const added = body.querySelector('.vw-languages')
     added?.toggleAttribute('open', !!unfolded)
-    if (focused) [...body.querySelectorAll('[data-act]')].find((one) => one.dataset.act === focused)?.focus()
+    body.querySelector(`[data-act="${CSS.escape(focused)}"]`)?.focus()
     added?.addEventListener('toggle', () => {
       panel.asked = true
       fitted(panel, resized)
@@ -77,7 +77,7 @@ export function loaderPanel(node, resized) {
 
   const verdicts = (found) =>
     table(
-      { class: 'vw-verdicts', 'aria-label': t('loader_panel') },
+      { class: 'vw-verdicts', 'aria-label': t('panel_loader') },
       ['precision', 'need', 'verdict', 'chosen'].map((key) => make('th', { scope: 'col' }, t(key))),
       found.verdicts.map((one) => {
         const chosen = one.precision === found.chosen

@@ -77,7 +77,7 @@ function htmlTable(root, lines, at) {
   for (const table of parsed.querySelectorAll('table')) {
     const rows = [...table.rows].map((row) =>
       make('tr', null, [...row.cells].map((cell) =>
-        make(cell.tagName === 'TH' ? 'th' : 'td', { colspan: cell.colSpan > 1 && cell.colSpan, rowspan: cell.rowSpan > 1 && cell.rowSpan }, cell.textContent)
+        make(cell.tagName === 'TH' ? 'th' : 'td', { colspan: cell.colSpan, rowspan: cell.rowSpan }, cell.textContent)
       ))
     )
     root.append(make('table', null, rows))

@@ -5,7 +5,7 @@ import { size, t } from './words.js'
 // Parts of one device of /vramwise/machine. Where nobody tells who holds what, it is one part "in use".
 function parts(device) {
   const known = [device.own_bytes, device.host_bytes, device.other_bytes].some(Number.isFinite)
-  const used = Math.max(0, (device.total_bytes ?? 0) - (device.free_bytes ?? 0))
+  const used = Math.max(0, device.total_bytes - device.free_bytes)
   const held = known ? ['own', 'host', 'other'].map((kind) => [kind, device[`${kind}_bytes`]]) : [['used', used]]
   return [...held, ['free', device.free_bytes]]
     .filter(([, bytes]) => Number.isFinite(bytes))

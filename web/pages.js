@@ -53,7 +53,7 @@ export function pagesPanel(node) {
     if (!records.length) return
     view = tabs(
       { page: t('tab_page'), text: t('tab_text'), markdown: t('tab_markdown'), json: t('tab_json') },
-      t('pages_panel'),
+      t('panel_pages'),
       (name, picked) => {
         if (picked) left = name
         said.textContent = spoke(records[at]).notes?.join(' ') ?? ''

@@ -2,7 +2,7 @@
 import { button, div, fitted, frame, list, put, status } from './dom.js'
 import { valuesOf } from './graph.js'
 import { order } from './live.js'
-import { language, t } from './words.js'
+import { t } from './words.js'
 
 const ASKED = ['endpoint', 'model', 'family']
 
@@ -31,7 +31,7 @@ export function remotePanel(node, resized) {
   async function question() {
     panel.asked = true
     said.textContent = t('asking')
-    const found = await order(`endpoint?lang=${language()}`, valuesOf(node, ASKED), said)
+    const found = await order('endpoint', valuesOf(node, ASKED), said)
     tell(found?.lines)
     element.querySelector('button').focus()
   }

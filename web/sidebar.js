@@ -20,7 +20,7 @@ export async function sidebar(root, graph, again) {
   const fail = (place) => (sentence) => put(place, fault(sentence))
 
   const live = [
-    watch(machine, () => `machine?lang=${language()}`, present, fail(machine)),
+    watch(machine, () => 'machine', present, fail(machine)),
     watch(held, () => 'residents', residents, fail(held))
   ]
 
@@ -81,6 +81,7 @@ function fitting(graph) {
   const all = make('details', null, make('summary', null, t('all_models')), list.element)
   const ways = div('vw-row', card, names, button(t('ask'), load), button(t('this_machine'), here))
   const element = div('vw-fits', ways, best, all)
+  let latest
 
   function onkeydown(event) {
     event.stopPropagation() // no shortcut of the canvas
@@ -92,10 +93,13 @@ function fitting(graph) {
     load()
   }
 
+  // the last question's answer stays
   async function load() {
+    const mine = (latest = {})
     put(best, note(t('asking')))
     try {
-      const found = await ask(`advise?${new URLSearchParams({ gpu: card.value.trim(), task: 'all', lang: language() })}`)
+      const found = await ask(`advise?${new URLSearchParams({ gpu: card.value.trim(), task: 'all' })}`)
+      if (mine !== latest) return
       if (!names.childElementCount) put(names, (await ask('cards')).map((name) => make('option', { value: name })))
       put(best, found.flatMap((one) => [make('h4', null, t('fits_on', { gpu: one.gpu })), sentences(one.summary), note(one.summary.next)]), unused(found))
       list.show(found.slice(0, 1), true)

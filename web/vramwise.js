@@ -3,7 +3,7 @@ import { app } from '../../scripts/app.js'
 import { api } from '../../scripts/api.js'
 import { adviceList, useInLoader } from './advice.js'
 import { MARGIN, fault, fitted, frame, make, put } from './dom.js'
-import { nodeOf, nodeOfOutput, precede, room, widgetOf } from './graph.js'
+import { holdValues, nodeOf, nodeOfOutput, precede, room, widgetOf } from './graph.js'
 import { ask, watch } from './live.js'
 import { namesAddition } from './languages.js'
 import { loaderPanel } from './loader.js'
@@ -13,7 +13,7 @@ import { keepEvents, pagesPanel } from './pages.js'
 import { remotePanel } from './remote.js'
 import { scorePanel } from './score.js'
 import { sidebar } from './sidebar.js'
-import { data, language, loadWords, setting, t } from './words.js'
+import { data, loadWords, setting, t } from './words.js'
 
 const NAME = 'vramwise_panel'
 const TAB = 'vramwise'
@@ -21,13 +21,13 @@ const LEAST = 46 // of a panel's height: what is longer scrolls inside
 
 // Each node's panel. `early` ones show something before a run.
 const PANELS = {
-  VramwiseOCRModelLoader: { early: true, make: loaderPanel, label: 'loader_panel' },
-  VramwiseRemoteOCRModel: { early: true, make: remotePanel, label: 'remote_panel' },
-  VramwiseGPUProbe: { early: true, make: probePanel, label: 'probe_panel' },
-  VramwiseOCR: { make: pagesPanel, label: 'pages_panel' },
-  VramwiseOCRScore: { make: scorePanel, label: 'score_panel' },
-  VramwiseMemoryRelease: { make: releasePanel, label: 'release_panel' },
-  VramwiseModelAdvisor: { make: advisorPanel, label: 'advisor_panel' }
+  VramwiseOCRModelLoader: { early: true, make: loaderPanel },
+  VramwiseRemoteOCRModel: { early: true, make: remotePanel },
+  VramwiseGPUProbe: { early: true, make: probePanel },
+  VramwiseOCR: { make: pagesPanel },
+  VramwiseOCRScore: { make: scorePanel },
+  VramwiseMemoryRelease: { make: releasePanel },
+  VramwiseModelAdvisor: { make: advisorPanel }
 }
 
 function probePanel(node, resized) {
@@ -35,7 +35,7 @@ function probePanel(node, resized) {
   const panel = { element, height: 96, remove: () => live.stop() }
   const live = watch(
     element,
-    () => `machine?lang=${language()}`,
+    () => 'machine',
     (found) => {
       put(element, found.devices.map(deviceBar))
       fitted(panel, resized)
@@ -138,12 +138,13 @@ function panelOf(node) {
     widget.hidden = !fresh.has(node) && node.size[1] - node.computeSize()[1] < LEAST + 20
     fit()
   }
-  if (!kind.early && !element.childElementCount) element.append(make('p', { class: 'vw-note vw-later' }, t('after_run')))
+  const later = make('p', { class: 'vw-note' })
+  if (!kind.early) element.append(later)
   setTimeout(settle, 50)
   fit()
   loadWords().then(() => {
-    element.setAttribute('aria-label', t(kind.label))
-    element.querySelector('.vw-later')?.replaceChildren(t('after_run'))
+    element.setAttribute('aria-label', t(`panel_${element.dataset.panel}`))
+    later.textContent = t('after_run')
     panel.redraw?.()
   })
   precede(node, 'onRemoved', () => panel.remove?.())
@@ -284,7 +285,10 @@ app.registerExtension({
   },
 
   nodeCreated(node) {
-    if (ours(node)) nameSlots(node)
+    if (ours(node)) {
+      nameSlots(node)
+      holdValues(node)
+    }
     if (node.comfyClass === 'VramwiseSaveText') fillWidgetTokens(node)
     if (!PANELS[node.comfyClass]) return
     // what is shown gets the room that is left, not a question

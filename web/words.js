@@ -24,13 +24,11 @@ export async function data(name) {
   return await answer.json()
 }
 
-// True when the language is another one than before.
 export async function loadWords() {
   const wanted = language()
-  if (wanted === spoken) return false
+  if (wanted === spoken) return
   words = await data(`words/${wanted}`)
   spoken = wanted
-  return true
 }
 
 export const t = (key, values) => (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values?.[name] ?? '')

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from devtools.workflows.export import twin_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
     from devtools.comfy.browser import Frontend
 
@@ -79,6 +80,29 @@ TRIES = 5
 PATIENCE_MS = 4_000
 SLOW_MS = 20_000  # that what a click brings up may take on a busy machine
 FAR_FROM_MENUS = (1400, 880)
+
+
+@contextmanager
+def answered(page: Page, **answers: Callable[[Route], None]) -> Iterator[None]:
+    """Meanwhile what the page asks of /vramwise/NAME is answered by the function of that name."""
+    places = {f"**/vramwise/{name}?*": answer for name, answer in answers.items()}
+    for place, answer in places.items():
+        page.route(place, answer)
+    try:
+        yield
+    finally:
+        for place in places:
+            page.unroute(place)
+
+
+def altered(change: Callable[[Any], Any]) -> Callable[[Route], None]:
+    """The server's own JSON, as ``change`` makes it."""
+
+    def answer(route: Route) -> None:
+        told = route.fetch()
+        route.fulfill(response=told, body=json.dumps(change(told.json())))
+
+    return answer
 
 
 def open_menu(page: Page, *path: str) -> None:

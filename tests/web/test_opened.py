@@ -53,6 +53,27 @@ POINT_AT = """name => {
     canvas.graph_mouse[0] = node.pos[0] + 30
     canvas.graph_mouse[1] = node.pos[1] + widget.y + 6
 }"""
+# The field `language` of a new node and of a changed one's copy, each the first of a graph that was emptied,
+# so that a node of another kind had its number.
+HELD = """() => {
+    const { app, LiteGraph } = window
+    const field = node => node.widgets.find(widget => widget.name === 'language')
+    const first = node => {
+        app.clean()
+        app.clean() // the first leaves an id of its own, the second nothing but zeros
+        app.graph.add(node)
+        return node
+    }
+    const one = type => first(LiteGraph.createNode(type))
+    field(one('VramwiseOCR')).value = 'ru'
+    const created = one('VramwiseModelAdvisor')
+    const asCreated = field(created).value
+    const changed = one('VramwiseOCR')
+    field(changed).value = 'ja'
+    const copy = changed.clone()
+    one('VramwiseModelAdvisor')
+    return [asCreated, field(first(copy)).value]
+}"""
 OURS = "() => Object.keys(window.LiteGraph.registered_node_types).filter(type => type.startsWith('Vramwise'))"
 
 
@@ -262,3 +283,10 @@ def test_a_widget_in_the_name_of_save_text_is_filled_in_as_the_prompt_is_sent(
         "%PrimitiveInt.value%", "41"
     )
     assert name in next(node for node in workflow["nodes"] if node["id"] == ids["saved"])["widgets_values"]
+
+
+def test_a_new_node_holds_its_own_values_whatever_another_of_its_number_held(
+    visit: Callable[..., Frontend],
+) -> None:
+    """Frontend 1.49.6 keeps a field's value by graph, number and name, those of an emptied one for ever."""
+    assert visit().page.evaluate(HELD) == ["en", "ja"]

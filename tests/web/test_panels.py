@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.web import graphs
-from tests.web.graphs import SAMPLE, build, give, set_widget, texts
+from tests.web.graphs import SAMPLE, altered, answered, build, give, set_widget, texts
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
@@ -177,10 +177,6 @@ def test_a_missing_model_is_fetched_only_by_the_button_and_can_be_stopped(opened
     """The server's answers about the download are played here: a test fetches nothing."""
     page, posted, state = opened.page, [], {"now": None}
 
-    def plan(route: Route) -> None:
-        answer = route.fetch()
-        route.fulfill(response=answer, body=json.dumps({**answer.json(), "download": state["now"]}))
-
     def download(route: Route) -> None:
         asked = route.request.post_data_json
         posted.append(asked)
@@ -188,9 +184,8 @@ def test_a_missing_model_is_fetched_only_by_the_button_and_can_be_stopped(opened
         state["now"] = {**running, "state": "stopped"} if asked.get("cancel") else running
         route.fulfill(json=state["now"])
 
-    page.route("**/vramwise/plan?*", plan)
-    page.route("**/vramwise/download", download)
-    try:
+    plan = altered(lambda told: {**told, "download": state["now"]})
+    with answered(page, plan=plan, download=download):
         loader(opened, model="qwen3_vl_2b")
         missing = page.locator(".vw-missing")
         missing.wait_for()
@@ -203,9 +198,6 @@ def test_a_missing_model_is_fetched_only_by_the_button_and_can_be_stopped(opened
         assert "1.0 GiB of 4.0 GiB" in missing.inner_text()
         missing.get_by_role("button", name="Cancel").click()
         missing.get_by_text("Stopped").wait_for()
-    finally:
-        page.unroute("**/vramwise/plan?*")
-        page.unroute("**/vramwise/download")
     assert posted == [
         {"model": "qwen3_vl_2b", "source": ""},
         {"model": "qwen3_vl_2b", "cancel": True},
@@ -222,19 +214,15 @@ def test_a_refusal_for_want_of_what_can_be_fetched_has_its_button_and_fetches_no
     """The error of a run and the download are played here; what can be added is the server's own answer."""
     page, posted, state = opened.page, [], {"now": None}
 
-    def recognisers(route: Route) -> None:
-        answer = route.fetch()
-        found = [{**one, **(state["now"] or {})} if one["id"] == wanted else one for one in answer.json()]
-        route.fulfill(response=answer, body=json.dumps(found))
+    def found(told: Any) -> Any:
+        return [{**one, **(state["now"] or {})} if one["id"] == wanted else one for one in told]
 
     def download(route: Route) -> None:
         posted.append(route.request.post_data_json)
         state["now"] = {"state": "here"}
         route.fulfill(json={})
 
-    page.route("**/vramwise/recognisers?*", recognisers)
-    page.route("**/vramwise/download", download)
-    try:
+    with answered(page, recognisers=altered(found), download=download):
         node = ocr(opened)
         said = f"This page needs more. 1: run `vramwise download {wanted}` once. 2: Tesseract."
         page.evaluate(
@@ -249,9 +237,6 @@ def test_a_refusal_for_want_of_what_can_be_fetched_has_its_button_and_fetches_no
         assert named in button.inner_text() and posted == []
         button.dispatch_event("click")  # in Nodes 2.0 it may be below the window's edge
         refused.get_by_text("Run once more").wait_for()
-    finally:
-        page.unroute("**/vramwise/recognisers?*")
-        page.unroute("**/vramwise/download")
     assert posted == [{"model": wanted, "source": ""}]
 
 
@@ -578,12 +563,7 @@ def test_a_failed_download_is_explained_first_in_the_readers_language(visit: Cal
     failed: dict[str, Any] = {"state": "failed", "done_bytes": 1, "total_bytes": 2, "file": "a"}
     failed |= {"error": "No room is left.", "ended": 1_700_000_000.0}
 
-    def plan(route: Route) -> None:
-        answer = route.fetch()
-        route.fulfill(response=answer, body=json.dumps({**answer.json(), "download": failed}))
-
-    page.route("**/vramwise/plan?*", plan)
-    try:
+    with answered(page, plan=altered(lambda told: {**told, "download": failed})):
         loader(frontend, model="qwen3_vl_2b")
         said = page.locator(".vw-loader .vw-error").first
         said.wait_for()
@@ -591,9 +571,7 @@ def test_a_failed_download_is_explained_first_in_the_readers_language(visit: Cal
         assert said.inner_text().endswith(failed["error"]), "and why"
         box, panel = said.bounding_box(), page.locator(".vw-loader").bounding_box()
         assert box is not None and panel is not None and box["y"] - panel["y"] < 40, "at the top"
-    finally:
-        page.unroute("**/vramwise/plan?*")
-        page.evaluate(graphs.EMPTY)
+    page.evaluate(graphs.EMPTY)
 
 
 def test_in_a_narrow_node_tabs_keep_whole_words_and_the_panel_is_as_high_as_what_it_shows(
@@ -656,18 +634,12 @@ def test_a_second_try_that_fails_at_once_is_seen(visit: Callable[..., Frontend])
     failed = {"state": "failed", "done_bytes": 1, "total_bytes": 2, "file": "a", "error": "No room is left."}
     ended = [1_700_000_000.0]
 
-    def plan(route: Route) -> None:
-        answer = route.fetch()
-        told = {**answer.json(), "download": {**failed, "ended": ended[-1]}}
-        route.fulfill(response=answer, body=json.dumps(told))
-
     def download(route: Route) -> None:
         ended.append(ended[-1] + 61)
         route.fulfill(json=failed)
 
-    page.route("**/vramwise/plan?*", plan)
-    page.route("**/vramwise/download", download)
-    try:
+    plan = altered(lambda told: {**told, "download": {**failed, "ended": ended[-1]}})
+    with answered(page, plan=plan, download=download):
         loader(frontend, model="qwen3_vl_2b")
         said = page.locator(".vw-loader .vw-error")
         said.wait_for()
@@ -678,10 +650,7 @@ def test_a_second_try_that_fails_at_once_is_seen(visit: Callable[..., Frontend])
         )
         assert re.search(r"\(\d{1,2}:\d\d:\d\d", said.inner_text())
         assert len(ended) == 2
-    finally:
-        page.unroute("**/vramwise/plan?*")
-        page.unroute("**/vramwise/download")
-        page.evaluate(graphs.EMPTY)
+    page.evaluate(graphs.EMPTY)
 
 
 def test_the_advisors_sentences_are_in_the_pages_language_whatever_the_reports_is(
@@ -814,7 +783,7 @@ def test_a_page_loaded_again_shows_what_was_read_before(
     browser.opened_with = None  # type: ignore[attr-defined]
     opened = visit(nodes2=nodes2)
     panel = opened.page.locator("section.vw-pages")
-    with opened.page.expect_response(f"**/vramwise/shown?workflow={another}") as answer:
+    with opened.page.expect_response(f"**/vramwise/shown?workflow={another}&*") as answer:
         opened.load_workflow({**workflow, "id": another})
     assert answer.value.json() == {} and panel.get_by_role("tab").count() == 0
     opened.load_workflow(workflow)

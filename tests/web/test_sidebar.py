@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.web import graphs
+from tests.web.graphs import altered, answered
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Route
@@ -86,19 +87,34 @@ def test_a_card_that_is_typed_is_asked_about(visit: Callable[..., Frontend], cli
     panel.get_by_text("is no GPU of the catalog").wait_for()
 
 
+def test_the_answer_to_the_last_question_stays_whenever_an_earlier_one_comes(
+    visit: Callable[..., Frontend],
+) -> None:
+    held: list[Route] = []
+    page = visit().page
+    panel = side(visit())
+    heading = panel.get_by_role("heading", name="On ")
+    with answered(page, advise=lambda route: route.continue_() if held else held.append(route)):
+        panel.get_by_role("button", name="This machine").click()
+        field = panel.get_by_label("Another card or size")
+        field.fill("RTX 4090")
+        field.press("Enter")
+        heading.wait_for()
+        with page.expect_response("**/vramwise/advise?gpu=&*") as late:
+            held[0].continue_()
+        late.value.finished()
+        page.wait_for_timeout(300)
+        assert heading.inner_text() == "On GeForce RTX 4090"
+
+
 def test_what_of_a_persons_own_rows_is_not_used_is_told(visit: Callable[..., Frontend]) -> None:
     page, fault = visit().page, "gpus.csv, line 2, column vram_gib: <b>twelve</b> is no number."
 
-    def with_a_fault(route: Route) -> None:
-        answer = route.fetch()
-        route.fulfill(response=answer, json=[{**one, "own_rows": [fault]} for one in answer.json()])
-
-    page.route("**/vramwise/advise?*", with_a_fault)
-    panel = side(visit())
-    panel.get_by_role("button", name="This machine").click()
-    panel.get_by_text("of your own files").press("Enter")
-    panel.get_by_text(fault).wait_for()
-    page.unroute("**/vramwise/advise?*")
+    with answered(page, advise=altered(lambda told: [{**one, "own_rows": [fault]} for one in told])):
+        panel = side(visit())
+        panel.get_by_role("button", name="This machine").click()
+        panel.get_by_text("of your own files").press("Enter")
+        panel.get_by_text(fault).wait_for()
 
 
 def test_one_resident_is_evicted_and_all_are(
@@ -172,7 +188,7 @@ def test_after_a_change_of_language_the_panel_and_the_tab_speak_it(
             said = words(locale)
             page.evaluate(choose, locale)
             page.get_by_role("heading", name=said["side_residents"]).wait_for()
-            panel = page.get_by_role("region", name=said["loader_panel"])
+            panel = page.get_by_role("region", name=said["panel_loader"])
             panel.get_by_text(said["chosen_mark"]).wait_for()
             panel.get_by_text(said["missing"]).wait_for()
     finally:
