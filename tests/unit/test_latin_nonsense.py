@@ -8,6 +8,7 @@ import pytest
 from vramwise.ocr.engines.latin_nonsense import (
     has_doubtful,
     with_cyrillic_words,
+    with_latin_words,
     with_own_words,
     without_points,
 )
@@ -75,6 +76,34 @@ def test_a_word_of_letters_that_look_alike_is_cyrillic_where_both_readings_are_a
     mended = with_cyrillic_words(page, lambda word: alone)
     assert mended[0].text == f"{PENI} {text} {PENI}"
     assert mended[1] == page[1]
+
+
+@pytest.mark.parametrize(
+    ("read", "alone", "text"),
+    [
+        (("\u0420\u0433\u043e", 0.93), ("Pro", 0.97), "Pro"),
+        (("5\u043e\u043f\u0443", 0.89), ("Sony", 0.96), "Sony"),
+        (("\u0421\u0443\u043c\u043c\u0430", 0.88), ("Cymma", 0.46), "\u0421\u0443\u043c\u043c\u0430"),
+        (("\u0422\u043e\u0432\u0430\u0440", 0.41), ("Tosap", 0.51), "\u0422\u043e\u0432\u0430\u0440"),
+        (("\u0420\u0433\u043e", 0.93), ("P10", 0.97), "\u0420\u0433\u043e"),  # no word
+    ],
+)
+def test_a_doubted_word_of_letters_that_look_alike_is_latin_where_english_alone_is_surer(
+    read: tuple[str, float], alone: tuple[str, float], text: str
+) -> None:
+    page = [line((PENI, 0.9, 0), (*read, 50))]
+    (mended,) = with_latin_words(page, lambda word: alone)
+    assert (mended.text, [word.text for word in mended.words]) == (f"{PENI} {text}", [PENI, text])
+
+
+def test_words_that_tesseract_is_sure_of_are_not_read_in_english() -> None:
+    page = [line(("\u0420\u0435\u043a\u0430", 0.97, 0), (PENI, 0.5, 50), ("12", 0.5, 100))]
+    assert with_latin_words(page, lambda word: pytest.fail("asked")) == page
+
+
+def test_half_of_a_page_in_cyrillic_is_enough_to_ask_about_latin_words() -> None:
+    page = [line((PENI, 0.9, 0), (PENI, 0.9, 50), ("TP", 0.9, 100), ("Excel", 0.9, 150))]
+    assert with_cyrillic_words(page, lambda word: (TR, 0.95))[0].text == f"{PENI} {PENI} {TR} Excel"
 
 
 @pytest.mark.parametrize(("sure", "without"), [(0.5, True), (0.9, False)])

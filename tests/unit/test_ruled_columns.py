@@ -130,3 +130,33 @@ def test_the_boxes_of_a_form_are_no_pictures_of_a_comic() -> None:
     pictures = Pictures(panels, np.zeros((2, 2), np.int64), 1.0)
     (table,) = reading_order.tables(lines, reading_order.arrange(lines, rules=rules, pictures=pictures))
     assert len(table.rows) == len(FORM)
+
+
+def _under_names(names: list[tuple[str, float]], below: float = 0) -> tuple[list[list[str]], int, list[str]]:
+    """A calendar of three weeks, all cells ruled, with ``names`` (text, x) above: its rows, how many are a
+    heading, and the text.
+    """
+    lines = [at(name, x, 20 - below) for name, x in names]
+    lines += [at(str(1 + 5 * y + x), 20 + 100 * x, 60 + 60 * y) for y in range(3) for x in range(5)]
+    rules = [Rule((0, 50 + 60 * y), (500, 50 + 60 * y)) for y in range(4)]
+    rules += [Rule((100 * x, 50), (100 * x, 230)) for x in range(6)]
+    order = reading_order.arrange(lines, rules=rules)
+    (table,) = reading_order.tables(lines, order)
+    text = reading_order.plain_text(lines, order).splitlines()
+    return [[cell.text for cell in row] for row in table.rows], table.header_rows, text
+
+
+DAYS = [(day, 20 + 100 * x) for x, day in enumerate(("Mon", "Tue", "Wed", "Thu", "Fri"))]
+
+
+def test_names_close_above_ruled_columns_are_the_heading():
+    rows, heading, text = _under_names(DAYS)
+    assert rows[0] == [day for day, _ in DAYS]
+    assert (len(rows), heading, text[0]) == (4, 1, "Mon Tue Wed Thu Fri")
+    assert _under_names([*DAYS[:1], *DAYS[2:]])[0][0] == ["Mon", "", "Wed", "Thu", "Fri"]
+
+
+def test_a_title_a_few_words_and_a_row_far_above_are_no_heading_of_a_ruled_table():
+    for names in ([("A month of the year", 150.0)], DAYS[:2], [(day, x + 60) for day, x in DAYS]):
+        assert len(_under_names(names)[0]) == 3
+    assert len(_under_names(DAYS, below=60)[0]) == 3

@@ -468,3 +468,38 @@ def test_boxes_of_a_form_are_read_beside_their_labels_and_a_table_beside_text_is
     assert bool(ruled) != ragged
     if ragged:
         assert reading_order.plain_text(lines, order).splitlines()[0].startswith("label 0 0.0.0")
+
+
+def test_rows_far_apart_whose_lines_stand_under_one_another_are_of_one_table() -> None:
+    """A week's plan: what is on at an hour, and where, with room between the hours and days left free."""
+    days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
+    plan = {(0, 0): "Maths", (0, 2): "History", (0, 4): "Art", (1, 1): "Physics", (1, 3): "English"}
+    plan |= {(2, 0): "Music", (2, 2): "Maths", (2, 4): "Sport"}
+    lines = [_at(day, 200 + 200 * x, 60) for x, day in enumerate(days)]
+    lines += [_at(f"{8 + 2 * y}:00", 40, 140 + 120 * y) for y in range(3)]
+    for (y, x), what in plan.items():
+        lines += [
+            _at(what, 200 + 200 * x, 140 + 120 * y),
+            _at(f"Room {5 * y + x}", 200 + 200 * x, 172 + 120 * y),
+        ]
+    (table,) = tables_of(lines)
+    assert [len(row) for row in table.rows] == [6] * 4
+    assert [cell.text for cell in table.rows[2]] == ["10:00", "", "Physics Room 6", "", "English Room 8", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "price"), [("Beef steak .", "24.00"), ("Beef steak", ". 24.00"), ("Beef steak ..", "24.00")]
+)
+def test_the_one_dot_that_was_seen_of_a_leader_is_in_no_cell(name: str, price: str) -> None:
+    rows = [("Tomato soup", "6.50"), (name, price), ("Apple pie", "7.00"), ("Espresso", "2.80")]
+    lines = [
+        _at(text, x, 60 + 60 * y)
+        for y, row in enumerate(rows)
+        for x, text in zip((60, 600), row, strict=True)
+    ]
+    (table,) = tables_of(lines)
+    assert [cell.text for cell in table.rows[1]] == ["Beef steak", "24.00"]
+
+
+def _at(text: str, x: float, y: float) -> Line:
+    return Line(text, ((x, y), (x + 12 * len(text), y), (x + 12 * len(text), y + 24), (x, y + 24)), 0.95)

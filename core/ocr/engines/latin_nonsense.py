@@ -3,7 +3,7 @@
 With two languages Tesseract keeps the surer of both at each word, and of a short one that may be nonsense
 ("NIN" of a Hebrew word). Read without English, such a word is surer of itself; a real Latin one is not.
 Cyrillic has letters that look like Latin ones ("homep" of "nomer"), so there only words of such letters are
-read again, each alone.
+read again, each alone; and the other way round, Cyrillic ones of such letters that Tesseract doubts.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ from dataclasses import replace
 from statistics import mean, median
 
 from ..results.line import Line
-from ..results.result import Word
+from ..results.result import Point, Word
 
 # Scripts whose letters look like Latin ones, or that have no words.
 LIKE_LATIN = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "GEORGIAN", "CJK", "HIRAGANA", "KATAKANA")
 LIKE_CYRILLIC = frozenset("ABCEHKMOPTXYabcehikmnoprtuxyw")
-MOSTLY_CYRILLIC, MOST_WORDS = 0.7, 60  # of a page's letters; words that are read again
+MOSTLY_CYRILLIC, MOST_WORDS = 0.5, 60  # of a page's letters; words that are read again
+LIKE_LATIN_LETTERS = frozenset(
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0430\u0432\u0433\u0435"
+    "\u0437\u0438\u043a\u043c\u043d\u043e\u043f\u0440\u0441\u0442\u0443\u0445\u044c"
+)
+# A Cyrillic word of such letters is asked about below this confidence, and Latin where that is so much surer.
+ASKED, LATIN, SURER = 0.94, 0.95, 0.03
 EVEN = 0.02  # between two readings' confidences: then a page's own script decides
 LEAST_LETTERS = 2  # of a word in the script; marks that stand for themselves are none
 # Beside the words that a page has in its script so many or more are Latin, on the mean less sure.
@@ -83,6 +89,33 @@ def with_cyrillic_words(lines: Sequence[Line], read: Callable[[Word], tuple[str,
         if text and " " not in text and not _is_latin(text):
             own.append(replace(word, text=text, confidence=sure))
     return [_mended(line, own, EVEN) for line in lines] if own else list(lines)
+
+
+def with_latin_words(lines: Sequence[Line], read: Callable[[Word], tuple[str, float]]) -> list[Line]:
+    """``lines``, and instead of Cyrillic words that look like Latin ones ("Pro" of a name, "Sony" with a 5)
+    those of which ``read``, which knows no Cyrillic letter, is surer: (text, confidence) of a word.
+    """
+    doubted = [word for line in lines for word in line.words if _like_latin(word)]
+    own: dict[tuple[Point, ...], Word] = {}
+    for word in doubted if len(doubted) <= MOST_WORDS else ():
+        text, sure = read(word)
+        if _is_latin(text) and text.isalpha() and sure >= max(LATIN, (word.confidence or 0.0) + SURER):
+            own[word.polygon] = replace(word, text=text, confidence=sure)
+    out = []
+    for line in lines:
+        words = tuple(own.get(word.polygon, word) for word in line.words)
+        if words != line.words and [word.text for word in line.words] == line.text.split():
+            line = replace(line, text=" ".join(word.text for word in words), words=words)
+        out.append(line)
+    return out
+
+
+def _like_latin(word: Word) -> bool:
+    letters = [letter for letter in word.text if letter.isalpha()]
+    cyrillic = sum(not letter.isascii() for letter in letters)
+    rest = all(letter.isascii() or letter in LIKE_LATIN_LETTERS for letter in letters)
+    few = len(word.text) - len(letters) < len(letters)
+    return len(letters) > 1 and cyrillic > 0 and rest and few and (word.confidence or 0.0) < ASKED
 
 
 def _like_cyrillic(text: str) -> bool:

@@ -21,7 +21,13 @@ from ..results.line import Line
 from ..results.reading_order import join_words
 from ..results.result import Point, Word, hull
 from .imagined_points import without_imagined_points
-from .latin_nonsense import has_doubtful, with_cyrillic_words, with_own_words, without_points
+from .latin_nonsense import (
+    has_doubtful,
+    with_cyrillic_words,
+    with_latin_words,
+    with_own_words,
+    without_points,
+)
 from .protocol import ProgressCallback
 
 if TYPE_CHECKING:
@@ -101,6 +107,7 @@ class TesseractReader:
         self._without_english = "+".join(name for name in names if name != "eng")
         self._api = self._opened(self.languages)
         self._own: Any = None  # the same without English, once a page asks for it
+        self._only_english: Any = None  # and English alone
 
     def _opened(self, languages: str) -> Any:
         try:
@@ -122,26 +129,37 @@ class TesseractReader:
         if self._without_english in ("", self.languages):
             return lines
         if not has_doubtful(lines):
-            return with_cyrillic_words(lines, lambda word: self._own_word(small, scale, word))
+            lines = with_cyrillic_words(
+                lines, lambda word: self._word(self._api_without_english(), small, scale, word)
+            )
+            return with_latin_words(lines, lambda word: self._word(self._english(), small, scale, word))
         progress.check()
-        self._own = self._own or self._opened(self._without_english)
-        own = self._page(self._own, small, scale)
+        own = self._page(self._api_without_english(), small, scale)
         return with_own_words(lines, own)
 
     def _page(self, api: Any, picture: NDArray[uint8], scale: tuple[float, float]) -> list[Line]:
         found = without_points(self._read(api, picture, self._tesserocr.PSM.AUTO, scale))
         return without_imagined_points(picture, found, scale)
 
-    def _own_word(self, picture: NDArray[uint8], scale: tuple[float, float], word: Word) -> tuple[str, float]:
-        """Text and confidence of a word read alone and without English."""
+    def _api_without_english(self) -> Any:
         self._own = self._own or self._opened(self._without_english)
+        return self._own
+
+    def _english(self) -> Any:
+        self._only_english = self._only_english or self._opened("eng")
+        return self._only_english
+
+    def _word(
+        self, api: Any, picture: NDArray[uint8], scale: tuple[float, float], word: Word
+    ) -> tuple[str, float]:
+        """Text and confidence of a word read alone."""
         x0, y0, x1, y1 = hull([(x / scale[0], y / scale[1]) for x, y in word.polygon])
         pad = WORD_PAPER * (y1 - y0)
         rows, columns = (
             slice(max(0, int(y0 - pad)), int(y1 + pad) + 1),
             slice(max(0, int(x0 - pad)), int(x1 + pad) + 1),
         )
-        return self._single(self._own, picture[rows, columns])
+        return self._single(api, picture[rows, columns])
 
     def line(self, crop: NDArray[uint8]) -> tuple[str, float]:
         """Text and confidence (0 to 1) of one upright line, uint8 RGB (height, width, 3)."""
@@ -164,8 +182,9 @@ class TesseractReader:
     def release(self) -> None:
         """Free Tesseract's memory; the object is not used afterwards."""
         self._api.End()
-        if self._own is not None:
-            self._own.End()
+        for other in (self._own, self._only_english):
+            if other is not None:
+                other.End()
 
     def _read(self, api: Any, picture: Any, mode: Any, scale: tuple[float, float]) -> list[Line]:
         from PIL import Image

@@ -33,7 +33,7 @@ from .column_signs import (
 from .line_boxes import Box, around, visual_rows
 from .panels import Pictures
 from .rules import Ruling
-from .table_grid import find_grids, is_number
+from .tables.grid import find_grids, is_number
 
 # All in line heights (boxes of detectors stand about a fifth over their letters on each side).
 GUTTER = 0.4  # a narrower strip is a space between words

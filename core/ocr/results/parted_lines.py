@@ -14,7 +14,7 @@ from .line import Line
 from .line_boxes import Box, level_boxes, visual_rows
 from .result import Point, Word
 from .rules import Rule, Ruling, turned
-from .table_grid import Grid, find_grids, is_number
+from .tables.grid import Grid, find_grids, is_number
 from .text_angle import runs_across, text_angle
 
 OPEN = 0.2  # line heights: a narrower space between two words is one (recognisers' spans mostly touch)

@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from ...cjk import is_cjk
+from .blocks_beside import blocks_beside
 from .columns import blocks
 from .line import Line
 from .line_boxes import INITIAL, Box, around, level_boxes, visual_rows
 from .panels import Pictures, balloons, by_panels
 from .result import Cell, Region, Table
-from .ruled_tables import Frame, frames
 from .rules import Rule, Ruling, turned
-from .table_grid import Grid, GridCell, find_grids, ruled_grid, tables_beside, without_leaders
+from .tables.grid import Grid, GridCell, find_grids, ruled_grid, tables_beside, without_leaders
+from .tables.ruled import Frame, frames
 from .text_angle import level_angle, runs_across, text_angle
 from .vertical_text import facing_pages, groups, is_vertical, runs_down
 
@@ -94,7 +95,7 @@ def _row_by_row(
     heights: list[float] = []
     breaks: set[int] = set()
     grids: list[Grid] = []
-    for block, frame in found:
+    for block, frame in _with_blocks_beside(found, upright, ruling):
         block_rows = visual_rows(block)
         if frame is not None:
             grids.append(_moved(ruled_grid(frame, block_rows), len(rows)))
@@ -118,6 +119,16 @@ def _row_by_row(
         rows.append((box.index,))
         heights.append(_height(lines[box.index]))
     return ReadingOrder(tuple(rows), frozenset(breaks), tuple(heights), tuple(grids))
+
+
+def _with_blocks_beside(
+    found: Sequence[tuple[list[Box], Frame | None]], upright: dict[int, list[list[int]]], ruling: Ruling
+) -> Iterator[tuple[list[Box], Frame | None]]:
+    for block, frame in found:
+        if frame is not None or any(box.index in upright for box in block):
+            yield block, frame
+        else:
+            yield from ((piece, None) for piece in blocks_beside(block, ruling))
 
 
 def _in_margins(boxes: Sequence[Box], lines: Sequence[Line], angle: float) -> list[Box]:

@@ -12,7 +12,7 @@ from ...results.line import Line
 from ...results.line_boxes import Box, level_boxes, rotated
 from ...results.reading_order import ReadingOrder
 from ...results.result import Point
-from ...results.table_grid import Grid
+from ...results.tables.grid import Grid
 from ...results.text_angle import text_angle
 from ..level_picture import straight_line
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ...cancel import cancel_point, watched
-from .line_boxes import Box
-from .rules import Ruling
+from ....cancel import cancel_point, watched
+from ..line_boxes import Box
+from ..rules import Ruling
 
 # In line heights.
 TOUCH = 0.6  # rules that end so near one another meet
@@ -24,6 +24,7 @@ WIDE_GRID = 5  # but its columns do not all go on through all of its rows; edges
 MANY_LINES, MOST_IN_SUCH, MOST_LINES, PAGE = 12, 0.6, 60, 0.6
 # A label of a form ends so near its box, in line heights; so many, of such a share of the rows.
 LABEL, LABELS, LABELLED = 3.0, 4, 0.7
+HEAD, HEADED = 2.0, 0.6  # names over columns stand so near, over so many of them at least
 ACROSS = 0.8  # of a cell's side is ruled, or it is open there
 WHOLE = 0.5  # of the places at least are cells of their own: forms have boxes of every width
 WHOLE_FILLED, FILLED = 0.4, 0.85  # or so many, where so many have text: a form that somebody filled in
@@ -84,9 +85,43 @@ def frames(ruling: Ruling, boxes: Sequence[Box]) -> list[tuple[Frame, list[Box]]
         for part in _beside_its_page(frame, [box for box in boxes if frame.holds(box)]):
             mine = [box for box in boxes if box.index not in taken and part.holds(box)]
             if mine and cells_of(part, mine) and not _is_beside_labels(part, mine, boxes, unit):
+                head = _head_over(part, [box for box in boxes if box.index not in taken], unit)
+                if head:
+                    part, mine = _extended(part, min(box.y0 for box in head)), [*head, *mine]
                 found.append((part, mine))
                 taken |= {box.index for box in mine}
     return found
+
+
+def _head_over(frame: Frame, boxes: Sequence[Box], unit: float) -> list[Box]:
+    """The lines that stand close above a table, one over each of most of its columns: their names, as those
+    of the days over a calendar. [] where there are none.
+    """
+    row = [box for box in boxes if 0 < frame.ys[0] - box.middle < HEAD * unit]
+    lowest = max((box.middle for box in row), default=0.0)
+    row = [box for box in row if lowest - box.middle < unit / 2]
+    over: set[int] = set()
+    for box in row:
+        column = bisect.bisect(frame.xs, box.centre) - 1
+        if not 0 <= column < len(frame.xs) - 1 or column in over:
+            return []
+        left, right = frame.xs[column], frame.xs[column + 1]
+        in_place = min(abs(box.centre - (left + right) / 2), abs(box.x0 - left), abs(box.x1 - right)) < unit
+        if not in_place or box.x0 < left - unit / 4 or box.x1 > right + unit / 4:
+            return []
+        over.add(column)
+    return row if len(over) >= max(3, HEADED * (len(frame.xs) - 1)) else []
+
+
+def _extended(frame: Frame, top: float) -> Frame:
+    """``frame`` with a row more above it, from ``top``."""
+    beside = (top, frame.ys[0])
+    return Frame(
+        frame.xs,
+        (top, *frame.ys),
+        (((frame.xs[0], frame.xs[-1]),), *frame.level),
+        tuple((beside, *spans) for spans in frame.upright),
+    )
 
 
 def _is_beside_labels(frame: Frame, inside: Sequence[Box], boxes: Sequence[Box], unit: float) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from ...cancel import cancel_point, watched
-from .line_boxes import Box
+from ....cancel import cancel_point, watched
+from ..line_boxes import Box
 
 FULL = 0.6  # a row with cells in this share of the columns is full
 Span = tuple[float, float]

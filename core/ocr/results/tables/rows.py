@@ -9,11 +9,11 @@ import re
 from collections.abc import Sequence
 from statistics import median
 
-from ...cancel import watched
-from .line_boxes import MARGIN, Box, visual_rows
-from .rules import Ruling
-from .table_columns import FULL
-from .table_runs import LOOSE, pitch
+from ....cancel import watched
+from ..line_boxes import MARGIN, Box, visual_rows
+from ..rules import Ruling
+from .columns import FULL
+from .runs import LOOSE, pitch
 
 # In line heights.
 CLEAR, WITHIN = 0.3, 1.1  # where by so much, spaces within cells may be so large: Tesseract's boxes are low

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Sequence
 from statistics import median
 
-from ...cancel import watched
-from .line_boxes import Box
-from .table_columns import Span, columns_of, taken
+from ....cancel import watched
+from ..line_boxes import Box
+from .columns import Span, columns_of, taken
 
 # In line heights.
 CELL_GAP = 0.5  # cells of one row are at least so far apart
@@ -17,6 +17,11 @@ AS_ABOVE, LOOSEST = 1.15, 2.2  # or, times what it is in the rows above, so far,
 MOST_LINES = 6  # of one cell
 STEP = 0.9  # cells of one row whose lines are even in one and odd in another stand half a line apart
 FAR = 2.5  # rows that stand farther from one another are of two tables
+FARTHEST, SAME, ALIGNED = (
+    5.0,
+    0.5,
+    3,
+)  # but for so many lines that stand exactly under others of the rows above
 
 
 def runs(rows: Sequence[Sequence[Box]]) -> list[tuple[int, int]]:
@@ -28,7 +33,8 @@ def runs(rows: Sequence[Sequence[Box]]) -> list[tuple[int, int]]:
         own = _gaps(row)
         if not own:
             continue
-        open_still = _still_open(gutters, rows[last : number + 1]) if first >= 0 else []
+        far = FARTHEST if first >= 0 and _aligned(rows[first], row) else FAR
+        open_still = _still_open(gutters, rows[last : number + 1], far) if first >= 0 else []
         if open_still:
             # what stands over groups of columns has fewer spaces than the columns
             last, gutters = number, own if first == last and len(own) > len(gutters) else open_still
@@ -50,16 +56,16 @@ def _gaps(row: Sequence[Box]) -> list[tuple[float, float]]:
 
 
 def _still_open(
-    gutters: Sequence[tuple[float, float]], rows: Sequence[Sequence[Box]]
+    gutters: Sequence[tuple[float, float]], rows: Sequence[Sequence[Box]], far: float
 ) -> list[tuple[float, float]]:
     """What of ``gutters`` the last of ``rows`` leaves open, if it goes on with the table in the first of
-    them: close enough, and with cells on both sides of a gutter or across none.
+    them: no farther than ``far`` line heights, and with cells on both sides of a gutter or across none.
     """
     *before, last = rows
     unit = median(b.height for row in rows for b in row)
     if sum(pitch(a, b) >= STEP * unit for a, b in itertools.pairwise(before)) > MOST_LINES:
         return []
-    if any(min(b.y0 for b in c) - max(b.y1 for b in a) > FAR * unit for a, c in itertools.pairwise(rows)):
+    if any(min(b.y0 for b in c) - max(b.y1 for b in a) > far * unit for a, c in itertools.pairwise(rows)):
         return []
     left_open: list[tuple[float, float]] = []
     beside = False
@@ -74,6 +80,21 @@ def _still_open(
             left_open.append((low, high))
             beside |= last[0].x1 <= low and last[-1].x0 >= high
     return left_open if beside or len(left_open) == len(gutters) else []
+
+
+def _aligned(head: Sequence[Box], row: Sequence[Box]) -> bool:
+    """Whether each line of a row stands exactly under one of ``head``, the names of columns, but for the
+    first, which may stand before them.
+    """
+    under = row if row[0].x1 > head[0].x0 else row[1:]
+    return min(len(row), len(head)) >= ALIGNED and all(
+        any(
+            min(abs(box.x0 - other.x0), abs(box.x1 - other.x1), abs(box.centre - other.centre))
+            < SAME * box.height
+            for other in head
+        )
+        for box in under
+    )
 
 
 def _whole(rows: Sequence[Sequence[Box]], first: int, last: int) -> tuple[int, int]:

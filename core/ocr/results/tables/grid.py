@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ...cancel import cancel_point, watched
-from .line_boxes import Box, visual_rows
-from .ruled_tables import Frame, cells_of
-from .rules import Ruling
-from .table_columns import FULL, columns_of, taken
-from .table_rows import NUMBER, ROW_BY_ROW, Placed, boxes_of, rows_of_cells, rows_without_rules
-from .table_runs import AS_ABOVE, STEP, pitch, runs
+from ....cancel import cancel_point, watched
+from ..line_boxes import Box, visual_rows
+from ..rules import Ruling
+from .columns import FULL, columns_of, taken
+from .rows import NUMBER, ROW_BY_ROW, Placed, boxes_of, rows_of_cells, rows_without_rules
+from .ruled import Frame, cells_of
+from .runs import AS_ABOVE, STEP, pitch, runs
 
 # In line heights.
 LONG_CELL = 14.0  # two columns of lines that are mostly longer are no table
@@ -28,7 +28,10 @@ ENDS, APART = 0.6, 1.5  # they end so near one another; tables stand so far apar
 _MARK = re.compile(r"[\W_]{0,2}(\d{1,3}|[a-zA-Z]|[ivxIVX]{1,4})?[\W_]{0,2}")  # of a list
 _COMMENT = re.compile(r"//|/\*|#\s|--\s|;;|<!--")
 _DOT = r"(?:\s?[.\u2026\u00b7])"
-_LEADERS = re.compile(rf"^{_DOT}{{2,}}\s*(?=[\d$\u20ac\u00a3-])|{_DOT}{{4,}}\s*$")
+_NUMBER_BEHIND = r"(?=[\d$\u20ac\u00a3-])"
+_LEADERS = re.compile(  # also the one of them that was seen
+    rf"^(?:{_DOT}{{2,}}\s*|[.\u2026\u00b7]\s+){_NUMBER_BEHIND}|{_DOT}{{4,}}\s*$|\s[.\u2026\u00b7]+\s*$"
+)
 _PAGE = re.compile(r"\d{1,4}")
 
 

@@ -1,0 +1,1 @@
+"""Tables among the lines of a page: by the spaces between their cells, or by rules around them."""
