@@ -26,7 +26,8 @@ LIKE_LATIN_LETTERS = frozenset(
     "\u0437\u0438\u043a\u043c\u043d\u043e\u043f\u0440\u0441\u0442\u0443\u0445\u044c"
 )
 # A Cyrillic word of such letters is asked about below this confidence, and Latin where that is so much surer.
-ASKED, LATIN, SURER = 0.94, 0.95, 0.03
+# Shorter ones are words in both ("na" of a blurred photograph was surely "Ha").
+ASKED, LATIN, SURER, LEAST_LOOKED = 0.94, 0.95, 0.03, 3
 EVEN = 0.02  # between two readings' confidences: then a page's own script decides
 LEAST_LETTERS = 2  # of a word in the script; marks that stand for themselves are none
 # Beside the words that a page has in its script so many or more are Latin, on the mean less sure.
@@ -115,7 +116,7 @@ def _like_latin(word: Word) -> bool:
     cyrillic = sum(not letter.isascii() for letter in letters)
     rest = all(letter.isascii() or letter in LIKE_LATIN_LETTERS for letter in letters)
     few = len(word.text) - len(letters) < len(letters)
-    return len(letters) > 1 and cyrillic > 0 and rest and few and (word.confidence or 0.0) < ASKED
+    return len(letters) >= LEAST_LOOKED and cyrillic > 0 and rest and few and (word.confidence or 0.0) < ASKED
 
 
 def _like_cyrillic(text: str) -> bool:
