@@ -129,7 +129,7 @@ def test_the_best_character_and_its_chance_are_those_of_the_whole_table(
     whole = core.compile_model(builtin_models() / BUILTIN_REC, "CPU")
     line = np.full((48, 320, 3), 255, np.uint8)
     cv2.putText(line, "Words 12", (4, 36), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (0, 0, 0), 2)
-    ((_, _, given),) = stages._prepared([line])
+    ((_, _, given),) = stages._prepared([line], stages._ratios([line]))
     table = whole(given)[0][0]
     found = recogniser._model(given)
     assert (found[0][0, :, 0] == table.argmax(1)).all()
@@ -165,7 +165,7 @@ def test_a_line_that_cannot_be_prepared_leaves_the_reader_usable(
 
 def test_wide_lines_come_first_so_that_tensors_grow_once() -> None:
     crops = [np.full((48, width, 3), 255, np.uint8) for width in (100, 900, 64, 300)]
-    widths = [line.shape[3] for _, _, line in stages._prepared(crops)]
+    widths = [line.shape[3] for _, _, line in stages._prepared(crops, stages._ratios(crops))]
     assert widths == sorted(widths, reverse=True)
 
 

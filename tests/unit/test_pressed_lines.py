@@ -35,7 +35,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> list[dict[int, float]]:
     seen: list[dict[int, float]] = []
     prepared = stages._prepared
 
-    def noted(crops: Any, ratios: Any = None) -> Any:
+    def noted(crops: Any, ratios: Any) -> Any:
         seen.append(dict(ratios))
         return prepared(crops, ratios)
 

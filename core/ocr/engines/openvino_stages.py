@@ -284,7 +284,7 @@ class Recogniser:
         from rapidocr.ch_ppocr_rec.typings import TextRecOutput
 
         crops = [asked.img] if hasattr(asked.img, "shape") else list(asked.img)
-        whole = dict(enumerate(_ratios(crops)))
+        whole = _ratios(crops)
         pressed = dict(enumerate(map(ratio_read, crops)))
         read = self._read(crops, pressed)
         again: dict[int, float] = {}
@@ -357,21 +357,20 @@ def _seen(picture: NDArray[uint8], share: float) -> tuple[NDArray[uint8], float,
     return cv2.resize(picture, (wide, tall), interpolation=how), tall / height, wide / width
 
 
-def _ratios(crops: Sequence[NDArray[uint8]]) -> list[float]:
-    """Each line's width over its height."""
-    return [crop.shape[1] / crop.shape[0] for crop in crops]
+def _ratios(crops: Sequence[NDArray[uint8]]) -> dict[int, float]:
+    """By each line's index its width over its height."""
+    return {index: crop.shape[1] / crop.shape[0] for index, crop in enumerate(crops)}
 
 
 def _prepared(
-    crops: Sequence[NDArray[uint8]], ratios: Mapping[int, float] | None = None
+    crops: Sequence[NDArray[uint8]], ratios: Mapping[int, float]
 ) -> Iterator[tuple[int, float, NDArray[float32]]]:
-    """(index, width over height, (1, 3, 48, width) between -1 and 1) of each line in ``ratios`` or of all as
-    they are, wide ones first: what these need in memory suffices for the others.
+    """(index, width over height, (1, 3, 48, width) between -1 and 1) of each line in ``ratios``, wide ones
+    first: what these need in memory suffices for the others.
     """
     import cv2
     import numpy as np
 
-    ratios = dict(enumerate(_ratios(crops))) if ratios is None else ratios
     for index in sorted(ratios, key=ratios.__getitem__, reverse=True):
         wide = max(1, math.ceil(LINE_HEIGHT * ratios[index]))
         small = cv2.resize(crops[index], (wide, LINE_HEIGHT))
