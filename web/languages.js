@@ -1,4 +1,4 @@
-// What can be added to a model (recognisers of languages, the net that finds blocks): the button that fetches one.
+// What can be added to a model (recognisers, the net that finds blocks), and its button.
 import { button, changes, div, fault, make, note, put, status } from './dom.js'
 import { order, watch } from './live.js'
 import { language, size, t } from './words.js'
@@ -10,7 +10,7 @@ export function failed(download) {
   return fault(`${t('download_failed', { time })} ${download.error}`, { role: 'alert' })
 }
 
-// The button that begins a download, or how far it is. `id` is a model's or a recogniser's; `post` sends the order.
+// The button that begins a download, or how far it is. `post` sends the order.
 export function fetching(id, download, text, post, source = '') {
   if (download?.state === 'running') {
     const { done_bytes: done, total_bytes: total } = download

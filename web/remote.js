@@ -1,4 +1,4 @@
-// Remote OCR Model: who answers there now. It asks when the button is pressed: opening a workflow sends nothing.
+// Remote OCR Model: who answers there now, asked when the button is pressed.
 import { button, div, fitted, frame, list, put, status } from './dom.js'
 import { valuesOf } from './graph.js'
 import { order } from './live.js'

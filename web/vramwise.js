@@ -73,8 +73,8 @@ const panels = new WeakMap()
 const ours = (node) => node.comfyClass?.startsWith('Vramwise')
 const inVue = () => setting('Comfy.VueNodes.Enabled')
 
-// The panel of a node, at the first call put on it as its last widget, never saved or sent. It takes the room that the
-// node has; a new node is made as high as it wants.
+// The panel of a node, at the first call its last widget, never saved or sent. It takes the room that the node has; a
+// new node is as high as it wants.
 function panelOf(node) {
   if (panels.has(node)) return panels.get(node)
   const kind = PANELS[node.comfyClass]
@@ -110,8 +110,8 @@ function panelOf(node) {
     if (height > node.size[1]) node.setSize([node.size[0], height])
   }
 
-  // Where a node comes as one of its id goes (an undo), Nodes 2.0 keeps the old element. Rows are taller there than the
-  // canvas says, too: what the panel lacks is known once it is drawn.
+  // Where a node comes as one of its id goes (an undo), Nodes 2.0 keeps the old element; and rows are taller there than
+  // the canvas says.
   function settle(tries = 4) {
     if (app.canvas.graph.getNodeById(node.id) !== node) return
     if (!element.isConnected) document.querySelector(`[data-node-id="${node.id}"] .vw-panel`)?.replaceWith(element)
@@ -142,6 +142,11 @@ function panelOf(node) {
   if (!kind.early) element.append(later)
   setTimeout(settle, 50)
   fit()
+  // Nodes 2.0 shares room among rows: a question keeps its lines, the panel gets the rest
+  new window.ResizeObserver(() => {
+    const rows = element.closest('.lg-node-widgets')?.style
+    if (rows) rows.gridTemplateRows = rows.gridTemplateRows.replace(/auto(?=.* auto)/g, 'min-content')
+  }).observe(element)
   loadWords().then(() => {
     element.setAttribute('aria-label', t(`panel_${element.dataset.panel}`))
     later.textContent = t('after_run')
@@ -236,8 +241,8 @@ function openTab() {
   if (app.extensionManager.sidebarTab?.activeSidebarTabId !== TAB) app.extensionManager.command.execute(`Workspace.ToggleSidebarTab.${TAB}`)
 }
 
-// %KSampler.seed% in a file's name is filled in as the prompt is sent, as for Save Image: another seed is another name,
-// and the node runs again. The server fills in what is left.
+// %KSampler.seed% in a file's name is filled in as the prompt is sent: another seed runs the node again. The server
+// fills in the rest.
 function fillWidgetTokens(node) {
   const widget = widgetOf(node, 'filename_prefix')
   const fill = window.comfyAPI?.utils?.applyTextReplacements
@@ -295,7 +300,7 @@ app.registerExtension({
     for (const { element, options } of node.widgets) if (element?.matches('textarea')) options.getMaxHeight = () => 64
     fresh.add(node)
     precede(node, 'onConfigure', () => fresh.delete(node))
-    // Nodes 2.0 may overlook a widget that comes later, so there all are on it, at times hidden
+    // Nodes 2.0 may overlook a widget that comes later
     if (inVue()) panelOf(node)
     soon(node)
     precede(node, 'onExecuted', (output) => show(node, output))

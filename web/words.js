@@ -7,7 +7,7 @@ let spoken = ''
 
 export const setting = (id, otherwise) => app.extensionManager?.setting?.get(id) ?? otherwise
 
-// Where a person wants models from; "" as the server is set: an empty value shows nothing in the settings.
+// Where a person wants models from; "" as the server is set.
 export const source = () => setting('Vramwise.DownloadSource', '').replace('server', '')
 
 export function language() {
