@@ -14,7 +14,7 @@ export function precede(object, name, work) {
   }
 }
 
-// A new node holds its own values: frontend 1.49.6 gives it what its number had in an emptied graph.
+// A new node keeps its values: frontend 1.49.6 gives it what its number had in an emptied graph.
 export function holdValues(node) {
   let own
   const note = () => (own = node.graph ? own : node.widgets?.map((one) => [one, one.value]))

@@ -93,7 +93,7 @@ function fitting(graph) {
     load()
   }
 
-  // the last question's answer stays
+  // what is asked last stays
   async function load() {
     const mine = (latest = {})
     put(best, note(t('asking')))
