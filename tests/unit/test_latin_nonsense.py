@@ -85,6 +85,7 @@ def test_a_word_of_letters_that_look_alike_is_cyrillic_where_both_readings_are_a
         (("5\u043e\u043f\u0443", 0.89), ("Sony", 0.96), "Sony"),
         (("\u0421\u0443\u043c\u043c\u0430", 0.88), ("Cymma", 0.46), "\u0421\u0443\u043c\u043c\u0430"),
         (("\u0422\u043e\u0432\u0430\u0440", 0.41), ("Tosap", 0.51), "\u0422\u043e\u0432\u0430\u0440"),
+        (("\u0412\u0435\u0441", 0.9), ("Bec", 0.96), "\u0412\u0435\u0441"),  # the same shapes
         (("\u043d\u0430", 0.91), ("Ha", 0.96), "\u043d\u0430"),  # too short
         (("\u0420\u0433\u043e", 0.93), ("P10", 0.97), "\u0420\u0433\u043e"),  # no word
     ],

@@ -21,11 +21,13 @@ from ..results.result import Point, Word
 LIKE_LATIN = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "GEORGIAN", "CJK", "HIRAGANA", "KATAKANA")
 LIKE_CYRILLIC = frozenset("ABCEHKMOPTXYabcehikmnoprtuxyw")
 MOSTLY_CYRILLIC, MOST_WORDS = 0.5, 60  # of a page's letters; words that are read again
-LIKE_LATIN_LETTERS = frozenset(
-    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0430\u0432\u0433\u0435"
-    "\u0437\u0438\u043a\u043c\u043d\u043e\u043f\u0440\u0441\u0442\u0443\u0445\u044c"
+SAME_AS_LATIN = frozenset(
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0430\u0435\u043e\u0440"
+    "\u0441\u0443\u0445"
 )
+LIKE_LATIN_LETTERS = SAME_AS_LATIN | frozenset("\u0432\u0433\u0437\u0438\u043a\u043c\u043d\u043f\u0442\u044c")
 # A Cyrillic word of such letters is asked about below this confidence, and Latin where that is so much surer.
+# A word whose every letter is the same in both is of the page's script.
 # Shorter ones are words in both ("na" of a blurred photograph was surely "Ha").
 ASKED, LATIN, SURER, LEAST_LOOKED = 0.94, 0.95, 0.03, 3
 EVEN = 0.02  # between two readings' confidences: then a page's own script decides
@@ -115,6 +117,7 @@ def _like_latin(word: Word) -> bool:
     letters = [letter for letter in word.text if letter.isalpha()]
     cyrillic = sum(not letter.isascii() for letter in letters)
     rest = all(letter.isascii() or letter in LIKE_LATIN_LETTERS for letter in letters)
+    rest = rest and any(not letter.isascii() and letter not in SAME_AS_LATIN for letter in letters)
     few = len(word.text) - len(letters) < len(letters)
     return len(letters) >= LEAST_LOOKED and cyrillic > 0 and rest and few and (word.confidence or 0.0) < ASKED
 
