@@ -10,6 +10,7 @@ from typing import Any
 
 import folder_paths
 
+from ...core.atomic_files import NotWritten
 from ...core.documents.safe_names import within
 from ...core.errors import VramwiseError
 
@@ -49,7 +50,8 @@ def output_numbering(
     prefix: str, size: tuple[int, int] = (0, 0), prompt: Any = None, png_info: Any = None
 ) -> tuple[Path, str, int]:
     """Folder, stem and first free number for ``prefix``, by ComfyUI's own rules (tokens, one count for all
-    files of a stem). The folder exists afterwards. Raises VramwiseError for one that leads elsewhere.
+    files of a stem). The folder exists afterwards. Raises VramwiseError for one that leads elsewhere or that
+    cannot be made.
 
     ``size`` is (width, height) of the picture for %width% and %height%; ``prompt`` and ``png_info`` are the
     hidden inputs of those names, for %Node.widget%.
@@ -60,7 +62,10 @@ def output_numbering(
     filled = filled_in(prefix, datetime.now(), size, widgets_of(prompt, workflow))
     within(Path(folder_paths.get_output_directory()), filled, "filename_prefix", written=True)
     root = str(output_root())  # get_save_image_path compares without following links
-    folder, stem, number, _, _ = folder_paths.get_save_image_path(filled.removesuffix("/"), root)
+    try:
+        folder, stem, number, _, _ = folder_paths.get_save_image_path(filled.removesuffix("/"), root)
+    except OSError as error:  # it makes the folder
+        raise NotWritten(Path(root, filled), error) from error
     return Path(folder), stem, number
 
 

@@ -176,3 +176,13 @@ def test_a_token_leads_nowhere_else(client, graph, base, prefix):
     before = files(base)
     refused_in_one_sentence(client.run(save(graph, prefix)), "save", base)
     assert files(base) == before
+
+
+@pytest.mark.parametrize("prefix", ["taken/page", "taken/below/page"])
+def test_a_folder_that_cannot_be_made_is_a_sentence(client, graph, base, prefix):
+    """A file stands where the folder should be: Python's own words were shown."""
+    (base / "output" / "taken").write_bytes(b"")
+    result = client.run(save(graph, prefix))
+    (base / "output" / "taken").unlink()
+    assert result.status in ("refused", "error")
+    assert "could not be written: " in result.error_text and "Errno" not in result.error_text
