@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..atomic_files import move_into_place, remove
 from ..cancel import cancel_point
 from ..errors import VramwiseError
-from ..network.failures import shown
+from ..network.failures import causes, shown
 from ..network.interruptible import NothingComes, interruptible
 from ..network.session import Session, Unreached
 from ..network.waiting import Patience, asked_to_wait, come_back
@@ -231,9 +231,27 @@ def _pieces(arriving: _Arriving, headers: Mapping[str, str]) -> Iterator[Any]:
         yield answer
         yield from answer.raw.stream(CHUNK, decode_content=False)
     except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-        raise _ConnectionLost(in_short(error, arriving.session.secrets)) from None
+        raise _ConnectionLost(_ended(error, answer, headers, arriving)) from None
     finally:
         answer.close()
+
+
+def _ended(
+    error: Exception, answer: requests.Response, headers: Mapping[str, str], arriving: _Arriving
+) -> str:
+    """Why the bytes of ``answer`` to ``headers`` stopped coming: how far they came, or what the system says;
+    a library's own words only where there is neither."""
+    import http.client
+
+    chain = list(causes(error))
+    short = next((one for one in chain if isinstance(one, http.client.IncompleteRead)), None)
+    if short is not None and short.expected:
+        came = short.partial if isinstance(short.partial, int) else len(short.partial)
+        begun = int(headers.get("Range", "bytes=0-")[6:-1]) if answer.status_code == 206 else 0
+        total = arriving.file.size or begun + came + short.expected
+        return f"the connection ended after {total - short.expected} of {total} bytes"
+    said = next((one.strerror for one in chain if isinstance(one, OSError) and one.strerror), "")
+    return shown(said, arriving.session.secrets) or in_short(error, arriving.session.secrets)
 
 
 def _written(

@@ -16,6 +16,7 @@ import pytest
 from vramwise import catalog, panel_data
 from vramwise.cancel import cancellable
 from vramwise.catalog import Recogniser, language
+from vramwise.catalog.words import in_language
 from vramwise.errors import VramwiseError
 from vramwise.host import Places
 from vramwise.ocr.engines.language_routing import RapidRoute, TesseractRoute, rapid_route, tesseract_route
@@ -99,6 +100,21 @@ def test_a_broken_download_is_kept_and_resumed(tmp_path: Path, hub: str, row: Re
     assert download(row, machine).read_bytes() == CONTENT
     assert Hub.ranges[0] is None and Hub.ranges[1] is not None and int(Hub.ranges[1][6:-1]) > 0
     assert files(tmp_path) == [row.file]
+
+
+@pytest.mark.parametrize("lang", ["en", "ru", "zh"])
+def test_a_broken_download_says_how_far_it_came_and_not_in_a_librarys_words(
+    tmp_path: Path, hub: str, row: Recogniser, lang: str
+) -> None:
+    Hub.drop_after = 300_000
+    with pytest.raises(VramwiseError) as broken:
+        download(row, settings(tmp_path, hub))
+    told = in_language(broken.value, lang)
+    (kept,) = (tmp_path / "models").rglob("*.part")
+    assert "IncompleteRead" not in told and "Connection broken" not in told
+    plain = re.sub(r"(?<=\d)[ ,\u00a0\u202f](?=\d)", "", told)  # marks of thousands
+    assert f"{kept.stat().st_size}" in plain and f"{len(CONTENT)}" in plain, told
+    assert lang == "en" or "the connection ended" not in told
 
 
 def test_other_bytes_than_the_catalogs_are_thrown_away(tmp_path: Path, hub: str, row: Recogniser) -> None:
