@@ -53,13 +53,17 @@ class Usual:
         return float(chances.max())
 
 
-def test_a_band_whose_rectangle_the_detector_would_keep_stays_its_own() -> None:
-    """Straight lines of the same page are read as ever: only what would be lost is looked at."""
-    for rise, taken in ((3, False), (18, True)):
-        chances = np.zeros((1, 1, 128, 700), np.float32)
-        xs, ys = wave(600, 12, rise).astype(int).T
-        chances[0, 0, ys - 1000 + 60, xs - 1000 + 350] = 0.8
-        bands = BentBands(Usual())
-        assert (bands(chances, (128, 700)) == 0.0) == taken
-        found = bends_through(bands.taken())
-        assert len(found) == taken and all(isinstance(one, Curl) for one in found)
+@pytest.mark.parametrize(
+    ("rise", "chance", "taken"),
+    [(2, 0.8, False), (18, 0.8, True), (6, 0.98, True)],
+    ids=["straight", "its rectangle would be lost", "others reach into its rectangle"],
+)
+def test_a_band_whose_rectangle_is_its_own_stays_its_own(rise: float, chance: float, taken: bool) -> None:
+    """Straight lines of the same page are read as ever."""
+    chances = np.zeros((1, 1, 128, 700), np.float32)
+    xs, ys = wave(600, 12, rise).astype(int).T
+    chances[0, 0, ys - 1000 + 60, xs - 1000 + 350] = chance
+    bands = BentBands(Usual())
+    assert (bands(chances, (128, 700)) == 0.0) == taken
+    found = bends_through(bands.taken())
+    assert len(found) == taken and all(isinstance(one, Curl) for one in found)

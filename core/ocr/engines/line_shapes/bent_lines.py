@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILLED = 0.78  # of its smallest rectangle a straight line's band fills more than this
+CURLED = 0.66  # and one that fills less, on no arc, is read along its own curve: others reach into the rest
 LONG = 3.5  # a bent band is so many times as long as thick, or it may be a blot
 SCATTER = 0.5  # radial spread of the band, in its thicknesses, of one arc at most; an even band has 0.29
 RISE = 0.2  # the arc rises by so many thicknesses of its band at least, or a straight cut reads it as well
@@ -142,8 +143,9 @@ class BentBands:
                 continue
             rows, columns = np.nonzero(inside)
             points = (np.stack((columns + x, rows + y), axis=1) + 0.5).astype(np.float32) * scale
-            lost = chance * _filled(contour) < self.usual.box_thresh  # about what its rectangle would have
-            if bend_through(points) is None and not (lost and _curled(points)):
+            # of a curled line's rectangle: about its chance, by which it would be lost
+            poor = min(_filled(contour) / CURLED, chance * _filled(contour) / self.usual.box_thresh) < 1
+            if bend_through(points) is None and not (poor and _curled(points)):
                 continue
             self._found.append(points)
             straight = pred.copy() if straight is None else straight
