@@ -10,7 +10,7 @@ from vramwise.ocr.engines.protocol import ReadOptions
 from vramwise.ocr.results import reading_order
 from vramwise.ocr.results.line import Line
 from vramwise.ocr.results.result import Word
-from vramwise.ocr.results.vertical_text import columns_of_level_lines, furigana
+from vramwise.ocr.results.vertical_text import columns_of_level_lines, furigana, is_vertical
 
 KANA = [chr(code) for code in range(0x3042, 0x3082)]
 HAN = [chr(code) for code in range(0x4E00, 0x4E40)]
@@ -146,3 +146,22 @@ def test_furigana_are_told_from_the_lines_they_explain() -> None:
     ]
     assert furigana(page) == {1, 3, 4, 8}
     assert furigana([level("Tea", 0, 0), level("a", 5, -12, 15)]) == set()
+
+
+def test_a_table_that_lies_on_its_side_is_no_page_of_columns():
+    """Its numbers are lines of their own: in columns they stand upright and within text."""
+    names = ("\u3072\u304b\u308a", "\u3055\u304f\u3089", "\u308a\u3093\u3054", "\u62c5\u5f53\u8005")
+    numbers = ("-8874.4", "6,356", "72.9%", "211")
+    rows = [("\u5546\u54c1\u540d", "\u6570\u91cf"), *zip(names, numbers, strict=True)]
+    lines = []
+    for number, row in enumerate(rows):
+        for text, top in zip(row, (60, 340), strict=True):
+            right, foot = 600 - 57 * number, top + 32 * len(text)
+            lines.append(
+                Line(text, ((right, top), (right, foot), (right - 42, foot), (right - 42, top)), 0.99)
+            )
+    assert not is_vertical(lines)
+    order = reading_order.arrange(lines)
+    (table,) = reading_order.tables(lines, order)
+    assert [tuple(cell.text for cell in row) for row in table.rows] == rows
+    assert is_vertical([line for line in lines if not any(map(str.isdigit, line.text))])

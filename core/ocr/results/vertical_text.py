@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean, median
@@ -19,6 +20,8 @@ TOGETHER = 0.9  # columns of one balloon stand no farther apart
 TIER = 0.8  # a blank band between two tiers is at least so high
 RUBY = 0.68  # furigana are no thicker than this share of their line
 DOWN = math.pi / 2
+LAID, LAID_SHARE = 3, 0.2  # numbers that are lines of their own, at least, on a page that lies on its side
+_NUMBER = re.compile(r"[-+$\u20ac\u00a3\u00a5\uffe5]?\d[\d,]*\d[.,]?\d+\s?%?|[-+]?\d+[.,]\d+\s?%?")
 DOUBTFUL = 0.6  # kana that were read as Han are seldom surer
 MOST_GROUPS = 400  # groups are compared in pairs
 # Two facing pages are so many times as wide as high together; between them, within these shares of that
@@ -33,8 +36,13 @@ def runs_down(line: Line) -> bool:
 
 
 def is_vertical(lines: Sequence[Line]) -> bool:
-    """Whether most of the text of ``lines`` is columns of Chinese or Japanese."""
+    """Whether most of the text of ``lines`` is columns of Chinese or Japanese, and no page lies on its side:
+    in columns numbers of several digits stand upright and within text.
+    """
     down = [line for line in lines if runs_down(line)]
+    numbers = sum(bool(_NUMBER.fullmatch(line.text.strip())) for line in down)
+    if numbers >= max(LAID, LAID_SHARE * len(down)):
+        return False
     characters = "".join(line.text for line in down)
     cjk = sum(map(is_cjk, characters))
     return 2 * _length(down) > _length(lines) and 2 * cjk > len(characters) > 0
