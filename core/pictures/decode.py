@@ -351,7 +351,8 @@ def _not_a_picture(path: Path, head: bytes, said: object) -> VramwiseError:
     if (signature(head) or what.startswith("no picture")) and missing_end(path, said):
         return _without_end(path)
     if what.startswith("no picture") and (path.suffix.lower() in endings() or said):
-        reason = f" ({said})" if isinstance(said, str) and said else ""
+        told = isinstance(said, str) and re.search("[A-Za-z]{3}", said) and "identified" not in said
+        reason = f" ({said})" if told else ""  # numbers alone, or that nobody knows it, are no reason
         return VramwiseError(
             f"{path.name} cannot be read as a picture: it is damaged or of a kind that is not known"
             f"{reason}. Save it again as PNG or JPEG."

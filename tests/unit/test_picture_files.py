@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,21 @@ def test_heic_names_the_package_that_opens_it(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 99)
     with pytest.raises(VramwiseError, match=r"it is a HEIC picture\. Run: .* -m pip install pillow-heif"):
         load_picture(tmp_path / "a.heic")
+
+
+@pytest.mark.parametrize("form", ["psd", "png"])
+def test_what_is_no_reason_is_not_told_as_one(tmp_path: Path, form: str) -> None:
+    """ "((0, 0))" of an empty PSD, "(not identified by this driver)" of a PNG of no pixels."""
+    size = struct.pack(">IIBBBBB", 0, 0, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    path = tmp_path / f"x.{form}"
+    path.write_bytes(png if form == "png" else b"8BPS\0\1" + bytes(100))
+    with pytest.raises(VramwiseError, match=r"of a kind that is not known\. Save it again"):
+        load_picture(path)
 
 
 def test_a_compression_that_no_decoder_has_is_named(tmp_path: Path) -> None:
