@@ -178,6 +178,27 @@ def test_numbers_that_were_read_with_the_words_beside_them_are_cells_of_their_ow
     ]
 
 
+def test_under_a_heading_over_all_columns_names_and_numbers_read_with_their_neighbours_are_parted() -> None:
+    rows = [("Make", "Water", "My", "Who", "Your", "If"), ("On", "1,204.00", "They", "12.00", "3.49", "This")]
+    rows += [
+        ("These", "7.25", "Which", "129.90", "3.49", "It Her"),
+        ("Some", "7.25", "Do", "12.00", "7.25", "For"),
+    ]
+    lines = [at("Each Words", 905, 142, 1051, 170)]
+    for number, (*others, number_, words) in enumerate(rows):
+        y = 201 + 60 * number
+        for text, x, flush in zip(others, (70, 535, 571, 1040), "lrlr", strict=True):
+            left = x - 14 * len(text) if flush == "r" else x
+            lines.append(at(text, left, y, left + 14 * len(text), y + 28))
+        ends = (
+            at(number_, 1265 - 14 * len(number_), y, 1265, y + 28),
+            at(words, 1290, y, 1290 + 14 * len(words), y + 28),
+        )
+        lines += ends if number == 1 else [joined(*ends)]
+    (table,) = tables_of(parted(lines))
+    assert [[cell.text for cell in row] for row in table.rows[-4:]] == [list(row) for row in rows]
+
+
 def test_cells_that_were_read_as_one_line_are_parted_at_a_space_as_wide_as_no_other() -> None:
     names = (("Item", "Kind"), ("Tea", "black"), ("Milk", "whole"), ("Salt", "rough"))
     lines: list[Line] = []

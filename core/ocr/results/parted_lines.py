@@ -141,7 +141,8 @@ def _columns(pieces: Sequence[_Piece], ruling: Ruling) -> _Columns:
     for block in blocks(boxes, ruling):
         for number, grid in enumerate(find_grids(visual_rows(block), ruling)):
             table = block[0].index, number
-            headings.update(index for cell in grid.rows[0] for index in cell.lines)
+            named = grid.rows[: max(1, grid.header_rows)]
+            headings.update(index for row in named for cell in row for index in cell.lines)
             numbers.update((*table, at) for at in _number_columns(grid, boxes))
             for row in grid.rows:
                 for at, cell in enumerate(row):
@@ -158,7 +159,7 @@ def _has_text(piece: _Piece) -> bool:
 
 def _number_columns(grid: Grid, pieces: Sequence[Box]) -> Iterator[int]:
     """The columns of a table in which each cell under the heading is one number, and there are some."""
-    for at, column in enumerate(zip(*grid.rows[1:], strict=True)):
+    for at, column in enumerate(zip(*grid.rows[max(1, grid.header_rows) :], strict=True)):
         texts = [[pieces[index].text.strip() for index in cell.lines] for cell in column if cell.lines]
         if len(texts) >= LEAST_NUMBERS and all(len(some) == 1 and is_number(some[0]) for some in texts):
             yield at
