@@ -100,6 +100,16 @@ def test_a_dot_before_a_line_is_a_bullet_whatever_it_was_read_as(written):
     assert mended(line_of(f"{written} \u041f\u0443\u043d\u043a\u0442"), "?", page=page)[0][0] == "\u2022"
 
 
+def test_a_blurred_letter_that_is_a_word_is_no_bullet():
+    """The preposition of a small photographed page: a blot as high as a small letter."""
+    import cv2
+
+    page = PAGE.copy()
+    cv2.circle(page, (18, 5 + HIGH // 2), HIGH // 4, (0, 0, 0), -1, cv2.LINE_AA)
+    text = "\u043e \u041f\u0443\u043d\u043a\u0442"
+    assert mended(line_of(text), "?", page=page)[0] == text
+
+
 def test_a_ring_a_star_and_a_letter_are_no_bullets():
     import cv2
 

@@ -84,6 +84,7 @@ PAPER, BESIDE, NEAR = 0.05, 0.12, 0.8
 BULLETS = frozenset("*\u00a2eo\u00a9\u00ae\u00b0\u00ab\u00bb\u0435\u043e\u00b7@\u2122")
 # Of a dot: its share of its box, and its size and place in line heights.
 FULL, LEAST, MOST_HIGH, ROUND, MIDDLE = 0.68, 0.15, 0.6, 0.75, (0.3, 0.8)
+LETTER_HIGH = 0.42  # a blurred letter is filled too, and higher
 
 
 class Asked(NamedTuple):
@@ -105,7 +106,8 @@ def with_signs(image: NDArray[uint8], lines: Sequence[Line], recognise: Recognis
         if [word.text for word in line.words] != line.text.split():
             continue
         for at, word in enumerate(line.words):
-            if word.text in BULLETS and _is_dot(straight_line(image, _place(line, at, at), 0.0)):
+            most = LETTER_HIGH if word.text.isalpha() else MOST_HIGH
+            if word.text in BULLETS and _is_dot(straight_line(image, _place(line, at, at), 0.0), most):
                 mended[number, at] = replace(word, text="\u2022")
             elif _may_have_lost(line, at):
                 asked.append(Asked(number, at, *_shown(line, at)))
@@ -250,8 +252,10 @@ def _on(start: Point, end: Point, share: float) -> Point:
     return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
 
 
-def _is_dot(crop: NDArray[uint8]) -> bool:
-    """Whether the only ink of a picture (uint8 RGB) is one round or square dot in its middle."""
+def _is_dot(crop: NDArray[uint8], most: float = MOST_HIGH) -> bool:
+    """Whether the only ink of a picture (uint8 RGB) is one round or square dot in its middle, ``most`` of its
+    height at most.
+    """
     import cv2
     import numpy as np
 
@@ -266,7 +270,7 @@ def _is_dot(crop: NDArray[uint8]) -> bool:
     _, y, wide, tall, area = pieces[0]
     return bool(
         area >= FULL * wide * tall
-        and LEAST * high <= tall <= MOST_HIGH * high
+        and LEAST * high <= tall <= most * high
         and ROUND * wide <= tall <= wide / ROUND
         and MIDDLE[0] * high <= y + tall / 2 <= MIDDLE[1] * high
     )
