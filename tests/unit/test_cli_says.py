@@ -265,3 +265,32 @@ def test_a_history_that_is_a_folder_is_told_in_words(tmp_path: Path, picture: st
     model = ("--model", "qwen3_vl_2b", "--task", "custom", "--prompt", "x")
     code, _, err = run("ocr", picture, *model, "--history", str(tmp_path))
     assert code == 1 and "cannot be read: " in err and "Errno" not in err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[CPU] GroupConvolution node with name 'Conv.78' can't alloc"),
+        RuntimeError("std::bad_alloc"),
+    ],
+    ids=["Python", "OpenVINO", "C++"],
+)
+def test_where_memory_runs_out_a_command_says_so(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container of 1.5 GB showed a traceback of forty lines."""
+
+    def full(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr("vramwise.cli._run", full)
+    code, out, err = run("ocr", "page.png")
+    assert (code, out) == (1, "") and err.startswith("vramwise: The memory of this machine (RAM) ran out.")
+
+
+def test_another_error_is_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    monkeypatch.setattr("vramwise.cli._run", broken)
+    with pytest.raises(RuntimeError, match="dictionary"):
+        run("gpus")

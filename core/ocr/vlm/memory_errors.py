@@ -28,6 +28,7 @@ _SAID = re.compile(
     r"|Invalid buffer size: [\d.]+ ?[KMGT]i?B|Insufficient Memory \(0000000"
     r"|failed to (?:create|allocate) .{0,40}(?:Metal|MTL) ?(?:buffer|heap)"
     # RAM: C++, torch's CPU allocator, numpy, the systems
+    r"|node with name '[^']*' can't alloc\b"  # OpenVINO
     r"|posix_memalign|std::bad_alloc|\bbad allocation\b|\bbad_alloc\b"
     r"|(?:can't|cannot|could not|unable to) allocate (?:memory|[\d.]+ ?[KMGT]i?B)|not enough memory"
     r"|paging file is too small|Insufficient system resources exist"
