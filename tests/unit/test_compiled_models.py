@@ -141,6 +141,22 @@ def test_a_folder_that_cannot_be_written_costs_time_only(unwritable: Path, weigh
     assert edit.count == 2 and unwritable.read_text() == "a file"
 
 
+@pytest.mark.parametrize(
+    "error", [ValueError("I/O operation on closed file."), MemoryError(), OSError(28, "full")]
+)
+def test_whatever_hinders_keeping_costs_time_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, weights: Path, error: Exception
+) -> None:
+    """Short of memory OpenVINO's export fails, each time in other words, and the page was not read."""
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(atomic_files, "write_whole", fails)
+    model, _ = compiled_models.compiled(weights, Edits(), "as it is", {})
+    assert _result(model) == [0, 2, 4, 6] and _kept(folder) == []
+
+
 def test_the_folder_is_bounded_and_the_least_recently_used_go_first(
     folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from ... import atomic_files
-from ...errors import VramwiseError
 from ...hardware import capabilities
 from ...host import current_places
 from ...units import MIB
@@ -124,7 +123,7 @@ def _keep(kept: Path, made: Any, characters: str) -> None:
             return
         atomic_files.write_whole(kept, b"".join((_MARK, hashlib.sha256(body).digest(), body)))
         _bound(kept.parent)
-    except (OSError, RuntimeError, VramwiseError) as error:
+    except Exception as error:  # short of memory it fails in many words, and only time is lost
         log.debug("A compiled model was not kept: %s", error)
 
 
