@@ -123,3 +123,24 @@ def test_a_ring_a_star_and_a_letter_are_no_bullets():
             for dx, dy in ((0, 8), (7, 4), (7, -4)):
                 cv2.line(page, (18 - dx, 20 - dy), (18 + dx, 20 + dy), (0, 0, 0), 2, cv2.LINE_AA)
         assert mended(line_of("* \u041f\u0443\u043d\u043a\u0442"), "*", page=page)[0][0] == "*"
+
+
+@pytest.mark.parametrize("sign", [True, False])
+@pytest.mark.parametrize("text", ["300 \u0420", "990P"])
+def test_a_letter_p_with_a_bar_behind_a_number_is_a_rouble(text, sign):
+    import cv2
+
+    line = line_of(text)
+    page = PAGE.copy()
+    x = round(max(point[0] for point in line.words[-1].polygon)) - 15
+    cv2.rectangle(page, (x + 3, 8), (x + 5, 31), (0, 0, 0), -1)
+    cv2.rectangle(page, (x + 3, 8), (x + 13, 19), (0, 0, 0), 2)
+    if sign:
+        cv2.rectangle(page, (x, 24), (x + 9, 25), (0, 0, 0), -1)
+    said = mended(line, text, page=page)[0]
+    assert said == (f"{text[:-1]}\u20bd" if sign else text)
+
+
+def test_a_letter_p_behind_no_number_is_a_letter():
+    line = line_of("\u0421\u0442\u0430\u0442\u044c\u044f \u0420")
+    assert mended(line, "?")[0] == line.text

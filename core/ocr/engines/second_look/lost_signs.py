@@ -82,6 +82,8 @@ MOST = 60  # words of a page
 # In line heights: paper around a word; what stands nearer is shown with a sign that is alone.
 PAPER, BESIDE, NEAR = 0.05, 0.12, 0.8
 BULLETS = frozenset("*\u00a2eo\u00a9\u00ae\u00b0\u00ab\u00bb\u0435\u043e\u00b7@\u2122")
+# Of a rouble: its bar, in shares of its width and height.
+BAR, BAR_AT, LEAST_HIGH = 0.1, (0.35, 0.86), 10
 # Of a dot: its share of its box, and its size and place in line heights.
 FULL, LEAST, MOST_HIGH, ROUND, MIDDLE = 0.68, 0.15, 0.6, 0.75, (0.3, 0.8)
 LETTER_HIGH = 0.42  # a blurred letter is filled too, and higher
@@ -109,6 +111,8 @@ def with_signs(image: NDArray[uint8], lines: Sequence[Line], recognise: Recognis
             most = LETTER_HIGH if word.text.isalpha() else MOST_HIGH
             if word.text in BULLETS and _is_dot(straight_line(image, _place(line, at, at), 0.0), most):
                 mended[number, at] = replace(word, text="\u2022")
+            elif _may_be_rouble(line, at) and _is_rouble(straight_line(image, _place(line, at, at), 0.0)):
+                mended[number, at] = replace(word, text=f"{word.text[:-1]}\u20bd")
             elif _may_have_lost(line, at):
                 asked.append(Asked(number, at, *_shown(line, at)))
     asked = sorted(asked, key=lambda one: lines[one.line].words[one.word].confidence or 0.0)[:MOST]
@@ -252,19 +256,46 @@ def _on(start: Point, end: Point, share: float) -> Point:
     return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
 
 
-def _is_dot(crop: NDArray[uint8], most: float = MOST_HIGH) -> bool:
-    """Whether the only ink of a picture (uint8 RGB) is one round or square dot in its middle, ``most`` of its
-    height at most.
+def _may_be_rouble(line: Line, at: int) -> bool:
+    """Whether a word is, or ends with, a letter P behind a number: no reader here knows the rouble's sign."""
+    text = line.words[at].text
+    number = text[:-1] or (line.words[at - 1].text if at else "")
+    return text[-1:] in ("\u0420", "P") and bool(NUMBER.fullmatch(number))
+
+
+def _is_rouble(crop: NDArray[uint8]) -> bool:
+    """Whether the last piece of ink of a picture (uint8 RGB) is a P with a bar that goes out to its left."""
+    import numpy as np
+
+    ink, pieces = _pieces(crop)
+    if not pieces:
+        return False
+    x, y, wide, tall, _ = max(pieces, key=lambda piece: piece[0] + piece[2])
+    left = ink[y : y + tall, x : x + max(1, round(BAR * wide))]
+    rows = np.flatnonzero(left.any(axis=1)) / max(1, tall)
+    return bool(tall >= LEAST_HIGH and BAR_AT[0] < rows.min() and rows.max() < BAR_AT[1])
+
+
+def _pieces(crop: NDArray[uint8]) -> tuple[NDArray[uint8], list[list[int]]]:
+    """The ink of a picture (uint8 RGB), 0 or 1, and its pieces, as x, y, width, height and pixels of each;
+    without specks.
     """
     import cv2
     import numpy as np
 
     grey = cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY)
     ink = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)[1]
-    ink = 1 - ink if ink.mean() > 0.5 else ink
-    pieces = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)[2][1:].tolist()
+    ink = np.asarray(1 - ink if ink.mean() > 0.5 else ink, np.uint8)
+    found = cv2.connectedComponentsWithStats(ink, connectivity=8)[2][1:].tolist()
+    return ink, [piece for piece in found if piece[4] >= 0.02 * crop.shape[0] ** 2]
+
+
+def _is_dot(crop: NDArray[uint8], most: float = MOST_HIGH) -> bool:
+    """Whether the only ink of a picture (uint8 RGB) is one round or square dot in its middle, ``most`` of its
+    height at most.
+    """
+    _, pieces = _pieces(crop)
     high = crop.shape[0]
-    pieces = [piece for piece in pieces if piece[4] >= 0.02 * high * high]
     if len(pieces) != 1:
         return False
     _, y, wide, tall, area = pieces[0]
