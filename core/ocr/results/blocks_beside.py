@@ -14,11 +14,8 @@ from ...cancel import watched
 from .line_boxes import Box, visual_rows
 from .rules import Ruling
 
-# In line heights.
-FLUSH, APART = (
-    0.6,
-    1.2,
-)  # lines of a block begin so near above one another; blocks stand at least so far apart
+# In line heights: lines of a block begin so near above one another; blocks stand at least so far apart.
+FLUSH, APART = 0.6, 1.2
 LEAST_ROWS, LEAST_KINDS = 4, 3  # of a block
 BESIDE, SAME = 0.7, 0.85  # of its rows have lines in two blocks; of those are of one kind
 RULES = 2  # level ones between the rows make it a table

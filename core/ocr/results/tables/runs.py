@@ -17,11 +17,8 @@ AS_ABOVE, LOOSEST = 1.15, 2.2  # or, times what it is in the rows above, so far,
 MOST_LINES = 6  # of one cell
 STEP = 0.9  # cells of one row whose lines are even in one and odd in another stand half a line apart
 FAR = 2.5  # rows that stand farther from one another are of two tables
-FARTHEST, SAME, ALIGNED = (
-    5.0,
-    0.5,
-    3,
-)  # but for so many lines that stand exactly under others of the rows above
+# But for so many lines that stand exactly (to a share of their height) under others of the rows above.
+FARTHEST, SAME, ALIGNED = 5.0, 0.5, 3
 
 
 def runs(rows: Sequence[Sequence[Box]]) -> list[tuple[int, int]]:
