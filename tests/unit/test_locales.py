@@ -111,15 +111,6 @@ def lines(paths: set[tuple[str, ...]]) -> str:
     return "\n".join(sorted(" > ".join(path) for path in paths))
 
 
-def test_no_chinese_sentence_is_parted_by_a_line_of_its_source():
-    """Markdown shows the end of a line as a space, which Chinese has none of between sentences."""
-    wide = "[\u3001-\u30ff\u3400-\u9fff\uff01-\uff60]"
-    parted = re.compile(f"{wide}\n *{wide}")
-    for page in [*(ROOT / "web" / "docs").glob("*/zh.md"), ROOT / "README.zh.md"]:
-        text = re.sub("(?ms)^```.*?^```$", "", page.read_text(encoding="utf-8"))
-        assert not (found := parted.search(text)), f"{page}: {found[0]!r}"
-
-
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_node_input_option_and_output_has_its_words(locale: str):
     missing = wanted() - set(flat(translations(locale, "nodeDefs.json")))

@@ -105,3 +105,12 @@ def test_a_node_has_one_name_in_russian() -> None:
     texts += [ROOT / "web" / "words" / "ru.json", *(ROOT / "locales" / "ru").glob("*.json")]
     other = re.compile("\\b\u0443\u0437(?:\u0435\u043b|\u043b[\u0430-\u044f]{0,3})\\b", re.IGNORECASE)
     assert [path.name for path in texts if other.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_no_chinese_sentence_is_parted_by_a_line_of_its_source() -> None:
+    """Markdown shows the end of a line as a space, which Chinese has none of between sentences."""
+    wide = "[\u3001-\u30ff\u3400-\u9fff\uff01-\uff60]"
+    parted = re.compile(f"{wide}\n *{wide}")
+    for page in [*(ROOT / "web" / "docs").glob("*/zh.md"), ROOT / "README.zh.md"]:
+        text = re.sub("(?ms)^```.*?^```$", "", page.read_text(encoding="utf-8"))
+        assert not (found := parted.search(text)), f"{page}: {found[0]!r}"
