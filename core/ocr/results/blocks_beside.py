@@ -87,11 +87,8 @@ def _placed(row: Sequence[Box], starts: Sequence[float]) -> Row | None:
 
 
 def _are_alike(rows: Sequence[Row]) -> bool:
-    pairs = [
-        (_kind(a), _kind(b))
-        for row in rows
-        for a, b in itertools.combinations([some for some in row if some], 2)
-    ]
+    kinds = [[_kind(some) for some in row if some] for row in watched(rows, 4)]
+    pairs = [pair for row in watched(kinds, 4) for pair in itertools.combinations(row, 2)]
     several = sum(sum(map(bool, row)) > 1 for row in rows)
     if several < max(LEAST_ROWS, BESIDE * len(rows)):
         return False

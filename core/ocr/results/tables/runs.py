@@ -26,7 +26,7 @@ def runs(rows: Sequence[Sequence[Box]]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     first = last = -1
     gutters: list[tuple[float, float]] = []
-    for number, row in watched(enumerate(rows)):
+    for number, row in watched(enumerate(rows), 16):
         own = _gaps(row)
         if not own:
             continue
