@@ -190,10 +190,10 @@ def named_picture_model(text: str) -> DiffusionModel | None:
 
 
 def among_all_models(text: str, error: UnknownName) -> UnknownName:
-    """``error`` of a name that is no OCR model; with the nearest among all models where it has none."""
+    """``error`` of a name that is near no OCR model: with the nearest among all models, if any is."""
     known = [word for model in diffusion_models() for word in (model.id, model.name)]
     near = nearest(text, known)
-    if "Did you mean" in str(error) or not near or " is not an OCR model" not in str(error):
+    if "Did you mean" in str(error) or " is not an OCR model" not in str(error):
         return error
     return UnknownName(said("error_known_model", text=text, near=near))
 
