@@ -9,7 +9,7 @@ import torch
 from ..core.catalog.words import in_language, said
 from ..core.errors import VramwiseError
 from ..core.option_values import ALIGNMENTS, BACKGROUNDS, DIRECTIONS, TOO_LONG, check_choice
-from .bridge.images import first, has_pixels, kind_of
+from .bridge.images import CHANNELS, first, has_pixels, kind_of, private_rgb
 from .bridge.progress import NodeProgress, interruptible
 from .bridge.reader_language import of_the_reader
 from .bridge.schema import Regions, field, io, schema, valid
@@ -225,18 +225,14 @@ def _pages_of(regions: Any) -> Any:
 
 
 def _drawable(image: Any, name: str) -> torch.Tensor:
-    """A private copy (B, H, W, 3) float32 on the CPU: inputs are shared between nodes. Transparency is laid
-    over white."""
-    if not has_pixels(image) or image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
+    """A private copy (B, H, W, 3) float32 on the CPU."""
+    if not has_pixels(image) or image.ndim != 4 or image.shape[-1] not in CHANNELS:
         shape = tuple(image.shape) if has_pixels(image) else type(image).__name__
         raise VramwiseError(
-            f"The picture of {name} is {shape}, not (batch, height, width, channels) with 1, 3 or 4 "
-            "channels. Check the node before it."
+            f"The picture of {name} is {shape}, not (batch, height, width, channels) with 1 to 4 channels. "
+            "Check the node before it."
         )
-    picture: torch.Tensor = image.detach().to("cpu", torch.float32)
-    if image.shape[-1] == 4:
-        return (picture[..., :3] * picture[..., 3:] + (1 - picture[..., 3:])).contiguous()
-    return picture.repeat(1, 1, 1, 3) if image.shape[-1] == 1 else picture.clone().contiguous()
+    return private_rgb(image)
 
 
 def _same_number(pictures: list[Any], results: list[Any], name: str) -> None:

@@ -15,16 +15,14 @@ from .lazy_image import LazyImage
 if TYPE_CHECKING:
     from ...core.ocr.results.result import OCRResult, Region, Regions
 
+CHANNELS = (1, 2, 3, 4)  # of a picture: grey, grey with transparency, RGB, RGBA
 MAX_MASK_PIXELS = 2**30  # of all masks of a batch together, 4 bytes each
 SMALL_BYTES = 2**25  # of an output beside the main ones
 MAX_PAGE_PIXELS = 2**27  # of one, of which no picture has more
 
 
 class Pages(Sequence[Any]):
-    """An IMAGE batch (B, H, W, C) float 0..1 as uint8 RGB arrays, one converted at a time.
-
-    One channel is repeated; a fourth is transparency and is laid over white.
-    """
+    """An IMAGE batch (B, H, W, C) float 0..1 as uint8 RGB arrays, one converted at a time."""
 
     def __init__(self, image: torch.Tensor) -> None:
         if not has_pixels(image):
@@ -32,11 +30,10 @@ class Pages(Sequence[Any]):
                 f"The image input holds {kind_of(image)}, which is no picture. Link it to a Load Image "
                 "node's output."
             )
-        if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
+        if image.ndim != 4 or image.shape[-1] not in CHANNELS or 0 in image.shape:
             raise VramwiseError(
                 f"The image has the shape {tuple(image.shape)}; OCR needs (batch, height, width, channels) "
-                f"with 1, 3 or "
-                "4 channels and at least one pixel. Check the node before it."
+                "with 1 to 4 channels and at least one pixel. Check the node before it."
             )
         self._image = image
 
@@ -44,12 +41,7 @@ class Pages(Sequence[Any]):
         return int(self._image.shape[0])
 
     def __getitem__(self, index: Any) -> Any:
-        page = self._image[index].detach().cpu()
-        if page.shape[-1] == 4:
-            page = page[..., :3] * page[..., 3:] + (1 - page[..., 3:])
-        if page.shape[-1] == 1:
-            page = page.expand(-1, -1, 3)
-        return _eight_bit(page)
+        return _eight_bit(_over_white(self._image[index].detach().cpu()))
 
 
 class Frames(Sequence[Any]):
@@ -116,14 +108,14 @@ def masks_and_overlays(
     """MASK (B, H, W) with the union of each page's polygons, and IMAGE (B, H, W, 3) with them drawn on it."""
     from ...core.ocr.regions.overlay import draw_overlay, fill_mask
 
-    batch, height, width, channels = image.shape
+    batch, height, width, _ = image.shape
     if isinstance(image, LazyImage):  # a page of many: a mask and an overlay for each would not fit either
         return (
             LazyImage((batch, height, width), lambda: masks_and_overlays(image.clone(), results)[0]),
             LazyImage((batch, height, width, 3), lambda: masks_and_overlays(image.clone(), results)[1]),
         )
     mask = torch.zeros((batch, height, width), dtype=torch.float32)
-    overlay = _rgb(image, channels)
+    overlay = private_rgb(image)
     for page, result in enumerate(results):
         fill_mask(mask[page].numpy(), result.regions)
         draw_overlay(overlay[page].numpy(), result.regions)
@@ -233,12 +225,20 @@ def nothing_follows() -> Any:
     return ExecutionBlocker(None)
 
 
-def _rgb(image: torch.Tensor, channels: int) -> torch.Tensor:
-    """A private float32 copy with three channels: inputs are shared between nodes and never drawn on."""
-    picture = image.detach().to("cpu", torch.float32)
-    if channels == 4:
-        return (picture[..., :3] * picture[..., 3:] + (1 - picture[..., 3:])).contiguous()
-    if channels == 1:
-        return picture.repeat(1, 1, 1, 3)
+def private_rgb(image: torch.Tensor) -> torch.Tensor:
+    """A copy (B, H, W, 3) float32 on the CPU of pictures of any of CHANNELS: inputs are shared between nodes
+    and never drawn on.
+    """
+    picture = _over_white(image.detach().to("cpu", torch.float32))
+    if image.shape[-1] == 4:  # made anew already
+        return picture.contiguous()
     # One thread: torch's own would wait for the engine's, which spin for a while after a reading.
     return torch.from_numpy(picture.numpy().copy())
+
+
+def _over_white(picture: torch.Tensor) -> torch.Tensor:
+    """(..., 3) of a picture (..., channels), maybe a view: grey is repeated, transparency laid over white."""
+    if picture.shape[-1] in (2, 4):
+        cover = picture[..., -1:]
+        picture = picture[..., :-1] * cover + (1 - cover)
+    return picture.expand(*picture.shape[:-1], 3)

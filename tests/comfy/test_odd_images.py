@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+from tests.comfy.own_process import told_by
+
 pytestmark = pytest.mark.comfy
-ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = """
-import importlib.util, json, sys, types
-from pathlib import Path
-root, comfy, out = sys.argv[1:]
-sys.path.insert(0, comfy)
-from comfy.cli_args import args
-args.cpu = True
-import folder_paths, torch, nodes
-folder_paths.set_output_directory(out)
-folder_paths.set_temp_directory(out)
-spec = importlib.util.spec_from_file_location("vramwise_pack", root + "/__init__.py",
-                                              submodule_search_locations=[root])
-pack = importlib.util.module_from_spec(spec)
-sys.modules["vramwise_pack"] = pack
-spec.loader.exec_module(pack)
-images = importlib.import_module("vramwise_pack.nodes.bridge.images")
-drawing = importlib.import_module("vramwise_pack.nodes.draw_text")
-crops = importlib.import_module("vramwise_pack.nodes.crop_regions").CropRegions
-result = importlib.import_module("vramwise_pack.core.ocr.results.result")
-known = importlib.import_module("vramwise_pack.core.errors").VramwiseError
+images = own("nodes.bridge.images")
+drawing = own("nodes.draw_text")
+crops = own("nodes.crop_regions").CropRegions
+result = own("core.ocr.results.result")
+known = own("core.errors").VramwiseError
 regions = result.Regions((result.OCRResult("a", "a", (), 8, 8, "stop", "x", "fp32", 0.0),))
 page = torch.rand(1, 8, 8, 3)
 odd = {
@@ -43,7 +25,6 @@ reads = {
     "crop": lambda image: crops.execute(image, regions, "everything", "", 2, True, "error"),
     "draw": lambda image: drawing._drawable(image, "image"),
 }
-told = {}
 for kind, image in odd.items():
     for name, read in reads.items():
         try:
@@ -51,11 +32,21 @@ for kind, image in odd.items():
             told[f"{name} {kind}"] = "read"
         except known as error:
             told[f"{name} {kind}"] = str(error)
-lazy = importlib.import_module("vramwise_pack.nodes.bridge.lazy_image").LazyImage
+grey, cover = torch.rand(1, 8, 8, 1), torch.rand(1, 8, 8, 1)
+sees = {
+    "ocr": lambda image: torch.from_numpy(images.Pages(image)[0]),
+    "draw": lambda image: drawing._drawable(image, "image"),
+    "overlay": lambda image: images.masks_and_overlays(image, regions.pages)[1],
+}
+told["grey"] = {
+    name: bool(torch.equal(see(torch.cat((grey, cover), -1)), see(torch.cat((grey, grey, grey, cover), -1))))
+    for name, see in sees.items()
+}
+lazy = own("nodes.bridge.lazy_image").LazyImage
 told["lazy"] = len(images.Pages(lazy((1, 8, 8, 3), lambda: page))[0])
 
-pack_nodes = importlib.import_module("vramwise_pack.nodes")
-checked = importlib.import_module("vramwise_pack.nodes.bridge.widget_values").checked
+pack_nodes = own("nodes")
+checked = own("nodes.bridge.widget_values").checked
 ours = {one.define_schema().node_id.removeprefix("Vramwise"): checked(one) for one in pack_nodes.NODES}
 
 for one in ours.values():
@@ -75,21 +66,13 @@ for name, value in {"nothing": None, "text": "x", "dict": {"pages": 1}, "tensor"
     said(f"draw regions {name}", "DrawText", image=[white], regions=[value], texts=["a"])
 said("score texts mixed", "OCRScore", image=[white, white], expected=["a"], texts=["a", None])
 said("score texts nothing", "OCRScore", image=[white], expected=["a"], texts=[None])
-print("told", json.dumps(told))
 """
 
 
 def test_what_holds_no_pixels_is_a_short_sentence_and_never_pages_of_numbers(tmp_path, require):
-    from devtools.comfy.server import default_comfy_dir
-
-    comfy = default_comfy_dir()
-    require((comfy / "main.py").is_file(), f"There is no ComfyUI in {comfy}: run `python dev.py demo` once.")
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(ROOT), str(comfy), str(tmp_path)],
-        capture_output=True, text=True, timeout=300, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.split("told ", 1)[1])
+    told = told_by(SCRIPT, tmp_path, require)
+    grey = told.pop("grey")
+    assert grey == {"ocr": True, "draw": True, "overlay": True}, "grey with transparency is as RGBA is"
     assert told.pop("lazy") == 8, "a page that is rendered when it is read has pixels"
     assert told.pop("score texts nothing") == "read", "a link that brings nothing is no link"
     assert told.pop("draw empty") == "read", "no picture and no page: there is nothing to draw on"
