@@ -39,7 +39,7 @@ MOST_GIVEN = 2 * MOST_CHARACTERS  # with marks that are composed and signs that 
 @dataclass(frozen=True)
 class Style:
     """How texts look. Lengths are pixels of the picture, ``size`` 0 means by the region; ``spacing`` is the
-    distance of lines in ems. ``font``, ``colour`` and ``outline_colour`` may be "auto".
+    distance of lines in ems. ``font``, ``colour`` and ``outline_colour`` may be "auto", as "" is.
     """
 
     font: str = AUTO
@@ -54,6 +54,11 @@ class Style:
     min_size: float = 6.0
     too_long: str = "shrink"
     spacing: float = 1.2
+
+    def __post_init__(self) -> None:
+        for name in ("font", "colour", "outline_colour"):
+            if getattr(self, name).strip().lower() in ("", AUTO):
+                object.__setattr__(self, name, AUTO)
 
     def check(self) -> None:
         """Raise VramwiseError for a word or colour that is none, or a number out of its range."""
@@ -83,7 +88,7 @@ class TextRenderer:
     def __init__(self, style: Style, fonts: FontIndex) -> None:
         style.check()
         self._style, self._fonts = style, fonts
-        self._face: Face | None = None if style.font.strip().lower() == AUTO else fonts.named(style.font)
+        self._face: Face | None = None if style.font == AUTO else fonts.named(style.font)
 
     def page(
         self,

@@ -629,6 +629,14 @@ def test_the_outline_surrounds_the_letters_in_its_colour(
     assert mask.sum() > plain.sum()
 
 
+@pytest.mark.parametrize("nothing", ["", "  ", "Auto"])
+@pytest.mark.parametrize("name", ["font", "colour", "outline_colour"])
+def test_an_emptied_field_is_auto(index, name, nothing):
+    picture, mask, _ = drawn(index, box(50, 60, 300, 60), "Word", outline=3, **{name: nothing})
+    usual, where, _ = drawn(index, box(50, 60, 300, 60), "Word", outline=3)
+    assert np.array_equal(picture, usual) and np.array_equal(mask, where)
+
+
 @pytest.mark.parametrize(
     ("look", "says"),
     [
