@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Affine = tuple[float, float, float, float, float, float]
 
 LEVEL = math.radians(1.5)  # a row that runs like this is written word by word, others in one piece
+STEEP = 0.5  # the sine of a row's angle, from which it runs up or down
 NARROWEST = 0.05  # of a word or a space, in pixels
 SPACE = 0.2  # between words, in line heights, at least: engines share the gap out among them
 _CELL = ADVANCE / UNITS
@@ -112,7 +113,7 @@ def _row(words: Sequence[_Run], to_page: Affine, font: GlyphlessFont) -> list[st
     angle = math.atan2(words[0].along[1], words[0].along[0])
     if abs(angle) <= LEVEL:
         return list(_level(words, to_page, font, backwards))
-    return [_turned(words[::-1] if backwards else words, to_page, font, backwards)]
+    return _turned(words[::-1] if backwards else words, to_page, font, backwards)
 
 
 def _part(left: _Run, right: _Run) -> None:
@@ -144,8 +145,10 @@ def _shown(text: str, at: Point, along: Point, up: Point, to_page: Affine, font:
     return f"{matrix} Tm <{font.codes(text)}> Tj"
 
 
-def _turned(words: Sequence[_Run], to_page: Affine, font: GlyphlessFont, backwards: bool) -> str:
-    """The row as one string with gaps: readers take strings that lie below one another for lines.
+def _turned(words: Sequence[_Run], to_page: Affine, font: GlyphlessFont, backwards: bool) -> list[str]:
+    """The row as one string with gaps: readers take strings that lie below one another for lines. Of a row
+    that runs up or down the space at its end is a string of its own: pdfium sorts strings one after another
+    that begin at one height by where they stand from left to right.
 
     ``words`` from where the row begins on the page.
     """
@@ -164,10 +167,16 @@ def _turned(words: Sequence[_Run], to_page: Affine, font: GlyphlessFont, backwar
             parts.append(_number(-UNITS * (start - at) / size))
         parts.append(f"<{font.codes(word.text, UNITS * word.pitch / size)}>")
         at = start + len(word.text) * _advance(word.pitch, size)
-    if any(word.spaced for word in words[1:]):
+    steep = abs(unit[1]) > STEEP
+    if not steep and any(word.spaced for word in words[1:]):
         parts.append(f"<{font.codes(' ')}>")  # else the next row's first word is joined to this one's last
     matrix = _matrix((unit[0] * size, unit[1] * size), first.up, first.start, to_page)
-    return f"{matrix} Tm [{' '.join(parts)}] TJ"
+    row = f"{matrix} Tm [{' '.join(parts)}] TJ"
+    if not steep:
+        return [row]
+    end = first.start[0] + unit[0] * at, first.start[1] + unit[1] * at
+    space = unit[0] * SPACE * size, unit[1] * SPACE * size
+    return [row, _shown(" ", end, space, first.up, to_page, font)]
 
 
 def _advance(width: float, size: float) -> float:

@@ -112,11 +112,9 @@ def test_words_stand_where_they_were_read(tmp_path: Path, script: str) -> None:
         assert [x0, y0, x1, y1] == pytest.approx(want, abs=1.0), text
 
 
-@pytest.mark.parametrize("turn", [0, 1.0, 7.0, 90, 180, 270, -15])
-def test_a_line_that_runs_anywhere_is_one_line(tmp_path: Path, turn: float) -> None:
-    line = _line(["Two", "or", "more", "words"], 480, 0)
-    angle = np.deg2rad(turn)
-    cos, sin = np.cos(angle), np.sin(angle)
+def _turned(line: Region, degrees: float) -> Region:
+    """``line`` on a page that was turned about its middle."""
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
 
     def turned(polygon: tuple[Point, ...]) -> tuple[Point, ...]:
         return tuple(
@@ -125,8 +123,21 @@ def test_a_line_that_runs_anywhere_is_one_line(tmp_path: Path, turn: float) -> N
         )
 
     words = tuple(Word(word.text, turned(word.polygon)) for word in line.words)
-    region = Region(line.text, turned(line.polygon), 0, words=words)
-    assert _read(_pdf(tmp_path / "a.pdf", _result(region))) == line.text
+    return Region(line.text, turned(line.polygon), line.order, words=words)
+
+
+@pytest.mark.parametrize("turn", [0, 1.0, 7.0, 90, 180, 270, -15])
+def test_a_line_that_runs_anywhere_is_one_line(tmp_path: Path, turn: float) -> None:
+    line = _line(["Two", "or", "more", "words"], 480, 0)
+    assert _read(_pdf(tmp_path / "a.pdf", _result(_turned(line, turn)))) == line.text
+
+
+@pytest.mark.parametrize("turn", [0, 7.0, 85, 90, 95, 180, 265, 270, -7])
+def test_lines_of_a_turned_page_come_in_order(tmp_path: Path, turn: float) -> None:
+    """pdfium sorts strings that begin at one height by where they stand from left to right."""
+    told = ["one two three", "four five six seven", "eight nine ten", "eleven twelve"]
+    lines = [_turned(_line(text.split(), 380 + 60 * order, order), turn) for order, text in enumerate(told)]
+    assert _read(_pdf(tmp_path / "a.pdf", _result(*lines))).split() == " ".join(told).split()
 
 
 def test_columns_of_chinese_are_read_downwards(tmp_path: Path) -> None:
@@ -139,8 +150,8 @@ def test_columns_of_chinese_are_read_downwards(tmp_path: Path) -> None:
     pages = _result(
         column("\u7e26\u66f8\u304d\u3067\u3059", 500, 0), column("\u6b21\u306e\u5217\u3067\u3059", 440, 1)
     )
-    read = _read(_pdf(tmp_path / "a.pdf", pages))  # pdfium sorts columns that begin at one height
-    assert "\u7e26\u66f8\u304d\u3067\u3059" in read and "\u6b21\u306e\u5217\u3067\u3059" in read
+    read = _read(_pdf(tmp_path / "a.pdf", pages))
+    assert read.split() == ["\u7e26\u66f8\u304d\u3067\u3059", "\u6b21\u306e\u5217\u3067\u3059"]
 
 
 HEBREW = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd \u05d5\u05e2\u05d5\u05d3"
