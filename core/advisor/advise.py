@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..catalog.gpus import GPU, parse_memory
 from ..catalog.words import said
 from ..errors import UnknownName, VramwiseError, nearest
-from ..hardware.budget import Budget
+from ..hardware.budget import SYSTEMS, Budget
 from ..option_values import check_choice
 from ..units import figure, gib_text
 from .candidate import RESIDENT, Candidate
@@ -26,7 +26,7 @@ from .models_here import asking
 from .own_faults import own_faults
 from .published.checks import Check, contradictions
 from .remote_candidates import RemoteCandidate, remote_candidates
-from .targets import SYSTEMS, TIERS, Target, resized, target_of_gpu, targets_of
+from .targets import TIERS, Target, resized, target_of_gpu, targets_of
 from .tasks import ALL, MODEL_TASKS, OCR, TASKS, WHICH_GPU
 from .unlocks import Unlock, gains, next_tier
 

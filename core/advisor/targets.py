@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from ..hardware import MachineReport
     from ..hardware.capabilities import Capability
 
-MOST_RAM_GIB = 65_536
+MOST_RAM_GIB = 65_536  # that a machine may be said to have
 # What the seeds part cards by; sizes are compared with cards.TOLERANCE of room.
-SYSTEMS = ("linux", "windows")
 TIERS = (4, 6, 8, 12, 16, 24, 32)
 
 

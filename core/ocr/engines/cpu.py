@@ -344,17 +344,16 @@ def _result(
     aside = [line for number, line in enumerate(read) if number in small]
     read = [line for number, line in enumerate(read) if number not in small]
     read = with_bullets(image, read)
-    parts = collage(image, read)
     pictures = pictures_on(image, read)
-    order = reading_order.arrange_parts(
-        ends_at_ink(read, image), parts, options.reading_direction, rules, pictures
-    )
+
+    def in_order(some: list[Line]) -> reading_order.ReadingOrder:
+        parts, ends = collage(image, some), ends_at_ink(some, image)
+        return reading_order.arrange_parts(ends, parts, options.reading_direction, rules, pictures)
+
+    order = in_order(read)
     whole = with_dashes(image, read, order)
     if len(whole) > len(read):
-        read, parts = whole, collage(image, whole)
-        order = reading_order.arrange_parts(
-            ends_at_ink(read, image), parts, options.reading_direction, rules, pictures
-        )
+        read, order = whole, in_order(whole)
     shown = fitted(read, image) if model == "rapid" else read
     regions = reading_order.regions_in_order(shown, order)
     unread = [line for line in lines if line.foreign]
