@@ -8,6 +8,9 @@ them as another language does ("11,2 GiB"). JSON and CSV take them as they are.
 from __future__ import annotations
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
+# How people write the units behind a size, folded, as parts of a regular expression: in Latin and Cyrillic.
+MIB_WRITTEN = "mib|mb|\u043c\u0438?\u0431"
+GIB_WRITTEN = "gib|gb|g|\u0433\u0438?\u0431|\u0433"
 
 
 class Figure(str):

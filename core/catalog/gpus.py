@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..errors import LONGEST_NAME, UnknownName, VramwiseError
-from ..units import GIB, figure
+from ..units import GIB, GIB_WRITTEN, MIB_WRITTEN, figure
 from .csv_rows import Row, count, number, table
 from .names.cards import CardName, key, readings
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
@@ -19,8 +19,6 @@ from .words import said
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
 _TOLERANCE = 0.1
 _MOST_BARE_GIB = 1024  # a larger number without a unit is a card
-_GIB = "gib|gb|g|\u0433\u0438?\u0431|\u0433"
-_MIB = "mib|mb|\u043c\u0438?\u0431"
 # said in place of a card where there is none
 _NO_CARD = ("", "cpu", "none", "no gpu", "\u0446\u043f", "\u0446\u043f\u0443", "\u043d\u0435\u0442")
 
@@ -337,6 +335,8 @@ def parse_memory(text: str) -> float | None:
     text = text.strip()
     if len(text) > LONGEST_NAME:
         return None
-    found = re.fullmatch(f"(-?[0-9]+(?:[.,][0-9]+)?)\\s*(?:({_MIB})|{_GIB})?", text, re.IGNORECASE)
+    found = re.fullmatch(
+        f"(-?[0-9]+(?:[.,][0-9]+)?)\\s*(?:({MIB_WRITTEN})|{GIB_WRITTEN})?", text, re.IGNORECASE
+    )
     size = float(found[1].replace(",", ".")) / (1024 if found[2] else 1) if found else None
     return None if size is not None and size > _MOST_BARE_GIB and text.isdigit() else size

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 
 from ..catalog.words import Said, said, words
-from ..units import figure
+from ..units import GIB_WRITTEN, MIB_WRITTEN, figure
 from .language import spoken
 
-# What stands behind a size of memory, in Latin or Cyrillic letters.
-_UNIT = re.compile("(?<=[0-9]) *(?:gib|gb|g|\u0433\u0438?\u0431|\u0433) *$", re.IGNORECASE)
-_MIB = re.compile("(?<=[0-9]) *(?:mib|mb|\u043c\u0438?\u0431) *$", re.IGNORECASE)
+# What stands behind a size of memory.
+_UNIT = re.compile(f"(?<=[0-9]) *(?:{GIB_WRITTEN}) *$", re.IGNORECASE)
+_MIB = re.compile(f"(?<=[0-9]) *(?:{MIB_WRITTEN}) *$", re.IGNORECASE)
 # Digits on both sides of one comma: "8,5". "1,024.5" is left to be refused.
 _COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 

@@ -10,14 +10,15 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from ...units import GIB_WRITTEN, MIB_WRITTEN
 from ..csv_rows import table
 
 _SIZE = re.compile(
-    "(?<![0-9.,a-z])([0-9]{1,4}(?:[.,][0-9]+)?) *-? *(?:gib|gb|go|\u0433\u0438\u0431|\u0433\u0431|g|\u0433)"
+    f"(?<![0-9.,a-z])([0-9]{{1,4}}(?:[.,][0-9]+)?) *-? *(?:go|{GIB_WRITTEN})"
     "(?![a-z\u0430-\u044f0-9])(?: +hbm[0-9][a-z0-9]*)?"
 )
 # "12288MiB", as nvidia-smi writes it
-_MIB = re.compile("(?<![0-9.,a-z])([0-9]{4,6}) *(?:mib|mb|\u043c\u0438?\u0431)(?![a-z\u0430-\u044f0-9])")
+_MIB = re.compile(f"(?<![0-9.,a-z])([0-9]{{4,6}}) *(?:{MIB_WRITTEN})(?![a-z\u0430-\u044f0-9])")
 _GLUED_SIZE = re.compile(r"(?<=ti|xt|tx|er)(?=\d{1,3} ?gb?\b)")  # Ti, XT, XTX, SUPER
 _BARE_SIZE = re.compile(r" (\d{1,3})$")
 _TIMES = "[x\u0445\u00d7*]"
