@@ -76,7 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _let_go_of_stdout()
         return 0
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        from ..ocr.vlm.memory_errors import is_out_of_memory
+
+        if not is_out_of_memory(error):
             raise
         _say_error("failed", VramwiseError(said("error_ram_full")), 1, typed)
         return 1
@@ -91,12 +93,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         speak(before)
         logging.getLogger("vramwise").removeHandler(warnings)
-
-
-def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    from ..ocr.vlm.memory_errors import is_out_of_memory
-
-    return isinstance(error, MemoryError) or is_out_of_memory(error)
 
 
 def _run(verb: str, typed: Sequence[str]) -> int:

@@ -44,16 +44,14 @@ def _checked(node: Any, given: dict[str, Any]) -> dict[str, Any]:
     for name, check in widgets.items():
         if name not in given:
             continue
-        values = given[name] if lists and given[name] else [given[name]]
-        found = [check(value) for value in values]
-        if found.count(None) == len(
-            found
-        ):  # a link that brings nothing is no link: the node knows its default
-            del given[name]
+        several = lists and given[name]
+        found = [check(value) for value in (given[name] if several else [given[name]])]
+        if all(value is None for value in found):
+            del given[name]  # a link that brings nothing is no link: the node knows its default
         elif None in found:
             _text(name, False, None)
         else:
-            given[name] = found if lists and given[name] else found[0]
+            given[name] = found if several else found[0]
     return given
 
 
