@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from ..catalog import OCRModel, ocr_models, recogniser, recognisers
 from ..catalog.layout import layout_models
 from ..catalog.words import in_language, said, words
-from ..errors import UnknownName, VramwiseError, in_words, nearest_name
+from ..errors import UnknownName, VramwiseError, nearest_name
 from ..settings import Settings, load_settings
 from ..units import gb_text, mib_text
 from .json_answers import add_lang
@@ -74,14 +73,12 @@ def _download(arguments: argparse.Namespace) -> int:
 def _writable(folder: Path) -> Path:
     """The folder that a person names. Raises VramwiseError where it takes no file: what was meant for it
     would go to another one."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise VramwiseError(
-            f"Nothing can be written to {folder}: {in_words(error)}. Give another --models-dir."
-        ) from error
+    from ..weights.writable import why_not_writable
+
+    why = why_not_writable(folder)
+    if why is not None:
+        raise VramwiseError(f"Nothing can be written to {folder}: {why}. Give another --models-dir.")
+    return folder
 
 
 def _models() -> list[OCRModel]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import VramwiseError
+from ..errors import VramwiseError, in_words
 from ..settings import Settings
 
 _DOWNLOADS = "LLM"  # in a models folder, as other packs have them
@@ -16,18 +17,26 @@ class NoFolder(Exception):
     """None can be written to; its text is what each said."""
 
 
+def why_not_writable(folder: Path) -> str | None:
+    """Why no file can be put into a folder, which is made where there is none; None where one can. A file is
+    tried: on Windows the system says that any folder can be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return in_words(error)
+
+
 def first_writable(folders: Sequence[Path]) -> Path:
     """The first that there is or that can be made, made. Raises NoFolder."""
     tried = []
     for folder in folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            tried.append(f"{folder} ({error.strerror})")
-            continue
-        if os.access(folder, os.W_OK):
+        why = why_not_writable(folder)
+        if why is None:
             return folder
-        tried.append(f"{folder} (not writable)")
+        tried.append(f"{folder} ({why})")
     raise NoFolder(", ".join(tried))
 
 

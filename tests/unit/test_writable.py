@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,9 @@ def test_where_nothing_can_be_written_each_folder_says_why(tmp_path: Path) -> No
         first_writable(folders)
     with pytest.raises(VramwiseError, match=r"There is no folder to write to: .*x .*Name one as models_dir"):
         folder_to_write(folders)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is a folder of Linux")
+def test_a_folder_that_only_seems_writable_is_passed_by(tmp_path: Path) -> None:
+    """The system says yes to whoever may do all, and no file can be put there."""
+    assert first_writable([Path("/proc"), tmp_path]) == tmp_path
