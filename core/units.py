@@ -10,7 +10,10 @@ from __future__ import annotations
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 # How people write the units behind a size, folded, as parts of a regular expression: in Latin and Cyrillic.
 MIB_WRITTEN = "mib|mb|\u043c\u0438?\u0431"
-GIB_WRITTEN = "gib|gb|g|\u0433\u0438?\u0431|\u0433"
+GIB_WRITTEN = (
+    "gib|gb|g|\u0433\u0438?\u0431|\u0433"
+    "|\u0433\u0438\u0433(?:\u0430|\u043e\u0432|\u0430\u0431\u0430\u0439\u0442(?:\u0430|\u043e\u0432)?)?"
+)
 
 
 class Figure(str):

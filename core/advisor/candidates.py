@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..catalog import ocr_models
 from .candidate import Candidate
 from .diffusion_candidates import diffusion_candidate, diffusion_candidates, model_candidates
-from .model_names import model_name
+from .model_names import model_name, precision_in
 from .ocr_candidates import ocr_candidate, ocr_candidates
 from .targets import Target
 from .tasks import ALL, MODEL_TASKS, OCR, WHICH_GPU
@@ -36,6 +36,7 @@ def named_candidate(target: Target, text: str) -> Candidate:
     model = model_name(name)
     if any(row.id == model for row in ocr_models()):
         return ocr_candidate(target, model, precision.strip())
+    precision = precision.strip() or precision_in(text, model)
     if precision:
-        return diffusion_candidate(target, model, precision.strip())
+        return diffusion_candidate(target, model, precision)
     return model_candidates(target, model)[0]

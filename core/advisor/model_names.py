@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from ..catalog import ocr_models
 from ..catalog.diffusion import diffusion_models
-from ..catalog.names.models import models_named
+from ..catalog.model_files.names import named_file, stem_of_file, written_precision
+from ..catalog.names.models import models_named, models_worded
 from ..catalog.ranks import meant_first
 from ..catalog.words import words
 from ..errors import UnknownName, nearest
+
+_MOST_OTHERS = 5
 
 
 def model_name(text: str) -> str:
@@ -31,7 +34,16 @@ def model_name(text: str) -> str:
 
 def models_meant(text: str) -> list[str]:
     """The ids of all models that ``text`` may name, first the one that people mean."""
-    return meant_first(models_named(text, _names_of_models()))
+    names = _names_of_models()
+    if found := models_named(text, names):
+        return meant_first(found)
+    stem = stem_of_file(text)
+    if stem and (found := models_named(stem, names)):
+        return meant_first(found)
+    of_file = named_file(text) if stem else None
+    if of_file is not None:
+        return [of_file.model] if of_file.model else []
+    return meant_first(models_worded(text, names))
 
 
 def also_meant(text: str, lang: str = "en") -> str:
@@ -39,8 +51,18 @@ def also_meant(text: str, lang: str = "en") -> str:
     names, (first, *others) = _names_of_models(), models_meant(text) or [""]
     if not others:
         return ""
-    told = [f"{names[other][0]} ({other})" for other in others]
-    return words(lang)["plan_also_meant"].format(text=text, name=names[first][0], others=", ".join(told))
+    told = ", ".join(f"{names[other][0]} ({other})" for other in others[:_MOST_OTHERS])
+    if left := len(others) - _MOST_OTHERS:
+        told = words(lang)["summary_and_more"].format(names=told, count=left) if left > 0 else told
+    return words(lang)["plan_also_meant"].format(text=text, name=names[first][0], others=told)
+
+
+def precision_in(text: str, model: str) -> str:
+    """The precision of ``model`` that a file's name says ("Q4_K_S" of "flux1-dev-Q4_K_S.gguf"), or empty."""
+    if not stem_of_file(text):
+        return ""
+    found = next((one for one in diffusion_models() if one.id == model), None)
+    return "" if found is None else written_precision(text, found.precisions)
 
 
 def _names_of_models() -> dict[str, tuple[str, ...]]:

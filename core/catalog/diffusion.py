@@ -18,7 +18,7 @@ from ..units import GIB
 from .csv_rows import Row, number, table
 from .model_files.gguf_ladder import measured_bits, with_ladder
 from .model_files.listed import DiffusionWeights as DiffusionWeights
-from .names.models import models_named
+from .names.models import models_named, models_worded
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 from .ranks import meant_first
 
@@ -134,6 +134,10 @@ class DiffusionModel:
         for weights in self.weights:
             if weights.precision.lower() == wanted:
                 return weights
+        bare = re.sub("[^a-z0-9]", "", wanted)  # "q4km", "fp8 scaled"
+        alike = [row for row in self.weights if re.sub("[^a-z0-9]", "", row.precision.lower()) == bare]
+        if alike and bare:
+            return alike[0]
         begins = [row for row in self.weights if re.match(rf"{re.escape(wanted)}[_ ]", row.precision.lower())]
         if begins:
             return next((row for row in begins if row.precision.endswith("_M")), begins[0])
@@ -327,7 +331,8 @@ def listed_weights() -> defaultdict[str, list[DiffusionWeights]]:
 def diffusion_model(name: str) -> DiffusionModel:
     """The model with this id or name, whatever the case. Raises UnknownName with the nearest."""
     models = {model.id: model for model in diffusion_models()}
-    found = meant_first(models_named(name, {model.id: (model.name,) for model in models.values()}))
+    names = {model.id: (model.name,) for model in models.values()}
+    found = meant_first(models_named(name, names) or models_worded(name, names))
     if not found:
         known = [*models, *(model.name for model in models.values())]
         raise UnknownName(

@@ -13,12 +13,15 @@ from ..errors import LONGEST_NAME, UnknownName, VramwiseError
 from ..units import GIB, GIB_WRITTEN, MIB_WRITTEN, figure
 from .csv_rows import Row, count, number, table
 from .names.cards import CardName, key, readings
+from .names.tool_lines import of_a_tool
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 from .words import said
 
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
 _TOLERANCE = 0.1
-_MOST_BARE_GIB = 1024  # a larger number without a unit is a card
+_SAME_NUMBER = 100  # beside 300 for a name that is the same altogether
+# A number without a unit that is larger is a card, and so is one that no memory has: 580, 980.
+_MOST_BARE_GIB, _ODD_ABOVE_GIB, _EVEN_GIB = 1024, 300, 64
 # said in place of a card where there is none
 _NO_CARD = ("", "cpu", "none", "no gpu", "\u0446\u043f", "\u0446\u043f\u0443", "\u043d\u0435\u0442")
 
@@ -172,6 +175,7 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
 
     Raises UnknownName with the three nearest names.
     """
+    text = of_a_tool(text)
     if len(text) > LONGEST_NAME:
         raise UnknownName(
             f'"{text[:LONGEST_NAME]}..." is no GPU of the catalog: no name has {len(text):,} letters. '
@@ -213,7 +217,9 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
             found = [gpu for gpu in found if gpu.vram_gib is not None]
         sized = [_of_size(gpu, name.gib) for gpu in found if name.gib is None or _has_size(gpu, name.gib)]
         if sized:
-            return tuple(sized)
+            modules = re.findall(r"sxm\d", written)
+            exact = [gpu for gpu in sized if all(module in gpu.name.casefold() for module in modules)]
+            return tuple(exact or sized)
         if found and unsold is None:
             unsold = _not_sold(found, name.gib or 0)
     if unsold is not None:
@@ -230,6 +236,7 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
 
 def card_count(text: str) -> int:
     """How many cards ``text`` names: 2 for "2x RTX 3090"."""
+    text = of_a_tool(text)
     if len(text) > LONGEST_NAME:
         return 1
     return max((name.count for name in readings(text)), default=1)
@@ -240,8 +247,15 @@ def nearest_cards(text: str, most: int = 3) -> list[str]:
     from rapidfuzz import fuzz
 
     names = {" ".join(words): found[0].name for words, found in _by_words().items()}
-    wanted = " ".join(readings(text[:LONGEST_NAME])[-1].words)
-    alike = {word: fuzz.ratio(wanted, word) + 2 * fuzz.token_set_ratio(wanted, word) for word in names}
+    last = max(enumerate(readings(text[:LONGEST_NAME])), key=lambda pair: (len(pair[1].words), pair[0]))
+    wanted = " ".join(last[1].words)
+    numbers = {word for word in wanted.split() if re.search(r"\d{2}", word)}
+    alike = {
+        word: fuzz.ratio(wanted, word)
+        + 2 * fuzz.token_set_ratio(wanted, word)
+        + (_SAME_NUMBER if numbers & set(word.split()) else 0)
+        for word in names
+    }
     close = heapq.nlargest(4 * most, alike, key=lambda word: alike[word])
     return list(dict.fromkeys(names[word] for word in close))[:most]
 
@@ -250,7 +264,8 @@ def _not_sold(found: list[GPU], size: float) -> UnknownName:
     sold = " or ".join(dict.fromkeys(f"{gpu.vram_gib:g}" for gpu in found if gpu.vram_gib))
     name = found[0].name
     return UnknownName(
-        f"There is no {name} with {size:g} GB; it is sold with {sold} GB.",
+        f"There is no {name} with {size:g} GB; it is sold with {sold} GB. For a card that was rebuilt with "
+        f'other memory give the size alone: "{size:g} GB".',
         key="error_card_size",
         name=name,
         size=figure(size),
@@ -284,8 +299,10 @@ def _names(gpu: GPU) -> Iterator[str]:
     bare = gpu.name.removeprefix("GeForce RTX ").removeprefix("GeForce GTX ").removeprefix("Radeon RX ")
     if bare != gpu.name and re.match(r"\d{4}\b|Vega \d", bare):
         yield bare
-    if re.match(r"Quadro [PMTG]", gpu.name):
-        yield gpu.name.removeprefix("Quadro ")
+    if re.match(r"Quadro [PMTG]|RTX A\d{3,4}\b", gpu.name):
+        yield gpu.name.partition(" ")[2]
+    if said := re.search(r"(?:Radeon (?:AI )?PRO [RW]\d{4}|Arc Pro B\d\d)\w?$", gpu.name):
+        yield said[0].split()[-1]
     if "Max-Q" in gpu.name and gpu.name.startswith("GeForce"):
         yield f"{gpu.name} Laptop GPU"
 
@@ -294,6 +311,10 @@ def _called(name: CardName) -> list[GPU]:
     """Cards of exactly these words; a laptop's "Max-Q" of the years when it was no name of its own is that
     laptop's card."""
     found = _by_words().get(name.words, [])
+    if not found and name.share:  # "GRID RTX6000-12Q" is the Quadro; later ones say "Ada"
+        found = _by_words().get(tuple(sorted(["quadro", *name.words])), [])
+    if not found:  # few cards are told apart by the kind of their memory
+        found = _by_words().get(tuple(word for word in name.words if not word.startswith("gddr")), [])
     if not found and "maxq" in name.words:
         laptop = [word for word in name.words if word not in ("maxq", "laptop")]
         found = _by_words().get(tuple(sorted([*laptop, "laptop"])), [])
@@ -313,7 +334,7 @@ def gpu_of_device(device_name: str, total_bytes: int | None) -> GPU | None:
     """The catalog's card for what a driver reports, or None; among several memory sizes the one nearest to
     ``total_bytes``."""
     try:
-        found = list(find_gpus(device_name[:LONGEST_NAME])) if device_name.strip() else []
+        found = list(find_gpus(of_a_tool(device_name)[:LONGEST_NAME])) if device_name.strip() else []
     except UnknownName:
         return None
     if any(gpu.share for gpu in found):
@@ -339,4 +360,7 @@ def parse_memory(text: str) -> float | None:
         f"(-?[0-9]+(?:[.,][0-9]+)?)\\s*(?:({MIB_WRITTEN})|{GIB_WRITTEN})?", text, re.IGNORECASE
     )
     size = float(found[1].replace(",", ".")) / (1024 if found[2] else 1) if found else None
-    return None if size is not None and size > _MOST_BARE_GIB and text.isdigit() else size
+    if size is None or not text.isdigit():
+        return size
+    card = size > _MOST_BARE_GIB or (size > _ODD_ABOVE_GIB and size % _EVEN_GIB)
+    return None if card else size

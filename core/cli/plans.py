@@ -90,6 +90,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    from ..advisor.model_names import precision_in
     from ..advisor.ocr_candidates import short_of_ram
     from ..advisor.picture_plan import among_all_models, named_picture_model
     from ..models.request import plan
@@ -103,6 +104,8 @@ def _plan(arguments: argparse.Namespace) -> int:
     model = named_picture_model(arguments.model)
     _check_options(arguments, model)
     if model is not None:
+        if arguments.precision == "auto":
+            arguments.precision = precision_in(arguments.model, model.id) or "auto"
         return _picture_plan(arguments, model)
     plans, refused = [], []
     for place in _places(arguments):

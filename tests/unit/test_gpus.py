@@ -96,6 +96,13 @@ def test_megabytes_and_what_is_below_nothing_are_sizes(text: str, gib: float | N
 
 def test_sizes_are_read_as_people_write_them() -> None:
     assert parse_memory("4090") is None and parse_memory("4090 GB") == 4090, "a bare one is a card"
+    assert [parse_memory(text) for text in ("580", "980", "512", "288", "580 GB")] == [
+        None,
+        None,
+        512,
+        288,
+        580,
+    ]
     assert [parse_memory(text) for text in ("16", "16 GB", "16gib", "11,5 GB", "RTX 16")] == [
         16,
         16,
@@ -121,6 +128,32 @@ def test_names_of_drivers_are_understood() -> None:
             wrong[row["driver_name"]] = found
     assert len(DRIVER_NAMES) >= 200
     assert len(wrong) <= 0.03 * len(DRIVER_NAMES), wrong
+
+
+ASKED_NAMES = list(csv.DictReader((Path(__file__).parent / "asked_names.csv").open(encoding="utf-8")))
+
+
+def test_names_of_shops_forums_and_tools_are_understood() -> None:
+    """Lines of nvidia-smi, lspci, dxdiag, Mesa and browsers, board partners' names, Russian and Chinese, and
+    cards that do not exist: whatever is not understood is unknown, never another card."""
+    missed, other = [], {}
+    for row in ASKED_NAMES:
+        try:
+            found = [gpu.label for gpu in find_gpus(row["asked"])]
+        except UnknownName:
+            found = []
+        if row["card"] and not found:
+            missed.append(row["asked"])
+        elif not all(row["card"] and row["card"] in label for label in found):
+            other[row["asked"]] = found
+    assert len(ASKED_NAMES) >= 280
+    assert not other
+    assert len(missed) <= 0.03 * len(ASKED_NAMES), missed
+
+
+def test_the_number_of_a_card_tells_what_is_near() -> None:
+    with pytest.raises(UnknownName, match=r"The nearest: Radeon RX 580,"):
+        find_gpus("radeon 580")
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "__init__.py",
         "pyproject.toml",
         "tests/conftest.py",
+        "tests/unit/asked_names.csv",
         "tests/unit/driver_names.csv",
         *(f"tests/unit/{it}" for it in CONCERNED),
     ):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ...units import GIB_WRITTEN, MIB_WRITTEN
 from ..csv_rows import table
+from .tool_lines import of_a_tool
 
 _SIZE = re.compile(
     f"(?<![0-9.,a-z])([0-9]{{1,4}}(?:[.,][0-9]+)?) *-? *(?:go|{GIB_WRITTEN})"
@@ -22,29 +23,34 @@ _MIB = re.compile(f"(?<![0-9.,a-z])([0-9]{{4,6}}) *(?:{MIB_WRITTEN})(?![a-z\u043
 _GLUED_SIZE = re.compile(r"(?<=ti|xt|tx|er)(?=\d{1,3} ?gb?\b)")  # Ti, XT, XTX, SUPER
 _BARE_SIZE = re.compile(r" (\d{1,3})$")
 _TIMES = "[x\u0445\u00d7*]"
-_PIECES = "\u0448\u0442"
+_PIECES = "\u0448\u0442(?:\u0443\u043a\u0438?)?"
 _COUNT = re.compile(
     f"^([0-9]{{1,2}}) *(?:{_TIMES}|{_PIECES}[.]?|pcs) *(?=[a-z\u0430-\u044f0-9])"
-    f"| +{_TIMES} *([0-9]{{1,2}})$| ([0-9]{{1,2}}) *{_PIECES}[.]?$"
+    f"|(?: +|(?<=[0-9]{{4}})){_TIMES} *([0-9]{{1,2}})$| ([0-9]{{1,2}}) *{_PIECES}[.]?$"
 )
+_HAN = "[\u3400-\u9fff]"
 _SHARE = re.compile(r"^(.+?)-(?:\d-)?(\d{1,3})(?:[qabc]|cme)?$")
 _MIG = re.compile(r"\s+(?:mig\s+)?\d+c?\.?\d*g\.(\d+)gb.*$")
 _GLUED = (
-    (re.compile(r"\b(rtx|gtx|gt|rx|mx)(?=[a-z]?\d)"), r"\1 "),
-    (re.compile(r"\b(rtx|gtx|gt|rx) ?pro(?=\d)"), r"\1 pro "),
-    (re.compile(r"\bvega(?=\d)"), "vega "),
-    (re.compile(r"\b(gtx|rtx) (\d{3,4})m\b"), r"\1 \2 laptop"),
-    (re.compile(r"(?<=\d{3})(ti|super|xtx|xt|gre|laptop|dv2|d)(?=\b|super|laptop)"), r" \1 "),
-    (re.compile(r"(?<=\bti)(super|laptop)\b"), r" \1"),
-    (re.compile(r"\b(m\d)(pro|max|ultra)\b"), r"\1 \2"),
-    (re.compile(r"\bmax[ -]?q\b"), "maxq"),
-    (re.compile(r"\bmi (?=\d{2,3})"), "mi"),
-    (re.compile(r"\b([abhltvp]) (?=\d{2,3}[a-z]?\b)"), r"\1"),
-    (re.compile(r"\bsxm\d\b"), "sxm"),
-    (re.compile(r"\bpci-?e\b"), "pcie"),
+    (r"\b(rtx|gtx|gt|rx|mx)(?=[a-z]?\d)", r"\1 "),
+    (r"\b(rtx|gtx|gt|rx) ?pro(?=\d)", r"\1 pro "),
+    (r"\bvega(?=\d)", "vega "),
+    (r"\b(gtx|rtx) (\d{3,4})m\b", r"\1 \2 laptop"),
+    (r"(?<=\d{3})(ti|super|xtx|xt|gre|laptop|dv2|d)(?=\b|super|laptop)", r" \1 "),
+    (r"(?<=\bti)(super|laptop)\b", r" \1"),
+    (r"(?<=\d{3}) tis\b|(?<=\d{3})tis\b", " ti super"),
+    (r"\b(m\d)(pro|max|ultra)\b", r"\1 \2"),
+    (r"\bmax[ -]?q\b", "maxq"),
+    (r"\b(?:macbook(?: pro| air)?|mac (?:studio|mini|pro)|imac)(?= m\d\b)", ""),
+    (r"\b(gaming|suprim|vapor) x\b|\bventus [23]x\b|\b1 click\b", r"\1"),
+    (r"\b(?:ftw3|xc3) ultra\b|\bmerc 3\d\d\b", ""),
+    (r"\bmi (?=\d{2,3})", "mi"),
+    (r"\b([abhltvp]) (?=\d{2,3}[a-z]?\b)", r"\1"),
+    (r"\bsxm\d\b", "sxm"),
+    (r"\bpci-?e\b", "pcie"),
 )
 # "4070 Ti S" and "4080S" are SUPER cards; no other suffix is that short.
-_SUPER = re.compile(r"\b((?:20|40|50)\d\d(?: ti)?) ?s\b")
+_SUPER = re.compile(r"\b((?:16[56]0|(?:20|40|50)\d\d)(?: ti)?) ?s\b")
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,8 @@ def key(name: str) -> tuple[str, ...]:
 def _plain(text: str) -> str:
     """Lower case, one kind of space and hyphen, no marks of trade."""
     folded = unicodedata.normalize("NFKC", text.replace("\u2122", " ").replace("\u00ae", " ")).casefold()
-    folded = re.sub(r"\((?:r|tm|c)\)", " ", folded)
+    folded = re.sub(r"\((?:r|tm|c)\)", " ", of_a_tool(folded))
+    folded = re.sub(f"(?<={_HAN})(?=[a-z0-9])|(?<=[a-z0-9])(?={_HAN})", " ", folded)
     folded = re.sub("[\u2010-\u2015\u2212_/\\\\]", "-", folded)
     folded = _MIB.sub(lambda found: f"{int(found[1]) / 1024:.2f}gb", _GLUED_SIZE.sub(" ", folded))
     return " ".join(re.sub("[\"'`\u00ab\u00bb()\\[\\];:]|,(?![0-9])|(?<![0-9]),", " ", folded).split())
@@ -154,7 +161,7 @@ def _words(text: str) -> list[str]:
     known = " ".join(other.get(word, word) for word in text.split())
     known = re.sub(r"(?<=[^\W\d_])-(?=\d)|-", " ", known.replace("max-q", "maxq"))
     for pattern, put in _GLUED:
-        known = pattern.sub(put, known)
+        known = re.sub(pattern, put, known)
     known = _SUPER.sub(r"\1 super", known)
     known = re.sub(r"[^a-z0-9.+\u0080-\uffff]+", " ", known)
     words = [word for word in known.split() if word not in _known("noise")]

@@ -12,15 +12,20 @@ from ..csv_rows import csv_rows
 # Words of repositories and files that tell no model of the catalog from another.
 _NOISE = frozenset(
     "instruct hf diffusers comfyui repackaged official model weights safetensors it chat".split(" ")  # noqa: SIM905
-    + "t2v i2v ti2v t2i fp16 bf16".split(" ")  # noqa: SIM905
+    + "t2v i2v ti2v t2i fp16 bf16 gguf".split(" ")  # noqa: SIM905
 )
 # From here on words need no blank between them.
 _CHINESE = "\u3000"
+_TOKEN = re.compile(r"\d+(?:\.\d+)?[bm](?![a-z0-9])|[a-z]+|\d+(?:\.\d+)?")
 _SHORT = (
     (re.compile(r"stable[ _-]*diffusion[ _-]*xl"), "sdxl"),
-    (re.compile(r"stable[ _-]*diffusion(?=[ _-]*\d)"), "sd"),
+    (re.compile(r"stable[ _-]*diffusion(?=[ _-]*v?\d)"), "sd"),
     (re.compile(r"\bsd[ _-]+(?=\d)"), "sd"),
-    (re.compile(r"\b(sd1[.]?5)\b.*"), "sd15"),
+    (re.compile(r"\b(sd[ _-]?v?1[.-]?5)\b.*"), "sd15"),
+    (re.compile(r"stable[ _-]*video[ _-]*diffusion(?:[ _-]*img2vid)?"), "svd"),
+    (re.compile(r"\bcogvideo\b"), "cogvideox"),
+    (re.compile(r"\bltxv\b"), "ltx-video"),
+    (re.compile(r"^zit$"), "z-image-turbo"),
 )
 
 
@@ -40,13 +45,47 @@ def models_named(text: str, names: Mapping[str, Iterable[str]]) -> tuple[str, ..
         for one in (name, *spelled):
             first = one.split(" / ")[0]
             for part in one.split(" / "):
-                part = f"{first}-{part}" if part[:1].isdigit() else part  # "Qwen-Image-Edit / 2509"
+                # "Qwen-Image-Edit / 2509", "ERNIE-Image / Turbo"
+                ends = part[:1].isdigit() or part.casefold() in _COMMON
+                part = f"{first}-{part}" if ends else part
                 keys = _keys(part)
                 if keys & wanted:
                     return (name,)
                 if any(_begins(key, short) for key in keys for short in wanted):
                     begins.setdefault(name)
     return tuple(begins)
+
+
+# Words that many models have: alone they name none.
+_COMMON = frozenset(
+    "audio base canny chat depth dev edit fast fill full hd image large lite medium mini".split(" ")  # noqa: SIM905
+    + "model music ocr pro sft small sound turbo ultra video vl".split(" ")  # noqa: SIM905
+)
+
+
+def models_worded(text: str, names: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """The ids among ``names`` that have every word of ``text``, for a name that none has as it is: "flux
+    kontext", "wan animate", "klein 9b". Those with the fewest words more come first. A word that none has
+    names no model, nor do words that many have.
+    """
+    wanted = _tokens(text)
+    if not any(len(word) > 2 and word.isalpha() and word not in _COMMON for word in wanted):
+        return ()
+    found: dict[str, int] = {}
+    for name, spelled in names.items():
+        for one in (name, *spelled):
+            has = _tokens(one)
+            if wanted <= has:
+                found[name] = min(len(has - wanted), found.get(name, len(has)))
+    if len(wanted) == 1 and len(found) > 1:  # "flux", "qwen": a maker's name, not a model's
+        return ()
+    return tuple(sorted(found, key=lambda name: found[name]))
+
+
+@functools.lru_cache(maxsize=1024)
+def _tokens(text: str) -> frozenset[str]:
+    found = _TOKEN.findall(re.sub(r"\bv(?=\d)", "", _plain(text)))
+    return frozenset(word for word in found if word not in _NOISE)
 
 
 def _begins(key: str, short: str) -> bool:
@@ -58,13 +97,7 @@ def _begins(key: str, short: str) -> bool:
 def _keys(text: str) -> set[str]:
     """``text`` as words joined by "-", as one word, and as sorted runs of letters and digits; without the
     owner of a repository."""
-    plain = unicodedata.normalize("NFKC", text).casefold().strip()
-    plain = plain.removeprefix("https://huggingface.co/")
-    plain = plain.rsplit("/", 1)[-1] if re.fullmatch(r"[\w.-]+/[\w.-]+", plain) else plain
-    plain = plain if plain.isascii() else _in_latin(plain)
-    for pattern, put in _SHORT:
-        plain = pattern.sub(put, plain)
-    plain_runs = plain
+    plain_runs = plain = _plain(text)
     plain = re.sub(r"(?<=[a-z])[. ](?=\d)", "", plain)
     words = [word.replace(".", "") for word in re.split(r"[^a-z0-9.]+", plain) if word.strip(".")]
     words = [word for word in words if word not in _NOISE] or words
@@ -72,6 +105,17 @@ def _keys(text: str) -> set[str]:
         return set()
     runs = sorted(re.findall(r"[a-z]+|[0-9]+", plain_runs))
     return {"-".join(words), "".join(words), "+".join(run for run in runs if run not in _NOISE)}
+
+
+@functools.lru_cache(maxsize=1024)
+def _plain(text: str) -> str:
+    plain = unicodedata.normalize("NFKC", text).casefold().strip()
+    plain = plain.removeprefix("https://huggingface.co/")
+    plain = plain.rsplit("/", 1)[-1] if re.fullmatch(r"[\w.-]+/[\w.-]+", plain) else plain
+    plain = plain if plain.isascii() else _in_latin(plain)
+    for pattern, put in _SHORT:
+        plain = pattern.sub(put, plain)
+    return plain
 
 
 def _in_latin(plain: str) -> str:
