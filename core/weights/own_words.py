@@ -25,36 +25,39 @@ def own_words(path: Path, repo: str = "", name: str = "") -> OwnWords:
     """
     config = read_config(path)
     tokenizer = _Tokenizer(path)
+    title, *bases = _readme(path)
     return OwnWords(
         called=name or path.name,
         names=tuple(dict.fromkeys(filter(None, (repo, name, *_own_names(path))))),
-        bases=tuple(dict.fromkeys(filter(None, (*_text(config.get("_name_or_path")), *_readme(path))))),
+        bases=tuple(dict.fromkeys((*_text(config.get("_name_or_path")), *filter(None, bases)))),
+        title=title,
         architectures=tuple(_texts(config.get("architectures"))),
         has=tokenizer.has,
     )
 
 
 def _own_names(path: Path) -> Iterator[str]:
-    """The repository by the folder's records, and the folder's name. In the Hugging Face cache a folder is
-    called by its commit, and the one above it by the repository.
+    """The repository by the folder's records, and the folder's name, with the one above it for a folder that
+    is called checkpoint-500. In the Hugging Face cache a folder is called by its commit, and the one above
+    that by the repository.
     """
     yield from _text(read_record(path / RECORD).get("repo"))
     if path.parent.name == "snapshots":
         yield path.parent.parent.name.removeprefix("models--").replace("--", "/")
         return
-    yield path.name
+    yield f"{path.parent.name}/{path.name}"
 
 
 def _readme(path: Path) -> Iterator[str]:
-    """Its title and the base_model of its front matter, as the Hub's model cards have them."""
+    """Its title, or "", and the base_model of its front matter, as the Hub's model cards have them."""
     try:
         with (path / "README.md").open("rb") as stream:
             text = stream.read(_README_BYTES).decode("utf-8", "ignore").replace("\r\n", "\n")
     except OSError:
+        yield ""
         return
     title = _TITLE.search(text)
-    if title:
-        yield title[1]
+    yield title[1] if title else ""
     base = _BASE.search(text)
     if base:
         yield (base[1] or "").strip(" \t'\"")

@@ -64,6 +64,15 @@ def test_the_catalog_names_the_recipe_that_a_download_of_it_would_be_told_by() -
         ("deepseek-ai/DeepSeek-OCR-2", "deepseek_ocr2"),
         ("tencent/HunyuanOCR", "hunyuan_vl"),
         ("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl"),
+        ("reducto/RolmOCR", "rolmocr"),
+        ("hf.co/mradermacher/NuMarkdown-8B-Thinking-GGUF:Q4_K_M", "numarkdown"),
+        ("scb10x/typhoon-ocr1.5-3b:latest", "typhoon_ocr_1_5"),
+        ("scb10x/typhoon-ocr-7b", "typhoon_ocr"),
+        ("infly/Infinity-Parser2-Pro", "infinity_parser_2"),
+        ("allenai/olmOCR-7B-0225-preview", "olmocr_1"),
+        ("/models/olmOCR-2-7B-1025/ggml-model-Q8_0.gguf", "olmocr_2"),
+        ("/home/chandra/models/qwen3-vl-8b-instruct", "qwen3_vl"),
+        ("C:\\Users\\Chandra\\Qwen3-VL-4B", "qwen3_vl"),
     ],
 )
 def test_a_served_model_is_asked_by_its_own_recipe(served: str, expected: str) -> None:
@@ -197,6 +206,11 @@ def test_models_lists_folders_of_ones_own_with_their_recipe(
         ("LLM/Qwen2.5-VL-7B-Instruct", "nanonets-ocr-s-lora", "nanonets_ocr"),  # an adapter on its base
         ("LLM/Qwen2.5-VL-7B-Instruct", "Qwen2.5-VL-7B-Instruct", "qwen2_5_vl"),
         ("LLM/allenai_olmOCR-2-7B-1025-FP8", "allenai_olmOCR-2-7B-1025-FP8", "olmocr_2"),
+        ("LLM/olmOCR-2-7B-1025/checkpoint-500", "checkpoint-500", "olmocr_2"),
+        ("LLM/olmOCR-2-7B-1025/final_merged_bf16", "final_merged_bf16", "olmocr_2"),
+        ("LLM/olmOCR___2-7B-1025", "olmOCR___2-7B-1025", "olmocr_2"),  # ModelScope's dots
+        ("olmOCR-2-7B-1025/my-weights-7", "my-weights-7", "qwen2_5_vl"),  # a folder with a name of its own
+        ("nanonets-ocr-s/Qwen2.5-VL-3B-Instruct", "Qwen2.5-VL-3B-Instruct", "qwen2_5_vl"),
     ],
 )
 def test_a_place_tells_the_recipe(place: str, listed: str, expected: str, tmp_path: Path) -> None:
@@ -204,6 +218,54 @@ def test_a_place_tells_the_recipe(place: str, listed: str, expected: str, tmp_pa
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"}), "utf-8")
     assert with_recipe(family("qwen2_5_vl"), own_words(folder, name=listed)).id == expected
+
+
+@pytest.mark.parametrize(
+    ("model_type", "said", "expected"),
+    [
+        ("qwen3_vl", {"_name_or_path": "/home/chandra/models/Qwen3-VL-8B-Instruct"}, "qwen3_vl"),
+        ("qwen3_vl", {"_name_or_path": "D:\\Chandra\\out\\checkpoint-30"}, "chandra"),
+        ("qwen3_vl", {"_name_or_path": "datalab-to/chandra"}, "chandra"),
+        ("qwen2_5_vl", {"_name_or_path": "/data/olmOCR-2-7B-1025/checkpoint-100"}, "olmocr_2"),
+        ("qwen2_5_vl", {"title": "Better tables than olmOCR 2"}, "qwen2_5_vl"),
+        ("qwen2_5_vl", {"title": "Model Card for allenai/olmOCR-2-7B-1025"}, "olmocr_2"),
+        ("qwen2_5_vl", {"title": "Quantized olmOCR-2-7B-1025"}, "olmocr_2"),
+        ("qwen2_vl", {"title": "MinerU2.5-Pro", "base": "opendatalab/MinerU2.5"}, "mineru_2_5_pro"),
+        ("qwen2_5_vl", {"base": "nanonets/Nanonets-OCR-s"}, "nanonets_ocr"),
+    ],
+)
+def test_what_a_folder_was_made_from_is_told_by_models_and_not_by_people(
+    model_type: str, said: dict[str, str], expected: str, tmp_path: Path
+) -> None:
+    config = {"model_type": model_type} | {k: v for k, v in said.items() if k.startswith("_")}
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    base, title = said.get("base", "Qwen/Qwen2.5-VL-7B-Instruct"), said.get("title", "Mine")
+    (tmp_path / "README.md").write_text(f"---\nbase_model: {base}\n---\n# {title}\n", "utf-8")
+    assert with_recipe(family(model_type), own_words(tmp_path, name="weights")).id == expected
+
+
+@pytest.mark.parametrize(
+    ("model_type", "name", "noted"),
+    [
+        ("qwen2_vl", "Qwen2-VL-OCR-2B-Instruct", True),
+        ("qwen2_5_vl", "Qwen2.5-VL-7B-Captioner-Relaxed", True),
+        ("qwen3_vl", "Arabic-handwritten-OCR-Qwen3-VL-4B", True),
+        ("qwen2_5_vl", "Qwen2.5-VL-7B-Instruct", False),
+        ("qwen2_5_vl", "Qwen2___5-VL-7B-Instruct-AWQ", False),
+        ("qwen3_vl", "unsloth_Qwen3-VL-8B-Instruct-unsloth-bnb-4bit", False),
+        ("qwen3_vl", "Qwen3-VL-30B-A3B-Instruct-FP8", False),
+        ("qwen3_vl", "qwen3vl-4b-thinking-gptq-int4", False),
+        ("qwen3_5", "Qwen3.5-4B-NVFP4", False),
+        ("dots_ocr", "dots.ocr-invoices", False),  # its fine-tunes are asked as it is
+        ("lighton_ocr", "LightOnOCR-2-1B-ocr-soup", False),
+    ],
+)
+def test_a_fine_tune_that_bears_its_bases_name_is_not_asked_in_general_in_silence(
+    model_type: str, name: str, noted: bool
+) -> None:
+    general = family(model_type)
+    its = with_recipe(general, OwnWords(name, (name, f"LLM/{name}")))
+    assert its.id == general.id and ("fine-tune" in its.note) == noted, its.note
 
 
 def test_lists_within_lists_do_not_make_an_answer_grow() -> None:

@@ -11,10 +11,11 @@ from .doctags import doctags
 from .fences import unfenced, unwrapped, without_fence_lines, wraps_markdown
 from .html_pages import html, qwen_html
 from .layout_blocks import chandra, chandra_1024
-from .markdown_pages import front_matter, nanonets
+from .markdown_pages import front_matter, nanonets, page_json
 from .parsed import CUT, Parsed, RawRegion, as_markdown, flat, numbers, points_of, unread
 from .places import (
     boxes_after_text,
+    category_of,
     grounded_blocks,
     loc_polygons,
     picture_boxes,
@@ -142,7 +143,7 @@ def _dots_layout(answer: str, cut: bool) -> Parsed:
     found, whole = entries(answer)
     blocks = []
     for entry in found:
-        category = str(entry.get("category", "Text"))
+        category = category_of(str(entry.get("category", "Text")))
         text = mended(entry.get("text", ""), formula=category == "Formula")
         blocks.append(RawRegion(text, points_of(flat(entry.get("bbox", entry.get("bbox_2d")))), category))
     placed = tuple(block for block in blocks if block.points)
@@ -196,6 +197,7 @@ _KINDS: dict[str, Callable[[str, bool], Parsed]] = {
     "otsl": _otsl,
     "front_matter": front_matter,
     "nanonets": nanonets,
+    "page_json": page_json,
     "chandra": chandra,
     "chandra_1024": chandra_1024,
     "grounded_blocks": grounded_blocks,

@@ -1,16 +1,22 @@
-"""Markdown as olmOCR and Nanonets-OCR write it: with a head of properties, with tags for what is no text."""
+"""Markdown as olmOCR and Nanonets-OCR write it: with a head of properties, within JSON, with tags for what is
+no text.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from .fences import unwrapped, without_fence_lines, wraps_markdown
-from .parsed import Parsed
+from .parsed import CUT, Parsed
 from .places import figures
+from .written_json import entries, mended
 
 _HEAD = re.compile(r"\s{0,20}---[ \t]{0,20}\n((?:[\w -]{1,40}:[^\n]{0,200}\n){1,20})---[ \t]{0,20}(?:\n|$)")
 _PROPERTY = re.compile(r"^([\w -]{1,40}):[ \t]{0,20}([^\n]{0,200})$", re.MULTILINE)
-_TAGS = re.compile(r"</?(?:watermark|page_number|signature|img)>", re.IGNORECASE)
+_TAGS = re.compile(r"</?(?:watermark|page_number|signature|img|figure)>", re.IGNORECASE)
+_IMAGE = re.compile(r"[ \t]{0,20}<Image>[\s\d(),.-]{0,80}</Image>[ \t]{0,20}\n?")
 
 
 def front_matter(answer: str, cut: bool) -> Parsed:
@@ -21,18 +27,34 @@ def front_matter(answer: str, cut: bool) -> Parsed:
     head = _HEAD.match(text)
     said = dict(_PROPERTY.findall(head[1])) if head else {}
     page = text[head.end() :].strip() if head else text
-    notes: tuple[str, ...] = ()
-    turn = said.get("rotation_correction", "").strip()
-    if said.get("is_rotation_valid", "").strip().lower() == "false" and turn in ("90", "180", "270"):
-        notes = (
-            f"The model says that the page lies wrong: turn it {turn} degrees clockwise and read it again.",
-        )
-    return Parsed(page, page, figures(page), notes=notes)
+    return Parsed(page, page, figures(page), notes=_turned(said))
+
+
+def _turned(said: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a page's properties say of its turn."""
+    turn = str(said.get("rotation_correction", "")).strip().removesuffix(".0")
+    if str(said.get("is_rotation_valid", "")).strip().lower() != "false" or turn not in ("90", "180", "270"):
+        return ()
+    return (f"The model says that the page lies wrong: turn it {turn} degrees clockwise and read it again.",)
+
+
+def page_json(answer: str, cut: bool) -> Parsed:
+    """``{"primary_language": "en", ..., "natural_text": "the page in Markdown"}``: olmOCR 1, OCRFlux, Typhoon
+    OCR. An answer without such an object is read as olmOCR-2's.
+    """
+    found, whole = entries(answer)
+    said = {key: value for entry in found for key, value in entry.items()}
+    if "natural_text" not in said and '"natural_text' not in answer:
+        return front_matter(answer, cut)
+    pages = [mended(entry.get("natural_text", entry.get("text"))) for entry in found]
+    page = _IMAGE.sub("", "\n\n".join(filter(None, pages))).strip()
+    notes = () if whole and not cut else (CUT,)
+    return Parsed(page, page, figures(page), notes=(*notes, *_turned(said)))
 
 
 def nanonets(answer: str, cut: bool) -> Parsed:
-    """Nanonets-OCR: Markdown with tags around watermarks, page numbers, signatures and descriptions of
-    pictures. The text has their words without the tags.
+    """Nanonets-OCR and Typhoon OCR 1.5: Markdown with tags around watermarks, page numbers, signatures and
+    descriptions of pictures. The text has their words without the tags.
     """
     marked = _unwrapped(answer)
     return Parsed(_TAGS.sub("", marked).strip(), marked)

@@ -61,7 +61,7 @@ def grounded_blocks(answer: str, cut: bool) -> Parsed:
         if found is None:
             region = RawRegion(text, ())
         else:
-            region = RawRegion(text, points_of(numbers(found[3])), _category(found[1]))
+            region = RawRegion(text, points_of(numbers(found[3])), category_of(found[1]))
             joins = found[2] == "+"
         if not text and not region.points:
             continue
@@ -147,7 +147,7 @@ def ref_boxes(answer: str, cut: bool) -> Parsed:
     for found, text in _split(_BOX_TYPE, answer):
         region = RawRegion(text, ())
         if found is not None:
-            region = RawRegion(text, points_of(numbers(found[1])), _category(found[2]))
+            region = RawRegion(text, points_of(numbers(found[1])), category_of(found[2]))
         if region.text or region.points:
             regions.append(region)
     if not any(region.points for region in regions):
@@ -166,7 +166,7 @@ def ref_det(answer: str, cut: bool) -> Parsed:
             continue
         places = [number * 1000 / _GRID_OF_DEEPSEEK for number in numbers(found[2])]
         boxes = [points_of(places[start : start + 4]) for start in range(0, len(places) - 3, 4)]
-        category, words = _category(found[1].strip()), text
+        category, words = category_of(found[1].strip()), text
         for points in boxes or [()]:
             regions.append(RawRegion(words, points, category))
             words = ""
@@ -196,7 +196,8 @@ def without_tokens(text: str) -> str:
     return _TOKEN.sub("", text).strip()
 
 
-def _category(label: str) -> str:
+def category_of(label: str) -> str:
+    """A label as models write it, in our words."""
     name = label.strip().lower()
     return _CATEGORIES.get(name, name.capitalize().replace("_", "-") or "Text")
 
