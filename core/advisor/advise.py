@@ -28,7 +28,7 @@ from .published.checks import Check, contradictions
 from .remote_candidates import RemoteCandidate, remote_candidates
 from .targets import TIERS, Target, resized, target_of_gpu, targets_of
 from .tasks import ALL, MODEL_TASKS, OCR, TASKS, WHICH_GPU
-from .unlocks import Unlock, gains, next_tier
+from .unlocks import Unlock, gained, next_tier
 
 if TYPE_CHECKING:
     from ..catalog.own.rows import Fault
@@ -211,7 +211,7 @@ def _advise(
     tier = None if target.vram_gib is None else next_tier(target.vram_gib)
     unlocks: tuple[Unlock, ...] = ()
     if tier is not None:
-        unlocks = gains(every, candidates_of_task(resized(target, tier).less(taken), task), tier)
+        unlocks = gained(every, resized(target, tier).less(taken), tier, task)
     advice = Advice(
         target=place,
         task=task,

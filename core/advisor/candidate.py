@@ -84,12 +84,17 @@ class Candidate:
         bus (in tenths of a second, begun ones count), then the better model ("quantised big before full
         small"), then the finer precision. More GPU memory or RAM never makes it larger.
         """
-        better = (self.rank, *self._precision_key)
+        better = self.preference
         if self.verdict in RESIDENT or self.verdict == "streams":
             streams = 0.0 if self.verdict in RESIDENT else 1.0
             waits = float(math.ceil(10 * (self.seconds_per_step or 0.0)))
             return (1.0 if self.slow or self.rough else 0.0, float(self.grade), waits, *better, streams)
         return (2.0 if self.verdict == "reduced" else 4.0, *better)
+
+    @property
+    def preference(self) -> tuple[float, ...]:
+        """What of ``key`` is the same wherever it runs: the better model, then the finer precision."""
+        return (self.rank, *self._precision_key)
 
     @property
     def grade(self) -> int:

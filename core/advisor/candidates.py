@@ -14,15 +14,28 @@ from .targets import Target
 from .tasks import ALL, MODEL_TASKS, OCR, WHICH_GPU
 
 
-def candidates_of_task(target: Target, task: str, installed: Collection[str] = ()) -> tuple[Candidate, ...]:
-    """All candidates for one of MODEL_TASKS; for ALL or WHICH_GPU for each of them in turn."""
+def candidates_of_task(
+    target: Target,
+    task: str,
+    installed: Collection[str] = (),
+    without: Collection[tuple[str, str]] = frozenset(),
+) -> tuple[Candidate, ...]:
+    """All candidates for one of MODEL_TASKS; for ALL or WHICH_GPU for each of them in turn. ``without`` are
+    (task, model) that nobody asks about."""
     tasks = MODEL_TASKS if task in (ALL, WHICH_GPU) else (task,)
-    return tuple(candidate for name in tasks for candidate in candidates(target, name, installed))
+    return tuple(
+        candidate
+        for name in tasks
+        for candidate in candidates(target, name, installed, {model for of, model in without if of == name})
+    )
 
 
-def candidates(target: Target, task: str, installed: Collection[str] = ()) -> tuple[Candidate, ...]:
-    """All candidates for one of MODEL_TASKS, best first. ``installed`` names models that are on disk."""
-    found = ocr_candidates(target) if task == OCR else diffusion_candidates(target, task)
+def candidates(
+    target: Target, task: str, installed: Collection[str] = (), without: Collection[str] = frozenset()
+) -> tuple[Candidate, ...]:
+    """All candidates for one of MODEL_TASKS, best first. ``installed`` names models that are on disk,
+    ``without`` those that nobody asks about."""
+    found = ocr_candidates(target, without) if task == OCR else diffusion_candidates(target, task, without)
     marked = (replace(row, installed=True) if row.model in installed else row for row in found)
     return tuple(sorted(marked, key=lambda candidate: candidate.key))
 

@@ -5,7 +5,7 @@ ComfyUI does.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 USUAL_RAM = 32 * GIB
 
 
-def diffusion_candidates(target: Target, task: str) -> Iterator[Candidate]:
-    """Computed as ComfyUI does: every model of diffusion.csv that does ``task``, at every precision."""
+def diffusion_candidates(target: Target, task: str, without: Collection[str] = ()) -> Iterator[Candidate]:
+    """Computed as ComfyUI does: every model of diffusion.csv but ``without`` that does ``task``, at every
+    precision."""
     for model in current_models():
-        if task in {TASK_OF_KIND.get(kind) for kind in model.tasks}:
+        if model.id not in without and task in {TASK_OF_KIND.get(kind) for kind in model.tasks}:
             yield from _candidates_of_model(target, model, task)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..catalog.csv_rows import median
 from ..catalog.gpus import GPU, find_gpus, gpus
 from ..catalog.words import said, words
 from ..errors import VramwiseError
@@ -220,7 +220,7 @@ def _desktop_released() -> tuple[GPU, ...]:
 
 @functools.cache
 def _median_balance() -> float:
-    return statistics.median(
+    return median(
         gpu.bandwidth_gb_s / gpu.fp16_tensor_tflops
         for gpu in _desktop_released()
         if gpu.bandwidth_gb_s and gpu.fp16_tensor_tflops and generations_behind(gpu) < _GENERATIONS_BEHIND

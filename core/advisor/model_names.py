@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from ..catalog import ocr_models
 from ..catalog.diffusion import diffusion_models
-from ..catalog.model_files.names import named_file, stem_of_file, written_precision
-from ..catalog.names.models import models_named, models_worded
 from ..catalog.ranks import meant_first
 from ..catalog.words import words
 from ..errors import UnknownName, nearest
@@ -34,6 +32,9 @@ def model_name(text: str) -> str:
 
 def models_meant(text: str) -> list[str]:
     """The ids of all models that ``text`` may name, first the one that people mean."""
+    from ..catalog.model_files.names import named_file, stem_of_file
+    from ..catalog.names.models import models_named, models_worded
+
     names = _names_of_models()
     if found := models_named(text, names):
         return meant_first(found)
@@ -59,6 +60,8 @@ def also_meant(text: str, lang: str = "en") -> str:
 
 def precision_in(text: str, model: str) -> str:
     """The precision of ``model`` that a file's name says ("Q4_K_S" of "flux1-dev-Q4_K_S.gguf"), or empty."""
+    from ..catalog.model_files.names import stem_of_file, written_precision
+
     if not stem_of_file(text):
         return ""
     found = next((one for one in diffusion_models() if one.id == model), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +38,11 @@ _SMALL, _SHORT = 512 * 512, 512
 _LOADING = 3 * GIB // 2
 
 
-def ocr_candidates(target: Target) -> Iterator[Candidate]:
-    """From our own footprints: every model of ocr_models.csv at every precision."""
+def ocr_candidates(target: Target, without: Collection[str] = ()) -> Iterator[Candidate]:
+    """From our own footprints: every model of ocr_models.csv but ``without``, at every precision."""
     for row in ocr_models():
-        yield from _candidates_of_row(row, target)
+        if row.id not in without:
+            yield from _candidates_of_row(row, target)
 
 
 def ocr_candidate(target: Target, model: str, precision: str = "") -> Candidate:
@@ -208,7 +209,7 @@ def _plan_of_row(
     if resolved is None:
         return None
     settings = load_settings() if live else None
-    return plan_resolved(ModelRequest(row.id), resolved, budget, settings, dict(available))
+    return plan_resolved(ModelRequest(row.id), resolved, budget, settings, dict(available), choose=False)
 
 
 def _least_of_row(row: OCRModel, precision: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,26 @@ def next_tier(vram_gib: float) -> int | None:
 
 def unlocked(below: Target, tier: int, task: str = ALL) -> tuple[Unlock, ...]:
     """What an empty card of ``tier`` GB keeps resident and ``below`` does not."""
-    return gains(candidates_of_task(below, task), candidates_of_task(resized(below, tier), task), tier)
+    return gained(candidates_of_task(below, task), resized(below, tier), tier, task)
+
+
+def gained(before: Sequence[Candidate], larger: Target, tier: int, task: str = ALL) -> tuple[Unlock, ...]:
+    """What ``larger`` brings beside ``before``. Models that no memory makes better are not asked about."""
+    return gains(before, candidates_of_task(larger, task, without=settled(before)), tier)
+
+
+def settled(found: Iterable[Candidate]) -> frozenset[tuple[str, str]]:
+    """(task, model) of those that are resident at the finest precision they have, with RAM enough."""
+    found = tuple(found)
+    finest: dict[tuple[str, str], tuple[float, ...]] = {}
+    for candidate in found:
+        key = (candidate.task, candidate.model)
+        finest[key] = min(candidate.preference, finest.get(key, candidate.preference))
+    return frozenset(
+        key
+        for key, best in _resident(found).items()
+        if not (best.slow or best.much_ram) and best.preference <= finest[key]
+    )
 
 
 def gains(before: Iterable[Candidate], after: Iterable[Candidate], tier: int) -> tuple[Unlock, ...]:

@@ -18,7 +18,6 @@ from ..units import GIB
 from .csv_rows import Row, number, table
 from .model_files.gguf_ladder import measured_bits, with_ladder
 from .model_files.listed import DiffusionWeights as DiffusionWeights
-from .names.models import models_named, models_worded
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 from .ranks import meant_first
 
@@ -330,6 +329,8 @@ def listed_weights() -> defaultdict[str, list[DiffusionWeights]]:
 
 def diffusion_model(name: str) -> DiffusionModel:
     """The model with this id or name, whatever the case. Raises UnknownName with the nearest."""
+    from .names.models import models_named, models_worded
+
     models = {model.id: model for model in diffusion_models()}
     names = {model.id: (model.name,) for model in models.values()}
     found = meant_first(models_named(name, names) or models_worded(name, names))

@@ -8,14 +8,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..errors import LONGEST_NAME, UnknownName, VramwiseError
 from ..units import GIB, GIB_WRITTEN, MIB_WRITTEN, figure
 from .csv_rows import Row, count, number, table
-from .names.cards import CardName, key, readings
-from .names.tool_lines import of_a_tool
 from .own.rows import OwnRows, Unfit, amounts, needed, one_of, own_rows
 from .words import said
+
+if TYPE_CHECKING:
+    from .names.cards import CardName
 
 # A driver reports a little less than the box says: 22.5 of 24 on an L4, 14.6 of 16 on a T4.
 _TOLERANCE = 0.1
@@ -175,6 +177,9 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
 
     Raises UnknownName with the three nearest names.
     """
+    from .names.cards import readings
+    from .names.tool_lines import of_a_tool
+
     text = of_a_tool(text)
     if len(text) > LONGEST_NAME:
         raise UnknownName(
@@ -236,6 +241,9 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
 
 def card_count(text: str) -> int:
     """How many cards ``text`` names: 2 for "2x RTX 3090"."""
+    from .names.cards import readings
+    from .names.tool_lines import of_a_tool
+
     text = of_a_tool(text)
     if len(text) > LONGEST_NAME:
         return 1
@@ -245,6 +253,8 @@ def card_count(text: str) -> int:
 def nearest_cards(text: str, most: int = 3) -> list[str]:
     """Names of cards that look most like ``text``, the nearest first."""
     from rapidfuzz import fuzz
+
+    from .names.cards import readings
 
     names = {" ".join(words): found[0].name for words, found in _by_words().items()}
     last = max(enumerate(readings(text[:LONGEST_NAME])), key=lambda pair: (len(pair[1].words), pair[0]))
@@ -276,6 +286,8 @@ def _not_sold(found: list[GPU], size: float) -> UnknownName:
 @functools.cache
 def _by_words() -> dict[tuple[str, ...], list[GPU]]:
     """Cards by the words of every name of theirs, in the order of the file."""
+    from .names.cards import key
+
     found: dict[tuple[str, ...], list[GPU]] = {}
     for gpu in gpus():
         for words in dict.fromkeys(key(name) for name in _names(gpu)):
@@ -333,6 +345,8 @@ def _of_size(gpu: GPU, size: float | None) -> GPU:
 def gpu_of_device(device_name: str, total_bytes: int | None) -> GPU | None:
     """The catalog's card for what a driver reports, or None; among several memory sizes the one nearest to
     ``total_bytes``."""
+    from .names.tool_lines import of_a_tool
+
     try:
         found = list(find_gpus(of_a_tool(device_name)[:LONGEST_NAME])) if device_name.strip() else []
     except UnknownName:

@@ -90,10 +90,21 @@ def _add_advise(verbs: Any) -> None:
     advise.set_defaults(run=_advise)
 
 
+def _served() -> Mapping[str, str]:
+    """What the endpoints of config.yaml are said to serve. Where there are none nothing of the network is
+    imported."""
+    from ..settings import load_settings
+
+    settings = load_settings()
+    if not settings.endpoints:
+        return {}
+    from ..ocr.remote.endpoints import said_to_serve
+
+    return said_to_serve(settings)
+
+
 def _advise(arguments: argparse.Namespace) -> int:
     from ..advisor import TASKS, advise_each, report
-    from ..ocr.remote.endpoints import said_to_serve
-    from ..settings import load_settings
 
     task = _task_named(arguments.task, TASKS)
     for option, named in (("--tier", arguments.tier), ("--vendor", arguments.vendor)):
@@ -118,7 +129,7 @@ def _advise(arguments: argparse.Namespace) -> int:
                 task=task,
                 ram_gib=arguments.ram_gib,
                 also_loaded=arguments.also,
-                served=said_to_serve(load_settings()),
+                served=_served(),
                 machine=machine_asked_about(here, arguments),
                 system=arguments.system,
             )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ..errors import VramwiseError
 from .blocks import Tensor, Weight, quantisation_details, tied
 from .family import Config, family_of_config, formula, with_formulas
+from .published import once_a_published
 
 _EXPERT = re.compile(r"\.experts\.\d+\.|\.mlp\.gate\.weight$")
 
@@ -43,6 +44,7 @@ def weights_of_files(tensors: Mapping[str, Tensor], config: Config) -> tuple[Wei
     return tuple(rows)
 
 
+@once_a_published
 def weights_of_config(config: Config) -> tuple[Weight, ...]:
     """From config.json alone, by the formula that its family names.
 

@@ -88,15 +88,17 @@ def plan_resolved(
     budget: Budget,
     settings: Settings | None = None,
     available: Mapping[str, Capability] | None = None,
+    *,
+    choose: bool = True,
 ) -> Plan:
     """The verdicts on ``request`` within ``budget``. With ``settings``, what was measured on this machine
-    counts. ``available`` as ``make_plan`` takes it.
+    counts. ``available`` and ``choose`` as ``make_plan`` takes them.
 
     Raises VramwiseError as ``make_plan`` does: a forced precision that does not fit, an impossible attention;
     and for a config.json that holds what no model of the family can have.
     """
     try:
-        return _planned(request, resolved, budget, settings, available)
+        return _planned(request, resolved, budget, settings, available, choose=choose)
     except VramwiseError:
         raise
     except Exception as error:
@@ -114,6 +116,8 @@ def _planned(
     budget: Budget,
     settings: Settings | None,
     available: Mapping[str, Capability] | None,
+    *,
+    choose: bool,
 ) -> Plan:
     runs: tuple[run_history.Run, ...] = ()
     if settings is not None:
@@ -134,6 +138,7 @@ def _planned(
         images=request.batch,
         runs=runs,
         fast_decode=request.fast_decode,
+        choose=choose,
     )
     return replace(plan, notes=(*plan.notes, *_fp8_note(request.model, budget)))
 

@@ -56,6 +56,7 @@ def make_plan(
     images: int = 1,
     runs: Sequence[Run] = (),
     fast_decode: bool = False,
+    choose: bool = True,
 ) -> Plan:
     """Verdicts for every precision and the choice.
 
@@ -63,6 +64,8 @@ def make_plan(
     the ``shape`` of a picture of that width and height.
     ``runs`` are earlier ones of this model on this device: where they measured memory, it counts.
     ``fast_decode``: with the cache of fixed size that CUDA graphs need, where they can be had.
+    ``choose`` False is for whoever asks after verdicts alone: nothing is chosen, and of what fits nobody
+    looks for the largest picture.
 
     ``available`` says what this machine can run, by the names of precisions, attentions and torchao (for
     int8 on Apple GPUs), with the reason where it cannot; a precision that is not in it can be run,
@@ -87,6 +90,7 @@ def make_plan(
         running,
         fast_decode=fast_decode,
         shape=shape,
+        largest=choose,
     )
     chosen_attention, why = _attention(case, precision, attention)
     known = corrections(runs, config, chosen_attention, quantise_vision)
@@ -94,6 +98,8 @@ def make_plan(
     verdicts = tuple(case.verdict(name, chosen_attention) for name in weights)
     said_first = (*_notes_on_saved(running, asked), said("plan_attention", name=chosen_attention, why=why))
     plan = Plan(model, budget.device, budget.budget_bytes, verdicts, None, said_first, budget)
+    if not choose:
+        return replace(plan, verdicts=_with_remedies(verdicts))
     best = _best(verdicts) if precision == "auto" else _forced(verdicts, precision)
     if best is None or best.max_pixels is None:
         if precision != "auto":
@@ -139,6 +145,7 @@ class _Case:
     measured: Mapping[str, Correction] = field(default_factory=dict)
     fast_decode: bool = False
     shape: Sides | None = None
+    largest: bool = True
 
     def workload(self, precision: str, pixels: int, images: int) -> Workload:
         static = self.fast_decode and self.no_fast_decode(precision) is None
@@ -197,8 +204,8 @@ class _Case:
         cannot = self._cannot(precision)
         if cannot is not None:
             return Verdict(precision, "unavailable", need, cannot, None)
-        most = self.max_pixels(precision, attention)
         left = room - need.need_bytes
+        most = usual if left >= 0 and not self.largest else self.max_pixels(precision, attention)
         if left >= 0:
             tight = left < tight_below(need.weights_bytes)
             most = max(most or 0, usual)

@@ -9,8 +9,8 @@ between the listed ones. It is marked as estimated until a file is listed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
 
+from ..csv_rows import median
 from .listed import DiffusionWeights
 
 # Largest first.

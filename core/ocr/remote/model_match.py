@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from ...catalog import OCRModel, ocr_models
 from ...errors import UnknownName, VramwiseError, nearest
@@ -11,7 +12,9 @@ from ...families.family import Family, families, recipes
 from ...families.family import family as family_row
 from ...families.pictures import smart_resize
 from ...families.recipes import named, taken
-from .endpoints import Endpoint
+
+if TYPE_CHECKING:
+    from .endpoints import Endpoint
 
 AUTO = "auto"
 
