@@ -26,7 +26,7 @@ from .places import (
     without_tokens,
 )
 from .reasoning import taken_apart
-from .tables import latex_table_to_html, otsl_to_html
+from .tables import latex_table_to_html, otsl_to_html, whole_marks
 from .written_json import entries, json_objects, mended
 
 __all__ = ["CUT", "KINDS", "MADE_OF_TOKENS", "Parsed", "RawRegion", "json_objects", "otsl_to_html", "parse"]
@@ -37,6 +37,7 @@ _COMMENT = re.compile(r"<!--\s{0,20}(\w{1,40})\s{0,20}\(([^()<>]{0,400})\)\s{0,2
 _TABULAR = re.compile(
     r"\\begin\{(tabular|array)\}\s{0,20}(?:\[[^\]\n]{0,20}\])?\{(?:[^{}]|\{[^{}]{0,40}\}){0,400}\}"
 )
+_PAGE_OF_HTML = re.compile(r"<(?:html|body|div|p|h[1-6]|[uo]l)\b[^<>]{0,400}>", re.IGNORECASE)
 
 
 GUESSED = (
@@ -128,7 +129,7 @@ def _gemma_boxes(answer: str, cut: bool) -> Parsed:
 def _spotted(lines: Sequence[RawRegion], answer: str, cut: bool, whole: bool) -> Parsed:
     """Lines in no order; those without a place are beside them."""
     placed = tuple(line for line in lines if line.points)
-    if not placed:
+    if not placed and not _is_json_with_words(answer, lines):
         return unread(answer, cut)
     beside = tuple(line.text for line in lines if line.text and not line.points)
     text = "\n".join([*(line.text for line in placed), *beside])
@@ -143,11 +144,11 @@ def _dots_layout(answer: str, cut: bool) -> Parsed:
     found, whole = entries(answer)
     blocks = []
     for entry in found:
-        category = category_of(str(entry.get("category", "Text")))
+        category = category_of(str(entry.get("category") or "Text"))
         text = mended(entry.get("text", ""), formula=category == "Formula")
         blocks.append(RawRegion(text, points_of(flat(entry.get("bbox", entry.get("bbox_2d")))), category))
     placed = tuple(block for block in blocks if block.points)
-    if not placed:
+    if not placed and not _is_json_with_words(answer, blocks):
         return unread(answer, cut)
     return Parsed(
         "\n".join(block.text for block in blocks if block.text),
@@ -155,6 +156,11 @@ def _dots_layout(answer: str, cut: bool) -> Parsed:
         placed,
         notes=() if whole and not cut else (CUT,),
     )
+
+
+def _is_json_with_words(answer: str, regions: Sequence[RawRegion]) -> bool:
+    """Whether ``answer`` is entries without any place: the first broke off, or none was given."""
+    return unfenced(answer)[:1] in ("[", "{") and any(region.text for region in regions)
 
 
 def _latex_table(answer: str, cut: bool) -> Parsed:
@@ -176,9 +182,16 @@ def _tables_as_html(text: str) -> Iterator[str]:
     yield text[at:]
 
 
+def _qwen_html(answer: str, cut: bool) -> Parsed:
+    """Qwen's HTML; a page of it without any place is read as Chandra's, so that no tags are left."""
+    read = qwen_html(answer, cut)
+    return chandra(answer, cut) if not read.regions and _PAGE_OF_HTML.search(read.text) else read
+
+
 def _otsl(answer: str, cut: bool) -> Parsed:
     """A table in OTSL alone, as PaddleOCR-VL writes it."""
     text = without_tokens(unfenced(answer))
+    text = whole_marks(text) if cut else text
     table = otsl_to_html(text) or text
     return Parsed(table, table, notes=(CUT,) if cut else ())
 
@@ -191,7 +204,7 @@ _KINDS: dict[str, Callable[[str, bool], Parsed]] = {
     "latex_table": _latex_table,
     "qwen_boxes": _qwen_boxes,
     "gemma_boxes": _gemma_boxes,
-    "qwen_html": qwen_html,
+    "qwen_html": _qwen_html,
     "dots_layout": _dots_layout,
     "doctags": doctags,
     "otsl": _otsl,

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 
 from ....cancel import watched
+from .fences import unwrapped
 from .parsed import CUT, Parsed, RawRegion, as_markdown, points_of
-from .tables import otsl_to_html
+from .tables import OTSL_NAMES, otsl_to_html
 
 _DOCTAG = re.compile(r"<(/?)([a-z_][\w-]{0,40})>")
 _DOC_CATEGORIES = {
@@ -22,6 +23,12 @@ _DOC_CATEGORIES = {
     "key_value_region": "Text",
     "form": "Text",
     "grading_scale": "Text",
+    "field_region": "Text",
+    "field_heading": "Text",
+    "field_item": "Text",
+    "field_key": "Text",
+    "field_value": "Text",
+    "field_hint": "Text",
     "smiles": "Text",
     "checkbox_selected": "Text",
     "checkbox_unselected": "Text",
@@ -43,17 +50,29 @@ _CHECKED = {"checkbox_selected": "[x] ", "checkbox_unselected": "[ ] "}
 _SUFFIX = re.compile(r"section_header(_level_\d{1,2})?")
 _LOC_GRID = 500  # DocTags give places on a grid of 0..500; the family's units are thousandths
 MOST_OPEN = 32  # elements within each other; deeper ones count as text of the last
+_HALF_TAG = re.compile(r"</?([a-z_]\w{0,40})?\Z")
+_IN_TAGS = frozenset({"doctag", "page_break", *OTSL_NAMES})
 
 
 def doctags(answer: str, cut: bool) -> Parsed:
     """granite-docling: ``<text><loc_x0><loc_y0><loc_x1><loc_y1>words</text>``, tables in OTSL."""
-    regions = list(_doc_elements(answer))
+    regions = list(_doc_elements(_whole_tags(answer) if cut else unwrapped(answer)))
     return Parsed(
         "\n".join(region.text for region in regions if region.text),
         "\n\n".join(filter(None, map(as_markdown, regions))),
         tuple(region for region in regions if region.points),
         notes=(CUT,) if cut else (),
     )
+
+
+def _whole_tags(answer: str) -> str:
+    """``answer`` without the half tag at which it broke off."""
+    half = _HALF_TAG.search(answer)
+    name = (half[1] or "") if half else "no tag"
+    known = re.fullmatch(r"loc_?\d*", name) or any(
+        tag.startswith(name) for tag in (*_DOC_CATEGORIES, "section_header_level_", *_IN_TAGS)
+    )
+    return unwrapped(answer[: half.start()] if half and known else answer)
 
 
 class _Open:
@@ -78,20 +97,26 @@ def _doc_elements(answer: str) -> Iterator[RawRegion]:
     page = _Open("")
     opened = [page]
     at = 0
+    shown_till = 0  # what stands before it is a program, whatever tags it has
     for found in watched(_DOCTAG.finditer(answer)):
         closing, tag = found[1] == "/", found[2]
         inner = opened[-1]
+        if found.start() < shown_till and not tag.startswith("loc_"):
+            continue
         inner.parts.append(answer[at : found.start()])
         at = found.end()
         if tag.startswith("loc_") and tag[4:].isdecimal():
             inner.places.append(float(tag[4:]) * 1000 / _LOC_GRID)
         elif _category(tag) is None:
-            if inner.name == "code" or _category(inner.name) == "Table":
+            drawn = _category(inner.name) == "Picture" and tag in OTSL_NAMES  # the numbers of a chart
+            if inner.name == "code" or _category(inner.name) == "Table" or drawn:
                 inner.parts.append(found[0])  # cells of a table; a program's own tags
         elif not closing and len(opened) <= MOST_OPEN:
             if _category(inner.name) != "Table":  # a table goes on behind the caption in it
                 yield from inner.taken()
             opened.append(_Open(tag))
+            if tag == "code":
+                shown_till = max(shown_till, answer.find("</code>", at))
         elif closing and any(element.name == tag for element in opened):
             while opened[-1].name != tag:
                 yield from opened.pop().taken()
@@ -106,7 +131,7 @@ def _category(name: str) -> str | None:
 
 
 def _text(name: str, body: str) -> str:
-    if _category(name) == "Table" and (table := otsl_to_html(body)):
+    if _category(name) in ("Table", "Picture") and (table := otsl_to_html(body)):
         return table
     text = re.sub(r"^<_[^<>]{0,40}_>", "", body.strip())
     return _CHECKED.get(name, "") + text if text else ""

@@ -37,6 +37,8 @@ LONGEST_TAG = 2_000  # letters
 _TAG = re.compile(rf"""</?[A-Za-z](?:[^<>"']|"[^"<]*"|'[^'<]*'){{0,{LONGEST_TAG}}}>""")
 _ODD_TAG = re.compile(rf"(</?[A-Za-z][^\s/<>]{{0,40}})[^<>]{{0,{LONGEST_TAG}}}>")
 _PASSED_OVER = re.compile(rf"<[!?][^<>]{{0,{LONGEST_TAG}}}>")
+_PAGE = re.compile(r"</?(?:html|body|head|!doctype html)\b[^<>]{0,400}>\s{0,4}", re.IGNORECASE)
+_HALF = re.compile(r"</?(?:[A-Za-z][^<>]*)?\Z|<![^<>]*\Z")  # and not the one of "x < 5"
 _PIECE = 2**13  # letters that the parser is given at once
 
 
@@ -164,7 +166,7 @@ def start_tag(tag: str, given: Mapping[str, str | None]) -> str:
 
 def qwen_html(answer: str, cut: bool) -> Parsed:
     """Qwen3-VL's document HTML: elements carry ``data-bbox="x0 y0 x1 y1"`` and stand in reading order."""
-    text = closed(without_fence_lines(answer))
+    text = closed(without_fence_lines(answer), cut)
     boxes = _Boxes()
     read_html(boxes, text)
     regions = []
@@ -204,10 +206,10 @@ class _Open(HTMLParser):
                 return
 
 
-def closed(text: str) -> str:
-    """``text`` with the closing tags that a cut left out, and without a half tag at its end."""
+def closed(text: str, cut: bool) -> str:
+    """``text`` with the closing tags that a cut left out, and without the half tag at its end."""
     half = text.rfind("<")
-    if half > text.rfind(">"):
+    if cut and half > text.rfind(">") and _HALF.match(text, half):
         text = text[:half].rstrip()
     reader = _Open()
     read_html(reader, text)
@@ -215,6 +217,8 @@ def closed(text: str) -> str:
 
 
 def html(answer: str, cut: bool) -> Parsed:
-    """An HTML table and whatever stands around it; a cut one gets its closing tags."""
-    text = closed(without_fence_lines(answer))
+    """An HTML table and whatever stands around it, without the page around both; a cut one gets its closing
+    tags.
+    """
+    text = _PAGE.sub("", closed(without_fence_lines(answer), cut)).strip()
     return Parsed(text, text)

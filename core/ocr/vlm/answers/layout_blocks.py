@@ -138,7 +138,7 @@ def chandra_1024(answer: str, cut: bool) -> Parsed:
 
 def _read(answer: str, cut: bool, grid: int) -> Parsed:
     blocks = _Blocks(grid)
-    read_html(blocks, closed(without_fence_lines(answer)))
+    read_html(blocks, closed(without_fence_lines(answer), cut))
     regions = []
     for category, points, pieces in blocks.found:
         text = re.sub(r"[ \t]{0,20}\n[ \t]{0,1}(?=\S)", "\n", "".join(pieces))

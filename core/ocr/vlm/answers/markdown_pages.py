@@ -15,7 +15,14 @@ from .written_json import entries, mended
 
 _HEAD = re.compile(r"\s{0,20}---[ \t]{0,20}\n((?:[\w -]{1,40}:[^\n]{0,200}\n){1,20})---[ \t]{0,20}(?:\n|$)")
 _PROPERTY = re.compile(r"^([\w -]{1,40}):[ \t]{0,20}([^\n]{0,200})$", re.MULTILINE)
-_TAGS = re.compile(r"</?(?:watermark|page_number|signature|img|figure)>", re.IGNORECASE)
+_OWN = r"(?:primary_language|is_rotation_valid|rotation_correction|is_table|is_diagram)"
+_ODD_HEAD = re.compile(  # without its first line of dashes, or cut before its last
+    rf"(?:\s{{0,20}}---[ \t]{{0,20}}\n)?((?:{_OWN}:[^\n]{{0,200}}\n){{1,5}})"
+    r"(?:\w{0,20}\s{0,2}\Z|---[ \t]{0,20}(?:\n|\Z))?"
+)
+_TAGS = re.compile(
+    r"</?(?:watermark|page_number|signature|figure)>|</?img(?:\s[^<>]{0,400})?>", re.IGNORECASE
+)
 _IMAGE = re.compile(r"[ \t]{0,20}<Image>[\s\d(),.-]{0,80}</Image>[ \t]{0,20}\n?")
 
 
@@ -24,7 +31,7 @@ def front_matter(answer: str, cut: bool) -> Parsed:
     turn is a note.
     """
     text = _unwrapped(answer)
-    head = _HEAD.match(text)
+    head = _HEAD.match(text) or _ODD_HEAD.match(f"{text}\n" if cut else text)
     said = dict(_PROPERTY.findall(head[1])) if head else {}
     page = text[head.end() :].strip() if head else text
     return Parsed(page, page, figures(page), notes=_turned(said))

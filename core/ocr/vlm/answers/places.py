@@ -11,25 +11,49 @@ from collections.abc import Iterator, Sequence
 from ....cancel import watched
 from .parsed import CUT, Parsed, RawRegion, as_markdown, numbers, points_of, unread
 
-_TOKEN = re.compile(r"<\|[^<>|\n]{1,40}\|>")
+_TOKEN = re.compile(r"<\|[^<>|\n]{1,40}\|>|<\uff5c[^<>\uff5c\n]{1,40}\uff5c>")
 _NUMBER = r"-?\d{1,6}(?:\.\d{1,6})?"
 _POINT = rf"\(\s{{0,4}}{_NUMBER}\s{{0,4}},\s{{0,4}}{_NUMBER}\s{{0,4}}\)"
 _MARKER = re.compile(
-    rf"!\[([A-Za-z_][\w-]{{0,40}})(\+?)\]\(({_NUMBER}(?:\s{{0,4}},\s{{0,4}}{_NUMBER}){{3}})\s{{0,4}}\)"
+    rf"!\[([A-Za-z_][\w -]{{0,40}})(\+?)\]\(({_NUMBER}(?:\s{{0,4}},\s{{0,4}}{_NUMBER}){{3}})\s{{0,4}}\)"
     r"[ \t]{0,20}"
 )
 _PICTURE = re.compile(
     rf"(!\[image\]\([^()\n]{{1,80}}\))[ \t]{{0,4}}({_NUMBER}(?:\s{{0,4}},\s{{0,4}}{_NUMBER}){{3}})"
 )
 _FIGURE = re.compile(r"!\[([^\]\n]{0,2000})\]\(page_(\d{1,5})_(\d{1,5})_(\d{1,5})_(\d{1,5})\.png\)")
-_LOC_RUN = re.compile(r"(?:<\|LOC_\d{1,4}\|>\s{0,4}){4,64}")
+_LOC_RUN = re.compile(r"(?:<\|LOC_\d{1,4}\|>\s{0,4}){1,64}")
 _LOC = re.compile(r"<\|LOC_(\d{1,4})\|>")
+# Some servers leave special tokens out: then numbers and a kind, or a kind and numbers, are the mark.
 _BOX_TYPE = re.compile(
-    r"<\|box_start\|>([\d\s.,]{7,60})<\|box_end\|>\s{0,4}<\|ref_start\|>([\w -]{1,40})<\|ref_end\|>"
+    r"<\|box_start\|>(?P<box>[\d\s.,]{7,60})<\|box_end\|>\s{0,4}"
+    r"<\|ref_start\|>(?P<kind>[\w -]{1,40})<\|ref_end\|>"
+    r"|^(?P<bare_box>\d{1,4}(?: \d{1,4}){3})(?P<bare_kind>[a-z_]{3,40})$",
+    re.MULTILINE,
 )
-_REF_DET = re.compile(r"<\|ref\|>([^<>|]{0,400})<\|/ref\|>\s{0,4}<\|det\|>([^<>|]{0,4000})<\|/det\|>\n?")
+_REF_DET = re.compile(
+    r"<\|ref\|>(?P<kind>[^<>|]{0,400})<\|/ref\|>(?:\s{0,4}<\|det\|>(?P<box>[^<>|]{0,4000})<\|/det\|>)?\n?"
+    r"|^(?P<bare_kind>[a-z_]{3,40})(?P<bare_box>\[\[[\d\s,.\[\]]{7,4000}\]\])[ \t]{0,4}(?:\n|\Z)",
+    re.MULTILINE,
+)
 _QUAD_FIRST = re.compile(rf"{_POINT}(?:\s{{0,4}},?\s{{0,4}}{_POINT}){{1,15}}[ \t]{{0,4}}")
-_BOX_LAST = re.compile(rf"{_POINT}\s{{0,4}},\s{{0,4}}{_POINT}")
+_BOX_LAST = re.compile(
+    rf"(?:</ref>\s{{0,4}}<(?:quad|box)>)?{_POINT}\s{{0,4}},\s{{0,4}}{_POINT}(?:</(?:quad|box)>)?"
+)
+_OPENED = re.compile(r"\s{0,4}<ref>")
+# What of a mark was written when an answer broke off; it is no word of the page.
+_HALF_MARKER = re.compile(r"!\[[\w -]{0,40}\+?(?:\](?:\([-\d., ]{0,60})?)?\Z")
+_HALF_PICTURE = re.compile(r"(!\[image\]\([^()\n]{1,80}\))[-\d., ]{0,60}\Z")
+_HALF_REF = re.compile(
+    r"<\|ref\|>(?P<kind>[^<>|]{0,400})(?:<\|/ref\|>\s{0,4}(?:<\|det\|>[\[\]\d,. ]{0,4000})?)?\Z"
+)
+_HALF_BOX = re.compile(
+    r"<\|box_start\|>[\d\s.,]{0,60}(?:<\|box_end\|>\s{0,4}(?:<\|ref_start\|>[\w -]{0,40})?)?\Z"
+)
+_HALF_POINTS = re.compile(
+    rf"(?:</ref>\s{{0,4}}<(?:quad|box)>)?(?:{_POINT}\s{{0,4}},?\s{{0,4}}){{0,15}}"
+    rf"(?:{_POINT}|\(\s{{0,4}}{_NUMBER}\s{{0,4}},[-\d\s.]{{0,12}})\s{{0,4}},?\s{{0,4}}\(?[-\d\s.,]{{0,12}}\Z"
+)
 
 _CATEGORIES = {
     "title": "Title",
@@ -54,6 +78,7 @@ def grounded_blocks(answer: str, cut: bool) -> Parsed:
     """LightOnOCR-3: ``![label](x0,y0,x1,y1) text`` up to the next mark; a label with a plus goes on in the
     block before it.
     """
+    answer = _HALF_MARKER.sub("", answer) if cut else answer
     regions: list[RawRegion] = []
     marked: list[str] = []
     joins = False
@@ -84,6 +109,7 @@ def picture_boxes(answer: str, cut: bool) -> Parsed:
         if (points := points_of(numbers(found[2])))
     ]
     text = _PICTURE.sub(r"\1", answer).strip()
+    text = _HALF_PICTURE.sub(r"\1", text) if cut else text
     return Parsed(text, text, tuple(regions))
 
 
@@ -105,7 +131,8 @@ def loc_polygons(answer: str, cut: bool) -> Parsed:
     at = 0
     for found in watched(_LOC_RUN.finditer(answer)):
         text = without_tokens(answer[at : found.start()])
-        points = points_of([float(number) for number in _LOC.findall(found[0])])
+        corners = [float(number) for number in _LOC.findall(found[0])]
+        points = points_of(corners[: len(corners) - len(corners) % 2])
         at = found.end()
         if points:
             regions.append(RawRegion(text, points))
@@ -117,6 +144,7 @@ def loc_polygons(answer: str, cut: bool) -> Parsed:
 
 def quads_before_text(answer: str, cut: bool) -> Parsed:
     """dots.mocr: ``(x0,y0),(x1,y1),(x2,y2),(x3,y3) text``."""
+    answer = _HALF_POINTS.sub("", answer) if cut else answer
     regions: list[RawRegion] = []
     rest: list[str] = []
     for found, text in _split(_QUAD_FIRST, answer):
@@ -129,25 +157,27 @@ def quads_before_text(answer: str, cut: bool) -> Parsed:
 
 
 def boxes_after_text(answer: str, cut: bool) -> Parsed:
-    """HunyuanOCR: ``text(x0,y0),(x1,y1)``."""
+    """HunyuanOCR: ``text(x0,y0),(x1,y1)``, or ``<ref>text</ref><quad>(x0,y0),(x1,y1)</quad>``."""
     regions: list[RawRegion] = []
     rest: list[str] = []
     at = 0
     for found in watched(_BOX_LAST.finditer(answer)):
         points = points_of(numbers(found[0]))
-        regions.append(RawRegion(without_tokens(answer[at : found.start()]), points))
+        regions.append(RawRegion(_line(answer[at : found.start()]), points))
         at = found.end()
-    rest += filter(None, [without_tokens(answer[at:])])
+    rest += filter(None, [_line(_HALF_POINTS.sub("", answer[at:]) if cut else answer[at:])])
     return _lines(regions, rest, answer, cut)
 
 
 def ref_boxes(answer: str, cut: bool) -> Parsed:
     """MinerU2.5: ``<|box_start|>x0 y0 x1 y1<|box_end|><|ref_start|>kind<|ref_end|>`` and what follows."""
+    answer = _HALF_BOX.sub("", answer) if cut else answer
     regions = []
     for found, text in _split(_BOX_TYPE, answer):
         region = RawRegion(text, ())
         if found is not None:
-            region = RawRegion(text, points_of(numbers(found[1])), category_of(found[2]))
+            box, kind = found["box"] or found["bare_box"], found["kind"] or found["bare_kind"]
+            region = RawRegion(text, points_of(numbers(box)), category_of(kind))
         if region.text or region.points:
             regions.append(region)
     if not any(region.points for region in regions):
@@ -159,14 +189,15 @@ def ref_det(answer: str, cut: bool) -> Parsed:
     """DeepSeek-OCR: ``<|ref|>kind<|/ref|><|det|>[[x0, y0, x1, y1]]<|/det|>`` and the words below it. Of
     several boxes each is a region, the first with the words.
     """
+    answer = _HALF_REF.sub("", answer) if cut else answer
     regions = []
     for found, text in _split(_REF_DET, answer):
         if found is None:
             regions += [RawRegion(text, ())] if text else []
             continue
-        places = [number * 1000 / _GRID_OF_DEEPSEEK for number in numbers(found[2])]
+        kind, places = _ref_det(found)
         boxes = [points_of(places[start : start + 4]) for start in range(0, len(places) - 3, 4)]
-        category, words = category_of(found[1].strip()), text
+        category, words = category_of(kind), text
         for points in boxes or [()]:
             regions.append(RawRegion(words, points, category))
             words = ""
@@ -177,18 +208,31 @@ def ref_det(answer: str, cut: bool) -> Parsed:
 
 def ref_det_lines(answer: str, cut: bool) -> Parsed:
     """DeepSeek-OCR asked for lines: ``<|ref|>the line<|/ref|><|det|>[[x0, y0, x1, y1]]<|/det|>``."""
+    answer = _HALF_REF.sub(r"\g<kind>", answer) if cut else answer
     regions: list[RawRegion] = []
     rest: list[str] = []
     for found, text in _split(_REF_DET, answer):
         if found is not None:
-            places = [number * 1000 / _GRID_OF_DEEPSEEK for number in numbers(found[2])][:4]
-            line, points = found[1].strip(), points_of(places)
+            line, places = _ref_det(found)
+            points = points_of(places[:4])
             if points:
                 regions.append(RawRegion(line, points))
             elif line:
                 rest.append(line)
         rest += [text] if text else []
     return _lines(regions, rest, answer, cut)
+
+
+def _ref_det(found: re.Match[str]) -> tuple[str, list[float]]:
+    """What DeepSeek's mark names, and its places in thousandths."""
+    box = found["box"] or found["bare_box"] or ""
+    return (found["kind"] or found["bare_kind"] or "").strip(), [
+        number * 1000 / _GRID_OF_DEEPSEEK for number in numbers(box)
+    ]
+
+
+def _line(text: str) -> str:
+    return without_tokens(_OPENED.sub("", text, count=1))
 
 
 def without_tokens(text: str) -> str:
@@ -199,7 +243,7 @@ def without_tokens(text: str) -> str:
 def category_of(label: str) -> str:
     """A label as models write it, in our words."""
     name = label.strip().lower()
-    return _CATEGORIES.get(name, name.capitalize().replace("_", "-") or "Text")
+    return _CATEGORIES.get(name, re.sub("[_ ]", "-", name).capitalize() or "Text")
 
 
 def _split(mark: re.Pattern[str], answer: str) -> Iterator[tuple[re.Match[str] | None, str]]:
@@ -215,8 +259,8 @@ def _split(mark: re.Pattern[str], answer: str) -> Iterator[tuple[re.Match[str] |
 def _lines(regions: Sequence[RawRegion], rest: Sequence[str], answer: str, cut: bool) -> Parsed:
     """Lines that are arranged by their places, unless there are words without one."""
     if not regions:
-        return unread(without_tokens(answer), cut)
-    text = "\n".join([*(region.text for region in regions), *rest])
+        return unread("\n".join(rest), cut)
+    text = "\n".join(filter(None, [*(region.text for region in regions), *rest]))
     notes = (CUT,) if cut else ()
     return Parsed(text, text, tuple(regions), ordered=bool(rest), notes=notes)
 

@@ -75,7 +75,7 @@ _ANSWER = re.compile(
 _BOXES = re.compile(r"<\|(?:begin|end)_of_box\|>")
 _TURN_ENDS = re.compile(
     r"(?:\s*(?:<\|(?:im_end|endoftext|eot_id|eom_id|end|return|end_of_text|end_of_solution|END_RESPONSE"
-    r"|END_TEXT|user|observation|endofassistant|END_OF_TURN_TOKEN)\|>|<end_of_turn>|<eos>|<turn\|>|</s>))+\s*\Z"
+    r"|END_TEXT|user|observation|endofassistant|END_OF_TURN_TOKEN)\|>|<end_of_turn>|<eos>|<turn\|>|</s>|<\uff5cend\u2581of\u2581sentence\uff5c>))+\s*\Z"
 )
 _TALKS_ON = re.compile(r"<\|im_end\|>\s*<\|im_start\|>")
 

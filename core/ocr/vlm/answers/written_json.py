@@ -23,7 +23,21 @@ _TEXT_OF_ENTRY = re.compile(
     re.DOTALL,
 )
 _TEXT_KEYS = frozenset({"text", "text_content", "label"})
-_ESCAPED = re.compile(r"\\(n(?![a-z])|t(?![a-z])|[\"'/\\]|u[0-9a-fA-F]{4})")
+_ENTRY_KEYS = _TEXT_KEYS | {"bbox", "bbox_2d", "box_2d", "poly", "category", "natural_text"}
+# Commands of LaTeX that begin as an escape does: the rest of each. The doubtful ones are commands where other
+# backslashes are single, too.
+_N_COMMANDS = "abla|eq|eg|otin|earrow|warrow|exists|parallel|leq|geq|subseteq|ewline|ormalsize|ode"
+_N_DOUBTFUL = "u|i|e|ot|mid|sim|less|prec|cong|rightarrow|leftarrow|atural|olimits|onumber"
+_T_COMMANDS = "heta|au|ext|extbf|extit|extrm|imes|frac|ilde|anh?|riangle|ag|op|o|hickapprox|binom"
+_LATEX_N = re.compile(rf"(?:{_N_COMMANDS}|{_N_DOUBTFUL})(?![a-z])")
+_LATEX_T = re.compile(rf"(?:{_T_COMMANDS})(?![a-z])")
+_ESCAPED = re.compile(
+    rf"\\(n(?!(?:{_N_COMMANDS}|{_N_DOUBTFUL})(?![a-z]))|t(?!(?:{_T_COMMANDS})(?![a-z]))"
+    r"|[\"'/\\]|u[0-9a-fA-F]{4})"
+)
+_LONE = re.compile(r"[\f\b]|[\t\r](?=[a-z])")
+_NOT_A_BREAK = re.compile(rf"\n(?=(?:{_N_COMMANDS})(?![a-z]))")
+_PERHAPS_A_BREAK = re.compile(rf"\n(?=(?:{_N_DOUBTFUL})(?![a-z]))")
 _PLAIN = {"n": "\n", "t": "\t", '"': '"', "'": "'", "/": "/", "\\": "\\"}
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
 # What may follow a string: a colon, a bracket, a comma before a key or a value, or nothing.
@@ -50,11 +64,25 @@ def entries(answer: str) -> tuple[list[dict[str, Any]], bool]:
     at = 0
     for value, (start, end) in zip(found, spans, strict=True):
         out += [{"text": words} for words in _words_in(text[at:start])]
-        if _TEXT_KEYS.isdisjoint(value) and (words := " ".join(_words_in(text[start:end]))):
+        held = _within(value)
+        if not held and _TEXT_KEYS.isdisjoint(value) and (words := " ".join(_words_in(text[start:end]))):
             value = {**value, "text": words}  # a key that has lost or gained a mark
-        out.append(value)
+        out += held or [value]
         at = end
     return [*out, *({"text": words} for words in _words_in(text[at:]))], whole
+
+
+def _within(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries of an object that only holds a list of them: ``{"layout": [...]}``."""
+    if not _ENTRY_KEYS.isdisjoint(value):
+        return []
+    return [
+        inner
+        for one in value.values()
+        if isinstance(one, list)
+        for inner in one
+        if isinstance(inner, dict) and not _ENTRY_KEYS.isdisjoint(inner)
+    ]
 
 
 def _words_in(broken: str) -> Iterator[str]:
@@ -206,8 +234,8 @@ class _Lenient:
                 self.at += 4
                 return chr(int(digits, 16))
         simple = {"n": "\n", "t": "\t", '"': '"', "'": "'", "/": "/", "\\": "\\"}
-        following = self.text[self.at : self.at + 1]
-        if character in "nt" and following.isalpha() and following.islower():
+        commands = {"n": _LATEX_N, "t": _LATEX_T}.get(character)
+        if commands is not None and commands.match(self.text, self.at):
             return "\\" + character  # \nu, \theta: this string is not JSON anyway
         return simple.get(character, "\\" + character)
 
@@ -236,6 +264,8 @@ def mended(text: Any, formula: bool = False) -> str:
     """A string out of JSON in which a lone backslash of LaTeX was taken for an escape (``\\frac`` for form
     feed).
     """
+    if isinstance(text, list) and all(isinstance(line, str) for line in text):
+        text = "\n".join(text)
     if not isinstance(text, str):
         try:
             return "" if text is None else str(text)
@@ -245,6 +275,9 @@ def mended(text: Any, formula: bool = False) -> str:
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     mended: str = whole.replace("\f", "\\f").replace("\b", "\\b")
     if formula:
+        if _LONE.search(whole):  # then none was meant as an escape
+            mended = _PERHAPS_A_BREAK.sub(r"\\n", mended)
+        mended = _NOT_A_BREAK.sub(r"\\n", mended)
         mended = re.sub(r"\t(?=[a-z])", r"\\t", mended)
         mended = re.sub(r"\r(?=[a-z])", r"\\r", mended)
     return mended.strip()
