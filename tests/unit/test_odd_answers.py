@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from vramwise.ocr.vlm.answers import parse
 
@@ -137,3 +139,49 @@ def test_an_answer_that_broke_off_in_its_first_entry_is_its_words(kind: str, key
         == "words of the page"
     )
     assert parse(kind, f"The {key}: words", cut=False).text == f"The {key}: words"
+
+
+WHOLE = {
+    "grounded_blocks": "![title](1,2,30,40) Alpha\n![text](5,6,70,80) Beta Gamma\n![table+](5,6,70,80) Delta",
+    "loc_polygons": f"Alpha{LOCS}{LOCS}\nBeta Gamma{LOCS}",
+    "quads_before_text": "(1,2),(30,2),(30,40),(1,40) Alpha\n(5,6),(7,8),(9,9),(1,1) Beta Gamma",
+    "boxes_after_text": "<ref>Alpha</ref><quad>(1,2),(30,40)</quad>"
+    "<ref>Beta Gamma</ref><quad>(1,2),(30,40)</quad>",
+    "ref_boxes": "<|box_start|>1 2 30 40<|box_end|><|ref_start|>text<|ref_end|><|rotate_up|>Alpha\n",
+    "ref_det": "<|ref|>title<|/ref|><|det|>[[1, 2, 30, 40]]<|/det|>\n# Alpha\n\n"
+    "<|ref|>text<|/ref|><|det|>[[1, 2, 30, 40],[2,3,4,5]]<|/det|>\nBeta Gamma",
+    "ref_det_lines": "<|ref|>Alpha<|/ref|><|det|>[[1, 2, 30, 40]]<|/det|>\n<|ref|>Beta<|/ref|>"
+    "<|det|>[[1, 2, 3, 4]]<|/det|>",
+    "doctags": "<doctag><section_header_level_1><loc_1><loc_2><loc_3><loc_4>Alpha</section_header_level_1>"
+    "<otsl><loc_1><loc_2><loc_3><loc_4><caption>Beta</caption><ched>Gamma<fcel>Delta<nl></otsl></doctag>",
+    "otsl": "<ched>Alpha<lcel><nl><fcel>Beta<ecel><nl>",
+    "chandra": '<div data-bbox="1 2 3 4" data-label="Text"><p>Alpha <math>x</math></p></div>'
+    '<div data-bbox="1 2 3 4" data-label="Table"><table><tr><td>Beta</td></tr></table></div>',
+    "dots_layout": '[{"bbox": [1, 2, 3, 4], "category": "Title", "text": "Alpha"}, {"bbox": [1, 2, 3, 4], '
+    '"category": "Text", "text": "Beta\\nGamma"}]',
+    "qwen_boxes": '[{"bbox_2d": [1, 2, 3, 4], "text_content": "Alpha"}, {"bbox_2d": [1, 2, 3, 4], '
+    '"text_content": "Beta\\nGamma"}]',
+    "page_json": '{"primary_language": "en", "is_rotation_valid": true, "natural_text": "Alpha\\nBeta"}',
+    "front_matter": "---\nprimary_language: en\nis_rotation_valid: True\nis_table: False\n---\nAlpha\nBeta",
+    "nanonets": "<watermark>Alpha</watermark>\n<img>Beta</img> <page_number>3</page_number>",
+    "qwen_html": '<html><body><h1 data-bbox="1 2 3 4">Alpha</h1>'
+    '<p data-bbox="1 2 3 4">Beta</p></body></html>',
+    "picture_boxes": "Alpha\n![image](image_1.png)1,2,30,40\nBeta",
+}
+MARKS = re.compile(
+    r"[<]\||LOC|</?(?:loc|doctag|otsl|fcel|ched|nl|section|ref|quad|watermark|page_number|img|html|body|h1|p|div)\b"
+    r"|bbox|category|natural|primary|is_rot|!\[t|\[\[|\(\d"
+)
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_wherever_an_answer_breaks_off_no_mark_is_left_and_no_word_is_lost(kind: str) -> None:
+    said = WHOLE[kind]
+    tokens = [(token.start(), token.end()) for token in re.finditer(r"<\|[^|]+\|>", said)]
+    for end in range(len(said) + 1):
+        if any(start < end < stop for start, stop in tokens):
+            continue  # a token is written whole
+        text = parse(kind, said[:end], cut=end < len(said)).text
+        assert MARKS.search(text) is None, (said[:end], text)
+        come = [word for word in ("Alpha", "Beta", "Gamma", "Delta") if word in said[:end]]
+        assert [word for word in come if word not in text] == [], (said[:end], text)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ....cancel import watched
 from .fences import unwrapped
-from .parsed import CUT, Parsed, RawRegion, as_markdown, points_of
+from .parsed import CUT, Parsed, RawRegion, as_markdown, points_of, without_half_tag
 from .tables import OTSL_NAMES, otsl_to_html
 
 _DOCTAG = re.compile(r"<(/?)([a-z_][\w-]{0,40})>")
@@ -50,7 +50,7 @@ _CHECKED = {"checkbox_selected": "[x] ", "checkbox_unselected": "[ ] "}
 _SUFFIX = re.compile(r"section_header(_level_\d{1,2})?")
 _LOC_GRID = 500  # DocTags give places on a grid of 0..500; the family's units are thousandths
 MOST_OPEN = 32  # elements within each other; deeper ones count as text of the last
-_HALF_TAG = re.compile(r"</?([a-z_]\w{0,40})?\Z")
+_HALF_PLACE = re.compile(r"<(?:loc_?\d{0,4})\Z")
 _IN_TAGS = frozenset({"doctag", "page_break", *OTSL_NAMES})
 
 
@@ -67,12 +67,8 @@ def doctags(answer: str, cut: bool) -> Parsed:
 
 def _whole_tags(answer: str) -> str:
     """``answer`` without the half tag at which it broke off."""
-    half = _HALF_TAG.search(answer)
-    name = (half[1] or "") if half else "no tag"
-    known = re.fullmatch(r"loc_?\d*", name) or any(
-        tag.startswith(name) for tag in (*_DOC_CATEGORIES, "section_header_level_", *_IN_TAGS)
-    )
-    return unwrapped(answer[: half.start()] if half and known else answer)
+    known = (*_DOC_CATEGORIES, *_IN_TAGS, *(f"section_header_level_{level}" for level in range(1, 10)))
+    return unwrapped(without_half_tag(_HALF_PLACE.sub("", answer), known))
 
 
 class _Open:

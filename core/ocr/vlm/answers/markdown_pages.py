@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .fences import unwrapped, without_fence_lines, wraps_markdown
-from .parsed import CUT, Parsed
+from .fences import unfenced, unwrapped, without_fence_lines, wraps_markdown
+from .parsed import CUT, Parsed, unread, without_half_tag
 from .places import figures
 from .written_json import entries, mended
 
@@ -20,6 +20,8 @@ _ODD_HEAD = re.compile(  # without its first line of dashes, or cut before its l
     rf"(?:\s{{0,20}}---[ \t]{{0,20}}\n)?((?:{_OWN}:[^\n]{{0,200}}\n){{1,5}})"
     r"(?:\w{0,20}\s{0,2}\Z|---[ \t]{0,20}(?:\n|\Z))?"
 )
+_HALF_HEAD = re.compile(r"-{1,3}(?:\s{0,20}(\w{0,20}):?)?")
+_TAG_NAMES = ("watermark", "page_number", "signature", "figure", "img")
 _TAGS = re.compile(
     r"</?(?:watermark|page_number|signature|figure)>|</?img(?:\s[^<>]{0,400})?>", re.IGNORECASE
 )
@@ -31,6 +33,8 @@ def front_matter(answer: str, cut: bool) -> Parsed:
     turn is a note.
     """
     text = _unwrapped(answer)
+    if cut and (first := _HALF_HEAD.fullmatch(text)) and "primary_language".startswith(first[1] or ""):
+        return Parsed("", "")
     head = _HEAD.match(text) or _ODD_HEAD.match(f"{text}\n" if cut else text)
     said = dict(_PROPERTY.findall(head[1])) if head else {}
     page = text[head.end() :].strip() if head else text
@@ -52,7 +56,8 @@ def page_json(answer: str, cut: bool) -> Parsed:
     found, whole = entries(answer)
     said = {key: value for entry in found for key, value in entry.items()}
     if "natural_text" not in said and '"natural_text' not in answer:
-        return front_matter(answer, cut)
+        begun = cut and unfenced(answer).startswith("{")
+        return unread(answer, cut) if begun else front_matter(answer, cut)
     pages = [mended(entry.get("natural_text", entry.get("text"))) for entry in found]
     page = _IMAGE.sub("", "\n\n".join(filter(None, pages))).strip()
     notes = () if whole and not cut else (CUT,)
@@ -64,6 +69,7 @@ def nanonets(answer: str, cut: bool) -> Parsed:
     descriptions of pictures. The text has their words without the tags.
     """
     marked = _unwrapped(answer)
+    marked = without_half_tag(marked, _TAG_NAMES).rstrip() if cut else marked
     return Parsed(_TAGS.sub("", marked).strip(), marked)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,23 @@ CUT = "The answer ended before it was complete; what was whole in it is here."
 
 
 MOST = 1e300  # of a number; whole numbers in JSON may be too large for a float
+# An answer in JSON that broke off before its first word: keys, numbers and a category.
+_NO_WORDS = re.compile(
+    r'[\[{][\s{\["]{0,8}(?:"?[a-z_0-9]{1,24}"?\s{0,4}:\s{0,4}(?:[\[\d\s.,\]-]{1,120}|true|false|null),?\s{0,4}'
+    r'|"?(?:category|primary_language)"\s{0,4}:\s{0,4}"[A-Za-z-]{0,20}"?,?\s{0,4}){0,8}'
+    r'(?:"?[a-z_0-9]{0,24}"?\s{0,4}:?\s{0,4})?"?',
+    re.IGNORECASE,
+)
+
+
+def without_half_tag(text: str, names: Iterable[str]) -> str:
+    """``text``, which broke off, without half a tag of ``names`` at its end."""
+    half = _HALF_TAG.search(text)
+    known = half is not None and any(name.startswith((half[1] or "").lower()) for name in names)
+    return text[: half.start()] if half and known else text
+
+
+_HALF_TAG = re.compile(r"</?([A-Za-z_]\w{0,40})?\Z")
 
 
 @dataclass(frozen=True)
@@ -49,7 +66,7 @@ class Parsed:
 def unread(answer: str, cut: bool) -> Parsed:
     """An answer without a single entry: an empty list is an empty page, anything else is shown as it is."""
     text = unfenced(answer)
-    if text in ("", "[]", "{}"):
+    if text in ("", "[]", "{}") or (cut and _NO_WORDS.fullmatch(text)):
         return Parsed("", "")
     return Parsed(
         text, text, notes=("The model did not answer in the form asked for; its words are the text.",)

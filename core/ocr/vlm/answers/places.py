@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ....cancel import watched
-from .parsed import CUT, Parsed, RawRegion, as_markdown, numbers, points_of, unread
+from .parsed import CUT, Parsed, RawRegion, as_markdown, numbers, points_of, unread, without_half_tag
 
 _TOKEN = re.compile(r"<\|[^<>|\n]{1,40}\|>|<\uff5c[^<>\uff5c\n]{1,40}\uff5c>")
 _NUMBER = r"-?\d{1,6}(?:\.\d{1,6})?"
@@ -40,6 +40,8 @@ _QUAD_FIRST = re.compile(rf"{_POINT}(?:\s{{0,4}},?\s{{0,4}}{_POINT}){{1,15}}[ \t
 _BOX_LAST = re.compile(
     rf"(?:</ref>\s{{0,4}}<(?:quad|box)>)?{_POINT}\s{{0,4}},\s{{0,4}}{_POINT}(?:</(?:quad|box)>)?"
 )
+_HALF_QUAD = re.compile(r"(?:\A|\n)\(\d{0,6}\s{0,4}\Z")  # a line begins with its corners
+_UNPLACED = re.compile(r"</(?:ref|quad|box)>\s{0,4}(?:<(?:quad|box)>)?\s{0,4}(?:\(\d{0,6})?\Z")
 _OPENED = re.compile(r"\s{0,4}<ref>")
 # What of a mark was written when an answer broke off; it is no word of the page.
 _HALF_MARKER = re.compile(r"!\[[\w -]{0,40}\+?(?:\](?:\([-\d., ]{0,60})?)?\Z")
@@ -144,7 +146,7 @@ def loc_polygons(answer: str, cut: bool) -> Parsed:
 
 def quads_before_text(answer: str, cut: bool) -> Parsed:
     """dots.mocr: ``(x0,y0),(x1,y1),(x2,y2),(x3,y3) text``."""
-    answer = _HALF_POINTS.sub("", answer) if cut else answer
+    answer = _HALF_QUAD.sub("", _HALF_POINTS.sub("", answer)) if cut else answer
     regions: list[RawRegion] = []
     rest: list[str] = []
     for found, text in _split(_QUAD_FIRST, answer):
@@ -165,7 +167,8 @@ def boxes_after_text(answer: str, cut: bool) -> Parsed:
         points = points_of(numbers(found[0]))
         regions.append(RawRegion(_line(answer[at : found.start()]), points))
         at = found.end()
-    rest += filter(None, [_line(_HALF_POINTS.sub("", answer[at:]) if cut else answer[at:])])
+    left = without_half_tag(_HALF_POINTS.sub("", answer[at:]), ("ref", "quad", "box")) if cut else answer[at:]
+    rest += filter(None, [_line(_UNPLACED.sub("", left))])
     return _lines(regions, rest, answer, cut)
 
 

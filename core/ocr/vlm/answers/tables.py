@@ -6,6 +6,7 @@ import re
 from html import escape
 
 from ....cancel import watched
+from .parsed import without_half_tag
 
 _RULE = re.compile(
     r"\\(?:hline|toprule|midrule|bottomrule|c(?:mid)?(?:line|rule)(?:\([lr]{1,2}\))?\{[\d-]{1,9}\})"
@@ -13,7 +14,6 @@ _RULE = re.compile(
 _SPAN = re.compile(r"\\multi(column|row)\{(\d{1,4})\}\{[^{}]*\}\{(.*)\}", re.DOTALL)
 OTSL_NAMES = ("fcel", "ecel", "lcel", "ucel", "xcel", "ched", "rhed", "srow", "nl")
 _OTSL = re.compile(rf"<({'|'.join(OTSL_NAMES)})>")
-_HALF_MARK = re.compile(r"<([a-z]{0,4})\Z")
 _JOINED = ("lcel", "ucel", "xcel")
 MOST_SPANS = 2  # a cell may span columns and rows; what is nested deeper stays as it is
 
@@ -30,10 +30,7 @@ def _add_cell(rows: list[list[tuple[str, str]]], kind: str, words: str) -> None:
 
 def whole_marks(body: str) -> str:
     """``body`` without the half mark of OTSL at which it broke off."""
-    half = _HALF_MARK.search(body)
-    if half is None or not any(name.startswith(half[1]) for name in OTSL_NAMES):
-        return body
-    return body[: half.start()]
+    return without_half_tag(body, OTSL_NAMES)
 
 
 def otsl_to_html(body: str) -> str:
