@@ -84,8 +84,10 @@ def _windows_language() -> int:
 
 
 def without_leading_lang(typed: Sequence[str]) -> list[str]:
-    """``--lang ru`` in front of the verb stands behind it, where every verb takes it."""
+    """``--lang ru`` in front of the verb stands behind it, where every verb takes it; ``--json`` too."""
     words = list(typed)
+    if words[:1] == ["--json"] and len(words) > 1 and not words[1].startswith("-"):
+        words[:2] = [words[1], words[0]]
     if words and words[0].startswith("--lang="):
         words[:1] = words[0].split("=", 1)
     if words[:1] == ["--lang"] and len(words) > 2:

@@ -13,6 +13,7 @@ from ..catalog.words import Said, in_language, said
 from ..errors import UnknownName, VramwiseError, nearest_name, shown
 from ..shell import as_called_template
 from .language import spoken
+from .terminal import say_failure
 
 _NEGATIVE = re.compile(r"-(?:[.,]?\d|inf|nan)", re.IGNORECASE)
 WIDEST = 110  # columns of help on a wide terminal
@@ -113,15 +114,29 @@ class Parser(argparse.ArgumentParser):
         known, extra = self.parse_known_args(args, namespace)
         if extra:
             raise self._unknown(extra, str(getattr(known, "verb", "")))
+        self._say_twice(str(getattr(known, "verb", "")))
         return known
+
+    def _say_twice(self, verb: str) -> None:
+        """Of an option that was given twice the last counts, and that is said."""
+        typed = self._typed[: self._typed.index("--") if "--" in self._typed else None]
+        names = [word.partition("=")[0] for word in typed if word.startswith("--")]
+        known = self._of(verb)._option_string_actions
+        for name in dict.fromkeys(names):
+            if names.count(name) > 1 and type(known.get(name)) is argparse._StoreAction:
+                say_failure(said("note_option_twice", option=name))
+
+    def _of(self, verb: str) -> Parser:
+        """The parser of ``verb``, or this one."""
+        found = (
+            its.choices[verb] for its in self._actions if isinstance(its, _Verbs) and verb in its.choices
+        )
+        return next(found, self)
 
     def _unknown(self, extra: Sequence[str], verb: str) -> VramwiseError:
         """Of what nothing can be made: an option that is none, with the nearest, or one word too many."""
         option = next((word.partition("=")[0] for word in extra if word.startswith("-")), "")
-        of_verb = next(
-            (its.choices[verb] for its in self._actions if isinstance(its, _Verbs) and verb in its.choices),
-            self,
-        )
+        of_verb = self._of(verb)
         if option:
             return self._no_option(option, of_verb)
         return UsageError(said("error_word_too_many", text=extra[0], program=of_verb.prog))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from vramwise.advisor.model_names import model_name
 from vramwise.catalog.diffusion import diffusion_model
@@ -82,3 +84,21 @@ def test_a_model(text: str, model: str) -> None:
 )
 def test_a_precision(model: str, asked: str, precision: str) -> None:
     assert diffusion_model(model).of(asked).precision == precision
+
+
+def test_a_task_that_is_typed_as_a_verb_is_told_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["which-gpu"]) == 2
+    assert "advise --task which-gpu` answers that." in capsys.readouterr().err
+
+
+def test_json_before_the_verb_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "advise", "--gpu", "RTX 9999"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "unknown_name"
+
+
+def test_an_option_that_is_given_twice_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["advise", "--task", "image", "--task=video", "--vram-gib", "12"]) == 0
+    said = capsys.readouterr()
+    assert "--task is given twice: the last one counts." in said.err and "Image:" not in said.out
+    assert main(["advise", "--vram-gib", "24", "--with", "sd15", "--with", "sdxl"]) == 0
+    assert "twice" not in capsys.readouterr().err
