@@ -5,6 +5,7 @@ card) or a file's size. What vendors only recommend is not here. ``what`` names 
 
 - ``weights``: the diffusion model in memory,
 - ``encoder:NAME``: that text encoder in memory,
+- ``vae``: the VAE in memory,
 - ``loaded``: all that is loaded, without what works on it,
 - ``sampling``, ``optimal``, ``resident``, ``resident sampling``: the peaks of those names in
   core/advisor/diffusion_memory.py,
@@ -91,6 +92,7 @@ def _computed(row: dict[str, str]) -> int:
     need = diffusion_need(model, row["precision"], **sides, **named)
     return {
         "weights": need.weights_bytes,
+        "vae": need.vae_bytes,
         "loaded": need.loaded_bytes,
         "sampling": need.sampling_bytes,
         "optimal": need.optimal_bytes,

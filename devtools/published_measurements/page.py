@@ -9,7 +9,7 @@ from vramwise.units import gib
 from .compare import Measurement, measurements, median_deviation
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "measurements.md"
-_WEIGHTS = ("weights", "encoder", "loaded")
+_WEIGHTS = ("weights", "encoder", "vae", "loaded")
 
 
 def of_weights(row: Measurement) -> bool:
