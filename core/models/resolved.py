@@ -13,7 +13,7 @@ from ..families.family import Config, Family, family, family_of_model_type
 from ..families.published import published_config
 from ..families.recipes import taken, with_recipe
 from ..families.saved.names import by_class_names
-from ..settings import Settings
+from ..settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from ..weights.checkpoints import Checkpoint
@@ -102,14 +102,16 @@ def family_of_checkpoint(found: Checkpoint, row: OCRModel | None) -> Family:
     """The family with the recipe that the checkpoint's own words tell, or that its ``row`` of the catalog
     names. Raises VramwiseError for a model_type that no family has.
     """
+    from ..weights.checkpoints import how_else
     from ..weights.own_words import own_words
 
     general = family_of_model_type(found.model_type)
     if general is None:
-        raise VramwiseError(
+        unknown = (
             f"{found.path} is a {found.model_type} model, which VRAMwise has no family for. "
             "Its families are listed by `vramwise models`."
         )
+        raise VramwiseError(" ".join((unknown, *how_else(found.name, load_settings()))))
     if row is not None:
         its = family(row.family)
         if its.of == general.id:

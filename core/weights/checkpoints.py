@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..catalog import OCRModel
+from ..catalog import OCRModel, ocr_models
 from ..errors import VramwiseError, nearest
 from ..families.family import families, family_of_model_type
+from ..families.recipes import served_as
 from ..settings import Settings
 from .checkpoint_files import (
     CONFIG,
@@ -287,13 +288,24 @@ def why_unusable(name: str, settings: Settings) -> str | None:
             return shown(_reason(folder, error))
         if family_of_model_type(model_type) is None:
             kind = f"a {shown(model_type)[:60]} model" if model_type else "a folder without a model_type"
-            return f"{folder} is {kind}, which VRAMwise has no family for."
+            unknown = f"{folder} is {kind}, which VRAMwise has no family for."
+            return " ".join((unknown, *how_else(folder_name, settings)))
         reason = _why_odd(folder)
         if reason:
             return reason
     wanted = plain_name(name.removesuffix(".gguf"))
     found = gguf_named({wanted}, searched_model_folders(settings)) if wanted else None
     return how_to_serve(found) if found else None
+
+
+def how_else(name: str, settings: Settings) -> Iterator[str]:
+    """What can be done with a folder called ``name`` that has no class here: sentences behind another."""
+    copy = next((row for row in ocr_models() if row.repo and plain_name(name) in spellings(row.repo)), None)
+    served = served_as(name)
+    if served is not None:
+        yield f"A server can run it (vLLM, SGLang): read it by Remote OCR Model, family {served.id}."
+    if copy is not None:
+        yield f"{copy.name} is loaded from {copy.repo}: {settings.command('download', copy.id)}"
 
 
 def _why_no_lora(folder: Path, settings: Settings) -> str | None:

@@ -271,3 +271,31 @@ def test_a_fine_tune_that_bears_its_bases_name_is_not_asked_in_general_in_silenc
 def test_lists_within_lists_do_not_make_an_answer_grow() -> None:
     answer = "<ul><li>" * 2000
     assert len(parse("chandra", answer, True).text) < 5 * len(answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "model_type", "said"),
+    [
+        ("DeepSeek-OCR-2", "deepseek_vl_v2", ("deepseek-community/DeepSeek-OCR-2", "family deepseek_ocr2.")),
+        ("DeepSeek-OCR", "deepseek_vl_v2", ("family deepseek_ocr.",)),
+        ("Qwen3-VL-30B-A3B-Instruct", "qwen3_vl_moe", ("family qwen3_vl.",)),
+        ("Infinity-Parser2-Pro", "qwen3_5_moe", ("family infinity_parser_2.",)),
+        ("POINTS-Reader", "points", ("no family for.",)),
+    ],
+)
+def test_what_has_no_class_here_is_told_where_it_can_be_read(
+    name: str, model_type: str, said: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vramwise.models.resolved import resolve
+    from vramwise.settings import load_settings
+
+    monkeypatch.setenv("VRAMWISE_MODELS", str(tmp_path))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "config.json").write_text(json.dumps({"model_type": model_type}), "utf-8")
+    header = json.dumps({"a": {"dtype": "F16", "shape": [1], "data_offsets": [0, 2]}}).encode()
+    data = len(header).to_bytes(8, "little") + header + b"\0\0"
+    (tmp_path / name / "model.safetensors").write_bytes(data)
+    with pytest.raises(VramwiseError) as told:
+        resolve(name, load_settings())
+    assert all(words in str(told.value) for words in said), str(told.value)

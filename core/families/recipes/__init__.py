@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...catalog.words import said
-from ..family import Family, recipes
+from ..family import Family, families, recipes
 
 _SAYS_NOTHING = re.compile(  # parts of paths that trainers, tools and caches give to every model
     r"(?:(?:checkpoint|ckpt|step|epoch|iter|global|ggml|hf|models?|weights?|merged|final|best|last|latest"
@@ -95,6 +95,14 @@ def named(name: str, rows: Iterable[Family], begins: bool = False) -> Family | N
         if (place := _place(words, name)) is not None and not (begins and place)
     ]
     return max(reversed(found), key=lambda pair: pair[0])[1] if found else None
+
+
+def served_as(name: str) -> Family | None:
+    """The family or recipe by which a server is asked that runs a model called ``name``; None where the name
+    tells none.
+    """
+    told = [row for row in families() if row.chat and _is_its(name, row)]
+    return named(name, recipes()) or max(told, key=lambda row: len(row.name), default=None)
 
 
 def _place(words: str, name: str) -> int | None:
