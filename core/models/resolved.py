@@ -118,4 +118,4 @@ def family_of_checkpoint(found: Checkpoint, row: OCRModel | None) -> Family:
             return taken(its)
         if its.id == general.id:
             return taken(general)
-    return with_recipe(general, own_words(found.path, name=found.name))
+    return with_recipe(general, own_words(found.path, name=found.name, adapter=found.adapter))

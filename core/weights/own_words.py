@@ -19,17 +19,19 @@ _TITLE = re.compile(r"^#\s+(.{1,200})$", re.MULTILINE)
 _BASE = re.compile(r"^base_model:[ \t]*(\S.{0,199})?\n((?:[ \t]*-[ \t]*.{1,200}\n)*)", re.MULTILINE)
 
 
-def own_words(path: Path, repo: str = "", name: str = "") -> OwnWords:
+def own_words(path: Path, repo: str = "", name: str = "", adapter: Path | None = None) -> OwnWords:
     """Of the folder ``path``; ``repo`` is where it was fetched from, where that is known, and ``name`` what
-    lists call it. Raises VramwiseError for a config.json that cannot be read.
+    lists call it. With an ``adapter`` on top, whose folder that is, it is the model, and ``path`` its base.
+    Raises VramwiseError for a config.json that cannot be read.
     """
     config = read_config(path)
     tokenizer = _Tokenizer(path)
-    title, *bases = _readme(path)
+    title, *bases = _readme(adapter or path)
+    below = () if adapter is None else (*_own_names(path), *filter(None, _readme(path)))
     return OwnWords(
         called=name or path.name,
-        names=tuple(dict.fromkeys(filter(None, (repo, name, *_own_names(path))))),
-        bases=tuple(dict.fromkeys((*_text(config.get("_name_or_path")), *filter(None, bases)))),
+        names=tuple(dict.fromkeys(filter(None, (repo, name, *_own_names(adapter or path))))),
+        bases=tuple(dict.fromkeys((*_text(config.get("_name_or_path")), *filter(None, bases), *below))),
         title=title,
         architectures=tuple(_texts(config.get("architectures"))),
         has=tokenizer.has,

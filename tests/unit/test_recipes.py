@@ -245,6 +245,27 @@ def test_what_a_folder_was_made_from_is_told_by_models_and_not_by_people(
 
 
 @pytest.mark.parametrize(
+    ("base", "adapter", "expected"),
+    [
+        ("Qwen2.5-VL-7B-Instruct", "my-receipts", ("qwen2_5_vl", "Nothing in my-receipts says")),
+        ("Qwen2.5-VL-7B-Instruct", "olmOCR-2-lora/checkpoint-40", ("olmocr_2", "Asked as olmOCR-2")),
+        ("olmOCR-2-7B-1025", "my-receipts", ("olmocr_2", "Asked as olmOCR-2")),
+        ("Nanonets-OCR-s", "olmOCR-2-lora", ("olmocr_2", "Asked as olmOCR-2")),
+    ],
+)
+def test_an_adapter_is_a_fine_tune_of_its_base(
+    base: str, adapter: str, expected: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / base).mkdir()
+    (tmp_path / base / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"}), "utf-8")
+    on_top = tmp_path / adapter
+    on_top.mkdir(parents=True)
+    words = own_words(tmp_path / base, name=on_top.name, adapter=on_top)
+    its = with_recipe(family("qwen2_5_vl"), words)
+    assert its.id == expected[0] and expected[1] in its.note
+
+
+@pytest.mark.parametrize(
     ("model_type", "name", "noted"),
     [
         ("qwen2_vl", "Qwen2-VL-OCR-2B-Instruct", True),
