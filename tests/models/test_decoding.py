@@ -95,6 +95,19 @@ def test_a_page_draws_the_same_numbers_however_many_are_put_on_the_device_at_onc
     assert len(set(map(tuple, ahead))) > 1
 
 
+def test_a_page_draws_the_same_wherever_it_stands_in_a_batch() -> None:
+    scores = torch.randn(3, 50, generator=torch.Generator().manual_seed(1))
+
+    def drawn(order: list[int]) -> dict[int, list[int]]:
+        draw = decoding.SeededDraw(Sampling(0.2, 0.9, 3), len(order))
+        steps = [draw(None, scores[order]).argmax(-1).tolist() for _ in range(9)]
+        return {page: [step[row] for step in steps] for row, page in enumerate(order)}
+
+    together = drawn([0, 1, 2])
+    assert drawn([2, 0, 1]) == together
+    assert {page: drawn([page])[page] for page in range(3)} == together
+
+
 def test_a_repetition_penalty_holds_nothing_against_a_row_that_only_fills_it() -> None:
     """The filling is the token that ends answers here, as where a tokenizer has no other."""
     scores = torch.randn(1, 9, generator=torch.Generator().manual_seed(1))
