@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from ..catalog.templates import Template
 
 # What most machines with a card have (Steam Hardware Survey: 16 and 32 GB are two thirds and more of all).
-USUAL_RAM = 32 * GIB
+_USUAL_RAM = 32 * GIB
+
+
+def usual_ram(target: Target) -> int:
+    """The RAM of most machines with such a card: 32 GiB, and no less than the card has memory."""
+    return max(_USUAL_RAM, int((target.vram_gib or 0) * GIB))
 
 
 def diffusion_candidates(target: Target, task: str, without: Collection[str] = ()) -> Iterator[Candidate]:
@@ -160,7 +165,7 @@ def _diffusion_candidate(
         seconds=use.seconds_floor,
         notes=need.notes,
         seconds_per_step=use.seconds_per_step,
-        much_ram=target.ram_bytes is None and (ram_bytes or 0) > USUAL_RAM,
+        much_ram=target.ram_bytes is None and (ram_bytes or 0) > usual_ram(target),
     )
 
 

@@ -181,7 +181,7 @@ def compare(names: Sequence[str]) -> Comparison:
         raise VramwiseError(
             said("error_compare_count", count=len(names)), "error_compare_count", count=len(names)
         )
-    cards = tuple(dict.fromkeys(gpu for name in names for gpu in find_gpus(name)))
+    cards = tuple(dict.fromkeys(gpu for name in names for gpu in find_gpus(name, or_size=False)))
     balances = [balance(gpu) for gpu in cards]
     rows: list[tuple[str, tuple[Any, ...]]] = [
         (key, tuple(getattr(gpu, key) for gpu in cards))

@@ -11,7 +11,7 @@ from ..catalog.words import in_language, sized, words, written
 from ..units import GIB, Figure, figure, gib, seconds_text
 from .advise import Advice
 from .candidate import RESIDENT, WAITS_SECONDS, Candidate
-from .diffusion_candidates import USUAL_RAM
+from .diffusion_candidates import usual_ram
 from .gpu_ranking import TOLERANCE, balance, rating
 from .memory_ranges import tiers
 from .remote_candidates import RemoteCandidate
@@ -60,7 +60,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
         yield from table_lines(best, lang, say, with_task=True)
     if set(tasks) - {OCR}:
         yield ""
-        yield _order(say)
+        yield _order(advice.target, say)
     for task in tasks:
         found = [candidate for candidate in advice.candidates if candidate.task == task]
         yield ""
@@ -76,7 +76,7 @@ def _lines(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[str]:
     if set(tasks) - {OCR}:
         yield from _addons(advice, best, say)
         yield from _formats(advice, say)
-    yield from _unlocks(advice.unlocks, say)
+    yield from _unlocks(advice.unlocks, lang, say)
     yield from _remote(advice.remote, say)
     yield from _own_faults(advice, lang, say)
     yield ""
@@ -138,9 +138,10 @@ def remarks(target: Target, say: Mapping[str, str]) -> Iterator[str]:
         yield say["advise_own_card"]
 
 
-def _order(say: Mapping[str, str]) -> str:
+def _order(target: Target, say: Mapping[str, str]) -> str:
     first, second = WAITS_SECONDS
-    return say["advise_order"].format(first=figure(first), second=figure(second), ram=gib(USUAL_RAM, 0))
+    ram = gib(usual_ram(target), 0)
+    return say["advise_order"].format(first=figure(first), second=figure(second), ram=ram)
 
 
 def _task(found: Sequence[Candidate], lang: str, say: Mapping[str, str], short: bool) -> Iterator[str]:
@@ -180,7 +181,8 @@ def _not_here(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) -> 
         yield say["advise_not_here"]
         yield ""
         for row in told:
-            facts = {"name": _named(row, say), "precision": row.precision, "reason": row.reason(lang)}
+            precision = in_language(row.precision, lang)
+            facts = {"name": _named(row, say), "precision": precision, "reason": row.reason(lang)}
             yield "- " + say["advise_not_here_line"].format(**facts)
     if len(nearest) > len(told):
         yield ""
@@ -196,7 +198,7 @@ def _installable(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) 
     waiting: dict[str, dict[str, None]] = {}
     for candidate in found:
         if candidate.why == "not_installed":
-            waiting.setdefault(candidate.reason(lang), {})[candidate.precision] = None
+            waiting.setdefault(candidate.reason(lang), {})[in_language(candidate.precision, lang)] = None
     for reason, precisions in waiting.items():
         yield ""
         yield say["advise_installable"].format(precisions=", ".join(precisions), reason=reason)
@@ -250,7 +252,7 @@ def table_lines(
 
 def _cards(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) -> Iterator[str]:
     if not found:
-        yield say["advise_nothing"]
+        yield say["advise_no_card"]
         return
     yield f"| {say['advise_head_card']} | {say['advise_head_reason']} |"
     yield "|---|---|"
@@ -258,16 +260,19 @@ def _cards(found: Sequence[Candidate], lang: str, say: Mapping[str, str]) -> Ite
         yield f"| {card.name} | {card.reason(lang)} |"
 
 
-def _unlocks(unlocks: Sequence[Unlock], say: Mapping[str, str]) -> Iterator[str]:
+def _unlocks(unlocks: Sequence[Unlock], lang: str, say: Mapping[str, str]) -> Iterator[str]:
     if not unlocks:
         return
     yield ""
     yield "## " + say["advise_unlocks"].format(tier=figure(unlocks[0].vram_gib))
     yield ""
     for unlock in unlocks:
-        was = f" ({unlock.was})" if unlock.was else ""
-        task = say[f"advise_task_{unlock.candidate.task}"]
-        yield f"- {task}: {unlock.candidate.name} {unlock.candidate.precision}{was}"
+        was = f" ({in_language(unlock.was, lang)})" if unlock.was else ""
+        task, precision = (
+            say[f"advise_task_{unlock.candidate.task}"],
+            in_language(unlock.candidate.precision, lang),
+        )
+        yield f"- {task}: {unlock.candidate.name} {precision}{was}"
 
 
 def _remote(found: Sequence[RemoteCandidate], say: Mapping[str, str]) -> Iterator[str]:

@@ -83,7 +83,10 @@ class Target:
 
 
 def target_of_gpu(gpu: GPU, ram_gib: float | None = None, system: str = "linux") -> Target:
-    """An empty card. Raises VramwiseError where the catalog has no memory size of it."""
+    """An empty card; one of a processor has the machine's RAM. Raises VramwiseError where the catalog has no
+    memory size of it and none is named."""
+    if gpu.unified and gpu.vram_gib is None and _ram(ram_gib):
+        gpu = replace(gpu, vram_gib=ram_gib)
     budget, usable = budget_of_gpu(gpu, system), usable_bytes(gpu, system)
     return Target(
         gpu.label, budget, usable, gpu.vram_gib, gpu, _ram(ram_gib), system=system, idle_bytes=usable

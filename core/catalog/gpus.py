@@ -170,10 +170,10 @@ def _of_sizes(row: Row) -> list[GPU]:
     return [GPU(**{**known, "vram_gib": number(size)}) for size in row["vram_gib"].split("|")]  # type: ignore[arg-type]
 
 
-def find_gpus(text: str) -> tuple[GPU, ...]:
+def find_gpus(text: str, *, or_size: bool = True) -> tuple[GPU, ...]:
     """The cards that ``text`` names: several when the name is sold with several memory sizes and ``text``
     says none ("RTX 4060 Ti"), one when it does ("rtx 4060 ti 16gb"). Never another card: a name that no card
-    has is unknown.
+    has is unknown. ``or_size``: where it is asked a size would do as well, which the refusal tells.
 
     Raises UnknownName with the three nearest names.
     """
@@ -230,6 +230,9 @@ def find_gpus(text: str) -> tuple[GPU, ...]:
     if unsold is not None:
         raise unsold
     near = nearest_cards(text)
+    if not or_size:
+        key = "error_card_unknown_here" if parse_memory(text) is None else "error_card_is_size"
+        raise UnknownName(said(key, text=text, near=", ".join(near)))
     raise UnknownName(
         f'"{text}" is no GPU of the catalog. The nearest: {", ".join(near)}. '
         '`vramwise gpus` lists all; a size such as "16 GB" works too.',

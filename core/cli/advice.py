@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,6 +19,7 @@ from .usage import UsageError, one_of, refuse_empty, unknown_word
 
 if TYPE_CHECKING:
     from ..advisor.advise import Advice
+    from ..advisor.targets import Target
 
 # What of a card is a number, in the order of the table.
 _FIGURES = ("vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops")
@@ -90,6 +92,11 @@ def _add_advise(verbs: Any) -> None:
     advise.set_defaults(run=_advise)
 
 
+def _ignores_ram(target: Target, ram_gib: float) -> bool:
+    """Where memory is unified RAM is no second one: it may only be the size that the catalog has not."""
+    return target.gpu is not None and target.gpu.unified and target.vram_gib != ram_gib
+
+
 def _served() -> Mapping[str, str]:
     """What the endpoints of config.yaml are said to serve. Where there are none nothing of the network is
     imported."""
@@ -136,6 +143,13 @@ def _advise(arguments: argparse.Namespace) -> int:
         except UnknownName:
             say_own_faults(arguments.lang)  # it may be the name of a row that is not used
             raise
+    ram = arguments.ram_gib
+    if (
+        ram is not None
+        and task != "which GPU"
+        and all(_ignores_ram(answer.target, ram) for answer in answers)
+    ):
+        say_failure(said("note_ram_unified"))
     if arguments.json and arguments.tiers:
         say_failure("--tiers is ignored: it is a table for people, without --json.")
     if arguments.json:
@@ -269,7 +283,10 @@ def _gpus(arguments: argparse.Namespace) -> int:
     say_own_faults(arguments.lang)
     refuse_empty(arguments.text, "The card has no name: it is empty. Leave it out for all.")
     text = arguments.text or ""
-    found = [gpu for gpu in gpus() if text.lower() in gpu.label.lower()]
+    every = [gpu for gpu in gpus() if text.lower() in gpu.label.lower()]
+    # "M4" is asked of what begins so, and of "SXM4" where nothing does
+    begins = re.compile(rf"(?<![^\W_]){re.escape(text.lower())}")
+    found = [gpu for gpu in every if begins.search(gpu.label.lower())] or every
     found = found or list(find_gpus(text))  # written otherwise, or nearest names
     if arguments.json:
         keys = ("vendor", "vram_gib", "bandwidth_gb_s", "tensor_cores", "fp16_tensor_tflops", "status")
@@ -309,6 +326,7 @@ def _gpus(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace) -> int:
+    from ..advisor.candidate import spoken_name
     from ..advisor.memory_ranges import ranges
 
     spoken = words(arguments.lang)
@@ -325,10 +343,10 @@ def _models(arguments: argparse.Namespace) -> int:
         [
             spoken["models_task_3d" if model.task == "3d" else f"advise_task_{model.task}"],
             model.model,
-            f"{model.name} ({spoken['advise_yours']})" if model.yours else model.name,
+            f"{model.name} ({spoken['advise_yours']})" if model.yours else spoken_name(model.name, spoken),
             gib(model.minimum_bytes),
-            Figure(f"{gib(model.resident_from_bytes)} {model.resident_precision}".strip()),
-            Figure(f"{gib(model.optimum_bytes)} {model.optimum_precision}".strip()),
+            _sized(model.resident_from_bytes, model.resident_precision, arguments.lang),
+            _sized(model.optimum_bytes, model.optimum_precision, arguments.lang),
             _cell(model.tier),
             f"{in_language(model.licence, arguments.lang)} "
             f"({spoken[f'models_commercial_{model.commercial}']})",
@@ -342,6 +360,10 @@ def _models(arguments: argparse.Namespace) -> int:
     if drawing():  # of a pipe every line is a row
         say_edition(arguments.lang)
     return 0
+
+
+def _sized(size_bytes: int | None, precision: str, lang: str) -> Figure:
+    return Figure(f"{gib(size_bytes)} {in_language(precision, lang)}".strip())
 
 
 def _print_odd_folders(stream: TextIO, lang: str) -> None:

@@ -266,8 +266,10 @@ def _models(report: MachineReport, budget: Budget | None, found: Recommendation,
 
 
 def _model(model: Recommended, spoken: Mapping[str, str]) -> str:
+    from ..advisor.candidate import spoken_name
+
     values = {
-        "model": model.name,
+        "model": spoken_name(model.name, spoken),
         "precision": model.precision.upper(),
         "size": gib_text(model.bytes),
         "megapixels": megapixels(model.max_pixels or 0),

@@ -102,3 +102,47 @@ def test_an_option_that_is_given_twice_is_told(capsys: pytest.CaptureFixture[str
     assert "--task is given twice: the last one counts." in said.err and "Image:" not in said.out
     assert main(["advise", "--vram-gib", "24", "--with", "sd15", "--with", "sdxl"]) == 0
     assert "twice" not in capsys.readouterr().err
+
+
+def test_a_size_is_no_card_to_compare(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "16 GB", "RTX 3090"]) == 2
+    assert '"16 GB" is a size and no card' in capsys.readouterr().err
+    assert main(["compare", "RTX 9999"]) == 2
+    assert "works too" not in capsys.readouterr().err
+
+
+def test_cards_whose_names_begin_so_come_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gpus", "M4", "--json"]) == 0
+    found = [card["gpu"] for card in json.loads(capsys.readouterr().out)["cards"]]
+    assert "Apple M4 16 GB" in found and not any("SXM4" in card for card in found)
+    assert main(["gpus", "XM4", "--json"]) == 0
+    assert all("SXM4" in card["gpu"] for card in json.loads(capsys.readouterr().out)["cards"])
+
+
+def test_ram_beside_unified_memory_is_told_or_is_its_size(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["advise", "--gpu", "M4 Max 36GB", "--ram-gib", "8", "--task", "image"]) == 0
+    assert "--ram-gib is ignored" in capsys.readouterr().err
+    assert main(["advise", "--gpu", "Radeon 780M", "--ram-gib", "32", "--task", "image", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["answers"][0]["vram_gib"] == 32 and not said.err
+
+
+def test_where_no_card_is_so_it_says_what_to_allow(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["advise", "--task", "which-gpu", "--max-watts", "30", "--with", "flux1-dev"]) == 0
+    assert "No card of the catalog is so. Allow more watts" in capsys.readouterr().out
+
+
+def test_a_machine_with_a_large_card_has_as_much_ram(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["advise", "--gpu", "H200", "--task", "image", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)["answers"][0]["picks"][0]
+    assert (first["model"], first["precision"]) == ("flux2-dev", "bf16")
+
+
+@pytest.mark.parametrize("lang", ["ru", "zh"])
+def test_a_precision_as_saved_and_what_is_built_in_are_told_in_the_language(
+    lang: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["advise", "--gpu", "RTX 5060 Ti 16GB", "--all"], ["models"], ["check-gpu"]):
+        main([*words, "--lang", lang])
+        told = capsys.readouterr().out
+        assert "as saved" not in told and "(built in)" not in told

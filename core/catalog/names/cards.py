@@ -34,7 +34,7 @@ _MIG = re.compile(r"\s+(?:mig\s+)?\d+c?\.?\d*g\.(\d+)gb.*$")
 _GLUED = (
     (r"\b(rtx|gtx|gt|rx|mx)(?=[a-z]?\d)", r"\1 "),
     (r"\b(rtx|gtx|gt|rx) ?pro(?=\d)", r"\1 pro "),
-    (r"\bvega(?=\d)", "vega "),
+    (r"\b(vega|cmp)(?=\d)", r"\1 "),
     (r"\b(gtx|rtx) (\d{3,4})m\b", r"\1 \2 laptop"),
     (r"(?<=\d{3})(ti|super|xtx|xt|gre|laptop|dv2|d)(?=\b|super|laptop)", r" \1 "),
     (r"(?<=\bti)(super|laptop)\b", r" \1"),
