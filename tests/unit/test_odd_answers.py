@@ -81,6 +81,26 @@ def test_half_a_mark_at_the_end_is_no_word_of_the_page(kind: str, said: str, tex
         ("chandra", "a < b", "a < b", 0),
         ("front_matter", "primary_language: en\nis_table: False\n\na", "a", 0),
         ("nanonets", '<img alt="x">a</img> <signature>b</signature>', "a b", 0),
+        # named otherwise
+        ("dots_layout", '[{"bbox": [1,2,3,4], "category": "text", "content": "a"}]', "a", 1),
+        ("dots_layout", '{"1": {"bbox": [1,2,3,4], "category": "text", "text": "a"}}', "a", 1),
+        (
+            "dots_layout",
+            '[{"bbox": [1,2,3,4], "category": "text"}, {"category": "text", "text": "a"}]',
+            "a",
+            1,
+        ),
+        ("dots_layout", '[{"bbox": ["1","2","3","4"], "category": "Text", "text": "a"}]', "a", 1),
+        ("dots_layout", '[{"bbox": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}, "text": "a"}]', "a", 1),
+        ("dots_layout", '[{"bbox": {"x": 1, "y": 2, "w": 3, "h": 4}, "text": "a"}]', "a", 0),
+        ("qwen_boxes", '[{"box": [1,2,3,4], "content": "a"}]', "a", 1),
+        ("qwen_boxes", "<ref>a</ref><box>(1,2),(3,4)</box>", "a", 1),
+        ("loc_polygons", "a <|LOC_1|>, <|LOC_2|>, <|LOC_30|>, <|LOC_40|>", "a", 1),
+        ("otsl", f"<otsl>{OTSL}</otsl>", TABLE, 0),
+        ("nanonets", "<figure>a <figcaption>b</figcaption></figure>", "a b", 0),
+        # the page's own
+        ("front_matter", "---\ntitle: a\nauthor: b\n---\nx", "---\ntitle: a\nauthor: b\n---\nx", 0),
+        ("chandra", "# a\n\n- b\n- c", "# a\n\n- b\n- c", 0),
         # what stands in another thing
         ("doctags", f"<chart><loc_1><loc_2><loc_3><loc_4><bar_chart>{OTSL}</chart>", TABLE, 1),
         ("doctags", "<code><_Python_>print('<text>')</code><text>b</text>", "print('<text>')\nb", 0),

@@ -37,6 +37,8 @@ _COMMENT = re.compile(r"<!--\s{0,20}(\w{1,40})\s{0,20}\(([^()<>]{0,400})\)\s{0,2
 _TABULAR = re.compile(
     r"\\begin\{(tabular|array)\}\s{0,20}(?:\[[^\]\n]{0,20}\])?\{(?:[^{}]|\{[^{}]{0,40}\}){0,400}\}"
 )
+_OTSL_AROUND = re.compile(r"</?(?:otsl|table_start|table_end)>\s{0,4}")
+_PLACE_KEYS = ("bbox_2d", "bbox", "poly", "box")
 _PAGE_OF_HTML = re.compile(r"<(?:html|body|div|p|h[1-6]|[uo]l)\b[^<>]{0,400}>", re.IGNORECASE)
 
 
@@ -93,7 +95,8 @@ def _latex(answer: str, cut: bool) -> Parsed:
         if len(text) > len(opening + closing) and text.startswith(opening) and text.endswith(closing):
             text = text[len(opening) : -len(closing)].strip()
             break
-    return Parsed(text, f"$$\n{text}\n$$" if text else "")
+    shown = text if not text or "$$" in text or r"\[" in text else f"$$\n{text}\n$$"
+    return Parsed(text, shown)
 
 
 def _qwen_boxes(answer: str, cut: bool) -> Parsed:
@@ -104,10 +107,12 @@ def _qwen_boxes(answer: str, cut: bool) -> Parsed:
     lines = [
         RawRegion(
             mended(entry.get("text_content", entry.get("text", entry.get("label", "")))),
-            points_of(flat(entry.get("bbox_2d", entry.get("bbox", entry.get("poly"))))),
+            points_of(flat(next((entry[key] for key in _PLACE_KEYS if key in entry), None))),
         )
         for entry in found
     ]
+    if not lines and "{" not in answer and (corners := boxes_after_text(answer, cut)).regions:
+        return corners  # as Qwen2-VL was taught
     return _spotted(lines, answer, cut, whole)
 
 
@@ -190,7 +195,7 @@ def _qwen_html(answer: str, cut: bool) -> Parsed:
 
 def _otsl(answer: str, cut: bool) -> Parsed:
     """A table in OTSL alone, as PaddleOCR-VL writes it."""
-    text = without_tokens(unfenced(answer))
+    text = _OTSL_AROUND.sub("", without_tokens(unfenced(answer)))
     text = whole_marks(text) if cut else text
     table = otsl_to_html(text) or text
     return Parsed(table, table, notes=(CUT,) if cut else ())

@@ -28,6 +28,7 @@ _CATEGORIES = {
     "Diagram": "Picture",
     "Blank-Page": "Text",
 }
+_ANY_TAG = re.compile(r"</?[A-Za-z][^<>]{0,2000}>")
 _OLD_GRID = 1024  # of the first Chandra; the family's units are thousandths
 _PARAGRAPHS = frozenset({"p", "div", "ul", "ol", "table", "pre", "h1", "h2", "h3", "h4", "h5", "hr"})
 _KEPT = frozenset({"sup", "sub"})
@@ -137,8 +138,11 @@ def chandra_1024(answer: str, cut: bool) -> Parsed:
 
 
 def _read(answer: str, cut: bool, grid: int) -> Parsed:
+    text = closed(without_fence_lines(answer), cut)
+    if not _ANY_TAG.search(text):  # Markdown, or words alone: their breaks are theirs
+        return Parsed(text, text, notes=(CUT,) if cut else ())
     blocks = _Blocks(grid)
-    read_html(blocks, closed(without_fence_lines(answer), cut))
+    read_html(blocks, text)
     regions = []
     for category, points, pieces in blocks.found:
         text = re.sub(r"[ \t]{0,20}\n[ \t]{0,1}(?=\S)", "\n", "".join(pieces))

@@ -20,10 +20,11 @@ _ODD_HEAD = re.compile(  # without its first line of dashes, or cut before its l
     rf"(?:\s{{0,20}}---[ \t]{{0,20}}\n)?((?:{_OWN}:[^\n]{{0,200}}\n){{1,5}})"
     r"(?:\w{0,20}\s{0,2}\Z|---[ \t]{0,20}(?:\n|\Z))?"
 )
+_NAMED = re.compile(rf"^{_OWN}:", re.MULTILINE)  # a page may have a head of its own
 _HALF_HEAD = re.compile(r"-{1,3}(?:\s{0,20}(\w{0,20}):?)?")
-_TAG_NAMES = ("watermark", "page_number", "signature", "figure", "img")
+_TAG_NAMES = ("watermark", "page_number", "signature", "figure", "figcaption", "img")
 _TAGS = re.compile(
-    r"</?(?:watermark|page_number|signature|figure)>|</?img(?:\s[^<>]{0,400})?>", re.IGNORECASE
+    r"</?(?:watermark|page_number|signature|figure|figcaption)>|</?img(?:\s[^<>]{0,400})?>", re.IGNORECASE
 )
 _IMAGE = re.compile(r"[ \t]{0,20}<Image>[\s\d(),.-]{0,80}</Image>[ \t]{0,20}\n?")
 
@@ -35,7 +36,8 @@ def front_matter(answer: str, cut: bool) -> Parsed:
     text = _unwrapped(answer)
     if cut and (first := _HALF_HEAD.fullmatch(text)) and "primary_language".startswith(first[1] or ""):
         return Parsed("", "")
-    head = _HEAD.match(text) or _ODD_HEAD.match(f"{text}\n" if cut else text)
+    head = _HEAD.match(text)
+    head = head if head and _NAMED.search(head[1]) else _ODD_HEAD.match(f"{text}\n" if cut else text)
     said = dict(_PROPERTY.findall(head[1])) if head else {}
     page = text[head.end() :].strip() if head else text
     return Parsed(page, page, figures(page), notes=_turned(said))

@@ -31,6 +31,7 @@ def without_half_tag(text: str, names: Iterable[str]) -> str:
     return text[: half.start()] if half and known else text
 
 
+_WIDE = frozenset({"w", "h", "width", "height"})  # these are no corners
 _HALF_TAG = re.compile(r"</?([A-Za-z_]\w{0,40})?\Z")
 
 
@@ -92,11 +93,15 @@ def flat(value: Any) -> list[float]:
     out: list[float] = []
     while left:  # lists may lie in each other as deep as JSON goes
         item = left.pop()
+        if isinstance(item, dict) and _WIDE.isdisjoint(item):
+            item = list(item.values())  # {"x1": ..., "y1": ..., "x2": ..., "y2": ...}
+        if isinstance(item, str) and len(item) < 20:
+            item = next(iter(numbers(item)), item)
         if isinstance(item, (list, tuple)):
             left.extend(reversed(item))
         elif isinstance(item, (int, float)) and not isinstance(item, bool) and -MOST < item < MOST:
             out.append(float(item))
-    return out if isinstance(value, (list, tuple)) else []
+    return out if isinstance(value, (list, tuple, dict)) else []
 
 
 def numbers(text: str) -> list[float]:

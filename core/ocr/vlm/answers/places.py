@@ -22,7 +22,7 @@ _PICTURE = re.compile(
     rf"(!\[image\]\([^()\n]{{1,80}}\))[ \t]{{0,4}}({_NUMBER}(?:\s{{0,4}},\s{{0,4}}{_NUMBER}){{3}})"
 )
 _FIGURE = re.compile(r"!\[([^\]\n]{0,2000})\]\(page_(\d{1,5})_(\d{1,5})_(\d{1,5})_(\d{1,5})\.png\)")
-_LOC_RUN = re.compile(r"(?:<\|LOC_\d{1,4}\|>\s{0,4}){1,64}")
+_LOC_RUN = re.compile(r"(?:<\|LOC_\d{1,4}\|>[\s,;]{0,4}){1,64}")
 _LOC = re.compile(r"<\|LOC_(\d{1,4})\|>")
 # Some servers leave special tokens out: then numbers and a kind, or a kind and numbers, are the mark.
 _BOX_TYPE = re.compile(

@@ -19,11 +19,12 @@ _NAMED = "true|false|null|True|False|None"
 _NUMBER_OR_WORD = re.compile(rf"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|{_NAMED}")
 # The text of an entry, whatever became of the marks before it, up to what follows a string or the end.
 _TEXT_OF_ENTRY = re.compile(
-    r"""(?:text|text_content|label)(?:["']\s{0,20}:?|\s{0,20}:)\s{0,20}["']?(.*?)(?:["']\s{0,20}(?=[,}\]])|\Z)""",
+    r"""(?<!:["'])(?<!:\s["'])(?:text|text_content|label)(?:["']\s{0,20}:?|\s{0,20}:)\s{0,20}["']?(.*?)(?:["']\s{0,20}(?=[,}\]])|\Z)""",
     re.DOTALL,
 )
 _TEXT_KEYS = frozenset({"text", "text_content", "label"})
-_ENTRY_KEYS = _TEXT_KEYS | {"bbox", "bbox_2d", "box_2d", "poly", "category", "natural_text"}
+_ENTRY_KEYS = _TEXT_KEYS | {"bbox", "bbox_2d", "box_2d", "box", "poly", "category", "natural_text"}
+_CALLED = ("content", "words", "transcription", "value", "natural_text")
 # Commands of LaTeX that begin as an escape does: the rest of each. The doubtful ones are commands where other
 # backslashes are single, too.
 _N_COMMANDS = "abla|eq|eg|otin|earrow|warrow|exists|parallel|leq|geq|subseteq|ewline|ormalsize|ode"
@@ -65,6 +66,7 @@ def entries(answer: str) -> tuple[list[dict[str, Any]], bool]:
     for value, (start, end) in zip(found, spans, strict=True):
         out += [{"text": words} for words in _words_in(text[at:start])]
         held = _within(value)
+        value = _with_text(value)
         if not held and _TEXT_KEYS.isdisjoint(value) and (words := " ".join(_words_in(text[start:end]))):
             value = {**value, "text": words}  # a key that has lost or gained a mark
         out += held or [value]
@@ -76,13 +78,21 @@ def _within(value: dict[str, Any]) -> list[dict[str, Any]]:
     """The entries of an object that only holds a list of them: ``{"layout": [...]}``."""
     if not _ENTRY_KEYS.isdisjoint(value):
         return []
+    lists = [one if isinstance(one, list) else [one] for one in value.values()]
     return [
-        inner
-        for one in value.values()
-        if isinstance(one, list)
+        _with_text(inner)
+        for one in lists
         for inner in one
         if isinstance(inner, dict) and not _ENTRY_KEYS.isdisjoint(inner)
     ]
+
+
+def _with_text(value: dict[str, Any]) -> dict[str, Any]:
+    """An entry with its words under "text", whatever its model called them."""
+    if not _TEXT_KEYS.isdisjoint(value) or _ENTRY_KEYS.isdisjoint(value):
+        return value
+    called = next((key for key in _CALLED if isinstance(value.get(key), str)), None)
+    return value if called is None else {**value, "text": value[called]}
 
 
 def _words_in(broken: str) -> Iterator[str]:
