@@ -41,6 +41,14 @@ NOT_OF_FILES = [
     (PermissionError(13, "Permission denied", "model.safetensors"), "right to read"),
     (RuntimeError("CUDA error: no kernel image is available for execution"), "compare its config.json"),
     (TypeError("unsupported operand type(s) for //: 'NoneType' and 'int'"), "compare its config.json"),
+    (
+        SafetensorError("Error while deserializing header: IO error: Too many open files (os error 24)"),
+        "could not read",
+    ),
+    (SafetensorError("Input/output error (os error 5)"), "the disk or the share"),
+    (OSError("Unable to open file: The network path was not found. (os error 53)"), "the disk or the share"),
+    (SafetensorError("No such file or directory (os error 2)"), "could not read"),
+    (RuntimeError("unexpected EOF, stale file handle (os error 116)"), "could not read"),
     (ImportError("partially initialized module (most likely a circular import)"), "package is missing"),
 ]
 

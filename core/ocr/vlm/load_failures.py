@@ -18,6 +18,13 @@ _DAMAGED = re.compile(
     r"|file is (empty|too (small|short))|buffer (is too small|size)|could not be parsed|is not a valid json",
     re.IGNORECASE,
 )
+# What the system says where it could not read whole files: a disk or a share that went away, too many open
+# files, too little memory. Rust's libraries write the number (Linux, macOS and Windows) behind the words.
+_NOT_READ = re.compile(
+    r"os error (?:2|3|5|21|23|24|53|55|59|64|116|121|1117|1231)\b|too many open files|input/output error"
+    r"|stale (?:nfs )?file handle|transport endpoint|network (?:path|name)",
+    re.IGNORECASE,
+)
 _DAMAGED_KINDS = (EOFError, JSONDecodeError, UnicodeDecodeError)
 _UNKNOWN_CLASS = re.compile(
     r"does not recognize this (architecture|model)|unrecognized (model|configuration)", re.IGNORECASE
@@ -43,6 +50,10 @@ def remedy(error: BaseException) -> str:
     text = " ".join(str(cause) for cause in causes)
     if _UNKNOWN_CLASS.search(text):
         return f"A newer transformers may know this model: {pip_line('--upgrade', 'transformers')}"
+    if _NOT_READ.search(text):
+        return (
+            "The system could not read the files: look at the disk or the share they are on, and try again."
+        )
     if any(_damaged(cause) for cause in causes):
         return "Its files are damaged or not whole: download this one again."
     if (named := _NAMED_IN_TEXT.search(text)) is not None:
