@@ -161,13 +161,16 @@ def order(gpu: GPU) -> tuple[float, float, float, float]:
 
 
 def offered_cards(*, rumoured: bool = False, every: bool = False) -> tuple[GPU, ...]:
-    """Cards to choose from, best first: released desktop cards. ``rumoured`` adds cards that are not sold
-    yet, ``every`` laptop, workstation and datacentre parts.
+    """Cards to choose from, best first: released desktop cards that PyTorch has a build for. ``rumoured``
+    adds cards that are not sold yet, ``every`` laptop, workstation and datacentre parts.
     """
     found = [
         gpu
         for gpu in gpus()
-        if (every or desktop(gpu)) and (rumoured or gpu.status == "released") and gpu.vram_gib
+        if (every or desktop(gpu))
+        and (rumoured or gpu.status == "released")
+        and gpu.vram_gib
+        and gpu.torch_build != "none"
     ]
     return tuple(sorted(found, key=order))
 

@@ -136,6 +136,8 @@ def remarks(target: Target, say: Mapping[str, str]) -> Iterator[str]:
         yield say["advise_rumour"]
     if target.gpu is not None and target.gpu.yours:
         yield say["advise_own_card"]
+    if target.gpu is not None and target.gpu.torch_build and not target.live:
+        yield say[f"advise_build_{target.gpu.torch_build}"]
 
 
 def _order(target: Target, say: Mapping[str, str]) -> str:

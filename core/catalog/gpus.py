@@ -100,9 +100,23 @@ class GPU:
         return {"NVIDIA": "cuda", "AMD": "rocm", "Intel": "xpu"}.get(self.vendor, "mps")
 
     @functools.cached_property
+    def torch_build(self) -> str:
+        """What of PyTorch's builds has this card, by card_builds.csv: "none", "cuda126" (none that is newer),
+        empty where the usual ones have it, or nobody knows."""
+        names = (self.compute_capability, self.name)
+        for vendor, pattern, build in table("card_builds.csv", _build):
+            if vendor == self.vendor and any(re.fullmatch(pattern, name) for name in names):
+                return build
+        return ""
+
+    @functools.cached_property
     def unified(self) -> bool:
         """True where the card shares the machine's memory."""
         return self.vendor == "Apple" or self.memory_type.startswith("LPDDR")
+
+
+def _build(row: Row) -> tuple[str, str, str]:
+    return row["vendor"], row["match"], row["build"]
 
 
 @functools.cache

@@ -146,3 +146,19 @@ def test_a_precision_as_saved_and_what_is_built_in_are_told_in_the_language(
         main([*words, "--lang", lang])
         told = capsys.readouterr().out
         assert "as saved" not in told and "(built in)" not in told
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ("RX 580 8GB", "PyTorch has no build for this card"),
+        ("GTX 1080", "CUDA 12.6 (cu126)"),
+        ("RTX 4060", ""),
+    ],
+)
+def test_a_card_that_the_usual_builds_leave_out_is_told(
+    card: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["advise", "--gpu", card, "--task", "image"]) == 0
+    told = capsys.readouterr().out
+    assert said in told if said else "PyTorch" not in told

@@ -204,3 +204,25 @@ def test_a_count_is_told_and_memory_is_not_added() -> None:
         1,
     ]
     assert [gpu.vram_gib for gpu in find_gpus("2x RTX 3090")] == [24]
+
+
+@pytest.mark.parametrize(
+    ("card", "build"),
+    [
+        ("RTX 5090", ""),
+        ("RTX 2060 6GB", ""),
+        ("V100 SXM2 16GB", "cuda126"),
+        ("GTX 1080 Ti", "cuda126"),
+        ("GTX 750 Ti", "cuda126"),
+        ("K80", "none"),
+        ("RX 580 8GB", "none"),
+        ("RX 5700 XT", "none"),
+        ("RX 6800 XT", ""),
+        ("Vega 64", ""),
+        ("UHD Graphics 770 16GB", "none"),
+        ("Arc A770 16GB", ""),
+        ("Apple M2 16GB", ""),
+    ],
+)
+def test_which_of_pytorchs_builds_has_a_card_is_known(card: str, build: str) -> None:
+    assert [gpu.torch_build for gpu in find_gpus(card)] == [build]
