@@ -43,7 +43,7 @@ _GLUED = (
     (r"\bmax[ -]?q\b", "maxq"),
     (r"\b(?:macbook(?: pro| air)?|mac (?:studio|mini|pro)|imac)(?= m\d\b)", ""),
     (r"\b(gaming|suprim|vapor) x\b|\bventus [23]x\b|\b1 click\b", r"\1"),
-    (r"\b(?:ftw3|xc3) ultra\b|\bmerc 3\d\d\b", ""),
+    (r"\b(?:ftw3|xc3) ultra\b|\bmerc 3\d\d\b|\bultra(?= w\b| oc\b)", ""),
     (r"\bmi (?=\d{2,3})", "mi"),
     (r"\b([abhltvp]) (?=\d{2,3}[a-z]?\b)", r"\1"),
     (r"\bsxm\d\b", "sxm"),
@@ -113,9 +113,23 @@ def _plain(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text.replace("\u2122", " ").replace("\u00ae", " ")).casefold()
     folded = re.sub(r"\((?:r|tm|c)\)", " ", of_a_tool(folded))
     folded = re.sub(f"(?<={_HAN})(?=[a-z0-9])|(?<=[a-z0-9])(?={_HAN})", " ", folded)
+    folded = re.sub(f"{_HAN}+", lambda run: " ".join(_parted(run[0])), folded)
     folded = re.sub("[\u2010-\u2015\u2212_/\\\\]", "-", folded)
     folded = _MIB.sub(lambda found: f"{int(found[1]) / 1024:.2f}gb", _GLUED_SIZE.sub(" ", folded))
     return " ".join(re.sub("[\"'`\u00ab\u00bb()\\[\\];:]|,(?![0-9])|(?<![0-9]),", " ", folded).split())
+
+
+def _parted(run: str) -> list[str]:
+    """Chinese words that stand together, by what is known of each; a run with another word in it as it is."""
+    known = _known("word").keys() | _known("count").keys()
+    found, rest = [], run
+    while rest:
+        word = next((rest[:end] for end in range(len(rest), 0, -1) if rest[:end] in known), "")
+        if not word:
+            return [run]
+        found.append(word)
+        rest = rest[len(word) :]
+    return found
 
 
 def _translated(plain: str, letters: dict[int, str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 _LONGEST = 400
-_MARKS = ("(", "[", ":", "/", "lhr", "hash", "gfx", "mesa")
+_MARKS = ("(", "[", ":", "/", "|", ",", "lhr", "hash", "gfx", "mesa")
 # What stands beside a name; compiled when first asked for.
 _BESIDE = (
     (r"\(uuid: [^)]*\)|\(rev [0-9a-f]{1,4}\)", " "),
@@ -19,6 +19,7 @@ _BESIDE = (
     (r"^\s*(?:(?:card )?name|product|model|chip type|(?:opengl )?renderer(?: string)?) ?: ", " "),
     (r"^\s*(?:gpu|cuda|xpu|mps|hip|device|card)[ :#]*\d{1,2} ?: ", " "),
     (r"^\s*(?:cuda|xpu|mps):\d{1,2} | : (?:cudamallocasync|native)\s*$", " "),
+    (r"^[\s|]*\d{1,2}[,\s]+(?=nvidia|amd|intel)|\s+(?:on|off)\s*\|.*$", " "),
     (r"^.* w/ ?(?=.*radeon)", " "),
     (r"\[[0-9a-f]{4}(?::[0-9a-f]{4})?\]", " "),
     (r"^[^\[\]]*\b(?:corporation|inc\.?) ?(?:\[[^\]]*\])?[^\[\]]*\[([^\[\]]+)\].*$", r"\1"),
