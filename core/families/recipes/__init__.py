@@ -17,8 +17,8 @@ _SAYS_NOTHING = re.compile(  # parts of paths that trainers, tools and caches gi
     re.IGNORECASE,
 )
 _PLAIN = re.compile(  # words behind a name that change nothing about how it is asked
-    r"v?\d+|(?:\d+)?[bm]|a\d+b|instruct|thinking|chat|base|it|hf|qwen|unsloth|bnb|awq|gptq|autoround|fp8|fp16"
-    r"|bf16|nf4|nvfp4|mxfp4|int[48]|w\d+a\d+|[48]bits?|\d+bits?|q\d|gguf|mlx|dynamic|quanti[sz]ed|copy|model"
+    r"v?\d+|(?:\d+)?[bm]|a\d+b|instruct|thinking|chat|base|it|hf|qwen|unsloth|huihui|bnb|awq|gptq|autoround|fp8|fp16"
+    r"|bf16|nf4|nvfp4|mxfp4|int[48]|w\d+a\d+|[48]bits?|\d+bits?|q\d|gguf|mlx|dynamic|quanti[sz]ed|sharded|copy|model"
     r"|latest|safetensors|transformers|llama\d?|abliterated|heretic|uncensored",
     re.IGNORECASE,
 )
@@ -137,7 +137,12 @@ def _tunes_go_their_own_way(its: Family, candidates: Sequence[Family]) -> bool:
     """Whether those who train ``its`` further ask it in ways of their own, as the recipes here do that do not
     have its name.
     """
-    return not any(_is_its(words, its) for row in candidates for words in row.found_by.names)
+    its_name = _squeezed(its.name)
+    return not any(its_name in _squeezed(words) for row in candidates for words in row.found_by.names)
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())
 
 
 def _has_words_of_its_own(names: Sequence[str], its: Family) -> bool:
