@@ -174,6 +174,7 @@ FILES = "model,precision,format,file_gib"
         ("diffusion", MODELS, "a,A,image,many", ["column parameters", '"many"']),
         ("diffusion", MODELS, "a,A,image,1.5", ["column parameters", "whole number"]),
         ("diffusion", MODELS, "a,A,image,1000,0", ["column width", "whole number from 1"]),
+        ("diffusion", MODELS, "a,A,image,1000,-1", ["column width", "from 1 to 1000000."]),
         ("diffusion", MODELS, "a,A,image,1000,512,inf", ["column factor", "cannot be"]),
         ("diffusion", MODELS, "a,A,image,1000,512,2,vae9", ["column decoder", '"vae9"']),
         ("diffusion", MODELS, "a b,A,image,1000", ["column id", "is no id"]),

@@ -131,7 +131,8 @@ def _amount(column: str, text: str, most: float, whole: bool, least: float) -> s
     inside = (least <= value if whole else least < value) and value <= most
     if not math.isfinite(value) or not inside or (whole and value != int(value)):
         why = "whole_number" if whole else "number"
-        raise Unfit(why, column, cell=_cut(text), least=f"{least:g}", most=f"{most:g}")
+        widest = f"{most:.0f}" if most >= 1000 else f"{most:g}"
+        raise Unfit(why, column, cell=_cut(text), least=f"{least:g}", most=widest)
     return str(int(value)) if whole else text
 
 
