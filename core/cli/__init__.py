@@ -34,7 +34,7 @@ GROUPS = {
 }
 
 # Those whose ``--json`` is an object; ``ocr --json`` is a list of pages.
-JSON_VERBS = ("check-gpu", "plan", "advise", "compare", "gpus", "models")
+JSON_VERBS = ("check-gpu", "doctor", "plan", "advise", "compare", "gpus", "models")
 # Reports that are computed and printed at once.
 BRIEF_VERBS = ("plan", "advise", "compare", "gpus", "models")
 # What `vramwise` alone says one can do: a command, and the key of what it does.

@@ -8,7 +8,7 @@ import pytest
 from vramwise.advisor.model_names import model_name
 from vramwise.catalog.diffusion import diffusion_model
 from vramwise.catalog.gpus import find_gpus
-from vramwise.cli import main
+from vramwise.cli import JSON_VERBS, main
 
 VIDEO_RU = "\u0432\u0438\u0434\u0435\u043e"
 VIDEO_ZH = "\u89c6\u9891"
@@ -162,3 +162,12 @@ def test_a_card_that_the_usual_builds_leave_out_is_told(
     assert main(["advise", "--gpu", card, "--task", "image"]) == 0
     told = capsys.readouterr().out
     assert said in told if said else "PyTorch" not in told
+
+
+@pytest.mark.parametrize("verb", JSON_VERBS)
+def test_a_wrong_option_beside_json_is_json_for_every_report(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "--json", "--no-such-option"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema_version"] and told["catalog_date"] and told["error"]["exit_code"] == 2
