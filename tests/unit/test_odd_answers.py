@@ -49,10 +49,13 @@ def test_half_a_mark_at_the_end_is_no_word_of_the_page(kind: str, said: str, tex
         # tokens that a server left out
         ("ref_det", "title[[100, 200, 300, 400]]\n# a\n\nimage[[1,2,3,4]]", "# a", 2),
         ("ref_boxes", "100 250 500 350title\n100 400 500 600table", "", 2),
+        ("ref_det", "matrix[[1, 2], [3, 4]]", "matrix[[1, 2], [3, 4]]", 0),
+        ("ref_boxes", "1 2 3 4apples", "1 2 3 4apples", 0),
         ("ref_det", "see note[[1]] of 1 2 3 4", "see note[[1]] of 1 2 3 4", 0),
         # tokens that it passed on, or the other half of which is missing
         ("ref_det", f"<|ref|>text<|/ref|><|det|>[[1,2,3,4]]<|/det|>\na{END}", "a", 1),
         ("ref_det", "<|ref|>text<|/ref|>a", "a", 0),
+        ("ref_det", "<|ref|>A line<|/ref|> of it", "A line of it", 0),
         ("loc_polygons", f"{LOCS}a", "a", 1),
         ("loc_polygons", f"a{LOCS}<|LOC_5|>b<|LOC_1|><|LOC_2|>", "a\nb", 1),
         ("loc_polygons", "a<|LOC_1|><|LOC_2|>b", "a\nb", 0),

@@ -24,16 +24,21 @@ _PICTURE = re.compile(
 _FIGURE = re.compile(r"!\[([^\]\n]{0,2000})\]\(page_(\d{1,5})_(\d{1,5})_(\d{1,5})_(\d{1,5})\.png\)")
 _LOC_RUN = re.compile(r"(?:<\|LOC_\d{1,4}\|>[\s,;]{0,4}){1,64}")
 _LOC = re.compile(r"<\|LOC_(\d{1,4})\|>")
+_KINDS = (
+    r"(?:title|sub_title|section|text|list|code|algorithm|header|footer|page_header|page_footer|page_number"
+    r"|equation|interline_equation|formula|reference|ref_text|aside_text|phonetic|abandon"
+    r"|(?:image|figure|table|chart|page|code|equation|formula)(?:_caption|_footnote|_block|_body)?)"
+)
 # Some servers leave special tokens out: then numbers and a kind, or a kind and numbers, are the mark.
 _BOX_TYPE = re.compile(
     r"<\|box_start\|>(?P<box>[\d\s.,]{7,60})<\|box_end\|>\s{0,4}"
     r"<\|ref_start\|>(?P<kind>[\w -]{1,40})<\|ref_end\|>"
-    r"|^(?P<bare_box>\d{1,4}(?: \d{1,4}){3})(?P<bare_kind>[a-z_]{3,40})$",
+    r"|^(?P<bare_box>\d{1,4}(?: \d{1,4}){3})(?P<bare_kind>" + _KINDS + r")$",
     re.MULTILINE,
 )
 _REF_DET = re.compile(
     r"<\|ref\|>(?P<kind>[^<>|]{0,400})<\|/ref\|>(?:\s{0,4}<\|det\|>(?P<box>[^<>|]{0,4000})<\|/det\|>)?\n?"
-    r"|^(?P<bare_kind>[a-z_]{3,40})(?P<bare_box>\[\[[\d\s,.\[\]]{7,4000}\]\])[ \t]{0,4}(?:\n|\Z)",
+    r"|^(?P<bare_kind>" + _KINDS + r")(?P<bare_box>\[\[[\d\s,.\[\]]{7,4000}\]\])[ \t]{0,4}(?:\n|\Z)",
     re.MULTILINE,
 )
 _QUAD_FIRST = re.compile(rf"{_POINT}(?:\s{{0,4}},?\s{{0,4}}{_POINT}){{1,15}}[ \t]{{0,4}}")
@@ -201,6 +206,8 @@ def ref_det(answer: str, cut: bool) -> Parsed:
         kind, places = _ref_det(found)
         boxes = [points_of(places[start : start + 4]) for start in range(0, len(places) - 3, 4)]
         category, words = category_of(kind), text
+        if not boxes and not re.fullmatch(_KINDS, kind):  # no mark of a place: what it names is of the page
+            category, words = "Text", " ".join(filter(None, (kind, text)))
         for points in boxes or [()]:
             regions.append(RawRegion(words, points, category))
             words = ""
