@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,6 @@ from .diffusion_candidates import models_of, template_candidates
 from .gpu_ranking import CLASSES, TOLERANCE, balance, class_of, has_bf16, offered_cards, rating
 from .models_here import asking
 from .own_faults import own_faults
-from .published.checks import Check, contradictions
-from .remote_candidates import RemoteCandidate, remote_candidates
 from .targets import TIERS, Target, resized, target_of_gpu, targets_of
 from .tasks import ALL, MODEL_TASKS, OCR, TASKS, WHICH_GPU
 from .unlocks import Unlock, gained, next_tier
@@ -34,6 +32,8 @@ if TYPE_CHECKING:
     from ..catalog.own.rows import Fault
     from ..catalog.templates import Template
     from ..hardware import MachineReport
+    from .published.checks import Check
+    from .remote_candidates import RemoteCandidate
 
 _MOST_CARDS = 12
 
@@ -44,20 +44,31 @@ class Advice:
 
     ``candidates`` holds every model at every precision, best first within its task; ``picks`` those that run.
     ``taken`` are the models of the same graph and the bytes of them that were put aside. ``templates`` are
-    those of the ComfyUI around us, each by its own list of files. ``remote`` are OCR models for a server;
-    ``cut`` counts the cards that are not listed.
+    those of the ComfyUI around us, each by its own list of files. ``elsewhere`` makes ``remote``; ``cut``
+    counts the cards that are not listed. What the five lines do not tell is computed when it is asked for.
     """
 
     target: Target
     task: str
     candidates: tuple[Candidate, ...]
     unlocks: tuple[Unlock, ...]
-    contradictions: tuple[Check, ...]
     taken: tuple[str, ...] = ()
     taken_bytes: int = 0
     templates: tuple[Candidate, ...] = ()
-    remote: tuple[RemoteCandidate, ...] = ()
+    elsewhere: Callable[[], tuple[RemoteCandidate, ...]] | None = None
     cut: int = 0
+
+    @functools.cached_property
+    def contradictions(self) -> tuple[Check, ...]:
+        """Where printed tables differ, of what this answer is about."""
+        from .published.checks import contradictions
+
+        return () if self.task == WHICH_GPU else contradictions(_subjects(self))
+
+    @functools.cached_property
+    def remote(self) -> tuple[RemoteCandidate, ...]:
+        """OCR models for a server."""
+        return () if self.elsewhere is None else self.elsewhere()
 
     @property
     def own_faults(self) -> tuple[Fault, ...]:
@@ -212,18 +223,22 @@ def _advise(
     unlocks: tuple[Unlock, ...] = ()
     if tier is not None:
         unlocks = gained(every, resized(target, tier).less(taken), tier, task)
-    advice = Advice(
+    return Advice(
         target=place,
         task=task,
         candidates=tuple(row for row in every if row.installed or not installed_only),
         unlocks=unlocks,
-        contradictions=(),
         taken=names,
         taken_bytes=taken,
         templates=tuple(row for row in of_templates if row.installed or not installed_only),
-        remote=remote_candidates(every, served) if task in (ALL, OCR) else (),
+        elsewhere=functools.partial(_elsewhere, every, served) if task in (ALL, OCR) else None,
     )
-    return replace(advice, contradictions=contradictions(_subjects(advice)))
+
+
+def _elsewhere(every: Sequence[Candidate], served: Mapping[str, str] | None) -> tuple[RemoteCandidate, ...]:
+    from .remote_candidates import remote_candidates
+
+    return remote_candidates(every, served)
 
 
 def _taken(target: Target, also: Sequence[str | int]) -> tuple[tuple[str, ...], int]:
@@ -283,7 +298,7 @@ def which_gpu(
     if every:
         found.sort(key=_offered_first)
     cut = max(0, len(found) - _MOST_CARDS)
-    return Advice(target, WHICH_GPU, tuple(found[:_MOST_CARDS]), (), (), tuple(wants), cut=cut)
+    return Advice(target, WHICH_GPU, tuple(found[:_MOST_CARDS]), (), tuple(wants), cut=cut)
 
 
 def _asked_for(card: GPU, tier: str, vendor: str) -> bool:

@@ -19,7 +19,6 @@ from ..catalog.diffusion import DiffusionModel, diffusion_model, diffusion_model
 from ..catalog.formats import formats
 from ..catalog.model_files.listed import DiffusionWeights
 from ..catalog.model_files.names import named_file
-from ..catalog.templates import MODEL_FOLDERS
 from ..errors import VramwiseError
 from ..host import HostModels, host_models
 from ..settings import load_settings
@@ -191,6 +190,8 @@ def _files_on_disk(host: HostModels | None) -> Iterator[ModelFile]:
 
 def _files_of_places() -> Iterator[Path]:
     """Of a script: what lies in its models folders as in ComfyUI's."""
+    from ..catalog.templates import MODEL_FOLDERS
+
     with contextlib.suppress(OSError, VramwiseError):
         for folder in load_settings().all_models_dirs:
             for kind in MODEL_FOLDERS:
@@ -237,6 +238,8 @@ def format_of_name(name: str) -> str:
 
 def _files_of_templates(templates: Iterable[Template]) -> tuple[tuple[str, str, int, str], ...]:
     """(model, file, bytes, template) of each diffusion model's own file whose size a template knows."""
+    from ..catalog.templates import MODEL_FOLDERS
+
     found: dict[str, tuple[str, str, int, str]] = {}
     for template in templates:
         for file in template.needed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..catalog.diffusion import diffusion_models
 from ..catalog.edition import edition
@@ -13,12 +14,13 @@ from .advise import Advice
 from .candidate import RESIDENT, WAITS_SECONDS, Candidate
 from .diffusion_candidates import usual_ram
 from .gpu_ranking import TOLERANCE, balance, rating
-from .memory_ranges import tiers
-from .remote_candidates import RemoteCandidate
 from .summary import best_rows, summary
 from .targets import Target
 from .tasks import ALL, MODEL_TASKS, OCR, WHICH_GPU
 from .unlocks import Unlock
+
+if TYPE_CHECKING:
+    from .remote_candidates import RemoteCandidate
 
 # Lines of a task's table when every task is shown.
 _FEW, _MANY = 6, 20
@@ -393,6 +395,8 @@ def _own_faults(advice: Advice, lang: str, say: Mapping[str, str]) -> Iterator[s
 
 def tiers_report(task: str = ALL, lang: str = "en") -> str:
     """What each usual memory size keeps resident over the one below, as markdown."""
+    from .memory_ranges import tiers
+
     say = words(lang)
     lines = [f"## {say['advise_tiers']}", ""]
     for tier, found in tiers(task):

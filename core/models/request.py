@@ -21,7 +21,6 @@ from ..families.saved.quantised import published_bytes, saved_quantised
 from ..families.weights import weights_of_config
 from ..hardware.budget import Budget
 from ..hardware.capabilities import Capability, model_options, untested_transformers
-from ..ocr.engines.protocol import CPU_PRECISION
 from ..option_values import check_choice, precision_choices
 from ..planning import run_history
 from ..planning.activations import Term
@@ -64,6 +63,8 @@ class ModelRequest:
 
     def only_for_torch(self) -> list[str]:
         """What was chosen that an engine outside torch does not have, as words for a sentence."""
+        from ..ocr.engines.protocol import CPU_PRECISION
+
         chosen = {"precision": self.precision, "attention": self.attention, "device": self.device}
         if self.device == "cpu":
             del chosen["device"]
