@@ -11,7 +11,7 @@ from vramwise.catalog import ocr_models
 from vramwise.catalog.diffusion import licences
 from vramwise.errors import VramwiseError
 from vramwise.families.family import families, family, recipes
-from vramwise.families.recipes import OwnWords, named, with_recipe
+from vramwise.families.recipes import OwnWords, named, taken, with_recipe
 from vramwise.ocr.images import as_asked
 from vramwise.ocr.remote.chat_request import ChatRequest
 from vramwise.ocr.remote.model_match import choose_family, family_ids
@@ -326,3 +326,14 @@ def test_what_has_no_class_here_is_told_where_it_can_be_read(
     with pytest.raises(VramwiseError) as told:
         resolve(name, load_settings())
     assert all(words in str(told.value) for words in said), str(told.value)
+
+
+@pytest.mark.parametrize("lang", ["ru", "zh"])
+def test_the_terms_of_every_licence_are_told_in_the_readers_language(lang: str) -> None:
+    from vramwise.catalog.words import in_language
+
+    for row in (*families(), *recipes()):
+        note = licences()[row.licence].note if row.licence else ""
+        if note:
+            said = in_language(taken(row).note, lang)
+            assert note in str(taken(row).note) and note not in said, said

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...catalog.words import said
+from ...catalog.words import in_language, said
 from ..family import Family, families, recipes
 
 _SAYS_NOTHING = re.compile(  # parts of paths that trainers, tools and caches give to every model
@@ -69,8 +69,12 @@ def taken(its: Family) -> Family:
     from ...catalog.diffusion import licences
 
     known = licences().get(its.licence)
-    terms = "; ".join(filter(None, (its.licence, known.note if known is not None else "")))
+    terms = functools.partial(_terms, its.licence, known.note if known is not None else "")
     return replace(its, note=said("recipe_taken", name=its.name, licence=terms))
+
+
+def _terms(licence: str, note: str, lang: str) -> str:
+    return ("\uff1b" if lang == "zh" else "; ").join(in_language(one, lang) for one in (licence, note) if one)
 
 
 def _by_words(its: Family, own: OwnWords, candidates: Sequence[Family]) -> Family | None:
