@@ -281,6 +281,38 @@ def test_an_article_is_read_on_its_own_whatever_stands_beside_it() -> None:
     assert not parts_columns(table, article)
 
 
+PROSE = (
+    "The company said that it will buy the",
+    "smaller of its rivals, which was for sale",
+    "since the spring of the last year, and has",
+)
+
+
+def test_notes_in_the_margin_are_none_of_the_rows_of_an_article() -> None:
+    article = [Box(50 + n, 230.0, 24.0 * n, 830.0, 20 + 24.0 * n, PROSE[n % 3]) for n in range(36)]
+    drawn = ((30, 6, 30), (40, 44, 30), (46, 130, 26), (150, 196, 18), (140, 219, 18), (145, 243, 18))
+    drawn += ((60, 552, 50), (70, 640, 22), (110, 708, 18), (60, 732, 18))  # four level with a line by chance
+    notes = [
+        Box(n, 30.0, float(y), 30.0 + wide, float(y + high), "May 5")
+        for n, (wide, y, high) in enumerate(drawn)
+    ]
+    assert parts_columns(notes, article)
+
+
+@pytest.mark.parametrize("ruled", [True, False])
+def test_a_heading_on_a_rule_through_both_columns_begins_a_section(ruled: bool) -> None:
+    def columns(top: int) -> list[Line]:
+        return [
+            line(PROSE[n % 3], x, top + 24 * n, x + 420 - 9 * (n % 3)) for x in (50, 500) for n in range(6)
+        ]
+
+    lines = [*columns(60), line("Outlook", 50, 210, 200), *columns(250)]
+    rules = [Rule((50, 238), (920, 238))] if ruled else []
+    order = flat(reading_order.arrange(lines, rules=rules))
+    left_first = [*range(6), 12, *range(13, 19), *range(6, 12), *range(19, 25)]
+    assert order == (list(range(25)) if ruled else left_first)
+
+
 def test_long_descriptions_with_their_amounts_are_read_row_by_row() -> None:
     wording = (
         "Repairs to the roof of the hall and what was",

@@ -58,6 +58,14 @@ def test_a_sign_is_put_in_place_of_what_it_was_taken_for(written, read, meant):
     assert mended(line_of(written), read)[0] == meant
 
 
+def test_the_latin_letter_before_the_number_of_a_law_is_no_cyrillic_one():
+    law = "\u0417\u0430\u043a\u043e\u043d \u041c 231-\u0424\u0417"
+    assert mended(line_of(law), "N") == (law.replace("\u041c", "N"), 1)
+    assert mended(line_of(law), "M") == (law, 1)
+    for no_number in ("\u041c 1:100", "\u041c \u0438 \u0416"):
+        assert mended(line_of(no_number), "N") == (no_number, 0)
+
+
 def test_a_number_that_tesseract_doubts_gets_the_sign_it_lost():
     assert mended(line_of("125", 0.8), "\u20ac125")[0] == "\u20ac125"
     assert mended(line_of("248,50", 0.8), "\u00a348,50")[0] == "\u00a348,50"

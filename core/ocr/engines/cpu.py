@@ -43,7 +43,9 @@ from .rapid import RapidReader
 from .reader_pool import ReaderPool
 from .script_at_a_glance import PlainPage, covers, is_believable, plain_script
 from .script_detection import READABLE
+from .second_look.column_dashes import with_column_dashes
 from .second_look.japanese_forms import with_japanese_forms
+from .second_look.list_marks import with_list_marks
 from .second_look.lost_bullets import with_bullets
 from .second_look.lost_signs import Readings, with_signs
 from .second_look.missed_dashes import with_dashes
@@ -343,7 +345,7 @@ def _result(
     small = furigana(read)
     aside = [line for number, line in enumerate(read) if number in small]
     read = [line for number, line in enumerate(read) if number not in small]
-    read = with_bullets(image, read)
+    read = with_column_dashes(image, with_bullets(image, with_list_marks(read)))
     pictures = pictures_on(image, read)
 
     def in_order(some: list[Line]) -> reading_order.ReadingOrder:

@@ -29,6 +29,7 @@ RUNNING, RUNS_ON = 8, 0.3  # lines of running text at least, share whose sentenc
 VERSES, OPEN_VERSES, ENDED_VERSES = 6, 0.25, 0.5  # lines at least, shares with a comma, that end in a mark
 SAME_ROWS = 0.65  # of the lines of two columns that share rows are level
 OWN_ROWS = 0.35  # of an article's and a sidebar's lines are by chance
+NOTES, NOTED = 0.5, 3  # and of a few notes in its margin; an article has so many times their lines
 COUNT = re.compile(r"\d{1,3}")
 _COMMA = re.compile("[,;]$|[\uff0c\u3001\uff1b]")
 _MARK = re.compile("[,;.!?\u2026\uff0c\u3001\uff1b\u3002\uff01\uff1f][\"'\u201d\u2019\u300d]?$")
@@ -68,9 +69,15 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
     if _in_rows(a, b, unit):
         return False
     level = _level_share(a, b)
-    if level <= OWN_ROWS and gap > unit and (_is_running(near_left) or _is_running(near_right)):
+    own_rows = level <= OWN_ROWS or (level <= NOTES and _has_notes(a, b))
+    if own_rows and gap > unit and (_is_running(near_left) or _is_running(near_right)):
         return True
     return _likeness((near_left, near_right), level, min(len(a), len(b))) >= 2.0
+
+
+def _has_notes(left: Sequence[Box], right: Sequence[Box]) -> bool:
+    """Whether one side has few lines beside the other's many, as notes in a margin do."""
+    return max(len(left), len(right)) >= NOTED * min(len(left), len(right))
 
 
 def has_text_beside_numbers(left: Sequence[Box], right: Sequence[Box]) -> bool:

@@ -97,7 +97,8 @@ def blocks(
         if strip is None:
             found.append(part)
         else:
-            open_parts += [piece for piece in reversed(_cut(part, strip, in_column, page)) if piece[0]]
+            pieces = _cut(part, strip, in_column, page, ruling or Ruling())
+            open_parts += [piece for piece in reversed(pieces) if piece[0]]
     return found
 
 
@@ -294,7 +295,7 @@ def _strips(part: Sequence[Box], unit: float, looks: Looks) -> Iterator[_Strip]:
 
 
 def _cut(
-    part: Sequence[Box], strip: _Strip, in_column: bool, page: tuple[float, float]
+    part: Sequence[Box], strip: _Strip, in_column: bool, page: tuple[float, float], ruling: Ruling
 ) -> list[tuple[list[Box], bool]]:
     """``part`` in reading order: what is above the strip, its left and its right side, what is below. Each
     with whether it is a side, or was part of one (``in_column``): columns beside it may go on there.
@@ -304,6 +305,8 @@ def _cut(
     band = [b for b in part if strip.top < b.middle < strip.bottom]
     unit = median(b.height for b in part)
     y = _blank_band(band, strip, unit, page if not in_column else None)
+    if y is None:
+        y = _over_ruled_heading(band, strip, unit, ruling)
     if y is not None:
         upper, lower = [b for b in band if b.middle < y], [b for b in band if b.middle > y]
         return [(above, in_column), (upper, in_column), (lower, in_column), (below, in_column)]
@@ -348,6 +351,28 @@ def _blank_band(
         if height > wanted * unit and height > best:
             best, found = height, y
     return found
+
+
+def _over_ruled_heading(band: Sequence[Box], strip: _Strip, unit: float, ruling: Ruling) -> float | None:
+    """The y over the highest heading of ``band`` that stands on a rule as long as both columns, below which
+    both begin at one height: what is above is another section. None where there is none.
+    """
+    start, end = min(b.x0 for b in band), max(b.x1 for b in band)
+    for y, x0, x1 in sorted(ruling.level):
+        if x0 > start + APART * unit or x1 < end - APART * unit:
+            continue
+        above, under = [b for b in band if b.middle < y], [b for b in band if b.middle > y]
+        if not _on_both_sides(under, strip, level=0.5 * unit) or min(b.y0 for b in under) > y + PARTED * unit:
+            continue
+        heading = max(above, key=lambda b: b.y1, default=None)
+        if heading is None or y - heading.y1 > unit:
+            continue
+        rest = [b for b in above if b is not heading]
+        sides = [[b for b in rest if (b.centre < strip.x) == left] for left in (True, False)]
+        reach = max((b.y1 for b in rest), default=math.inf)
+        if all(sides) and reach < heading.y0 + SLACK * unit:
+            return (reach + heading.y0) / 2
+    return None
 
 
 def _on_both_sides(some: Sequence[Box], strip: _Strip, level: float = math.inf) -> bool:

@@ -50,6 +50,8 @@ TAKEN_FOR = {
 SAME = {(written, sign): sign for sign, every in TAKEN_FOR.items() for written in every if written != sign}
 SAME |= {("88", "ss"): "\u00a7\u00a7", ("88", "\u00a7s"): "\u00a7\u00a7", ("/", "\u221a"): "\u2713"}
 SAME |= {(written, "1\u00bd2"): "\u00bd" for written in TAKEN_FOR["\u00bd"]}
+# "N" before a number, as Russian laws have it, is read as a Cyrillic letter.
+SAME |= {(written, seen): seen.upper() for written in ("\u043c", "m") for seen in ("n", "\u2116")}
 SAME |= {(written, "tm"): "\u2122" for written in ('""', '"', "''", "\u201d", "\u201c\u201d")}
 # Letters that look alike are one; marks that the recogniser has several of, too.
 ALIKE = str.maketrans(
@@ -74,6 +76,8 @@ NUMBER = re.compile(r"[^\w\s]?\d[\d.,:]*")
 SUM = re.compile(r"[\u20ac\u00a3\u00a5$]\d[\d.,]*")
 YEN = re.compile(r"[\u0423Y][\d\u0417\u0437\u041eO][\d.,\u0417\u0437\u041eO]*")
 AFTER_WORD = re.compile(r"[^\W\d]+[<>=]")
+SCALE = re.compile(r"\d+:")  # "M 1:100"
+NUMERO = frozenset("\u041cM")
 DOUBTED = 0.9  # a number that Tesseract is less sure of may have lost its sign
 # Of the sign, at least; of money that was read as a digit, and of a sign that is seldom read so.
 SURE, VERY_SURE = 0.6, 0.9
@@ -151,6 +155,8 @@ def _may_have_lost(line: Line, at: int) -> bool:
         return not before[-1:].isdigit()
     if PARAGRAPH.fullmatch(text):
         return after[:1].isdigit() and _apart(line, at, at + 1) < NEAR
+    if text in NUMERO:
+        return after[:1].isdigit() and not SCALE.match(after)
     if not any(map(str.isdigit, text)):
         return False
     if IN_NUMBER.search(text.rstrip("%\"'")):
