@@ -313,6 +313,22 @@ def test_a_heading_on_a_rule_through_both_columns_begins_a_section(ruled: bool) 
     assert order == (list(range(25)) if ruled else left_first)
 
 
+def test_a_gutter_below_a_table_of_numbers_does_not_part_the_table() -> None:
+    """Some of its rows say nothing but a name."""
+    lines, rows = [], []
+    for n in range(15):
+        row = [line(f"Loans of kind {n}", 0, 24 * n, 180)]
+        for x in (220, 320, 500, 600, 700) if n % 5 < 3 else ():
+            row.append(line(f"{n + 1}.{n}4%", x, 24 * n, x + 50))
+        rows.append(list(range(len(lines), len(lines) + len(row))))
+        lines += row
+    first = len(lines)
+    lines += [line(PROSE[n % 3], 0, 420 + 24 * n, 430 - 9 * (n % 3)) for n in range(16)]
+    lines += [line(PROSE[n % 3], 480, 435 + 24 * n, 880 - 9 * (n % 3)) for n in range(14)]
+    order = reading_order.arrange(lines)
+    assert [list(row) for row in order.rows] == [*rows, *([n] for n in range(first, len(lines)))]
+
+
 def test_long_descriptions_with_their_amounts_are_read_row_by_row() -> None:
     wording = (
         "Repairs to the roof of the hall and what was",

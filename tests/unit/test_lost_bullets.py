@@ -55,6 +55,17 @@ def test_bullets_of_a_list_begin_its_lines(dark: bool, before: float) -> None:
     assert [line.startswith("- ") for line in marked if line] == [True, False, True, True]
 
 
+def test_what_another_line_says_is_no_bullet() -> None:
+    picture, lines = page()
+    dotted(picture, (0, 1, 2, 3))
+    x = LEFT - 30
+    cells = [
+        Line("N", ((x - 9, y), (x + 9, y), (x + 9, y + HIGH), (x - 9, y + HIGH)), 0.98)
+        for y in range(TOP, TOP + 4 * PITCH, PITCH)
+    ]
+    assert with_bullets(pixels(picture), [*lines, *cells]) == [*lines, *cells]
+
+
 def test_on_a_page_that_leans_too() -> None:
     turn = 0.06
     picture, lines = page(turn)

@@ -112,6 +112,33 @@ def test_rules_alone_say_which_cells_are_merged() -> None:
     ]
 
 
+def test_names_of_columns_that_end_beside_each_other_are_one_head() -> None:
+    """Longer ones begin higher. A whole head above them is not theirs."""
+    heads = [("", "Whole", "", "Combined"), ("", "school", "", "weighted"), ("Land", "rate", "Rate", "rate")]
+    rows = [(f"Land {n} of all", f"{n + 10}", f"{n + 30}", f"{n + 50}") for n in range(6)]
+    x = (0, 200, 320, 440)
+    (table,) = tables_of(grid(*heads, *rows, x=x))
+    names = ["Land", "Whole school rate", "Rate", "Combined weighted rate"]
+    assert [cell.text for cell in table.rows[0]] == names and len(table.rows) == 7
+    (table,) = tables_of(grid(("Kind", "Best", "Last", "Most"), *heads, *rows, x=x))
+    assert [cell.text for cell in table.rows[0]] == ["Kind", "Best", "Last", "Most"]
+
+
+def test_columns_ruled_in_the_head_alone_part_the_words_below_it() -> None:
+    """A name may reach over an empty column, not over what stands in the one behind it; boxes have paper."""
+    rows = ("Item", "Unit", "Best", "Last"), ("Tea", "cup", "", "5"), ("All of the teas here", "", "7", "8")
+    lines = grid(*rows, x=(0, 190, 320, 420))
+    ends = [((-10, y), (500, y)) for y in (-3, 24, 50, 76)]
+    ends += [((x, -3), (x, 76)) for x in (-10, 500)] + [((x, -3), (x, 24)) for x in (193, 310, 410)]
+    order = reading_order.arrange(lines, rules=[Rule(*one) for one in ends])
+    (table,) = reading_order.tables(lines, order)
+    assert [[(cell.text, cell.across) for cell in row if cell.text] for row in table.rows] == [
+        [("Item", 1), ("Unit", 1), ("Best", 1), ("Last", 1)],
+        [("Tea", 1), ("cup", 2), ("5", 1)],
+        [("All of the teas here", 2), ("7", 1), ("8", 1)],
+    ]
+
+
 @pytest.mark.parametrize(
     "drawn", [(190, 310, 400), (-10, 190, 310), (190, 310)], ids=["right", "left", "none"]
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from ...cancel import cancel_point
@@ -47,6 +47,8 @@ AROUND = 2.0  # below the last line, or above the first, a rule that closes off 
 RULED_ROWS = 6.0  # where they are no farther apart
 HEADS = 3  # cells that the head of a table has in one row
 TABLE_COLUMNS = 3  # of a table that is one whatever else its columns look like
+PARTLY = 0.3  # of the lines beside a strip are in a table that it runs through
+COLUMNS_OF_NUMBERS, NUMBERS_BELOW = 3, 5  # so many with so many numbers each make one, with gaps too
 CELLS_WITHIN = 3  # short lines between two columns that are a column of cells
 NUMBERED, ALONG = 0.12, 0.6  # of a table's lines are numbers in one column; of its height it takes
 DRAWN = 0.1  # of a strip is a picture, where that parts captions
@@ -127,15 +129,19 @@ def _gutter(part: Sequence[Box], looks: Looks, ruling: Ruling, pictures: Picture
         ):
             if tables is None:
                 tables = _tables_with_numbers(part, ruling)
-            whole = any(_within(strip, table) for table in tables)
-            if not whole or surely_columns(strip.left, strip.right):
+            if surely_columns(strip.left, strip.right):
+                return strip
+            below = [found for found in (_below(strip, table) for table in tables) if found is not None]
+            if below:
+                return below[0]
+            if not any(_within(strip, table) for table in tables):
                 return strip
     return None
 
 
 def _tables_with_numbers(part: Sequence[Box], ruling: Ruling) -> list[Box]:
-    """The tables of three columns or more of which one or more are numbers, were ``part`` read row by row:
-    a box around each. Its other cells may look like columns of text.
+    """The tables of three columns or more of which one is numbers, or three are where they say anything, were
+    ``part`` read row by row: a box around each. Its other cells may look like columns of text.
     """
     rows = visual_rows(part)
     found = []
@@ -144,12 +150,15 @@ def _tables_with_numbers(part: Sequence[Box], ruling: Ruling) -> list[Box]:
         if len(grid.rows[0]) < TABLE_COLUMNS or len(body) < CELLS_WITHIN:
             continue
         text = {box.index: box.text.strip() for row in rows[grid.first : grid.stop] for box in row}
+        of_numbers = 0  # columns, whatever rows they leave empty
         for column in zip(*body, strict=True):
             filled = [cell.lines for cell in column if cell.lines]
             numbers = sum(len(lines) == 1 and is_number(text[lines[0]]) for lines in filled)
             if numbers >= max(CELLS_WITHIN, MOSTLY_NUMBERS * len(body)):
-                found.append(around(-1, [box for row in rows[grid.first : grid.stop] for box in row]))
-                break
+                of_numbers += COLUMNS_OF_NUMBERS
+            of_numbers += numbers >= max(NUMBERS_BELOW, MOSTLY_NUMBERS * len(filled))
+        if of_numbers >= COLUMNS_OF_NUMBERS:
+            found.append(around(-1, [box for row in rows[grid.first : grid.stop] for box in row]))
     return found
 
 
@@ -158,6 +167,19 @@ def _within(strip: _Strip, table: Box) -> bool:
     boxes = (*strip.left, *strip.right)
     inside = sum(table.y0 <= box.middle <= table.y1 for box in boxes)
     return table.x0 < strip.x < table.x1 and inside > ALONG * len(boxes)
+
+
+def _below(strip: _Strip, table: Box) -> _Strip | None:
+    """What of a strip is below ``table``, that it runs through for a good part of its height, and parts
+    columns there; None where it does not.
+    """
+    inside = sum(table.y0 <= box.middle <= table.y1 for box in (*strip.left, *strip.right))
+    if not table.x0 < strip.x < table.x1 or inside < PARTLY * (len(strip.left) + len(strip.right)):
+        return None
+    left, right = (tuple(b for b in side if b.middle > table.y1) for side in (strip.left, strip.right))
+    if min(len(left), len(right)) < 2 or not parts_columns(left, right):
+        return None
+    return replace(strip, top=max(strip.top, table.y1), left=left, right=right)
 
 
 def _is_drawn_in(strip: _Strip, unit: float, pictures: Pictures | None) -> bool:

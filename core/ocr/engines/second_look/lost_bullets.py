@@ -52,7 +52,7 @@ def with_bullets(image: NDArray[uint8], lines: Sequence[Line]) -> list[Line]:
         if runs_across(line, angle) or not line.text.strip():
             continue
         dot = _dot(image, box, _first_letter(box, line, angle), angle)
-        if dot is not None:
+        if dot is not None and not _is_read(dot, box, boxes):
             dots[box.index] = dot
         elif line.text.lstrip().startswith(BULLET):
             read.append(_Dot(box.x0, box.x0, 0.0, box.height))
@@ -69,6 +69,16 @@ def _first_letter(box: Box, line: Line, angle: float) -> float:
         return box.x0
     begins = min(x for x, _ in rotated(line.words[0].polygon, -angle))
     return max(box.x0, begins)
+
+
+def _is_read(dot: _Dot, box: Box, boxes: Sequence[Box]) -> bool:
+    """Whether a dot is what another line says: the one letter of a cell beside."""
+    middle = (dot.x0 + dot.x1) / 2
+    return any(
+        other.x0 < middle < other.x1 and other.y0 < box.middle < other.y1
+        for other in boxes
+        if other.index != box.index
+    )
 
 
 def _in_a_list(number: int, dots: dict[int, _Dot], read: Sequence[_Dot]) -> bool:

@@ -13,7 +13,7 @@ from ....cancel import cancel_point, watched
 from ..line_boxes import Box, visual_rows
 from ..rules import Ruling
 from .columns import FULL, columns_of, taken
-from .rows import NUMBER, ROW_BY_ROW, Placed, boxes_of, rows_of_cells, rows_without_rules
+from .rows import NUMBER, ROW_BY_ROW, Placed, boxes_of, rows_of_cells, rows_without_rules, with_one_head
 from .ruled import Frame, cells_of
 from .runs import AS_ABOVE, STEP, pitch, runs
 
@@ -101,7 +101,7 @@ def _grid(rows: Sequence[Sequence[Box]], first: int, above: Sequence[Box], rulin
         placed, columns, _closed(rows, ruling)
     ):
         return None
-    table_rows = rows_of_cells(placed, len(columns), ruling)
+    table_rows = with_one_head(rows_of_cells(placed, len(columns), ruling), len(columns))
     between = [pitch(boxes_of(a[-1]), boxes_of(b[0])) for a, b in itertools.pairwise(table_rows)]
     usual = AS_ABOVE * median(between) if between else 0.0
     over = _heading_over_columns(above, rows[0], columns, usual)

@@ -27,6 +27,7 @@ OPEN_ROWS = 0.5  # so many rows that are surely two have none between them: rule
 ROW_BY_ROW = 0.75  # of its full rows have one between them where every row does
 ROWS_IN_BAND = 4  # or more may stand between two rules where upright ones alone part the cells
 WHOLE_COLUMNS = 3
+HEAD_LINES = 3, 7  # of names in a head, where they make one row of several
 SMALL_PRINT = 0.6  # boxes around it lap over one another
 NUMBER = re.compile(r"[^\w]*\d[\d\W]*[^\W\d_]{0,3}\W*")
 
@@ -36,6 +37,32 @@ Placed = Sequence[tuple[Box, int, int]]  # of one visual row: a line, its first 
 
 def boxes_of(row: Placed) -> list[Box]:
     return [box for box, _, _ in row]
+
+
+def with_one_head(groups: Sequence[Sequence[Placed]], columns: int) -> list[Sequence[Placed]]:
+    """The rows of a table, those of its head as one where names of three lines or more end beside each other:
+    each line stands over one of the next row, and the rows of numbers below are no closer.
+    """
+    first = next((n for n, group in enumerate(groups) if _of_numbers(group, columns)), 0)
+    rows = [row for group in groups[:first] for row in group]
+    if not HEAD_LINES[0] <= len(rows) <= HEAD_LINES[1] or len(groups) - first < 2:
+        return list(groups)
+    filled = [{start for _, start, _ in row} for row in rows]
+    single = all(
+        end - start == 1 and not NUMBER.fullmatch(box.text) for row in rows for box, start, end in row
+    )
+    grow = all(above <= below for above, below in itertools.pairwise(filled)) and filled[0] < filled[-1]
+    if not single or not grow or len(filled[-1]) < FULL * columns:
+        return list(groups)
+    usual = median(pitch(boxes_of(a[-1]), boxes_of(b[0])) for a, b in itertools.pairwise(groups[first:]))
+    if max(pitch(boxes_of(a), boxes_of(b)) for a, b in itertools.pairwise(rows)) > usual:
+        return list(groups)
+    return [rows, *groups[first:]]
+
+
+def _of_numbers(group: Sequence[Placed], columns: int) -> bool:
+    texts = [box.text.strip() for row in group for box, _, _ in row]
+    return 2 * sum(bool(NUMBER.fullmatch(text)) for text in texts) > columns
 
 
 def rows_without_rules(group: Sequence[Placed], columns: int) -> list[Placed]:

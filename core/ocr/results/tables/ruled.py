@@ -29,6 +29,8 @@ ACROSS = 0.8  # of a cell's side is ruled, or it is open there
 WHOLE = 0.5  # of the places at least are cells of their own: forms have boxes of every width
 WHOLE_FILLED, FILLED = 0.4, 0.85  # or so many, where so many have text: a form that somebody filled in
 MOST_MEETINGS = 250_000  # of level rules with upright ones that are looked at
+PAPER = 0.25  # a box stands so far over its letters
+LOW = 4.0  # a row of cells is lower
 OPEN = 0.75  # of the rules that cross a table end together where a side of it is not drawn
 Span = tuple[float, float]
 Edge = tuple[float, tuple[Span, ...]]
@@ -210,7 +212,7 @@ def _cells(frame: Frame, boxes: Sequence[Box]) -> list[RuledCell]:
         while (
             column + across < columns
             and (row, column + across) in free
-            and _open_behind(frame, row, column + across - 1, held)
+            and _open_behind(frame, row, column, column + across - 1, held)
         ):
             across += 1
         while row + down < rows and all(
@@ -225,13 +227,25 @@ def _cells(frame: Frame, boxes: Sequence[Box]) -> list[RuledCell]:
     return cells
 
 
-def _open_behind(frame: Frame, row: int, column: int, held: dict[tuple[int, int], list[Box]]) -> bool:
-    """Whether a cell goes on behind ``column``: no rule, and not words of their own on both sides."""
+def _open_behind(
+    frame: Frame, row: int, first: int, column: int, held: dict[tuple[int, int], list[Box]]
+) -> bool:
+    """Whether a cell that begins at the column ``first`` goes on behind ``column``: no rule, and not words of
+    their own on both sides.
+    """
     if frame.ruled_behind(row, column):
         return False
-    edge = frame.xs[column + 1]
+    edge, high = frame.xs[column + 1], frame.ys[row + 1] - frame.ys[row]
     left, right = held.get((row, column), []), held.get((row, column + 1), [])
-    return not (left and right) or any(box.x0 < edge < box.x1 for box in (*left, *right))
+    if right and high < LOW * right[0].height:  # a page in a frame is no row of cells
+        left = [box for x in range(first, column + 1) for box in held.get((row, x), ())]
+    return not (left and right) or any(_crosses(box, edge) for box in (*left, *right))
+
+
+def _crosses(box: Box, edge: float) -> bool:
+    """Whether a line goes through an edge, not only the paper of its box."""
+    paper = PAPER * box.height
+    return box.x0 + paper < edge < box.x1 - paper
 
 
 def _meeting(ruling: Ruling, slack: float) -> Iterator[tuple[list[tuple[float, float, float]], ...]]:
