@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from vramwise.ocr.results import reading_order
@@ -122,6 +123,26 @@ def test_names_of_columns_that_end_beside_each_other_are_one_head() -> None:
     assert [cell.text for cell in table.rows[0]] == names and len(table.rows) == 7
     (table,) = tables_of(grid(("Kind", "Best", "Last", "Most"), *heads, *rows, x=x))
     assert [cell.text for cell in table.rows[0]] == ["Kind", "Best", "Last", "Most"]
+
+
+def test_two_numbers_side_by_side_below_one_year_are_two_columns() -> None:
+    """No rule parts them; the year stands over both."""
+    rows = [("Land", "  2007", "", "  2008", ""), ("", "N", "Pos", "N", "Pos")]
+    rows += [(f"Land {n}", f"{90 + 9 * n}", f"{n}.4", f"{91 + n}", f"{n}.7") for n in range(5)]
+    lines = grid(*rows, x=(0, 120, 170, 240, 290))
+    lines[1:3] = [replace(one, polygon=tuple((x + 25, y) for x, y in one.polygon)) for one in lines[1:3]]
+    level = [((-10, y), (340, y)) for y in range(-3, 26 * 8 - 3, 26)]
+    upright = [((x, -3), (x, 26 * 7 - 3)) for x in (-10, 110, 230, 340)]
+    order = reading_order.arrange(lines, rules=[Rule(*ends) for ends in (*level, *upright)])
+    (table,) = reading_order.tables(lines, order)
+    cells = [[(cell.text, cell.across) for cell in row if cell.text] for row in table.rows]
+    assert cells[0] == [("Land", 1), ("2007", 2), ("2008", 2)]
+    assert [cell.text for cell in table.rows[3]] == ["Land 1", "99", "1.4", "92", "1.7"]
+    names = [(f"Name {n}", "of", "them", "all", "here") for n in range(5)]
+    lines = grid(*names, x=(0, 120, 170, 240, 290))
+    order = reading_order.arrange(lines, rules=[Rule(*ends) for ends in (*level[:6], *upright)])
+    (table,) = reading_order.tables(lines, order)
+    assert len(table.rows[0]) == 3
 
 
 def test_columns_ruled_in_the_head_alone_part_the_words_below_it() -> None:

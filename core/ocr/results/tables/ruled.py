@@ -13,6 +13,7 @@ from statistics import median
 from ....cancel import cancel_point, watched
 from ..line_boxes import Box
 from ..rules import Ruling
+from .rows import NUMBER
 
 # In line heights.
 TOUCH = 0.6  # rules that end so near one another meet
@@ -30,6 +31,7 @@ WHOLE = 0.5  # of the places at least are cells of their own: forms have boxes o
 WHOLE_FILLED, FILLED = 0.4, 0.85  # or so many, where so many have text: a form that somebody filled in
 MOST_MEETINGS = 250_000  # of level rules with upright ones that are looked at
 PAPER = 0.25  # a box stands so far over its letters
+PAIRS, IN_PAIRS = 3, 0.6  # rows with two numbers in one column, of those with any
 LOW = 4.0  # a row of cells is lower
 OPEN = 0.75  # of the rules that cross a table end together where a side of it is not drawn
 Span = tuple[float, float]
@@ -86,6 +88,7 @@ def frames(ruling: Ruling, boxes: Sequence[Box]) -> list[tuple[Frame, list[Box]]
             continue
         for part in _beside_its_page(frame, [box for box in boxes if frame.holds(box)]):
             mine = [box for box in boxes if box.index not in taken and part.holds(box)]
+            part = _with_parted_columns(part, mine)
             if mine and cells_of(part, mine) and not _is_beside_labels(part, mine, boxes, unit):
                 head = _head_over(part, [box for box in boxes if box.index not in taken], unit)
                 if head:
@@ -93,6 +96,35 @@ def frames(ruling: Ruling, boxes: Sequence[Box]) -> list[tuple[Frame, list[Box]]
                 found.append((part, mine))
                 taken |= {box.index for box in mine}
     return found
+
+
+def _with_parted_columns(frame: Frame, boxes: Sequence[Box]) -> Frame:
+    """``frame`` with an edge more in each column that has two numbers side by side in most of its rows, of
+    which each stands below its like: counts and shares below one year, parted in the head alone or nowhere.
+    """
+    held: dict[tuple[int, int], list[Box]] = {}
+    for box in boxes:
+        held.setdefault(frame.place(box), []).append(box)
+    rows = range(len(frame.ys) - 1)
+    found: list[tuple[float, tuple[Span, ...]]] = []
+    for column in range(len(frame.xs) - 1):
+        told = [held.get((row, column), []) for row in rows]
+        told = [some for some in told if some and all(NUMBER.fullmatch(box.text.strip()) for box in some)]
+        pairs = [sorted(some, key=lambda b: b.x0) for some in told if len(some) == 2]
+        if len(pairs) < max(PAIRS, IN_PAIRS * len(told)):
+            continue
+        left, right = max(pair[0].x1 for pair in pairs), min(pair[1].x0 for pair in pairs)
+        if right <= left:
+            continue
+        edge = (left + right) / 2
+        mine = [box for row in rows for box in held.get((row, column), ())]
+        through = {frame.place(box)[0] for box in mine if _crosses(box, edge)}
+        parted = tuple((frame.ys[row], frame.ys[row + 1]) for row in rows if row not in through)
+        found.append((edge, parted))
+    if not found:
+        return frame
+    columns = sorted([*zip(frame.xs, frame.upright, strict=True), *found])
+    return Frame(tuple(x for x, _ in columns), frame.ys, frame.level, tuple(s for _, s in columns))
 
 
 def _head_over(frame: Frame, boxes: Sequence[Box], unit: float) -> list[Box]:
