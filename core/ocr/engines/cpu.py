@@ -49,6 +49,7 @@ from .second_look.list_marks import with_list_marks
 from .second_look.lost_bullets import with_bullets
 from .second_look.lost_signs import Readings, with_signs
 from .second_look.missed_dashes import with_dashes
+from .second_look.stray_accents import without_stray_accents
 from .tesseract import TesseractReader
 
 if TYPE_CHECKING:
@@ -345,7 +346,7 @@ def _result(
     small = furigana(read)
     aside = [line for number, line in enumerate(read) if number in small]
     read = [line for number, line in enumerate(read) if number not in small]
-    read = with_column_dashes(image, with_bullets(image, with_list_marks(read)))
+    read = with_column_dashes(image, with_bullets(image, with_list_marks(without_stray_accents(read))))
     pictures = pictures_on(image, read)
 
     def in_order(some: list[Line]) -> reading_order.ReadingOrder:
