@@ -53,6 +53,7 @@ _DECODERS: dict[str, Callable[[int, int, int], int]] = {
     "hv15": lambda t, h, w: 14400 * h * w * 256,
     "ltxv": lambda t, h, w: 1200 * t * h * w * 512,
     "ltxv25": lambda t, h, w: 1700 * t * h * w * 512,
+    "mochi": lambda t, h, w: 1000 * t * h * w * 6 * 64,
     "hyimage21": lambda t, h, w: 700 * h * w * 32 * 32,
     "oobleck": lambda t, h, w: 1000 * w * 2048,  # sound: w is the length
     "ace": lambda t, h, w: 87000 * h * w,
