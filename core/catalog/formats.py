@@ -105,7 +105,7 @@ def bus_of(gpu: GPU | None) -> Bus | None:
 @functools.cache
 def _buses() -> dict[str, Bus]:
     """The buses by name; "" is what is assumed of cards that name none."""
-    found = {bus.bus: bus for bus in table("buses.csv", _bus)}
+    found = {bus.bus: bus for bus in table("cards/buses.csv", _bus)}
     return {**found, "": replace(found[_USUAL_BUS], assumed=True)}
 
 

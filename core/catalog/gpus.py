@@ -36,8 +36,8 @@ class GPU:
     has no sizes; ``bandwidth_gb_s`` is in 10^9 bytes a second, ``fp16_tensor_tflops`` dense with fp32
     accumulation; None where the source has none. ``compute_capability`` is empty outside NVIDIA ("gfx1201" on
     AMD). ``status`` is "released" or "rumoured". ``device_name`` is what the driver calls it. ``host_bus`` is
-    a row of buses.csv, empty where memory is unified or the bus is not known. ``also_called`` are further
-    names; ``torch_total_gib`` is what torch shows of the memory on Linux where somebody published it
+    a row of cards/buses.csv, empty where memory is unified or the bus is not known. ``also_called`` are
+    further names; ``torch_total_gib`` is what torch shows of the memory on Linux where somebody published it
     (``torch_source``). ``share`` is the profile's name where it is a vGPU or MIG part of the card.
     """
 
@@ -101,10 +101,10 @@ class GPU:
 
     @functools.cached_property
     def torch_build(self) -> str:
-        """What of PyTorch's builds has this card, by card_builds.csv: "none", "cuda126" (none that is newer),
-        empty where the usual ones have it, or nobody knows."""
+        """What of PyTorch's builds has this card, by cards/builds.csv: "none", "cuda126" (none that is
+        newer), empty where the usual ones have it, or nobody knows."""
         names = (self.compute_capability, self.name)
-        for vendor, pattern, build in table("card_builds.csv", _build):
+        for vendor, pattern, build in table("cards/builds.csv", _build):
             if vendor == self.vendor and any(re.fullmatch(pattern, name) for name in names):
                 return build
         return ""
@@ -165,7 +165,7 @@ def _own_of_sizes(row: Row) -> list[GPU]:
 
 
 def _bus_names() -> tuple[str, ...]:
-    return table("buses.csv", lambda row: row["bus"])
+    return table("cards/buses.csv", lambda row: row["bus"])
 
 
 def _labels(row: Row) -> list[str]:

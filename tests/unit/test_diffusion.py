@@ -184,7 +184,7 @@ def test_every_file_of_the_catalog_names_its_source_and_day() -> None:
         "licences",
         "formats",
         "diffusion/addons",
-        "buses",
+        "cards/buses",
         "diffusion/template_files",
     ):
         for row in table(f"{name}.csv", dict):
@@ -248,11 +248,11 @@ def test_fewer_steps_are_not_fewer_bytes() -> None:
 
 
 def test_every_card_has_a_bus_or_shares_the_machines_memory() -> None:
-    buses = set(table("buses.csv", lambda row: row["bus"]))
+    buses = set(table("cards/buses.csv", lambda row: row["bus"]))
     for gpu in gpus():
         bus = bus_of(gpu)
         assert (bus is None) == gpu.unified, gpu.name
-        assert not gpu.host_bus or gpu.host_bus in buses, f"{gpu.name}: buses.csv has no {gpu.host_bus}"
+        assert not gpu.host_bus or gpu.host_bus in buses, f"{gpu.name}: cards/buses.csv has no {gpu.host_bus}"
         known = bus is None or not bus.assumed
         assert known or gpu.status == "rumoured", f"{gpu.name}: gpus.csv gives no host_bus"
     assert bus_of(find_gpus("RTX 4060")[0]).gb_s == pytest.approx(15.8)  # type: ignore[union-attr]

@@ -68,7 +68,7 @@ class CardName:
 
 @dataclass(frozen=True)
 class _Word:
-    """A row of card_words.csv. ``kind``: "noise" and "maker" tell no card from another, "word" is another
+    """A row of cards/words.csv. ``kind``: "noise" and "maker" tell no card from another, "word" is another
     word for ``means``, "looks" and "sounds" are letters, "count" a number of cards."""
 
     word: str
@@ -80,7 +80,7 @@ class _Word:
 
 @functools.cache
 def _known(kind: str) -> dict[str, str]:
-    rows = table("card_words.csv", lambda row: _Word(**row))
+    rows = table("cards/words.csv", lambda row: _Word(**row))
     return {row.word: row.means for row in rows if row.kind == kind}
 
 
