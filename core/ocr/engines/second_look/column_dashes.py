@@ -15,6 +15,7 @@ from ...results.line import Line
 from ...results.result import Point, Word
 from ...results.vertical_text import runs_down
 from ..level_picture import straight_line
+from ..line_shapes.word_places import between
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -71,7 +72,8 @@ def _with_dash(image: NDArray[uint8], line: Line) -> Line:
         _along(point, unit, by)
         for point, by in ((start, first), (start, end), (last[2], end), (last[2], first))
     )
-    words = tuple(Word(one, _share(place, number, len(text)), SURE) for number, one in enumerate(text))
+    wide = 1 / len(text)
+    words = tuple(Word(one, between(place, at * wide, (at + 1) * wide), SURE) for at, one in enumerate(text))
     p = line.polygon
     longer = max(0.0, first - _room(start, p[1], unit), end - _room(start, p[1], unit))
     polygon = (p[0], _along(p[1], unit, longer), _along(p[2], unit, longer), p[3])
@@ -85,16 +87,6 @@ def _along(point: Point, unit: Point, by: float) -> Point:
 def _room(start: Point, end: Point, unit: Point) -> float:
     """How far ``end`` lies behind ``start`` along the column."""
     return (end[0] - start[0]) * unit[0] + (end[1] - start[1]) * unit[1]
-
-
-def _share(place: Sequence[Point], number: int, count: int) -> tuple[Point, ...]:
-    a, b, c, d = place
-
-    def at(start: Point, end: Point, share: float) -> Point:
-        return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
-
-    one, other = number / count, (number + 1) / count
-    return at(a, b, one), at(a, b, other), at(d, c, other), at(d, c, one)
 
 
 def _stroke(crop: NDArray[uint8], begin: float, pitch: float) -> tuple[float, float] | None:

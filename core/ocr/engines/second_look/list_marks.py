@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ...results.line import Line
 from ...results.result import Word
+from ..line_shapes.word_places import between
 
 RING = "\u25e6"
 RINGS = ("\u00b0", "\u3002", "\u2218", "\u25cb", RING)
@@ -71,9 +72,6 @@ def _with_first(line: Line, first: str, rest: Sequence[str]) -> Line:
 
 def _parted(word: Word, first: str) -> tuple[Word, Word]:
     """A word as its first character and the others, each as wide as its share."""
-    a, b, c, d = word.polygon
     at = 1 / len(word.text)
-    top = (a[0] + at * (b[0] - a[0]), a[1] + at * (b[1] - a[1]))
-    foot = (d[0] + at * (c[0] - d[0]), d[1] + at * (c[1] - d[1]))
-    mark = replace(word, text=first, polygon=(a, top, foot, d))
-    return mark, replace(word, text=word.text[1:], polygon=(top, b, c, foot))
+    mark = replace(word, text=first, polygon=between(word.polygon, 0.0, at))
+    return mark, replace(word, text=word.text[1:], polygon=between(word.polygon, at, 1.0))
