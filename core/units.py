@@ -7,6 +7,8 @@ them as another language does ("11,2 GiB"). JSON and CSV take them as they are.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 # How people write the units behind a size, folded, as parts of a regular expression: in Latin and Cyrillic.
 MIB_WRITTEN = "mib|mb|\u043c\u0438?\u0431"
@@ -62,3 +64,10 @@ def seconds_text(seconds: float) -> Figure:
 
 def _telling(number: float) -> Figure:
     return figure(number, ".1f" if number >= 1 or number <= 0 else ".2g")
+
+
+def median(numbers: Iterable[float]) -> float:
+    """That of ``statistics``, whose import takes longer than what reports compute with it."""
+    ordered = sorted(numbers)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..catalog.csv_rows import median
 from ..catalog.gpus import GPU, find_gpus, gpus
 from ..catalog.words import said, words
 from ..errors import VramwiseError
 from ..hardware.budget import UNIFIED_SHARE
-from ..units import figure
+from ..units import figure, median
 
 # Best last. What each means is in RATING_RULES.
 RATINGS = ("unknown", "insufficient", "tolerable", "optimal", "special case", "top pick")

@@ -53,8 +53,9 @@ def also_meant(text: str, lang: str = "en") -> str:
     if not others:
         return ""
     told = ", ".join(f"{names[other][0]} ({other})" for other in others[:_MOST_OTHERS])
-    if left := len(others) - _MOST_OTHERS:
-        told = words(lang)["summary_and_more"].format(names=told, count=left) if left > 0 else told
+    left = len(others) - _MOST_OTHERS
+    if left > 0:
+        told = words(lang)["summary_and_more"].format(names=told, count=left)
     return words(lang)["plan_also_meant"].format(text=text, name=names[first][0], others=told)
 
 

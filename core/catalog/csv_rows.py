@@ -111,10 +111,3 @@ def _rows(package: str, path: str) -> Iterator[tuple[int, Row]]:
 
 def _place(package: str, path: str, line: int) -> str:
     return f"{data_folder(package).joinpath(path)}, line {line}"
-
-
-def median(numbers: Iterable[float]) -> float:
-    """That of ``statistics``, whose import takes longer than a table."""
-    ordered = sorted(numbers)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

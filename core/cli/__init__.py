@@ -47,10 +47,6 @@ _FIRST = (
 )
 
 
-# Tasks of `advise` that somebody may take for verbs.
-_TASKS = ("image", "image-edit", "video", "upscaling", "audio", "3d", "which-gpu")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     likeness = settle()
@@ -164,7 +160,10 @@ def _check_verb(word: str) -> None:
     if word and not word.startswith("-") and word not in verbs:
         near = nearest_name(word, verbs)
         helps = said("error_near", near=near) if near else said("error_one_of", known=", ".join(verbs))
-        if word.lower() in _TASKS:
+        from ..option_values import ADVICE_TASKS
+
+        tasks = {task.lower().replace(" ", "-") for task in ADVICE_TASKS} - {"all", "ocr"}
+        if word.lower() in tasks:  # somebody takes a task of `advise` for a verb
             helps = said("error_verb_task", program=f"{program()} advise --task {word.lower()}")
         raise UnknownName(said("error_verb", text=word, helps=helps))
 

@@ -13,10 +13,10 @@ from vramwise.advisor.candidates import candidates_of_task
 from vramwise.advisor.targets import Target, resized, target_of_gpu, target_of_memory
 from vramwise.advisor.unlocks import Unlock, gained, gains, next_tier, settled
 from vramwise.catalog import ocr_models
-from vramwise.catalog.csv_rows import median
 from vramwise.catalog.gpus import find_gpus
 from vramwise.models.request import ModelRequest, plan_resolved
 from vramwise.models.resolved import resolve_published
+from vramwise.units import median
 
 
 def _places() -> list[Target]:

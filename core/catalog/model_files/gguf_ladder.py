@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..csv_rows import median
+from ...units import median
 from .listed import DiffusionWeights
 
 # Largest first.

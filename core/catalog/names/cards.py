@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from ...units import GIB_WRITTEN, MIB_WRITTEN
 from ..csv_rows import table
-from .tool_lines import of_a_tool
 
 _SIZE = re.compile(
     f"(?<![0-9.,a-z])([0-9]{{1,4}}(?:[.,][0-9]+)?) *-? *(?:go|{GIB_WRITTEN})"
@@ -111,7 +110,7 @@ def key(name: str) -> tuple[str, ...]:
 def _plain(text: str) -> str:
     """Lower case, one kind of space and hyphen, no marks of trade."""
     folded = unicodedata.normalize("NFKC", text.replace("\u2122", " ").replace("\u00ae", " ")).casefold()
-    folded = re.sub(r"\((?:r|tm|c)\)", " ", of_a_tool(folded))
+    folded = re.sub(r"\((?:r|tm|c)\)", " ", folded)
     folded = re.sub(f"(?<={_HAN})(?=[a-z0-9])|(?<=[a-z0-9])(?={_HAN})", " ", folded)
     folded = re.sub(f"{_HAN}+", lambda run: " ".join(_parted(run[0])), folded)
     folded = re.sub("[\u2010-\u2015\u2212_/\\\\]", "-", folded)

@@ -22,6 +22,8 @@ _NO_WORDS = re.compile(
     r'(?:"?[a-z_0-9]{0,24}"?\s{0,4}:?\s{0,4})?"?',
     re.IGNORECASE,
 )
+_WIDE = frozenset({"w", "h", "width", "height"})  # these are no corners
+_HALF_TAG = re.compile(r"</?([A-Za-z_]\w{0,40})?\Z")
 
 
 def without_half_tag(text: str, names: Iterable[str]) -> str:
@@ -29,10 +31,6 @@ def without_half_tag(text: str, names: Iterable[str]) -> str:
     half = _HALF_TAG.search(text)
     known = half is not None and any(name.startswith((half[1] or "").lower()) for name in names)
     return text[: half.start()] if half and known else text
-
-
-_WIDE = frozenset({"w", "h", "width", "height"})  # these are no corners
-_HALF_TAG = re.compile(r"</?([A-Za-z_]\w{0,40})?\Z")
 
 
 @dataclass(frozen=True)
