@@ -1,22 +1,26 @@
 """Real pictures of public test sets: character errors and CPU time, beside bare RapidOCR and Tesseract.
 
 The pictures are not part of the project: they lie in ../shared/pictures (or where --pictures names) with
-their texts in truth.jsonl. Engines take turns picture by picture, who comes first changes each time, and time
-is the processor time of this process, so that a busy machine leaves the ratios as they are. Every picture is
-seen once: the kernels that a new size needs are part of its cost, as they are for a user; models are loaded
-by a page of the project before.
+their texts in truth.jsonl. Engines take turns picture by picture, who comes first changes each time. Each has
+a process of its own, as a user's has: in one, the threads of one runtime wait at the cost of the other, whose
+memory ours takes for its own. Time is the processor time of that process, so that a busy machine leaves the
+ratios as they are. Every picture is seen once: the kernels that a new size needs are part of its cost, as
+they are for a user; models are loaded by a page of the project before.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import re
 import statistics
 import time
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,8 +137,29 @@ MAKERS: dict[str, Callable[[], Callable[[Path, str], str | None]]] = {
 }
 
 
-def measured(read: Callable[[Path, str], str | None], path: Path, row: dict[str, Any]) -> Reading | None:
-    """One picture by one engine; None: the engine has no data of its language here."""
+class Engine:
+    """An engine in a process of its own, its models loaded."""
+
+    def __init__(self, name: str, on_leaving: ExitStack) -> None:
+        spawned = multiprocessing.get_context("spawn")  # and not a copy of what is loaded here
+        self._process = on_leaving.enter_context(ProcessPoolExecutor(1, spawned))
+        self._process.submit(_load, name).result()
+
+    def measured(self, path: Path, row: dict[str, Any]) -> Reading | None:
+        """One picture; None: the engine has no data of its language here."""
+        return self._process.submit(_measured, path, row).result()
+
+
+_readers: list[Callable[[Path, str], str | None]] = []  # of an engine's process: its own
+
+
+def _load(name: str) -> None:
+    _readers.append(MAKERS[name]())
+    _readers[0](WARM, "en")
+
+
+def _measured(path: Path, row: dict[str, Any]) -> Reading | None:
+    (read,) = _readers
     begun, refused = time.process_time(), False
     text: str | None
     try:
@@ -154,24 +179,23 @@ def run(arguments: Sequence[str] = ()) -> dict[str, Any]:
     if not pictures:
         print(f"No pictures{f' of the kind {asked.kind}' if asked.kind else ''} in {asked.pictures}.")
         return {"pictures": 0}
-    engines = {name: MAKERS[name]() for name in asked.engines}
-    for read in engines.values():  # loading the models is not a picture's cost
-        read(WARM, "en")
-    results: dict[str, dict[str, list[Reading]]] = {name: defaultdict(list) for name in engines}
-    ratios: dict[str, list[float]] = {name: [] for name in engines if name != "vramwise"}
-    for number, row in enumerate(pictures):
-        names = asked.engines if number % 2 else asked.engines[::-1]
-        found = {name: measured(engines[name], asked.pictures / row["file"], row) for name in names}
-        for name, reading in found.items():
-            if reading is not None:
-                results[name][row["kind"]].append(reading)
-        ours = found.get("vramwise")
-        for name in ratios:
-            other = found[name]
-            if ours and other:
-                ratios[name].append(other.cpu_seconds / ours.cpu_seconds)
-        if asked.show:
-            _show(row, found)
+    results: dict[str, dict[str, list[Reading]]] = {name: defaultdict(list) for name in asked.engines}
+    ratios: dict[str, list[float]] = {name: [] for name in asked.engines if name != "vramwise"}
+    with ExitStack() as on_leaving:
+        engines = {name: Engine(name, on_leaving) for name in asked.engines}
+        for number, row in enumerate(pictures):
+            names = asked.engines if number % 2 else asked.engines[::-1]
+            found = {name: engines[name].measured(asked.pictures / row["file"], row) for name in names}
+            for name, reading in found.items():
+                if reading is not None:
+                    results[name][row["kind"]].append(reading)
+            ours = found.get("vramwise")
+            for name in ratios:
+                other = found[name]
+                if ours and other:
+                    ratios[name].append(other.cpu_seconds / ours.cpu_seconds)
+            if asked.show:
+                _show(row, found)
     return {"pictures": len(pictures), **_table(results, ratios)}
 
 
