@@ -28,6 +28,7 @@ _EAST_ASIAN = {
 }
 
 
+@functools.lru_cache(maxsize=4096)
 def is_cjk(character: str) -> bool:
     """Whether no space stands between it and its like: Han, kana, Bopomofo, their punctuation and full-width
     forms; not Hangul, not emoji.

@@ -189,7 +189,9 @@ class ForeignPage:
             found = [level.line(line) for line in seen]
         else:
             found = reader.lines(self.image, max_pixels, progress)
-        filled = {id(line): _filled(line, found) for line in self._own}
+        words = [_words_of(line) for line in found]
+        middles = [[_centre(word.polygon) for word in some] for some in words]
+        filled = {id(line): _filled(line, found, words, middles) for line in self._own}
         if isinstance(reader, TesseractReader):
             self._ask_alone(reader, level, filled, progress)
         others = [line for line in self.lines if line.foreign != self.script]
@@ -342,11 +344,17 @@ def _has_cjk(line: Line) -> bool:
     return any(map(is_cjk, line.text))
 
 
-def _filled(line: Line, read: Sequence[Line]) -> Line:
+def _filled(
+    line: Line, read: Sequence[Line], words_of: Sequence[Sequence[Word]], middles: Sequence[Sequence[Point]]
+) -> Line:
     """``line`` with the words that another reader found inside its polygon; still foreign when it found
-    none. The text is that reader's where a whole line of it lies inside.
+    none. The text is that reader's where a whole line of it lies inside. ``words_of``, ``middles``: of each
+    line read its words and these' middles.
     """
-    inside = [[w for w in _words_of(other) if _inside(_centre(w.polygon), line.polygon)] for other in read]
+    inside = [
+        [word for word, middle in zip(words, at, strict=True) if _inside(middle, line.polygon)]
+        for words, at in zip(words_of, middles, strict=True)
+    ]
     parts = [(other, words) for other, words in zip(read, inside, strict=True) if words]
     if not parts:
         return line

@@ -59,13 +59,14 @@ def plain_script(image: NDArray[uint8]) -> PlainPage | None:
     lines from the first look; the second is at a smoothed picture, the third at a small one, for large
     letters. A page that is readable as it lies is looked at once.
     """
-    angle = 0.0
+    angle, grey = 0.0, _grey(image)
     for number, (smooth, pixels) in enumerate(LOOKS):
-        crops = _guessed_lines(image, smooth, pixels)
+        crops = _guessed_lines(image, grey, smooth, pixels)
         guesses = guess_as_they_stand(crops)
-        if number == 0 and not _is_readable(guesses) and (angle := slant(image)):
+        if number == 0 and not _is_readable(guesses) and (angle := slant(grey)):
             image = level_picture(image, angle).picture
-            crops = _guessed_lines(image, smooth, pixels)
+            grey = _grey(image)
+            crops = _guessed_lines(image, grey, smooth, pixels)
             guesses = guess_as_they_stand(crops)
         if _is_readable(guesses):
             return None
@@ -75,8 +76,8 @@ def plain_script(image: NDArray[uint8]) -> PlainPage | None:
 
 
 def slant(image: NDArray[uint8]) -> float:
-    """By how many radians the lines of a page, uint8 RGB, run down: where its ink falls into the sharpest
-    rows. 0.0 where it is level, or there are no rows.
+    """By how many radians the lines of a page, uint8 RGB or grey, run down: where its ink falls into the
+    sharpest rows. 0.0 where it is level, or there are no rows.
     """
     import numpy as np
 
@@ -181,12 +182,11 @@ def under(lines: Sequence[Line], image: NDArray[uint8], shape: tuple[int, ...]) 
 def _seen(
     image: NDArray[uint8], smooth: bool = False, pixels: int = SEEN_PIXELS
 ) -> tuple[NDArray[uint8], NDArray[uint8]]:
-    """The page as it is looked at, dark on light grey, and its ink (0 or 1)."""
+    """The page (RGB or grey) as it is looked at, dark on light grey, and its ink (0 or 1)."""
     import cv2
     import numpy as np
 
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = np.asarray(fit_pixels(grey, pixels), np.uint8)
+    small = np.asarray(fit_pixels(_grey(image), pixels), np.uint8)
     if np.median(small) < 128:
         small = 255 - small
     if smooth:
@@ -195,12 +195,21 @@ def _seen(
     return small, np.asarray(ink, np.uint8)
 
 
-def _guessed_lines(image: NDArray[uint8], smooth: bool, pixels: int) -> list[NDArray[uint8]]:
-    """Some of what look like level lines, cut from the page."""
+def _grey(image: NDArray[uint8]) -> NDArray[uint8]:
     import cv2
     import numpy as np
 
-    small, ink = _seen(image, smooth, pixels)
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _guessed_lines(
+    image: NDArray[uint8], grey: NDArray[uint8], smooth: bool, pixels: int
+) -> list[NDArray[uint8]]:
+    """Some of what look like level lines, cut from the page; ``grey`` is the same without colours."""
+    import cv2
+    import numpy as np
+
+    small, ink = _seen(grey, smooth, pixels)
     joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, JOIN), np.uint8))
     _, _, places, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)
     found = [

@@ -41,6 +41,7 @@ def rules_on(image: NDArray[uint8], lines: Sequence[Line]) -> tuple[Rule, ...]:
     """The rules along and across the text of a page (uint8 RGB), where two of its rows may have cells."""
     if len(lines) < 2:
         return ()
+    import cv2
     import numpy as np
 
     angle = text_angle(lines)
@@ -51,7 +52,7 @@ def rules_on(image: NDArray[uint8], lines: Sequence[Line]) -> tuple[Rule, ...]:
     level = level_picture(image, angle)
     sides: list[list[Found]] = []  # level ones, upright ones
     for flip in (False, True):
-        picture = np.ascontiguousarray(level.picture.transpose(1, 0, 2)) if flip else level.picture
+        picture = np.asarray(cv2.transpose(level.picture), np.uint8) if flip else level.picture
         looked = _looked_for(picture, high, SURE_UPRIGHT if flip else SURE_LEVEL)
         sides.append(list(itertools.islice(looked, MOST_RULES + 1)))
     sides[0] = _beside_letters(sides[0], level, lines)

@@ -41,7 +41,7 @@ def with_lost_spaces(text: str, spans: Sequence[tuple[float, float]], crop: NDAr
     spaces = [(a, b) for a, b in pairs if places[b] > places[a] + 1]
     if len(wide) < FEWEST and (len(spaces) < SPACES or len(words) < FEWEST):
         return text
-    inked = inked_columns(crop).tolist()
+    inked = inked_columns(crop).tobytes()
     blank = {(a, b): _longest_blank(inked[round(middles[a]) : round(middles[b])]) for a, b in pairs}
     lost: list[int] = []
     if len(wide) >= FEWEST:
@@ -68,9 +68,6 @@ def _may_part(before: str, after: str) -> bool:
     return before.isalnum() and (after.isalnum() or after in BEGIN)
 
 
-def _longest_blank(inked: Sequence[bool]) -> int:
-    longest = here = 0
-    for ink in inked:
-        here = 0 if ink else here + 1
-        longest = max(longest, here)
-    return longest
+def _longest_blank(inked: bytes) -> int:
+    """The most zeros in a row."""
+    return max(map(len, inked.split(b"\1")))
