@@ -25,7 +25,14 @@ pytest.importorskip("openvino", reason="this Python reads by ONNX Runtime: the s
 
 @pytest.fixture(scope="module")
 def detector() -> stages.Detector:
-    return stages.Detector(builtin_models() / BUILTIN_DET)
+    return _computing_in(4)
+
+
+def _computing_in(value: int) -> stages.Detector:
+    """With the bounds for so many bytes a value, whatever this processor computes in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "value_bytes", lambda: value)
+        return stages.Detector(builtin_models() / BUILTIN_DET)
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +282,76 @@ def test_more_is_foreseen_than_either_look_takes(pixels: int) -> None:
     small = round(pixels * stages.FIRST_LOOK**2)
     first = stages.ONE_SIZE_BYTES if small > stages.LARGE_PIXELS else 182
     assert stages.bytes_at_once(pixels) > max(first * small, 91 * pixels)
+
+
+@pytest.mark.parametrize("pixels", [200_000, 541_696, 1_000_000, 1_900_000, 4_000_000])
+def test_in_sixteen_bits_a_look_takes_half(pixels: int) -> None:
+    """Tensors there are of two bytes a value, so that one network for all sizes serves twice the pixels."""
+    assert 0.45 < stages.bytes_at_once(pixels, 2) / stages.bytes_at_once(pixels, 4) < 1.2
+    small, large = stages.bytes_at_once(800_000, 2), stages.bytes_at_once(1_900_000, 2)
+    assert large == pytest.approx(small * 19 / 8, abs=1)  # no second network yet
+
+
+def test_in_sixteen_bits_a_small_look_is_one_cores_and_a_large_one_twice_as_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More cores would wait for each other; its tensors are half as large."""
+    made = []
+    monkeypatch.setattr(stages, "sized", lambda _, shape: made.append(shape))
+    detector, wide = _computing_in(2), _computing_in(4)
+    assert detector._small._model.get_property("INFERENCE_NUM_THREADS") == 1
+    assert wide._small._model.get_property("INFERENCE_NUM_THREADS") == stages.cores()
+    detector._look(np.full((736, 1376, 3), 255, np.uint8), 1.0)
+    assert made == []
+
+
+def test_before_a_picture_there_is_room_for_its_first_look_or_for_all_of_a_large_one() -> None:
+    """Models may go before a page and not within it, so that room for a large look is made before."""
+    assert stages.bytes_before(900_000) == stages.bytes_at_once(round(900_000 * stages.FIRST_LOOK**2))
+    assert stages.bytes_before(1_200_000) == stages.bytes_at_once(1_200_000)
+    assert stages.bytes_before(1_200_000, 2) < stages.bytes_at_once(1_200_000, 2)
+
+
+def test_room_is_made_before_a_look_at_full_size_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    looking = stages.Detector(builtin_models() / BUILTIN_DET, asked.append)
+    looking(_words(60))
+    assert asked == []
+    monkeypatch.setattr(stages, "unclear_place", lambda *_: (0, 0, 1 << 20, 1 << 20))
+    monkeypatch.setattr(looking, "_closer", lambda *_: None)
+    looking.postprocess_op.taken()
+    picture = _words(60)
+    looking(picture)
+    height, width = (stages.side_of(side * stages._scale(picture, 1.0)) for side in picture.shape[:2])
+    assert asked == [stages.bytes_at_once(height * width, looking._value)]
+
+
+def test_a_detector_is_not_replaced_while_it_looks() -> None:
+    within: list[bool] = []
+    looking = stages.Detector(builtin_models() / BUILTIN_DET)
+    looking._small.sizes.update((32, 32 * width) for width in range(1, stages.MOST_SIZES + 2))
+    assert looking.overfull
+    usual = looking._small.chances
+    looking._small.chances = lambda seen: (within.append(looking.overfull), usual(seen))[1]  # type: ignore[method-assign]
+    looking(_words(60))
+    assert within == [False] and looking.overfull
+
+
+def test_the_recogniser_takes_no_more_than_is_foreseen() -> None:
+    from rapidocr.ch_ppocr_rec.typings import TextRecInput
+
+    reader = stages.Recogniser(builtin_models() / BUILTIN_REC)
+    narrow = np.full((48, 64, 3), 255, np.uint8)
+    reader(TextRecInput(img=[narrow] * 8, return_word_box=True))
+    wide = np.full((48, 2000, 3), 255, np.uint8)
+    trim()
+    before = resident()
+    reader(TextRecInput(img=[wide] * 8, return_word_box=True))
+    foreseen = stages.bytes_of_lines([2000 / 48])
+    kernels = 16 * MIB  # of a new width
+    assert resident() - before < foreseen + kernels
+    assert stages.bytes_of_lines([]) == 0
+    assert stages.bytes_of_lines([2.0, 5.0]) == stages.bytes_of_lines([5.0]) < foreseen
 
 
 def test_few_widths_serve_all_lines() -> None:

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ def compiled(weights: Path, edit: Edit, way: str, properties: Mapping[str, Any])
     return made, characters
 
 
+@lru_cache(maxsize=1)
+def value_bytes() -> int:
+    """How many a value between two layers has on this processor: 2 where OpenVINO computes in bfloat16 or
+    float16 unless told otherwise, else 4.
+    """
+    core = capabilities.import_openvino().Core()
+    return int(core.get_property("CPU", "INFERENCE_PRECISION_HINT").size)
+
+
 def read(weights: Path, edit: Edit) -> Any:
     """The openvino.Model of the weights, edited and not compiled yet."""
     return edit(capabilities.import_openvino().Core().read_model(weights))
@@ -70,8 +80,8 @@ def sized(model: Any, shape: Sequence[int]) -> Any:
 
 
 def _name(openvino: Any, core: Any, weights: Path, way: str, properties: Mapping[str, Any]) -> str:
-    with weights.open("rb") as file:
-        digest = _file_digest(file)
+    found = weights.stat()
+    digest = _file_digest(weights, found.st_mtime_ns, found.st_size)
     told = (
         openvino.get_version(),
         core.get_property("CPU", "FULL_DEVICE_NAME"),
@@ -83,10 +93,13 @@ def _name(openvino: Any, core: Any, weights: Path, way: str, properties: Mapping
     return f"{weights.stem}-{hashlib.sha256(repr(told).encode()).hexdigest()[:32]}{SUFFIX}"
 
 
-def _file_digest(file: Any) -> str:
+@lru_cache(maxsize=8)
+def _file_digest(weights: Path, _written: int, _size: int) -> str:
+    """Models are had anew where memory is short, and their weights hardly ever change."""
     digest = hashlib.sha256()
-    for part in iter(lambda: file.read(MIB), b""):
-        digest.update(part)
+    with weights.open("rb") as file:
+        for part in iter(lambda: file.read(MIB), b""):
+            digest.update(part)
     return digest.hexdigest()
 
 
@@ -97,12 +110,13 @@ def _loaded(core: Any, kept: Path, properties: Mapping[str, Any]) -> tuple[Any, 
         return None
     try:
         head = len(_MARK) + _DIGEST
-        body = data[head:]
-        if data[: len(_MARK)] != _MARK or hashlib.sha256(body).digest() != data[len(_MARK) : head]:
+        digest = hashlib.sha256(memoryview(data)[head:]).digest()
+        if data[: len(_MARK)] != _MARK or digest != data[len(_MARK) : head]:
             raise ValueError("its digest is not that of its content")
-        size = int.from_bytes(body[:8], "little")
-        made = core.import_model(body[8 + size :], "CPU", dict(properties))
-        characters = body[8 : 8 + size].decode("utf-8")
+        start = head + 8
+        end = start + int.from_bytes(data[head:start], "little")
+        made = core.import_model(data[end:], "CPU", dict(properties))
+        characters = data[start:end].decode("utf-8")
     except Exception as error:  # OpenVINO has no one class for what it refuses
         log.info("The compiled model %s is made anew: %s", kept, str(error).strip().splitlines()[:1])
         with contextlib.suppress(OSError):

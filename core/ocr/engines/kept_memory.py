@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 
 from ...units import MIB
 
-FREE_ABOVE = 448 * MIB  # bytes a reader may have grown before its tensors are given back
-RENEW_ABOVE = 352 * MIB  # bytes that may be left after that before its models are compiled anew
+FREE_ABOVE = 480 * MIB  # bytes a reader may have grown before its tensors are given back
+RENEW_ABOVE = 400 * MIB  # bytes that may be left after that before its models are compiled anew
 JUMP = 128 * MIB  # bytes between two pages that cannot come from handing pages on
 WITHIN = 560 * MIB  # bytes by which a reader may grow within a page, as far as that can be foreseen
 PAGES_BETWEEN = 8  # pages between two renewals at least: large pages alone may exceed the bound

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...units import MIB
-from .compiled_models import compiled, read, sized
+from .compiled_models import compiled, read, sized, value_bytes
 from .kept_memory import trim
 from .line_detection import SHORT_SIDE
 from .line_shapes.bent_lines import BentBands
@@ -29,13 +29,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIRST_LOOK = 0.6  # of that size, which is a third of the work
+# These four are for tensors of four bytes a value; where OpenVINO computes in 16 bits they take half.
 KEPT_PIXELS = 650_000  # of a small look, up to which its tensors are kept
 # Pixels of a look from which a network of that one size costs hardly more than the one for any, and the small
 # looks' tensors make room.
 LARGE_PIXELS = 1_000_000
-# Bytes of tensors for each pixel in either, with what is copied on the way; and of that one network.
-ANY_SIZE_BYTES, ONE_SIZE_BYTES, COMPILED_BYTES = 195, 100, 48 * MIB
-MOST_SIZES = 8  # of pictures whose kernels (5 MiB each) a detector keeps where memory is short
+# Bytes of tensors for each pixel in either, with what is copied on the way.
+ANY_SIZE_BYTES, ONE_SIZE_BYTES = 195, 100
+HALVED = 0.57  # of those bytes where a value has two: pictures and the last map stay as they are
+COMPILED_BYTES = 48 * MIB  # of that one network
+COLUMN_BYTES = 24 * 1024  # of the recogniser's tensors for each column of a line, in 16 bits hardly less
+MOST_SIZES = 16  # of pictures whose kernels (5 MiB each) a detector keeps where memory is short
 PARTS = 4  # of a pixel, in which corners are measured
 HIGH_LINE = 128  # pixels; where all boxes are higher, a larger look falls between the strokes of letters
 STEP = 32  # pixels; the network's sides are multiples of it
@@ -64,13 +68,39 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def bytes_at_once(pixels: int) -> int:
-    """How many the detector takes at once for a picture of which it sees so many pixels at full size."""
-    if pixels <= LARGE_PIXELS:  # what the first look takes of that is kept from the picture before
-        return pixels * ANY_SIZE_BYTES
+def bytes_before(pixels: int, value: int = 4) -> int:
+    """For how many bytes there has to be room before a picture of which the detector sees so many pixels at
+    full size: for the first look's, and for all it may take where models may have to go for them, which they
+    cannot once it looks.
+    """
+    first = round(pixels * FIRST_LOOK**2)
+    return bytes_at_once(first if pixels <= _large_pixels(value) else pixels, value)
+
+
+def bytes_at_once(pixels: int, value: int = 4) -> int:
+    """How many the detector takes at once for a picture of which it sees so many pixels at full size, where
+    a value has so many bytes.
+    """
+    share, large = (1.0 if value > 2 else HALVED), _large_pixels(value)
+    if pixels <= large:  # what the first look takes of that is kept from the picture before
+        return round(share * pixels * ANY_SIZE_BYTES)
     small = pixels * FIRST_LOOK**2
-    first = small * ANY_SIZE_BYTES if small <= LARGE_PIXELS else 0
-    return max(round(first), pixels * ONE_SIZE_BYTES + COMPILED_BYTES)
+    first = share * small * ANY_SIZE_BYTES if small <= large else 0
+    return max(round(first), round(share * pixels * ONE_SIZE_BYTES) + COMPILED_BYTES)
+
+
+def bytes_of_lines(ratios: Iterable[float]) -> int:
+    """How many the recogniser takes at once for lines of such widths over their heights."""
+    widest = max((width_of(math.ceil(LINE_HEIGHT * ratio)) for ratio in ratios), default=0)
+    return lines_at_once() * widest * COLUMN_BYTES
+
+
+def lines_at_once() -> int:
+    return min(MOST_AT_ONCE, cores())
+
+
+def _large_pixels(value: int) -> int:
+    return LARGE_PIXELS * 4 // value
 
 
 class Detector:
@@ -78,14 +108,19 @@ class Detector:
 
     A picture is looked at small first. Where all lines found are high enough and nothing else looks like
     text, that is the answer. Where something does, it alone is looked at as large as RapidOCR does; else all
-    of the picture.
+    of the picture. ``make_room`` is told before such a look how many bytes it takes.
     """
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, make_room: Callable[[int], object] = lambda _: None) -> None:
         from rapidocr.ch_ppocr_det.utils import DBPostProcess
 
-        self._small = _Network(weights)
-        self._full = _FullLooks(weights)
+        self._make_room = make_room
+        self._looking = False
+        self._value = value_bytes()
+        # In 16 bits a small look takes some 20 ms of one core: more cores would mostly wait for each other,
+        # with each new size's kernels above all, and that waiting is work for a processor.
+        self._small = _Network(weights, threads=1 if self._value == 2 else 0)
+        self._full = _FullLooks(weights, _large_pixels(self._value))
         self.postprocess_op = BentBands(
             DBPostProcess(
                 thresh=0.3, box_thresh=0.5, max_candidates=1000, unclip_ratio=1.6, use_dilation=True
@@ -95,18 +130,25 @@ class Detector:
     def __call__(self, picture: NDArray[uint8]) -> Any:
         from rapidocr.ch_ppocr_det import TextDetector, TextDetOutput
 
+        self._looking = True
+        try:
+            boxes, scores = self._found(picture)
+        finally:
+            self._looking = False
+        if not len(boxes):
+            return TextDetOutput()
+        return TextDetOutput(picture, TextDetector.sorted_boxes(boxes), scores)
+
+    def _found(self, picture: NDArray[uint8]) -> tuple[NDArray[Any], list[float]]:
         boxes, scores, unclear = self._look(picture, FIRST_LOOK)
         if unclear and lowest(boxes, _scale(picture, FIRST_LOOK)) > HIGH_LINE:
             boxes, scores, unclear = self._look(picture, FIRST_LOOK / 2)
         if not unclear:
-            boxes = tightened(boxes, picture)
-        elif closer := self._closer(picture, boxes, scores, unclear):
-            boxes, scores = closer
-        else:
-            boxes, scores, _ = self._look(picture, 1.0)
-        if not len(boxes):
-            return TextDetOutput()
-        return TextDetOutput(picture, TextDetector.sorted_boxes(boxes), scores)
+            return tightened(boxes, picture), scores
+        if closer := self._closer(picture, boxes, scores, unclear):
+            return closer
+        boxes, scores, _ = self._look(picture, 1.0)
+        return boxes, scores
 
     def _closer(
         self, picture: NDArray[uint8], boxes: NDArray[Any], scores: list[float], place: Place
@@ -140,7 +182,7 @@ class Detector:
         self.postprocess_op.enlarge(1 / (PARTS * across), 1 / (PARTS * down))
         boxes = np.asarray(found, np.float32).reshape(-1, 4, 2) / PARTS
         unclear = unclear_place(boxes, chances[0, 0], (across, down))
-        if network is self._full or self._small.largest > KEPT_PIXELS:
+        if network is self._full or self._small.largest > KEPT_PIXELS * 4 // self._value:
             network.release_memory()
         return boxes / np.array((across, down), np.float32), scores, unclear
 
@@ -148,17 +190,20 @@ class Detector:
         """Small looks come with each picture and keep their tensors; those of a look at full size are too
         large to be kept, and for those of a large one the small ones make room.
         """
-        if share < 1 and pixels <= LARGE_PIXELS:
+        if share < 1 and pixels <= _large_pixels(self._value):
             return self._small
-        if pixels > LARGE_PIXELS:
+        if pixels > _large_pixels(self._value):
             self._small.release_memory()
             trim()  # or what it freed stands beside what is needed now
+        self._make_room(bytes_at_once(pixels, self._value))
         return self._full
 
     @property
     def overfull(self) -> bool:
-        """Whether the kernels of so many sizes are kept that having it anew costs less than keeping them."""
-        return len(self._small.sizes) + len(self._full.sizes) > MOST_SIZES
+        """Whether the kernels of so many sizes are kept that having it anew costs less than keeping them: not
+        while it looks.
+        """
+        return not self._looking and len(self._small.sizes) + len(self._full.sizes) > MOST_SIZES
 
     def release_memory(self) -> None:
         """Give back tensors that the next picture makes anew."""
@@ -167,12 +212,13 @@ class Detector:
 
 
 class _Network:
-    """The detector's network for pictures of any size. ``sizes``: (height, width) of pictures whose kernels
-    are kept, ``largest``: the pixels whose tensors are.
+    """The detector's network for pictures of any size, on so many ``threads`` (0: on all cores). ``sizes``:
+    (height, width) of pictures whose kernels are kept, ``largest``: the pixels whose tensors are.
     """
 
-    def __init__(self, weights: Path) -> None:
-        self._model, _ = compiled(weights, detector_graph, "bytes in, enlarged last", {})
+    def __init__(self, weights: Path, threads: int = 0) -> None:
+        properties = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads} if threads else {}
+        self._model, _ = compiled(weights, detector_graph, "bytes in, enlarged last", properties)
         self._request = self._model.create_infer_request()
         self.sizes: set[tuple[int, int]] = set()
         self.largest = 0
@@ -195,11 +241,12 @@ class _Network:
 
 class _FullLooks:
     """The detector's networks for looks whose tensors are not kept: one for pictures of any size, and from
-    some size on that of the last picture.
+    so many pixels on that of the last picture.
     """
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, large: int = LARGE_PIXELS) -> None:
         self._weights = weights
+        self._large = large
         self._any: _Network | None = None  # made when it is needed first
         self._one = _SizedNetwork(weights)
 
@@ -210,7 +257,7 @@ class _FullLooks:
 
     def chances(self, seen: NDArray[uint8]) -> NDArray[float32]:
         """As a network's. Until the next call or ``release_memory``."""
-        if seen.shape[0] * seen.shape[1] > LARGE_PIXELS:
+        if seen.shape[0] * seen.shape[1] > self._large:
             return self._one.chances(seen)
         self._any = self._any or _Network(self._weights)
         return self._any.chances(seen)
@@ -271,7 +318,7 @@ class Recogniser:
         from openvino import AsyncInferQueue
         from rapidocr.ch_ppocr_rec.utils import CTCLabelDecode
 
-        at_once = min(MOST_AT_ONCE, cores())
+        at_once = lines_at_once()
         properties = {"NUM_STREAMS": at_once, "INFERENCE_NUM_THREADS": at_once}
         self._model, characters = compiled(weights, recogniser_graph, "best character in parts", properties)
         if not characters:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from ...errors import VramwiseError
 from ...hardware import capabilities
 from ...shell import pip_line
-from ...units import MIB
 from ..results.line import Line
+from .compiled_models import value_bytes
 from .kept_memory import KeptMemory, trim
 from .line_detection import detect, pixels_at_once
 from .line_recognition import recognise
@@ -26,6 +26,7 @@ from .line_shapes.lost_spaces import with_lost_spaces
 from .line_shapes.solid_shapes import taken_for_letters
 from .line_shapes.word_places import words_on
 from .line_turning import cut_lines, half_turns
+from .openvino_stages import Detector, Recogniser, bytes_before, bytes_of_lines
 from .pictures.printed_greys import without_dots
 from .protocol import ProgressCallback
 from .script_judge import LineEvidence, foreign_lines
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AUTO_PIXELS = 4_000_000  # what detection sees of a large picture: RapidOCR's own 2000 x 2000
-LINES_BYTES = 128 * MIB  # of the recogniser's for lines of all widths, at most
 CROWN = (0.4, 0.6)  # of a line on an arc, by which it is ordered
 TEXT_SCORE = 0.5  # RapidOCR's own threshold under which a line is dropped
 
@@ -98,9 +98,7 @@ class RapidReader:
             }
         )
         if self.runtime == "openvino":
-            from .openvino_stages import Recogniser
-
-            ocr.text_det = _detector()
+            ocr.text_det = self._detector()
             with suppress(ValueError):  # a recogniser that is built otherwise: RapidOCR's own class reads it
                 ocr.text_rec = Recogniser(self._recogniser or folder / BUILTIN_REC)
         return ocr
@@ -119,12 +117,11 @@ class RapidReader:
         RapidOCR's own score threshold are left out, unless ``unsure``. Of a page that is plainly in one such
         script only some lines are read, unless ``every``.
         """
-        from .openvino_stages import bytes_at_once
-
         seen = pixels_at_once(image.shape[0], image.shape[1], max_pixels or AUTO_PIXELS)
         if self._ocr is None:  # it could not be made anew the last time
             self._ocr = self._made()
-        with self._kept.page(bytes_at_once(seen)):
+        value = value_bytes() if self.runtime == "openvino" else 4
+        with self._kept.page(bytes_before(seen, value)):
             return self._lines(image, max_pixels, progress, unsure, every)
 
     def _lines(
@@ -143,7 +140,7 @@ class RapidReader:
         cuts = cut_lines(self._ocr, bgr, boxes, bends)
         if not cuts:
             return []
-        self._kept.room(LINES_BYTES)
+        self._kept.room(bytes_of_lines(cut.aspect for cut in cuts))
         cuts = longer_columns(bgr, cuts)
         skip = _one_foreign_script if self._builtin and not every else None
         way_up = WayUp(
@@ -175,7 +172,7 @@ class RapidReader:
         """What pictures of single words, uint8 BGR, say, as `recognise` has it."""
         if self._ocr is None:
             self._ocr = self._made()
-        with self._kept.page(LINES_BYTES):
+        with self._kept.page(bytes_of_lines(crop.shape[1] / max(1, crop.shape[0]) for crop in crops)):
             return recognise(self._ocr, crops, progress)
 
     def release(self) -> None:
@@ -188,7 +185,7 @@ class RapidReader:
         many sizes: the recogniser's are of few widths and needed again. ONNX Runtime has nothing like it.
         """
         if getattr(self._ocr.text_det, "overfull", False):
-            self._ocr.text_det = _detector()
+            self._ocr.text_det = self._detector()
         for stage in (self._ocr.text_det, self._ocr.text_rec):
             if hasattr(stage, "release_memory"):
                 stage.release_memory()
@@ -199,11 +196,8 @@ class RapidReader:
         trim()
         self._ocr = self._made()
 
-
-def _detector() -> Any:
-    from .openvino_stages import Detector
-
-    return Detector(builtin_models() / BUILTIN_DET)
+    def _detector(self) -> Detector:
+        return Detector(builtin_models() / BUILTIN_DET, lambda coming: self._kept.room(coming))
 
 
 def _evidence(stand: Stand) -> LineEvidence:
