@@ -49,6 +49,14 @@ def test_punctuation_and_words_are_left_alone(text: str) -> None:
     assert not taken_for_letters(text, _around(_mask(MASKS["a square"])))
 
 
+def test_a_mark_alone_on_a_page_without_letters_is_a_shape() -> None:
+    """A square of a mask is read as a bullet by some processors' bfloat16; beside letters it may be one."""
+    square = _around(_mask(MASKS["a square"]))
+    assert taken_for_letters("\u25cf", square, wordless=True)
+    assert not taken_for_letters("\u25cf", square)
+    assert not taken_for_letters("WORD", square, wordless=True)
+
+
 @pytest.mark.parametrize("text", ["I", "l", "i", "II", "B", "8", "O", "T", "1"])
 @pytest.mark.parametrize("thickness", [2, 6, 14])
 def test_bold_letters_are_letters(text: str, thickness: int) -> None:

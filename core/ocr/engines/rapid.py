@@ -149,7 +149,8 @@ class RapidReader:
             skip,
         )
         stands = way_up.stands(cuts)
-        stands = [one for one in stands if not taken_for_letters(one.reading[0], one.cut.crop)]
+        wordless = not any(letter.isalnum() for one in stands for letter in one.reading[0])
+        stands = [one for one in stands if not taken_for_letters(one.reading[0], one.cut.crop, wordless)]
         if self._builtin:
             stands = read_by_phrases(look_again(stands, way_up.recognise), way_up.recognise)
         foreign = foreign_lines([_evidence(stand) for stand in stands]) if self._builtin else {}

@@ -26,13 +26,15 @@ RIM = 8  # of a shape's short side is its blurred edge, a part of so many
 SPECK = 0.02  # of the ink, at most, is dust
 
 
-def taken_for_letters(text: str, crop: NDArray[uint8]) -> bool:
+def taken_for_letters(text: str, crop: NDArray[uint8], wordless: bool = False) -> bool:
     """Whether the one or two letters ``text`` were read from shapes that are filled: one that is no bar, or
     some that lie above each other with less paper than ink between. ``crop``: uint8 BGR (height, width, 3),
-    as it was read. Punctuation is left alone: a dot is a filled shape.
+    as it was read. Marks are left alone, since a dot is a filled shape, but not on a page without a letter
+    (``wordless``).
     """
     letters = text.strip()
-    if len(letters) > MOST_LETTERS or not all(one.isalnum() or one in "\u25a1\u25cb" for one in letters):
+    marks = any(not (one.isalnum() or one in "\u25a1\u25cb") for one in letters)
+    if len(letters) > MOST_LETTERS or (marks and not wordless):
         return False
     shapes = _shapes(crop)
     if not shapes:
