@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from vramwise.ocr.engines import openvino_stages as stages
 from vramwise.ocr.engines import script_net
+from vramwise.ocr.engines.half_turn_net import half_turn_classifier
 from vramwise.ocr.engines.kept_memory import resident, trim
 from vramwise.ocr.engines.line_detection import detect
 from vramwise.ocr.engines.openvino_graphs import best_of
-from vramwise.ocr.engines.rapid import BUILTIN_DET, BUILTIN_REC, builtin_models
+from vramwise.ocr.engines.rapid import BUILTIN_CLS, BUILTIN_DET, BUILTIN_REC, builtin_models
 from vramwise.ocr.images import load_picture
 from vramwise.units import MIB
 
@@ -352,6 +353,23 @@ def test_the_recogniser_takes_no_more_than_is_foreseen() -> None:
     assert resident() - before < foreseen + kernels
     assert stages.bytes_of_lines([]) == 0
     assert stages.bytes_of_lines([2.0, 5.0]) == stages.bytes_of_lines([5.0]) < foreseen
+
+
+def test_the_half_turn_net_says_what_rapidocrs_says() -> None:
+    """Compiled once, for one core, and kept on disk: nothing else differs."""
+    from rapidocr import EngineType, RapidOCR
+
+    weights = builtin_models() / BUILTIN_CLS
+    asked = {"Cls.engine_type": EngineType.OPENVINO, "Cls.model_path": str(weights), "Cls.cls_batch_num": 1}
+    theirs = RapidOCR(params={"Global.log_level": "error", **asked})
+    lines = [_words(height, 1)[60 : 140 + int(height)] for height in (16, 30, 60)]
+    lines += [np.ascontiguousarray(line[::-1, ::-1]) for line in lines]
+    _, expected = theirs.cls_and_rotate(lines)
+    found = half_turn_classifier(weights)(lines)
+    assert [label for label, _ in found.cls_res] == [label for label, _ in expected.cls_res]
+    assert [chance for _, chance in found.cls_res] == pytest.approx(
+        [chance for _, chance in expected.cls_res], abs=0.02
+    )
 
 
 def test_few_widths_serve_all_lines() -> None:

@@ -19,6 +19,7 @@ from ...hardware import capabilities
 from ...shell import pip_line
 from ..results.line import Line
 from .compiled_models import value_bytes
+from .half_turn_net import half_turn_classifier
 from .kept_memory import KeptMemory, trim
 from .line_detection import detect, pixels_at_once
 from .line_recognition import recognise
@@ -91,7 +92,6 @@ class RapidReader:
                 "Det.engine_type": engine,
                 "Cls.engine_type": engine,
                 "Rec.engine_type": engine,
-                "Cls.cls_batch_num": 1 if self.runtime == "openvino" else 6,  # kernels for one shape, not six
                 "Det.model_path": str(folder / BUILTIN_DET),
                 "Cls.model_path": str(folder / BUILTIN_CLS),
                 "Rec.model_path": str(self._recogniser or folder / BUILTIN_REC),
@@ -99,6 +99,7 @@ class RapidReader:
         )
         if self.runtime == "openvino":
             ocr.text_det = self._detector()
+            ocr.text_cls = half_turn_classifier(folder / BUILTIN_CLS)
             with suppress(ValueError):  # a recogniser that is built otherwise: RapidOCR's own class reads it
                 ocr.text_rec = Recogniser(self._recogniser or folder / BUILTIN_REC)
         return ocr

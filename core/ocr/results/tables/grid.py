@@ -16,6 +16,7 @@ from .columns import FULL, columns_of, taken
 from .rows import NUMBER, ROW_BY_ROW, Placed, boxes_of, rows_of_cells, rows_without_rules, with_one_head
 from .ruled import Frame, cells_of
 from .runs import AS_ABOVE, STEP, pitch, runs
+from .stacked import tables_of
 
 # In line heights.
 LONG_CELL = 14.0  # two columns of lines that are mostly longer are no table
@@ -56,12 +57,16 @@ class Grid:
 
 def find_grids(rows: Sequence[Sequence[Box]], ruling: Ruling | None = None) -> list[Grid]:
     """The tables among ``rows`` (visual rows of one block, each from left to right), in order."""
+    ruling = ruling or Ruling()
     found = []
-    for first, stop in runs(rows):
-        cancel_point()
-        grid = _grid(rows[first:stop], first, rows[first - 1] if first else (), ruling or Ruling())
-        if grid is not None:
-            found.append(grid)
+    for begin, end in runs(rows):
+        for start, stop in tables_of(rows[begin:end], ruling):
+            cancel_point()
+            first = begin + start
+            above = rows[first - 1] if first and not start else ()  # of a second table its title or the first
+            grid = _grid(rows[first : begin + stop], first, above, ruling)
+            if grid is not None:
+                found.append(grid)
     return found
 
 
