@@ -93,3 +93,10 @@ def test_groups_within_a_table_are_no_tables() -> None:
     for rules in ([], _rules(table, 40, (0, 1, 2, 4, 5, 7))):
         (found,) = _found(lines, rules)
         assert found == table
+
+
+def test_one_blank_line_parts_their_markdown() -> None:
+    lines = _rows(FRUIT, 40) + _rows(TOWNS, 40 + (len(FRUIT) + 1) * PITCH)
+    written = reading_order.markdown(lines, reading_order.arrange(lines))
+    assert "\n\n\n" not in written
+    assert written.count("| --- | --- | --- |") == 2

@@ -333,7 +333,7 @@ def markdown(lines: Sequence[Line], order: ReadingOrder) -> str:
     while number < len(order.rows):
         grid = begun.get(number)
         if grid is not None:
-            out += [*([""] if out else []), *_table_lines(lines, grid), ""]
+            out += [*([""] if out and out[-1] else []), *_table_lines(lines, grid), ""]
             number = grid.stop
             continue
         text = _MARKDOWN_START.sub(lambda m: f"{m[1]}\\{m[2]}", _row_text(lines, order.rows[number]))
