@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from vramwise.ocr.engines import openvino_stages as stages
 from vramwise.ocr.engines import script_net
-from vramwise.ocr.engines.half_turn_net import half_turn_classifier
 from vramwise.ocr.engines.kept_memory import resident, trim
 from vramwise.ocr.engines.line_detection import detect
 from vramwise.ocr.engines.openvino_graphs import best_of
@@ -365,7 +364,7 @@ def test_the_half_turn_net_says_what_rapidocrs_says() -> None:
     lines = [_words(height, 1)[60 : 140 + int(height)] for height in (16, 30, 60)]
     lines += [np.ascontiguousarray(line[::-1, ::-1]) for line in lines]
     _, expected = theirs.cls_and_rotate(lines)
-    found = half_turn_classifier(weights)(lines)
+    found = stages.half_turn_classifier(weights)(lines)
     assert [label for label, _ in found.cls_res] == [label for label, _ in expected.cls_res]
     assert [chance for _, chance in found.cls_res] == pytest.approx(
         [chance for _, chance in expected.cls_res], abs=0.02

@@ -19,7 +19,6 @@ from ...hardware import capabilities
 from ...shell import pip_line
 from ..results.line import Line
 from .compiled_models import value_bytes
-from .half_turn_net import half_turn_classifier
 from .kept_memory import KeptMemory, trim
 from .line_detection import detect, pixels_at_once
 from .line_recognition import recognise
@@ -27,7 +26,7 @@ from .line_shapes.lost_spaces import with_lost_spaces
 from .line_shapes.solid_shapes import taken_for_letters
 from .line_shapes.word_places import words_on
 from .line_turning import cut_lines, half_turns
-from .openvino_stages import Detector, Recogniser, bytes_before, bytes_of_lines
+from .openvino_stages import Detector, Recogniser, bytes_before, bytes_of_lines, half_turn_classifier
 from .pictures.printed_greys import without_dots
 from .protocol import ProgressCallback
 from .script_judge import LineEvidence, foreign_lines
