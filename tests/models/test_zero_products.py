@@ -33,7 +33,9 @@ def test_a_product_is_zeros_of_its_shape_and_takes_its_bytes(guard: Callable[[],
         done = work()
         with ZeroProducts():
             left_out = work()
-        assert peak_bytes(products_left_out(work)) == pytest.approx(peak_bytes(work), abs=64)
+        # oneDNN's products take room of their own where a processor multiplies bf16 (AVX-512), 46 KiB here
+        with torch.backends.mkldnn.flags(enabled=False):
+            assert peak_bytes(products_left_out(work)) == pytest.approx(peak_bytes(work), abs=64)
     for one, other in zip(done, left_out, strict=True):
         assert one.shape == other.shape and one.dtype == other.dtype and one.stride() == other.stride()
         assert other.any() == False  # noqa: E712

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from vramwise.ocr.engines.latin_nonsense import (
     has_doubtful,
@@ -12,9 +13,15 @@ from vramwise.ocr.engines.latin_nonsense import (
     with_own_words,
     without_points,
 )
+from vramwise.ocr.engines.tesseract import TesseractReader
 from vramwise.ocr.results.line import Line
 from vramwise.ocr.results.result import Word
 
+# Korean
+EAT, OWN = (
+    "EAT \uad8c\ub9ac\uc5d0 \uc788\uc5b4",
+    "\uc874\uc5c4\uacfc \uad8c\ub9ac\uc5d0 \uc788\uc5b4",
+)  # Korean
 OT, HU, NOT = "\u05d0\u05d5\u05ea", "\u05d4\u05d5\u05d0", "\u05d7\u05e9\u05d5\u05d1"  # Hebrew words
 BIT = "\u092c\u093f\u091f"  # a Devanagari one
 PENI, PO, TR, VAPK = (
@@ -132,3 +139,28 @@ def test_the_vowels_under_a_line_are_no_line() -> None:
 def test_pages_in_scripts_like_latin_are_read_once(word: str) -> None:
     assert not has_doubtful([line((word, 0.9, 0), ("MN", 0.5, 50))])
     assert has_doubtful([line((word, 0.9, 0), (OT, 0.9, 50), ("MN", 0.5, 100))])
+
+
+@pytest.mark.parametrize(
+    ("with_english", "without", "found"),
+    [
+        ((EAT, 0.86), (OWN, 0.92), OWN),  # of the Korean declaration of human rights
+        ((EAT, 0.93), (OWN, 0.92), EAT),
+        ((OWN, 0.86), ("never asked", 1.0), OWN),
+        ((f"{BIT} EBCDIC {OT}", 0.7), (f"{BIT} 5800 {OT}", 0.9), f"{BIT} EBCDIC {OT}"),
+        (("all Latin", 0.5), ("never asked", 1.0), "all Latin"),
+    ],
+)
+def test_a_line_read_alone_is_read_without_english_where_that_is_surer_of_more_words(
+    with_english: tuple[str, float], without: tuple[str, float], found: str
+) -> None:
+    class Alone(TesseractReader):
+        languages, _without_english, _api, _own = "kor+eng", "kor", "both", "own"
+
+        def __init__(self) -> None:
+            """Nothing is opened."""
+
+        def _single(self, api: object, crop: object) -> tuple[str, float]:
+            return with_english if api == "both" else without
+
+    assert Alone().line(np.zeros((30, 200, 3), np.uint8))[0] == found

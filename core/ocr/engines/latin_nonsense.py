@@ -41,8 +41,23 @@ SHARED = 0.5  # of the wider of two places lies in the other, where they are of 
 
 def has_doubtful(lines: Sequence[Line]) -> bool:
     """Whether a page in a script unlike Latin has Latin words too."""
-    words = [word.text for line in lines for word in line.words]
+    return are_doubtful([word.text for line in lines for word in line.words])
+
+
+def are_doubtful(words: Sequence[str]) -> bool:
+    """Whether some of the words are in a script unlike Latin, and some in Latin letters."""
     return any(map(_in_script, words)) and any(map(_is_latin, words))
+
+
+def is_more_in_script(own: str, text: str) -> bool:
+    """Whether a line read without English has more words in its script than with it, and no more digits,
+    which are what a Latin word looks like to a reader that knows none.
+    """
+    digits, words = (
+        [sum(map(str.isdigit, one)) for one in (own, text)],
+        [sum(map(_in_script, one.split())) for one in (own, text)],
+    )
+    return words[0] > words[1] and digits[0] <= digits[1]
 
 
 def with_own_words(lines: Sequence[Line], own: Sequence[Line]) -> list[Line]:

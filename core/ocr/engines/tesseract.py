@@ -22,7 +22,9 @@ from ..results.reading_order import join_words
 from ..results.result import Point, Word, hull
 from .imagined_points import without_imagined_points
 from .latin_nonsense import (
+    are_doubtful,
     has_doubtful,
+    is_more_in_script,
     with_cyrillic_words,
     with_latin_words,
     with_own_words,
@@ -162,8 +164,14 @@ class TesseractReader:
         return self._single(api, picture[rows, columns])
 
     def line(self, crop: NDArray[uint8]) -> tuple[str, float]:
-        """Text and confidence (0 to 1) of one upright line, uint8 RGB (height, width, 3)."""
-        return self._single(self._api, crop)
+        """Text and confidence (0 to 1) of one upright line, uint8 RGB (height, width, 3): without English
+        where that makes nonsense of a word beside others in its script.
+        """
+        text, sure = self._single(self._api, crop)
+        if self._without_english in ("", self.languages) or not are_doubtful(text.split()):
+            return text, sure
+        own, so_sure = self._single(self._api_without_english(), crop)
+        return (own, so_sure) if so_sure > sure and is_more_in_script(own, text) else (text, sure)
 
     def _single(self, api: Any, crop: NDArray[uint8]) -> tuple[str, float]:
         import cv2
