@@ -132,9 +132,10 @@ class RapidReader:
         unsure: bool,
         every: bool,
     ) -> list[Line]:
+        import cv2
         import numpy as np
 
-        bgr = without_dots(np.ascontiguousarray(image[:, :, ::-1]))
+        bgr = without_dots(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8))
         boxes, bends = detect(self._ocr, bgr, max_pixels or AUTO_PIXELS)
         progress.check()
         cuts = cut_lines(self._ocr, bgr, boxes, bends)

@@ -187,7 +187,7 @@ def _seen(
     import numpy as np
 
     small = np.asarray(fit_pixels(_grey(image), pixels), np.uint8)
-    if np.median(small) < 128:
+    if 2 * np.count_nonzero(small < 128) > small.size:
         small = 255 - small
     if smooth:
         small = np.asarray(cv2.GaussianBlur(cv2.medianBlur(small, 3), (0, 0), 0.8), np.uint8)
