@@ -362,3 +362,41 @@ def test_what_stands_beside_a_table_whose_rules_end_is_none_of_its_cells(through
     order = reading_order.arrange(lines, rules=rules)
     read = [lines[index].text for row in order.rows for index in row]
     assert (read == [one.text for one in [*table, *beside]]) is not through
+
+
+# A table without rules, each box as high as its ink: (text, left, top, foot).
+SPARSE = (
+    (
+        ("\u0437\u043e\u043d\u0442\u044b", 188, 27, 34),
+        ("\u0445\u0440\u0430\u043d\u0438\u0442\u0441\u044f", 334, 27, 37),
+    ),
+    (("281", 250, 44, 53), ("\u0436\u0443\u0440\u043d\u0430\u043b\u044b", 334, 46, 56)),
+    (("\u0436\u0443\u0440\u043d\u0430\u043b\u044b", 250, 65, 75), ("example", 334, 62, 75)),
+    (("\u0412\u0435\u0440\u0441\u0438\u044f", 250, 82, 94), ("81", 334, 82, 91)),
+    (
+        ("\u043f\u0440\u0435\u0432\u044b\u0448\u0430\u0442\u044c", 250, 103, 113),
+        ("\u0424\u0430\u0439\u043b", 334, 100, 110),
+    ),
+    (("\u0436\u0443\u0440\u043d\u0430\u043b\u044b", 250, 122, 132), ("146", 334, 120, 129)),
+    (
+        ("\u043f\u043e\u043b\u043d\u043e\u0441\u0442\u044c\u044e", 250, 141, 148),
+        ("\u0437\u043e\u043d\u0442\u044b", 334, 141, 148),
+    ),
+)
+
+
+def _sparse(shift: float = 0.0) -> tuple[list[Box], list[Box]]:
+    sides: tuple[list[Box], list[Box]] = ([], [])
+    for row in SPARSE:
+        for side, (text, x, top, foot) in enumerate(row):
+            down = shift * side
+            sides[side].append(Box(len(sides[side]), x, top + down, x + 8 * len(text), foot + down, text))
+    return sides
+
+
+def test_words_whose_letters_rise_or_fall_stand_on_one_row_all_the_same() -> None:
+    """Their middles differ by a fifth of their height, as those of two columns do."""
+    assert not parts_columns(*_sparse())
+    left, right = _sparse(9.0)  # half a row lower: lists of their own
+    assert parts_columns(left, right)
+    assert parts_columns([replace(b, text="\u0434\u0432\u0430 " + b.text) for b in left], right)

@@ -20,6 +20,9 @@ CLOSE, MOST_CAPTIONED = 0.5, 40  # lines of one caption are no farther apart; th
 CARDS = 2.5  # labels, signs and panels stand at least so far apart
 CARD_LINES, CARD_ALIKE, LARGE = 4, 0.75, 1.4  # lines at least, share of one height at most, another height
 LEVEL = 0.2  # middles that differ by less stand on one row
+# Lines at least of a column of single words; the share of them that are; that are level where all are; of the
+# lower one's height, that is within the other's.
+LEVEL_WORDS, MOSTLY_SINGLE, ALL_LEVEL, WITHIN = 4, 0.8, 0.9, 0.7
 LARGER = 0.3  # a space between rows of cells is so much larger than one between lines
 MOST_IN_STEP = 3  # spaces between paragraphs that go through two columns by chance
 MOSTLY_NUMBERS = 0.6  # of a side
@@ -68,7 +71,7 @@ def parts_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
         return True
     if _in_rows(a, b, unit):
         return False
-    level = _level_share(a, b)
+    level = _level(a, b)
     own_rows = level <= OWN_ROWS or (level <= NOTES and _has_notes(a, b))
     if own_rows and gap > unit and (_is_running(near_left) or _is_running(near_right)):
         return True
@@ -119,7 +122,7 @@ def surely_columns(left: Sequence[Box], right: Sequence[Box]) -> bool:
 
 def share_rows(left: Sequence[Box], right: Sequence[Box]) -> bool:
     """Whether the lines of two sides stand on the same rows."""
-    return _level_share(left, right) >= SAME_ROWS
+    return _level(left, right) >= SAME_ROWS
 
 
 def in_step(numbers: Sequence[int]) -> bool:
@@ -192,7 +195,7 @@ def _are_balloons(left: Sequence[Box], right: Sequence[Box]) -> bool:
         min(len(left), len(right)) > 1
         and gap > BALLOONS * unit
         and max(_numbers(left), _numbers(right)) < MOSTLY_NUMBERS
-        and _level_share(left, right) <= 0.5
+        and _level(left, right) <= 0.5
         and _compact(left)
         and _compact(right)
     )
@@ -278,13 +281,41 @@ def _numbers(side: Sequence[Box]) -> float:
     return sum(bool(NUMBER.fullmatch(b.text.strip())) for b in said) / len(said) if said else 0.0
 
 
-def _level_share(a: Sequence[Box], b: Sequence[Box]) -> float:
+def _level(a: Sequence[Box], b: Sequence[Box]) -> float:
     """The share of the shorter side's boxes that stand on one row with a box of the other side."""
+    return max(_level_share(a, b), _level_words(a, b))
+
+
+def _level_share(a: Sequence[Box], b: Sequence[Box]) -> float:
+    """That share by their middles."""
     few, many = (a, b) if len(a) <= len(b) else (b, a)
     return sum(
         any(abs(one.middle - other.middle) < LEVEL * min(one.height, other.height) for other in many)
         for one in watched(few)
     ) / len(few)
+
+
+def _level_words(a: Sequence[Box], b: Sequence[Box]) -> float:
+    """That share for columns of single words, whose middles differ on one row where some have letters that
+    rise or fall and others none: level are tops, feet, or one within the other's height. 0.0 where not
+    nearly all are: then some are by chance.
+    """
+    few, many = (a, b) if len(a) <= len(b) else (b, a)
+    if len(few) < LEVEL_WORDS or min(map(_single, (a, b))) < MOSTLY_SINGLE:
+        return 0.0
+    level = sum(any(_on_one_row(one, other) for other in many) for one in watched(few)) / len(few)
+    return level if level >= ALL_LEVEL else 0.0
+
+
+def _single(side: Sequence[Box]) -> float:
+    """The share of lines that are one word."""
+    return sum(len(box.text.split()) < 2 for box in side) / len(side)
+
+
+def _on_one_row(one: Box, other: Box) -> bool:
+    low = min(one.height, other.height)
+    apart = min(abs(one.y0 - other.y0), abs(one.y1 - other.y1), abs(one.middle - other.middle))
+    return apart < LEVEL * low or min(one.y1, other.y1) - max(one.y0, other.y0) >= WITHIN * low
 
 
 def _dense(side: Sequence[Box]) -> float:
