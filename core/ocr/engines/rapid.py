@@ -31,6 +31,7 @@ from .pictures.printed_greys import without_dots
 from .protocol import ProgressCallback
 from .script_judge import LineEvidence, foreign_lines
 from .second_look.phrases import read_by_phrases
+from .second_look.ruled_words import are_doubted, guessed_without_rules
 from .second_look.upright_columns import longer_columns, look_again
 from .way_up import Stand, WayUp
 
@@ -155,6 +156,8 @@ class RapidReader:
         if self._builtin:
             stands = read_by_phrases(look_again(stands, way_up.recognise), way_up.recognise)
         foreign = foreign_lines([_evidence(stand) for stand in stands]) if self._builtin else {}
+        if self._builtin and not foreign and are_doubted(stands):
+            foreign = foreign_lines([_evidence(stand) for stand in guessed_without_rules(bgr, stands)])
         lines = []
         for index, stand in enumerate(stands):
             text, score, spans, confidences = stand.reading
