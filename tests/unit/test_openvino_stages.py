@@ -355,7 +355,7 @@ def test_the_recogniser_takes_no_more_than_is_foreseen() -> None:
 
 
 def test_the_half_turn_net_says_what_rapidocrs_says() -> None:
-    """Compiled once, for one core, and kept on disk: nothing else differs."""
+    """For one size of line and one core: nothing else differs."""
     from rapidocr import EngineType, RapidOCR
 
     weights = builtin_models() / BUILTIN_CLS

@@ -70,13 +70,13 @@ def read(weights: Path, edit: Edit) -> Any:
     return edit(capabilities.import_openvino().Core().read_model(weights))
 
 
-def sized(model: Any, shape: Sequence[int]) -> Any:
+def sized(model: Any, shape: Sequence[int], properties: Mapping[str, Any] | None = None) -> Any:
     """openvino.CompiledModel for the CPU of a model whose only input has this shape. Not kept on disk: there
     are as many as there are sizes.
     """
     fixed = model.clone()
     fixed.reshape(list(shape))
-    return capabilities.import_openvino().Core().compile_model(fixed, "CPU")
+    return capabilities.import_openvino().Core().compile_model(fixed, "CPU", dict(properties or {}))
 
 
 def _name(openvino: Any, core: Any, weights: Path, way: str, properties: Mapping[str, Any]) -> str:

@@ -74,6 +74,7 @@ class RapidReader:
             capabilities.import_openvino()
         capabilities.check_opencv()
         self._recogniser = recogniser
+        self._half_turns: Any = None
         self._ocr: Any = self._made()
         self._kept = KeptMemory(self._free, self._renew)
 
@@ -99,7 +100,8 @@ class RapidReader:
         )
         if self.runtime == "openvino":
             ocr.text_det = self._detector()
-            ocr.text_cls = half_turn_classifier(folder / BUILTIN_CLS)
+            self._half_turns = self._half_turns or half_turn_classifier(folder / BUILTIN_CLS)
+            ocr.text_cls = self._half_turns  # of one size: nothing that has to be had anew
             with suppress(ValueError):  # a recogniser that is built otherwise: RapidOCR's own class reads it
                 ocr.text_rec = Recogniser(self._recogniser or folder / BUILTIN_REC)
         return ocr
@@ -182,7 +184,7 @@ class RapidReader:
 
     def release(self) -> None:
         """Drop the sessions; the object is not used afterwards."""
-        del self._ocr
+        del self._ocr, self._half_turns
         trim()
 
     def _free(self) -> None:
