@@ -53,11 +53,8 @@ def is_more_in_script(own: str, text: str) -> bool:
     """Whether a line read without English has more words in its script than with it, and no more digits,
     which are what a Latin word looks like to a reader that knows none.
     """
-    digits, words = (
-        [sum(map(str.isdigit, one)) for one in (own, text)],
-        [sum(map(_in_script, one.split())) for one in (own, text)],
-    )
-    return words[0] > words[1] and digits[0] <= digits[1]
+    more = sum(map(_in_script, own.split())) > sum(map(_in_script, text.split()))
+    return more and sum(map(str.isdigit, own)) <= sum(map(str.isdigit, text))
 
 
 def with_own_words(lines: Sequence[Line], own: Sequence[Line]) -> list[Line]:
