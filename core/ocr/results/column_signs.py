@@ -303,8 +303,12 @@ def _level_words(a: Sequence[Box], b: Sequence[Box]) -> float:
     few, many = (a, b) if len(a) <= len(b) else (b, a)
     if len(few) < LEVEL_WORDS or min(map(_single, (a, b))) < MOSTLY_SINGLE:
         return 0.0
-    level = sum(any(_on_one_row(one, other) for other in many) for one in watched(few)) / len(few)
-    return level if level >= ALL_LEVEL else 0.0
+    apart = 0
+    for one in watched(few):
+        apart += not any(_on_one_row(one, other) for other in many)
+        if apart > (1 - ALL_LEVEL) * len(few):
+            return 0.0
+    return 1 - apart / len(few)
 
 
 def _single(side: Sequence[Box]) -> float:

@@ -16,6 +16,7 @@ from .runs import pitch
 APART = 1.4  # times what rows usually are: so far a head stands below the table above it
 BODY = 2  # rows under a head, at least
 TOLD_BY = 4  # of them by which it is told what a column holds
+LOOKED_AT = 30  # rows from a head on, by which its columns are told
 # A rule that closes one table and one that opens the next take so much of their width, so many line heights
 # apart.
 WIDE, RULED_APART = 0.6, 0.8
@@ -31,15 +32,17 @@ def tables_of(rows: Sequence[Sequence[Box]], ruling: Ruling) -> list[tuple[int, 
         return [(0, len(rows))]
     usual = median(pitch(a, b) for a, b in itertools.pairwise(rows))
     found, begin = [], 0
+    headed: bool | None = None  # the table that begins there, once that is asked
     for row in watched(range(1 + BODY, len(rows) - BODY), 16):
         end = row - (len(rows[row - 1]) == 1)  # of the table above
         if end - begin <= BODY or pitch(rows[end - 1], rows[row]) < APART * usual:
             continue
-        above, below = rows[begin:end], rows[row:]
-        closed = end == row and _closed_between(above, below, ruling)
-        if closed or (_has_head(above) and _has_head(below)):
+        closed = end == row and _closed_between(rows[end - 1], rows[row], ruling)
+        if not closed and headed is None:
+            headed = _has_head(rows[begin:end][:LOOKED_AT])
+        if closed or (headed and _has_head(rows[row : row + LOOKED_AT])):
             found.append((begin, end))
-            begin = row
+            begin, headed = row, None
     return [*found, (begin, len(rows))]
 
 
@@ -59,10 +62,10 @@ def _has_head(rows: Sequence[Sequence[Box]]) -> bool:
     return any(len(found) >= BODY and all(found[:BODY]) for name, found in below.items() if name in names)
 
 
-def _closed_between(above: Sequence[Sequence[Box]], below: Sequence[Sequence[Box]], ruling: Ruling) -> bool:
-    around = [*above[-1], *below[0]]
+def _closed_between(upper: Sequence[Box], lower: Sequence[Box], ruling: Ruling) -> bool:
+    around = [*upper, *lower]
     unit = median(box.height for box in around)
     left, right = min(box.x0 for box in around), max(box.x1 for box in around)
-    top, bottom = (median(box.middle for box in row) for row in (above[-1], below[0]))
+    top, bottom = (median(box.middle for box in row) for row in (upper, lower))
     ys = ruling.under(left, right, WIDE, top, bottom)
     return len(ys) > 1 and ys[-1] - ys[0] > RULED_APART * unit
