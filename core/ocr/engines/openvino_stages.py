@@ -385,16 +385,20 @@ def half_turn_classifier(weights: Path) -> Any:
 
 
 class _HalfTurnSession:
-    """In the place of the session that RapidOCR's ``TextClassifier`` makes."""
+    """In the place of the session that RapidOCR's ``TextClassifier`` makes; compiled when it is asked first."""
 
     def __init__(self, weights: Path) -> None:
-        properties = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
-        self._request = sized(read(weights, _as_it_is), TURNED_LINE, properties).create_infer_request()
+        self._weights = weights
+        self._request: Any = None
 
     def __call__(self, line: NDArray[float32]) -> NDArray[float32]:
         """``line``: of the shape ``TURNED_LINE``. (1, 2): the chances to stand and to hang. Until the next
         call.
         """
+        if self._request is None:
+            properties = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
+            net = sized(read(self._weights, _as_it_is), TURNED_LINE, properties)
+            self._request = net.create_infer_request()
         self._request.infer([line])
         chances: NDArray[float32] = self._request.get_output_tensor().data
         return chances
