@@ -385,7 +385,7 @@ def half_turn_classifier(weights: Path) -> Any:
 
 
 class _HalfTurnSession:
-    """In the place of the session that RapidOCR's ``TextClassifier`` makes; compiled when it is asked first."""
+    """In the place of that of RapidOCR's ``TextClassifier``; compiled when it is asked first."""
 
     def __init__(self, weights: Path) -> None:
         self._weights = weights
