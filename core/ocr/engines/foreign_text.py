@@ -24,7 +24,7 @@ from ..results.result import Point, Word
 from ..results.text_angle import text_angle
 from .drawn_rules.table_rules import tilt, without_rules
 from .language_routing import LineReader
-from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture, straight_line
+from .level_picture import LEVEL_ENOUGH, LevelPicture, level_picture
 from .line_shapes.missed_lines import without_repeats
 from .line_shapes.vanished_words import is_whole_number
 from .protocol import ProgressCallback
@@ -48,7 +48,6 @@ WIDE_GAP = 1.0  # of a line's height, without a word: nothing was read there
 ALONE_AT_LEAST = 0.5  # and what is less sure alone is not taken
 # Lines lower than this many pixels are enlarged to the second figure, at most so many times and pixels.
 SMALL_LINE, GOOD_LINE, MOST_TIMES, MOST_ENLARGED = 24, 40, 4.0, 12_000_000
-PAPER = 0.12  # of a line's height, around it
 # What Tesseract sees where PP-OCR saw no text is a drawing, unless it is this sure.
 NO_DRAWING = 0.85
 # Some lines of a page are read upside down before all of it is: so many that are so long for their height, or
@@ -156,7 +155,7 @@ class ForeignPage:
         if not telling:
             return True
         level = next((made.level for made in self.readings if made.level.is_like(self._level)), self._level)
-        crops = [_cut(level, line) for line in telling]
+        crops = [level.cut(line.polygon) for line in telling]
 
         def sense(crop: NDArray[uint8]) -> float:
             text, sure = self._line(reader, crop)
@@ -189,9 +188,8 @@ class ForeignPage:
             found = [level.line(line) for line in seen]
         else:
             found = reader.lines(self.image, max_pixels, progress)
-        words = [_words_of(line) for line in found]
-        middles = [[_centre(word.polygon) for word in some] for some in words]
-        filled = {id(line): _filled(line, found, words, middles) for line in self._own}
+        read = [(line, [(word, _centre(word.polygon)) for word in _words_of(line)]) for line in found]
+        filled = {id(line): _filled(line, read) for line in self._own}
         if isinstance(reader, TesseractReader):
             self._ask_alone(reader, level, filled, progress)
         others = [line for line in self.lines if line.foreign != self.script]
@@ -233,7 +231,7 @@ class ForeignPage:
             weakest = min((word.confidence or 0.0 for word in read.words), default=here)
             if (here >= SURE_ON_PAGE and weakest >= SURE_WORD) or (read.words and in_vain >= FUTILE):
                 continue
-            text, sure = self._line(reader, _cut(level, line))
+            text, sure = self._line(reader, level.cut(line.polygon))
             if not text or sure < max(ALONE_AT_LEAST, here):
                 in_vain += 1
                 continue
@@ -259,11 +257,6 @@ class ForeignPage:
 
 def _sure(line: Line) -> bool:
     return (line.confidence or 0.0) >= DOUBTFUL
-
-
-def _cut(level: LevelPicture, line: Line) -> NDArray[uint8]:
-    """A line of the original, cut from its level picture."""
-    return straight_line(level.picture, tuple(level.forth(point) for point in line.polygon), PAPER)
 
 
 def _telling(lines: Sequence[Line]) -> list[Line]:
@@ -344,18 +337,13 @@ def _has_cjk(line: Line) -> bool:
     return any(map(is_cjk, line.text))
 
 
-def _filled(
-    line: Line, read: Sequence[Line], words_of: Sequence[Sequence[Word]], middles: Sequence[Sequence[Point]]
-) -> Line:
+def _filled(line: Line, read: Sequence[tuple[Line, Sequence[tuple[Word, Point]]]]) -> Line:
     """``line`` with the words that another reader found inside its polygon; still foreign when it found
-    none. The text is that reader's where a whole line of it lies inside. ``words_of``, ``middles``: of each
-    line read its words and these' middles.
+    none. The text is that reader's where a whole line of it lies inside. ``read``: its lines, each with its
+    words and their middles.
     """
-    inside = [
-        [word for word, middle in zip(words, at, strict=True) if _inside(middle, line.polygon)]
-        for words, at in zip(words_of, middles, strict=True)
-    ]
-    parts = [(other, words) for other, words in zip(read, inside, strict=True) if words]
+    inside = [(other, [word for word, at in all_of if _inside(at, line.polygon)]) for other, all_of in read]
+    parts = [(other, words) for other, words in inside if words]
     if not parts:
         return line
     parts.sort(key=lambda part: mean(_along(line, [_centre(word.polygon) for word in part[1]])))

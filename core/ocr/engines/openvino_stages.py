@@ -397,15 +397,11 @@ class _HalfTurnSession:
         """
         if self._request is None:
             properties = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
-            net = sized(read(self._weights, _as_it_is), TURNED_LINE, properties)
+            net = sized(read(self._weights, lambda net: net), TURNED_LINE, properties)
             self._request = net.create_infer_request()
         self._request.infer([line])
         chances: NDArray[float32] = self._request.get_output_tensor().data
         return chances
-
-
-def _as_it_is(model: Any) -> Any:
-    return model
 
 
 def _done(request: Any, told: tuple[_Read, _Decode, int, float, int]) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..images import fit_pixels
 from ..results.line import Line
 from .level_picture import level_picture
-from .script_detection import READABLE, ScriptGuess, guess_as_they_stand
+from .script_detection import READABLE, ScriptGuess, guess_as_they_stand, in_grey
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -59,13 +59,13 @@ def plain_script(image: NDArray[uint8]) -> PlainPage | None:
     lines from the first look; the second is at a smoothed picture, the third at a small one, for large
     letters. A page that is readable as it lies is looked at once.
     """
-    angle, grey = 0.0, _grey(image)
+    angle, grey = 0.0, in_grey(image)
     for number, (smooth, pixels) in enumerate(LOOKS):
         crops = _guessed_lines(image, grey, smooth, pixels)
         guesses = guess_as_they_stand(crops)
         if number == 0 and not _is_readable(guesses) and (angle := slant(grey)):
             image = level_picture(image, angle).picture
-            grey = _grey(image)
+            grey = in_grey(image)
             crops = _guessed_lines(image, grey, smooth, pixels)
             guesses = guess_as_they_stand(crops)
         if _is_readable(guesses):
@@ -186,20 +186,13 @@ def _seen(
     import cv2
     import numpy as np
 
-    small = np.asarray(fit_pixels(_grey(image), pixels), np.uint8)
+    small = np.asarray(fit_pixels(in_grey(image), pixels), np.uint8)
     if 2 * np.count_nonzero(small < 128) > small.size:
         small = 255 - small
     if smooth:
         small = np.asarray(cv2.GaussianBlur(cv2.medianBlur(small, 3), (0, 0), 0.8), np.uint8)
     ink = cv2.adaptiveThreshold(small, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 15)
     return small, np.asarray(ink, np.uint8)
-
-
-def _grey(image: NDArray[uint8]) -> NDArray[uint8]:
-    import cv2
-    import numpy as np
-
-    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _guessed_lines(

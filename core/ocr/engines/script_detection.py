@@ -80,7 +80,7 @@ def normalise_line(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     import cv2
     import numpy as np
 
-    grey = _unframed(_grey(crop))
+    grey = _unframed(in_grey(crop))
     paper, reach = _paper_and_reach(grey)
     counts = np.count_nonzero(_inked(grey, paper, reach, INK_LEVEL), axis=1)
     inked = np.flatnonzero(counts > INK_ROW_SHARE * counts.max())
@@ -95,7 +95,7 @@ def normalise_line(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.clip(line, -0.5, 1.0, out=line)
 
 
-def _grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def in_grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """uint8 (h, w); which channel is red does not matter here."""
     import cv2
     import numpy as np
@@ -267,6 +267,6 @@ def inked_columns(crop: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which columns of a line, uint8 (h, w, 3) or (h, w) of any polarity, have ink."""
     import numpy as np
 
-    grey = _grey(crop)
+    grey = in_grey(crop)
     counts = np.count_nonzero(_inked(grey, *_paper_and_reach(grey), INK_LEVEL), axis=0)
     return np.asarray(counts >= max(1, round(INK_ROWS * crop.shape[0])))

@@ -76,11 +76,11 @@ def level_boxes(lines: Sequence[Line], angle: float) -> list[Box]:
     """The lines' boxes once the page is turned back by ``angle`` (radians). A leaning line's box is cut to
     the line's own height, that of a line on an arc to the height of its middle part.
     """
-    cos, sin = math.cos(-angle), math.sin(-angle)
     boxes = []
     for index, line in enumerate(lines):
-        xs = [x * cos - y * sin for x, y in line.polygon]
-        ys = sorted([x * sin + y * cos for x, y in line.crown or line.polygon])
+        turned = rotated(line.polygon, -angle)
+        xs = [x for x, _ in turned]
+        ys = sorted([y for _, y in (rotated(line.crown, -angle) if line.crown else turned)])
         top, bottom = (ys[0] + ys[1]) / 2, (ys[-1] + ys[-2]) / 2
         boxes.append(Box(index, min(xs), top, max(xs), max(bottom, top + 1), line.text))
     return boxes

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ...results.line import Line
 from ...results.text_angle import text_angle
 from ..drawn_rules.table_rules import without_rules
-from ..level_picture import level_picture, straight_line
+from ..level_picture import level_picture
 from ..script_detection import guess_as_they_stand
 from ..way_up import Stand
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 # So many lines at least, of which so many were not read, or with a lower score; numbers tell nothing.
 FEWEST, DOUBTED, SURE = 6, 0.5, 0.9
-PAPER = 0.12  # of a line's height, around it
 
 
 def are_doubted(stands: Sequence[Stand]) -> bool:
@@ -43,14 +42,11 @@ def guessed_without_rules(bgr: NDArray[uint8], stands: Sequence[Stand]) -> list[
     lines = [Line(one.reading[0], one.cut.polygon) for one in stands]
     level = level_picture(bgr, text_angle(lines))
     high = median(math.dist(line.polygon[1], line.polygon[2]) for line in lines)
-    clean = without_rules(level.picture, high, aslant=True)
-    if clean is level.picture:
+    clean = replace(level, picture=without_rules(level.picture, high, aslant=True))
+    if clean.picture is level.picture:
         return list(stands)
     straight = [index for index, one in enumerate(stands) if one.cut.bend is None]
-    crops = [
-        straight_line(clean, tuple(level.forth(point) for point in lines[index].polygon), PAPER)
-        for index in straight
-    ]
+    crops = [clean.cut(lines[index].polygon) for index in straight]
     found = list(stands)
     for index, guess in zip(straight, guess_as_they_stand(crops), strict=True):
         found[index] = replace(stands[index], guess=guess)
